@@ -1,0 +1,1 @@
+"""The process: wiring, the tick, the phone and the web."""

@@ -1,0 +1,153 @@
+"""Market facts as frozen records, as they leave a fetcher.
+
+Quantities are in the venue's base coin (a venue that trades contracts has already been converted), prices in USDT per
+base, times in epoch milliseconds: ``exchange_ms`` when the venue says it happened (its reply time where it gives none
+for the fact itself), corrected by that venue's measured clock offset; ``received_ms`` when we saw it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+BTC = "BTC"
+
+
+def read_only(values: Sequence[Any] | NDArray[Any], dtype: type) -> NDArray[Any]:
+    """Return `values` as an array of `dtype` that nobody can change by accident."""
+    array = np.array(values, dtype=dtype)
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """One perpetual on one venue."""
+
+    venue: str
+    id: str  #: the venue's own id, e.g. 1000PEPEUSDT or PEPE_USDT
+    base: str  #: as the venue prints it, e.g. 1000PEPE
+    coin: str  #: the identity shared across venues, e.g. PEPE; PEPE@lbank where the price says it is another coin
+    tick_size: float  #: [USDT per base]
+    contract_size: float = 1.0  #: [base per contract], 1 where the venue counts coins
+    multiplier: float = 1.0  #: [coins per base], 1000 for 1000PEPE
+    funding_interval_h: float = 8.0  #: [h] between settlements
+    volume_usdt_24h: float = float("nan")  #: [USDT] at the last universe load
+    is_eligible: bool = True  #: may signal; otherwise it only lends, or is Bitcoin
+    publishes_trades: bool = True
+    publishes_open_interest: bool = True
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(venue, id), unique over the universe."""
+        return self.venue, self.id
+
+    @property
+    def pair(self) -> str:
+        """The pair as people write it, e.g. 1000PEPE/USDT."""
+        return f"{self.base}/USDT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotes:
+    """One bulk reply: the same quantities for many instruments, (n,) each; None: not in this reply, NaN: no value."""
+
+    venue: str
+    ids: tuple[str, ...]
+    exchange_ms: IntArray  #: (n,)
+    received_ms: int
+    bid_price: FloatArray | None = None
+    ask_price: FloatArray | None = None
+    mark_price: FloatArray | None = None
+    index_price: FloatArray | None = None
+    funding_rate: FloatArray | None = None  #: fraction per funding interval
+    funding_interval_h: FloatArray | None = None
+    open_interest_base: FloatArray | None = None
+    volume_base_24h: FloatArray | None = None
+    volume_usdt_24h: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderBook:
+    """A depth snapshot, best level first; a side may be empty and the sides may cross: the state judges that.
+
+    Raises
+    ------
+    ValueError
+        Where a side is not sorted best first, or a price or quantity is not finite and positive.
+    """
+
+    venue: str
+    id: str
+    bid_price: FloatArray
+    bid_quantity: FloatArray
+    ask_price: FloatArray
+    ask_quantity: FloatArray
+    levels_asked: int  #: a side that came back with as many is cut short by the request, not by the market
+    exchange_ms: int
+    received_ms: int
+    sequence: int | None = None  #: grows with each change where the venue numbers its books
+
+    def __post_init__(self) -> None:
+        for name in ("bid_price", "bid_quantity", "ask_price", "ask_quantity"):
+            values = getattr(self, name)
+            if not (np.isfinite(values).all() and (values > 0).all()):
+                raise ValueError(f"{self.venue} {self.id}: {name} was not finite and positive throughout")
+        if (np.diff(self.bid_price) >= 0).any() or (np.diff(self.ask_price) <= 0).any():
+            raise ValueError(f"{self.venue} {self.id}: the levels were not sorted best first")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trades:
+    """The prints of one instrument that no earlier record held, oldest first; may be empty (quiet is not stale)."""
+
+    venue: str
+    id: str
+    time_ms: IntArray  #: (k,) ascending
+    price: FloatArray
+    quantity: FloatArray
+    is_taker_sell: BoolArray
+    exchange_ms: int  #: the reply's time, not the last print's
+    received_ms: int
+    continues: bool  #: False: prints may be missing before the first one here (first look, or a gap)
+
+    def __post_init__(self) -> None:
+        if (np.diff(self.time_ms) < 0).any():
+            raise ValueError(f"{self.venue} {self.id}: the prints were not oldest first")
+        if not ((self.price > 0).all() and (self.quantity > 0).all()):
+            raise ValueError(f"{self.venue} {self.id}: a print's price or quantity was not positive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenInterest:
+    """Open interest of one instrument at one time, in base coin."""
+
+    venue: str
+    id: str
+    open_interest_base: float
+    exchange_ms: int
+    received_ms: int
+    is_live: bool = True  #: False: a point of a 5-minute history, which fills windows but passes no gate alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candles:
+    """1-minute candles of one instrument, oldest first, (k,) each."""
+
+    venue: str
+    id: str
+    open_ms: IntArray
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    received_ms: int
+
+
+Observation: TypeAlias = Quotes | OrderBook | Trades | OpenInterest

@@ -1,0 +1,1 @@
+"""The venues' edge: everything that speaks HTTP to an exchange, and the arithmetic of doing so politely."""

@@ -1,0 +1,65 @@
+"""What the rest of the bot may ask of a venue."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from features.market import Candles, Instrument, OpenInterest, OrderBook, Quotes, Trades
+from fetchers.budget import RateBudget
+
+BOOK_LEVELS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One row of a venue's market list: an instrument, or why it is none for us."""
+
+    instrument: Instrument
+    dropped: str = ""  #: "" keeps it; otherwise a short reason such as "not crypto", counted in the universe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockOffset:
+    """How far a venue's clock is ahead of ours (add nothing: fetchers have already corrected `exchange_ms` by it)."""
+
+    offset_ms: float
+    round_trip_ms: float
+
+
+class Venue(Protocol):
+    """One exchange. Every call spends from `budget`, carries a deadline and raises only FetchErrors."""
+
+    name: str
+    budget: RateBudget
+    #: what one candidate costs (book, and trades and live open interest where the venue has them), by pool
+    candidate_cost: Mapping[str, float]
+
+    async def open(self) -> None:
+        """Create the session; nothing is sent yet."""
+
+    async def close(self) -> None:
+        """Close the session and its sockets."""
+
+    async def load_markets(self) -> tuple[Listing, ...]:
+        """Return every row of the venue's list, parsed off the loop."""
+
+    async def measure_clock(self) -> ClockOffset:
+        """Ask the venue for the time and remember the offset."""
+
+    async def fetch_quotes(self) -> list[Quotes]:
+        """Make the bulk calls that are due: prices and funding each time, 24 h figures once a minute where apart."""
+
+    async def fetch_order_book(self, instrument_id: str) -> OrderBook:
+        """Return the book, BOOK_LEVELS a side asked for."""
+
+    async def fetch_trades(self, instrument_id: str) -> Trades | None:
+        """Return the prints since the last call for this instrument; None where the venue publishes none."""
+
+    async def fetch_open_interest(self, instrument_id: str) -> OpenInterest | None:
+        """Return live open interest; None where it comes with the quotes, or not at all."""
+
+    async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles | None:
+        """Return 1-minute candles from `since_ms` on; None where the venue publishes none."""
+
+    async def fetch_open_interest_history(self, instrument_id: str) -> tuple[OpenInterest, ...]:
+        """Return the last half hour of 5-minute points, oldest first; empty where the venue publishes none."""

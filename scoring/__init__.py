@@ -1,0 +1,1 @@
+"""Decisions: pure functions of features, limits, settings and the time passed in."""

@@ -1,0 +1,38 @@
+"""What decisions need to know of the user's settings; built by bot/config.py, defaults as in design.md section 8."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringSettings:
+    """Gates, levels, limits and exits."""
+
+    min_score: float = 72.0
+    near_miss_points: float = 8.0
+    min_bid_depth_usdt: float = 5000.0
+    min_ask_imbalance: float = 0.60
+    min_oi_divergence: float = 30.0
+    max_spread_percent: float = 0.5
+    max_btc_pump_percent: float = 0.5
+    max_data_age_s: float = 15.0
+    sweep_ttl_s: float = 30.0
+    cooldown_s: float = 60.0
+    burst_limit: int = 2
+    burst_window_s: float = 300.0
+    max_daily_trades: int = 8
+    timezone: str = "UTC"
+    stoploss_guard_count: int = 3
+    stoploss_guard_s: float = 3600.0
+    take_profit_percent: float = 1.7
+    stop_percent_min: float = 0.7
+    stop_percent_max: float = 1.1
+    taker_fee_percent: dict[str, float] = field(default_factory=dict)  #: by venue
+    default_taker_fee_percent: float = 0.05
+    trailing_enabled: bool = False
+    trail_activation_percent: float = 0.8
+    trail_distance_percent: float = 0.4
+    liquidity_flip_ask_share: float = 0.35
+    signal_timeout_s: float = 3600.0
+    reach_s: float = 15.0
+    code_hash: str = ""
+    config_hash: str = ""

@@ -1,0 +1,154 @@
+"""The records of a decision and of what became of it; nothing here assumes a side or a single target."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Side(StrEnum):
+    """The direction a signal bets on."""
+
+    SHORT = "short"
+    LONG = "long"
+
+
+class ExitReason(StrEnum):
+    """Why an open signal ended."""
+
+    TAKE_PROFIT = "take_profit"
+    STOP_LOSS = "stop_loss"
+    TRAILING = "trailing"
+    BTC_PUMP = "btc_pump"
+    LIQUIDITY_FLIP = "liquidity_flip"
+    TIMEOUT = "timeout"
+    DELISTED = "delisted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One gate's word on one instrument."""
+
+    name: str
+    passed: bool
+    value: float  #: NaN where what it needs is missing; such a gate fails
+    limit: float
+    reason: str  #: in plain words with figures, e.g. "score 68.2 < 72"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """Prices on the venue's tick, and what they are worth after costs."""
+
+    side: Side
+    entry: float
+    take_profits: tuple[float, ...]  #: nearest first
+    stop: float
+    take_profit_percent: float  #: [%] entry to the first target after rounding, > 0
+    stop_percent: float  #: [%] entry to stop after rounding, > 0
+    cost_percent: float  #: [%] both taker fees and the funding that would settle while held
+    net_take_profit_percent: float
+    net_stop_percent: float  #: [%] the loss at the stop with costs, > 0
+    break_even_win_rate: float  #: [0…1] the share of wins at which these levels pay nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataTimes:
+    """Exchange times of what a decision saw [epoch ms], None where it had none."""
+
+    price_ms: int | None
+    book_ms: int | None
+    trades_ms: int | None
+    open_interest_ms: int | None
+    funding_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """A decision to alert, with everything needed to explain it later."""
+
+    id: int  #: counts up from 1 and is never reused
+    side: Side
+    venue: str
+    instrument_id: str
+    coin: str
+    pair: str
+    tick_size: float
+    decided_ms: int
+    levels: Levels
+    score: float
+    sub_scores: dict[str, float]
+    contributions: dict[str, float]  #: they add up to the score exactly
+    features: dict[str, float]
+    verdicts: tuple[Verdict, ...]
+    reasons: tuple[str, ...]  #: strongest first, at most five
+    missing: dict[str, str]  #: part -> why
+    borrowed: str  #: "" or e.g. "OI and flow: Bybit"
+    sellable_usdt: float  #: what the bids within 0.1 % of the best take
+    data_times: DataTimes
+    code_hash: str
+    config_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a signal made from one entry price."""
+
+    entry: float
+    gross_percent: float
+    net_percent: float  #: less both taker fees and settled funding
+    r: float  #: net percent in units of the stop distance from this entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The end of a signal."""
+
+    signal_id: int
+    reason: ExitReason
+    exit_ms: int
+    fill: float
+    ideal: Result  #: from the alert's entry
+    reachable: Result | None  #: from the price a person could reach; None: it ended before anyone could enter
+    mae_percent: float  #: [%] the worst move against the signal, >= 0
+    mfe_percent: float  #: [%] the best move for it, >= 0
+    held_s: float
+    is_ambiguous: bool  #: stop and target in one interval: the stop counts
+    note: str  #: "" or how it was settled, e.g. "settled from 1-minute candles after a restart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSignal:
+    """A signal being followed; `exits.follow` turns one into the next, or into an outcome."""
+
+    signal: Signal
+    looked_ms: int  #: everything up to here has been judged
+    best_price: float  #: the most favourable price seen so far
+    worst_price: float  #: the least favourable
+    reachable_entry: float | None = None  #: the entry side's quote REACH_SECONDS after the decision, once seen
+    reachable_best: float | None = None
+    flips_running: int = 0  #: fresh books in a row with ask_share at or below the flip
+    last_book_ms: int = 0
+    funding_paid_percent: float = 0.0  #: [%] settled while held, a cost when positive
+    is_trailing_armed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What earlier decisions and the user's commands forbid now: state in, state out, one row in the database."""
+
+    next_id: int = 1
+    last_signal_ms: dict[str, int]  #: by coin
+    last_exit_ms: dict[str, int]  #: by coin
+    signal_times_ms: tuple[int, ...] = ()  #: of the last two local days, ascending
+    stop_times_ms: tuple[int, ...] = ()  #: stop-losses inside the guard's window, ascending
+    guard_until_ms: int = 0
+    paused_until_ms: int | None = None  #: None: not paused; FOREVER_MS: until /resume
+    muted_coins: dict[str, int]  #: coin -> until [epoch ms]
+    muted_venues: dict[str, int]
+
+    @classmethod
+    def fresh(cls) -> "Limits":
+        """Return the limits of a bot that has never run."""
+        return cls(last_signal_ms={}, last_exit_ms={}, muted_coins={}, muted_venues={})
+
+
+FOREVER_MS = 2**62

@@ -1,0 +1,57 @@
+"""Messages on their way to a chat, as the database keeps them."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class Kind(StrEnum):
+    """What a message is about; on / silent / off is chosen per kind."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+    NOTICE = "notice"  #: start, stop, venue blind or back, guard, cap
+
+
+class Priority(IntEnum):
+    """Lower goes first: exits before entries before notices."""
+
+    EXIT = 0
+    ENTRY = 1
+    NOTICE = 2
+
+
+class DeliveryState(StrEnum):
+    """PENDING -> SENDING -> SENT | UNCERTAIN | FAILED, or PENDING -> EXPIRED; a restart makes SENDING UNCERTAIN."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    UNCERTAIN = "uncertain"  #: the request left, the reply was lost
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage:
+    """A message to be queued."""
+
+    chat_id: str
+    kind: Kind
+    html: str
+    created_ms: int
+    signal_id: int | None = None  #: an exit replies to the entry message of the same signal in the same chat
+    entry_price: float | None = None  #: lets a late entry say how far the price has drifted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxMessage:
+    """A queued message and how far it has come."""
+
+    id: int
+    message: NewMessage
+    state: DeliveryState
+    attempts: int
+    not_before_ms: int
+    message_id: int | None  #: Telegram's, once sent
+    reply_to_message_id: int | None  #: Telegram's id of the entry this replies to, where known
+    error: str

@@ -1,0 +1,81 @@
+"""The house: which room may import which, no cycles, and no I/O in the pure rooms."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MAY_IMPORT = {
+    "features": {"features"},
+    "scoring": {"scoring", "features"},
+    "fetchers": {"fetchers", "features"},
+    "storage": {"storage", "features", "scoring"},
+    "bot": {"bot", "storage", "fetchers", "scoring", "features"},
+}
+PURE_STANDARD_LIBRARY = {
+    *("collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "itertools"),
+    *("math", "operator", "re", "types", "typing", "zoneinfo"),
+}
+
+
+def _imports(path: Path) -> list[str]:
+    """Return the dotted names that the module imports, function-local imports included."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute in this house"
+            names.append(node.module or "")
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def _modules() -> dict[str, Path]:
+    """Return every module of the product by its dotted name."""
+    paths = (path for room in MAY_IMPORT for path in (ROOT / room).rglob("*.py"))
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+
+
+MODULES = _modules()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_arrows(module: str) -> None:
+    """A module imports only the rooms that its room may know; nothing imports bot but bot, and nobody imports tests."""
+    room = module.partition(".")[0]
+    rooms = {name.partition(".")[0] for name in _imports(MODULES[module])}
+    assert rooms & (MAY_IMPORT.keys() | {"tests"}) <= MAY_IMPORT[room]
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.partition(".")[0] in {"features", "scoring"}])
+def test_pure_rooms_have_no_io(module: str) -> None:
+    """features/ and scoring/ use numpy and harmless standard modules: nothing that reads, waits or tells the time."""
+    roots = {name.partition(".")[0] for name in _imports(MODULES[module])}
+    allowed = PURE_STANDARD_LIBRARY | {"numpy", "features", "scoring", "__future__"}
+    assert roots <= allowed, f"{module} imports {sorted(roots - allowed)}"
+    assert "datetime.datetime.now" not in MODULES[module].read_text()
+
+
+def test_no_cycles() -> None:
+    """The modules' imports form no cycle."""
+    edges = {module: (set(_imports(path)) & MODULES.keys()) - {module} for module, path in MODULES.items()}
+    finished: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, f"import cycle: {' -> '.join((*trail, module))}"
+        if module not in finished:
+            for target in edges[module]:
+                visit(target, (*trail, module))
+            finished.add(module)
+
+    for module in MODULES:
+        visit(module, ())
+
+
+def test_no_name_of_a_library() -> None:
+    """No module is named like a standard library module or an installed library it could be mistaken for."""
+    taken = sys.stdlib_module_names | {"telegram", "aiohttp", "ccxt", "numpy", "loguru", "pymysql"}
+    assert {name.rpartition(".")[2] for name in MODULES} & taken <= {"statistics", "__main__"}
