@@ -55,3 +55,4 @@ class OutboxMessage:
     message_id: int | None  #: Telegram's, once sent
     reply_to_message_id: int | None  #: Telegram's id of the entry this replies to, where known
     error: str
+    may_repeat: bool = False  #: an earlier send ended without a reply, so the chat may have it already

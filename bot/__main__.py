@@ -1,0 +1,320 @@
+"""The command line, and the only place that wires: `python -m bot --help`."""
+
+import signal
+import sys
+
+# The imports below take a second; a Ctrl-C meanwhile ends the program as quietly as one later on.
+for _name in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(_name, lambda *_: sys.exit(0))
+
+# ruff: noqa: E402 - because of the above
+import argparse
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+import orjson
+from loguru import logger
+
+from bot import checks, demo
+from bot.clock import SystemClock
+from bot.config import Config, ConfigError, load_config
+from bot.delivery import Delivery, Latency
+from bot.logs import set_up_logs
+from bot.orchestrator import Orchestrator
+from bot.reports import Reports
+from bot.sender import TerminalSender
+from bot.tasks import spawn
+from bot.telegram_commands import MENU, Commands
+from bot.telegram_edge import StartError, TelegramEdge, TelegramSender, build_application
+from bot.version import VERSION, code_hash
+from bot.web import WebError, build_app, serve
+from fetchers.base import Venue
+from fetchers.errors import FetchError
+from fetchers.feed import Feed
+from fetchers.lane import VenueReport
+from fetchers.simulated.market import SimulatedMarket
+from fetchers.simulated.server import serve as serve_market
+from fetchers.venues import build_venues
+from scoring.reasons import VENUE_NAMES
+from storage.errors import StorageError
+from storage.sqlite import Store
+
+DONE, FAILED, USAGE = 0, 1, 2
+LATER = ("replay", "why", "report", "test-alert")
+DRAIN_S = 5.0  #: how long messages may still go out after the last tick
+DATABASE = "sgnl.db"
+
+
+class Interrupt:
+    """What Ctrl-C and SIGTERM do: cancel the command, or, while it ends in its own way, ask for that first."""
+
+    def __init__(self, command: asyncio.Task[Any]) -> None:
+        self.asked = asyncio.Event()
+        self.is_graceful = False
+        self._command = command
+
+    def __call__(self) -> None:
+        """Take a signal; the second one does not wait for anything."""
+        if self.asked.is_set() or not self.is_graceful:
+            self._command.cancel()
+        self.asked.set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What a run did, for the summary."""
+
+    ticks: int
+    instruments: int
+    signals: int
+    exits: int
+    coins: tuple[str, ...]  #: of the alerts, in their order
+    venues: Mapping[str, VenueReport]
+    latency: Latency | None
+    tick_p50_ms: float
+    tick_p95_ms: float
+    first_alert_s: float | None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return asyncio.run(_command(options))
+    except ConfigError as error:
+        for problem in error.problems:
+            _say(problem, to=sys.stderr)
+        return USAGE
+    except (FetchError, StartError, StorageError, WebError) as error:
+        _say(f"{error}", to=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bot", description="Alerts the few short scalps worth a look. Without a command it runs."
+    )
+    parser.add_argument("--version", action="version", version=f"SGNL {VERSION}, code {code_hash()}")
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    commands.add_parser("run", help="watch the live venues with your .env")
+    command = commands.add_parser("demo", help="the same on a simulated market, with nothing configured")
+    command.add_argument("--seconds", type=_seconds, default=demo.SECONDS, help="how long (default %(default).0f)")
+    command.add_argument("--coins", type=_coins, default=demo.COINS, help="coins a venue (default %(default)s)")
+    command = commands.add_parser("check", help="try settings, venues, Telegram and MySQL; exit code 1 if one fails")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command = commands.add_parser("simulate", help="serve the simulated market only, and print its addresses")
+    command.add_argument("--seconds", type=_seconds, default=demo.SECONDS, help="for how long setups are planted")
+    command.add_argument("--coins", type=_coins, default=demo.COINS, help="coins a venue (default %(default)s)")
+    command.add_argument("--until-eof", action="store_true", help="end when standard input is closed")
+    for name in LATER:
+        commands.add_parser(name, help="comes in a later version")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 1 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"was {text}, expected 1 to 86400")
+    return seconds
+
+
+def _coins(text: str) -> int:
+    coins = int(text)
+    if not 10 <= coins <= 1000:
+        raise argparse.ArgumentTypeError(f"was {text}, expected 10 to 1000")
+    return coins
+
+
+async def _command(options: argparse.Namespace) -> int:
+    if options.command in LATER:
+        _say(f"{options.command} comes in a later version of SGNL", to=sys.stderr)
+        return USAGE
+    task = asyncio.current_task()
+    assert task is not None
+    interrupt = Interrupt(task)
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, interrupt)
+    try:
+        match options.command:
+            case "demo":
+                return await _demo(options.seconds, options.coins, interrupt)
+            case "check":
+                return await _check(as_json=options.json)
+            case "simulate":
+                return await _simulate(options.seconds, options.coins, until_eof=options.until_eof)
+            case _:
+                await run_bot(load_config(os.environ, Path(".env")), interrupt)
+                return DONE
+    except asyncio.CancelledError:
+        if not interrupt.asked.is_set():
+            raise
+        return DONE
+
+
+async def _demo(seconds: float, coins: int, interrupt: Interrupt) -> int:
+    _say("SGNL demo: a simulated market of four venues on this machine. Overridden for it:")
+    _say("  " + ", ".join(f"{name}={value}" for name, value in demo.OVERRIDES.items()))
+    async with demo.simulated_market(seconds, coins) as market, demo.temporary_data() as data_dir:
+        run = await run_bot(demo.demo_config(market, data_dir), interrupt, seconds=seconds)
+    _say(_summary(run))
+    _say(demo.planted_summary(market, run.coins, SystemClock().now_ms()))
+    return DONE
+
+
+async def _check(*, as_json: bool) -> int:
+    config = load_config(os.environ, Path(".env"))
+    _set_up_logs(config)
+    results = await checks.check_all(config, _venues(config), config.universe)
+    if as_json:
+        _say(orjson.dumps([asdict(result) for result in results]).decode())
+    else:
+        for result in results:
+            _say(f"{'ok    ' if result.is_ok else 'FAILED'} {VENUE_NAMES.get(result.name, result.name)}: {result.text}")
+    return DONE if all(result.is_ok for result in results) else FAILED
+
+
+async def _simulate(seconds: float, coins: int, *, until_eof: bool) -> int:
+    clock = SystemClock()
+    scenario = demo.scenario_for(demo.demo_settings(), seconds)
+    start_ms = clock.now_ms()
+    market = SimulatedMarket(seed=demo.SEED, coins_per_venue=coins, scenario=scenario, start_ms=start_ms)
+    servers = await serve_market(market, clock.now_ms)
+    try:
+        planted = [asdict(planted) for planted in scenario.planted]
+        _say(orjson.dumps({"urls": servers.urls, "start_ms": start_ms, "planted": planted}).decode())
+        if until_eof:
+            reader = asyncio.StreamReader()
+            protocol = asyncio.StreamReaderProtocol(reader)
+            await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
+            await reader.read()
+        else:
+            await asyncio.Event().wait()
+    finally:
+        await servers.close()
+    return DONE
+
+
+async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None = None) -> Run:
+    """Wire the bot and watch until it is interrupted, or for `seconds` from here."""
+    _set_up_logs(config)
+    for change in config.changed():
+        logger.info("set: {}", change)
+    if config.mysql is not None:
+        logger.warning("MYSQL_HOST is set, but this version does not write the history there yet")
+    if seconds is not None:
+        asyncio.get_running_loop().call_later(seconds, interrupt.asked.set)
+    config = replace(config, scoring=replace(config.scoring, code_hash=code_hash()))
+    clock = SystemClock()
+    tasks: set[asyncio.Task[None]] = set()
+    async with AsyncExitStack() as resources:
+        store = await resources.enter_async_context(await Store.open(config.data_dir / DATABASE))
+        feed = Feed(
+            _venues(config),
+            settings=config.universe,
+            now_ms=clock.now_ms,
+            sleep=clock.sleep,
+            spawn=lambda work, name: spawn(work, name=name, keep=tasks),
+            refresh_interval_s=config.features.refresh_interval_s,
+            reload_s=config.venues.universe_reload_s,
+        )
+        orchestrator = Orchestrator(config=config, clock=clock, feed=feed, store=store)
+        token, api_url = config.telegram.bot_token, config.telegram.api_url
+        application = build_application(token, api_url) if token else None
+        delivery = Delivery(
+            store,
+            TelegramSender(application.bot) if application else TerminalSender(sys.stdout),
+            clock,
+            max_signal_age_s=config.telegram.max_signal_age_s,
+            current_price=orchestrator.current_price,
+        )
+        reports = Reports(config=config, clock=clock, feed=feed, orchestrator=orchestrator, delivery=delivery)
+        web = serve(build_app(reports, store, config.http.token), config.http)
+        logger.info("status and signals as JSON: {}", await resources.enter_async_context(web))
+        if application is not None:
+            steering_ids = config.telegram.steering_ids
+            commands = Commands(reports, delivery.reply, admin_ids=steering_ids, now_ms=clock.now_ms)
+            edge = TelegramEdge(
+                application, handlers=commands.handlers(), menu=MENU, admin_ids=sorted(steering_ids), clock=clock
+            )
+            resources.push_async_callback(edge.close)
+            reports.edge = edge
+            await edge.start()
+        await orchestrator.restore()
+        resources.push_async_callback(feed.close)
+        await feed.start(keep=orchestrator.open_keys())
+        interrupt.is_graceful = True
+        try:
+            await _watch(orchestrator, delivery, reports, interrupt.asked)
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        return await _report(orchestrator, delivery, reports, store, feed)
+
+
+async def _watch(orchestrator: Orchestrator, delivery: Delivery, reports: Reports, stop: asyncio.Event) -> None:
+    """Tick until `stop` with the delivery and the commands beside, then let out what is still to be said."""
+    async with asyncio.TaskGroup() as group:
+        beside = [group.create_task(delivery.run(), name="delivery")]
+        if reports.edge is not None:
+            beside.append(group.create_task(reports.edge.run(), name="commands"))
+        await orchestrator.start(delivery.wake)
+        await orchestrator.run(stop)
+        await orchestrator.stop()
+        if unsent := await delivery.drain(DRAIN_S):
+            logger.warning("{} messages could not be sent yet; they go out at the next start", unsent)
+        for task in beside:
+            task.cancel()
+
+
+def _venues(config: Config) -> list[Venue]:
+    venues = config.venues
+    return build_venues(venues.exchanges, venues.urls, SystemClock().now_ms, venues.headroom)
+
+
+def _set_up_logs(config: Config) -> None:
+    secrets = [config.telegram.bot_token, config.http.token, config.mysql.password if config.mysql else ""]
+    set_up_logs(config.log_level, secrets=secrets)
+
+
+async def _report(orchestrator: Orchestrator, delivery: Delivery, reports: Reports, store: Store, feed: Feed) -> Run:
+    signals = [signal for signal, _ in await store.signals(limit=10_000)]
+    status, last = reports.status(), orchestrator.last_tick
+    return Run(
+        ticks=orchestrator.ticks,
+        instruments=len(last.features.instruments) if last else 0,
+        signals=orchestrator.signals,
+        exits=orchestrator.exits,
+        coins=tuple(signal.coin for signal in signals),
+        venues=feed.status(),
+        latency=delivery.latency(),
+        tick_p50_ms=status.tick_p50_ms,
+        tick_p95_ms=status.tick_p95_ms,
+        first_alert_s=min(((signal.decided_ms - orchestrator.started_ms) / 1000 for signal in signals), default=None),
+    )
+
+
+def _summary(run: Run) -> str:
+    lines = [
+        f"{run.ticks} ticks (p50 {run.tick_p50_ms:.0f} ms, p95 {run.tick_p95_ms:.0f} ms)",
+        f"{run.instruments} instruments scored, {run.signals} signals, {run.exits} exits",
+        "first alert: " + ("none" if run.first_alert_s is None else f"{run.first_alert_s:.1f} s after the start"),
+        "decision to delivery: "
+        + (f"p50 {run.latency.p50_ms:.0f} ms, p95 {run.latency.p95_ms:.0f} ms" if run.latency else "nothing delivered"),
+    ]
+    for name, report in run.venues.items():
+        shares = ", ".join(f"{pool} {share:.0%}" for pool, share in report.used_share.items())
+        lines.append(f"{VENUE_NAMES[name]}: {report.requests} requests, at most this share of each limit: {shares}")
+    return "\n".join(lines)
+
+
+def _say(text: str, *, to: TextIO | None = None) -> None:
+    (to or sys.stdout).write(f"{text}\n")
+    (to or sys.stdout).flush()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,257 @@
+"""From the outbox to the chats: what goes next, how often it is tried, and what is said about what went wrong.
+
+The tick commits its messages to the store and calls `wake`; everything else happens here, in tasks of their own, so
+nothing about Telegram can delay a tick. The store orders the messages of a chat, and keeps a chat silent while one of
+them backs off. Each chat is served by at most one task at a time, one message per task, so an exit that is queued while
+entries wait still goes first.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+from loguru import logger
+
+from bot.clock import Clock
+from bot.messages import mark_expired, mark_late, mark_may_repeat, mark_sent
+from bot.pacing import Pacer
+from bot.sender import (
+    BadText,
+    Blocked,
+    MaybeSent,
+    Migrated,
+    NotSent,
+    Rejected,
+    Sender,
+    SendError,
+    is_person,
+    plain_text,
+)
+from storage.outbox import DeliveryState, Kind, NewMessage, OutboxMessage
+from storage.sqlite import Store
+
+_LOOK_AGAIN_S = 5.0  #: finds what a bot that stopped had left to be tried later
+_LONGEST_BACKOFF_S = 30.0
+_RESEND_AFTER_S = 2.0  #: lets a hiccup pass before the one repetition there is
+_EXPIRY_FACTOR = 4  #: an entry this many times older than "late" is not sent
+_MIGRATED = "migrated_chats"  #: old id -> new id, in the store's state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """From the decision to Telegram's word that it has the alert."""
+
+    count: int
+    p50_ms: float
+    p95_ms: float
+
+
+class Delivery:
+    """Sends what is in the outbox, until cancelled."""
+
+    def __init__(
+        self,
+        store: Store,
+        sender: Sender,
+        clock: Clock,
+        *,
+        max_signal_age_s: float,
+        current_price: Callable[[int], float | None] = lambda _signal_id: None,
+    ) -> None:
+        self._store = store
+        self._sender = sender
+        self._clock = clock
+        self._max_age_s = max_signal_age_s
+        self._current_price = current_price
+        self._pacer = Pacer()
+        self._awake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._busy: set[str] = set()
+        self._migrated: dict[str, str] = {}
+        self._latencies_ms: deque[int] = deque(maxlen=1000)
+        self.trouble = ""  #: why messages do not get out now, for /health
+
+    def wake(self) -> None:
+        """Say that there may be something to send."""
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Send until cancelled; a request under way then is called uncertain when the store is opened next."""
+        self._migrated = await self._store.get_state(_MIGRATED) or {}
+        for message in await self._store.uncertain_messages():
+            await self._resend_to_person(message, message.error)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look_again(), name="look at the outbox again")
+            while True:
+                self._awake.clear()
+                busy = frozenset(self._busy)  # as of before the look: a chat that ends meanwhile has changed its rows
+                due = await self._store.due_messages(self._clock.now_ms(), limit=1)
+                for message in due:
+                    if (chat_id := message.message.chat_id) not in busy:
+                        self._busy.add(chat_id)
+                        group.create_task(self._serve(message), name=f"deliver to {chat_id}")
+                if not self._busy and not self._awake.is_set():
+                    self._idle.set()
+                await self._awake.wait()
+
+    async def drain(self, seconds: float) -> int:
+        """Wait, at most `seconds`, until nothing is left to be sent, and return how many messages are."""
+        self._idle.clear()
+        self.wake()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        counts = await self._store.outbox_counts()
+        return counts[DeliveryState.PENDING] + counts[DeliveryState.SENDING]
+
+    async def reply(self, chat_id: str, html: str, reply_to_message_id: int | None) -> None:
+        """Answer a command: past the outbox, at the same pace."""
+        while wait_ms := self._pacer.wait_ms(chat_id, self._clock.now_ms()):
+            await self._clock.sleep(wait_ms / 1000)
+        self._pacer.add(chat_id, self._clock.now_ms())
+        try:
+            await self._send(chat_id, html, reply_to_message_id, is_silent=False)
+        except SendError as error:
+            logger.warning("an answer to chat {} was lost: {}", chat_id, error)
+        else:
+            if chat_id in await self._store.blocked_chats():
+                await self._store.unblock_chat(chat_id)
+
+    def latency(self) -> Latency | None:
+        """Return the latency of the last thousand alerts, None before the first."""
+        if not self._latencies_ms:
+            return None
+        p50_ms, p95_ms = np.percentile(self._latencies_ms, (50, 95))
+        return Latency(count=len(self._latencies_ms), p50_ms=float(p50_ms), p95_ms=float(p95_ms))
+
+    async def _look_again(self) -> None:
+        while True:
+            await self._clock.sleep(_LOOK_AGAIN_S)
+            self.wake()
+
+    async def _serve(self, message: OutboxMessage) -> None:
+        """Handle the first message of a chat, then rest for as long as the chat has to."""
+        chat_id = message.message.chat_id
+        try:
+            target, now_ms = self._target(chat_id), self._clock.now_ms()
+            if self._is_expired(message, now_ms):
+                await self._store.mark_expired(message.id)
+            elif wait_ms := self._pacer.wait_ms(target, now_ms):
+                await self._clock.sleep(wait_ms / 1000)
+            else:
+                self._pacer.add(target, now_ms)
+                rest_s = await self._attempt(message, target)
+                await self._clock.sleep(rest_s)
+        finally:
+            self._busy.discard(chat_id)
+            self.wake()
+
+    def _is_expired(self, message: OutboxMessage, now_ms: int) -> bool:
+        age_s = (now_ms - message.message.created_ms) / 1000
+        return message.message.kind is Kind.ENTRY and age_s > _EXPIRY_FACTOR * self._max_age_s
+
+    def _target(self, chat_id: str) -> str:
+        chat, colon, topic = chat_id.partition(":")
+        return self._migrated.get(chat, chat) + colon + topic
+
+    async def _attempt(self, message: OutboxMessage, target: str) -> float:
+        """Send once and record how it went; return how long the chat has to rest [s]."""
+        chat_id = message.message.chat_id
+        expired = (await self._store.expired_untold()).get(chat_id, 0)
+        await self._store.mark_sending(message.id)
+        try:
+            message_id = await self._send(
+                target,
+                self._text(message, expired),
+                message.reply_to_message_id,
+                is_silent=message.message.kind is Kind.NOTICE,
+            )
+        except NotSent as error:
+            return await self._retry(message, error)
+        except Blocked as error:
+            logger.error("chat {} refuses the bot ({}): nothing more is sent to it", chat_id, error)
+            await self._store.block_chat(chat_id, str(error))
+        except Migrated as error:
+            logger.warning("chat {}: {}; put it in TELEGRAM_CHAT_ID", chat_id, error)
+            self._migrated[chat_id.partition(":")[0]] = error.new_chat_id
+            await self._store.set_state(_MIGRATED, self._migrated)
+            await self._store.mark_retry(message.id, self._clock.now_ms(), str(error))
+        except (BadText, Rejected) as error:
+            logger.error("chat {}: Telegram rejects message {} ({}); it is given up", chat_id, message.id, error)
+            await self._store.mark_failed(message.id, str(error))
+        except Exception as error:  # noqa: BLE001 - MaybeSent, or what nobody expected: the loop outlives it, in doubt
+            if not isinstance(error, MaybeSent):
+                logger.exception("message {} failed in a way nobody expected", message.id)
+            await self._store.mark_uncertain(message.id, str(error))
+            return await self._resend_to_person(message, str(error))
+        else:
+            sent_ms = self._clock.now_ms()
+            await self._store.mark_sent(message.id, message_id, sent_ms, told_expired=expired > 0)
+            self._note_success(message, sent_ms)
+        return 0.0
+
+    async def _send(self, chat_id: str, html: str, reply_to_message_id: int | None, *, is_silent: bool) -> int:
+        """Send, in plain text where Telegram cannot read the HTML."""
+        try:
+            return await self._sender.send(
+                chat_id, html, reply_to_message_id=reply_to_message_id, is_silent=is_silent
+            )
+        except BadText as error:
+            logger.error("Telegram cannot read this HTML ({}), so it goes as plain text: {}", error, html)
+            self._pacer.add(chat_id, self._clock.now_ms())
+            return await self._sender.send(
+                chat_id, escape(plain_text(html)), reply_to_message_id=reply_to_message_id, is_silent=is_silent
+            )
+
+    def _text(self, message: OutboxMessage, expired: int) -> str:
+        """Return the text with what is only known as it leaves."""
+        new = message.message
+        age_ms = self._clock.now_ms() - new.created_ms
+        html = mark_sent(new.html, age_ms)
+        if new.kind is Kind.ENTRY and age_ms > 1000 * self._max_age_s:
+            html = mark_late(html, age_ms / 1000, self._drift_percent(new))
+        if message.may_repeat:
+            html = mark_may_repeat(html)
+        return mark_expired(html, expired) if expired else html
+
+    def _drift_percent(self, entry: NewMessage) -> float | None:
+        if entry.signal_id is None or entry.entry_price is None:
+            return None
+        price = self._current_price(entry.signal_id)
+        return None if price is None else 100 * (price / entry.entry_price - 1)
+
+    async def _retry(self, message: OutboxMessage, error: NotSent) -> float:
+        rest_s = error.retry_after_s
+        if rest_s is None:
+            rest_s = min(2.0 ** min(message.attempts, 10), _LONGEST_BACKOFF_S)
+            if not self.trouble:
+                logger.warning("messages do not get out ({}); they are tried again until they do", error)
+            self.trouble = str(error)
+        else:
+            logger.warning("Telegram tells us to leave chat {} alone for {:g} s", message.message.chat_id, rest_s)
+        await self._store.mark_retry(message.id, self._clock.now_ms() + round(rest_s * 1000), str(error))
+        return rest_s
+
+    async def _resend_to_person(self, message: OutboxMessage, error: str) -> float:
+        """Queue a message in doubt once more where a person sees the mark; return how long the chat has to rest [s].
+
+        A doubled alert in an auto-trading channel is a doubled trade.
+        """
+        chat_id = message.message.chat_id
+        if message.may_repeat or not is_person(chat_id):
+            logger.warning("message {} may have reached chat {} ({}); it is not repeated", message.id, chat_id, error)
+            return 0.0
+        logger.warning("message {} may have reached chat {} ({}); it goes once more, marked", message.id, chat_id, error)
+        await self._store.mark_retry(message.id, self._clock.now_ms() + round(1000 * _RESEND_AFTER_S), error)
+        return _RESEND_AFTER_S
+
+    def _note_success(self, message: OutboxMessage, sent_ms: int) -> None:
+        if self.trouble:
+            logger.info("messages get out again")
+        self.trouble = ""
+        if message.message.kind is Kind.ENTRY:
+            self._latencies_ms.append(sent_ms - message.message.created_ms)

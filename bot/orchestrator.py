@@ -1,0 +1,322 @@
+"""The tick, and what it carries from one to the next."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+from loguru import logger
+
+from bot.clock import Clock
+from bot.config import Config
+from bot.looks import look_at
+from bot.messages import (
+    render_entry,
+    render_exit,
+    render_start,
+    render_stop,
+    render_track_record,
+    render_venue_back,
+    render_venue_blind,
+)
+from bot.sender import TERMINAL_CHAT
+from bot.version import VERSION
+from features.frame import FeatureFrame, compute_features
+from features.market import Observation
+from features.state import MarketState
+from fetchers.feed import Feed
+from fetchers.plan import Wanted
+from scoring.bound import upper_bound
+from scoring.decide import Decision, decide
+from scoring.exits import Look, follow, start
+from scoring.limits import after_outcome, pause, resume
+from scoring.signals import FOREVER_MS, Limits, OpenSignal, Outcome, Signal
+from storage.errors import StorageError
+from storage.outbox import Kind, NewMessage
+from storage.sqlite import Store
+
+FAILED_TICKS = 5  #: so many in a row that nobody expected end the process: it restarts, or a person looks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """What the last tick saw and decided."""
+
+    features: FeatureFrame
+    decision: Decision
+    ended_ms: int
+
+
+class Orchestrator:
+    """Owns the market state, the limits and the open signals; everything else it is given."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        clock: Clock,
+        feed: Feed,
+        store: Store,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._feed = feed
+        self._store = store
+        self._announce: Callable[[], None] = lambda: None
+        self._universe = feed.universe
+        self._state = MarketState((), config.features)
+        self._closed: list[tuple[Signal, Outcome]] = []
+        self._near: set[tuple[str, tuple[str, ...]]] = set()
+        self._deciding = asyncio.Lock()  # a command must not change the limits between a decision and its commit
+        self.chats = config.telegram.chat_ids if config.telegram.bot_token else (TERMINAL_CHAT,)
+        self.started_ms = clock.now_ms()
+        self.limits = Limits.fresh()
+        self.open_signals: dict[int, OpenSignal] = {}
+        self.last_tick: Tick | None = None
+        self.ticks = 0
+        self.signals = 0
+        self.exits = 0
+        self.refused: dict[str, int] = {}
+        self.outbox: dict[str, int] = {}
+        self.durations_ms: deque[int] = deque(maxlen=1000)
+        self.trouble = ""  #: why ticks fail now, for /health
+
+    async def restore(self) -> None:
+        """Go on from what the last run left behind."""
+        saved = await self._store.load()
+        self.limits = saved.limits
+        self.open_signals = {open_signal.signal.id: open_signal for open_signal in saved.open_signals}
+        self._closed = await self._store.closed_signals()
+
+    def open_keys(self) -> set[tuple[str, str]]:
+        """Return (venue, id) of the instruments that have an open signal."""
+        return {(o.signal.venue, o.signal.instrument_id) for o in self.open_signals.values()}
+
+    async def start(self, announce: Callable[[], None]) -> None:
+        """Say that the watch begins; `announce` is called whenever there may be something to send."""
+        self._announce = announce
+        counts = {venue: report.kept for venue, report in self._feed.status().items()}
+        await self.notify(render_start(VERSION, counts, tuple(self.open_signals.values()), self._clock.now_ms()))
+
+    async def stop(self) -> None:
+        """Say that it ends."""
+        await self.notify(render_stop("it was told to", tuple(self.open_signals.values()), self._clock.now_ms()))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Tick every REFRESH_INTERVAL until `stop`; the tick under way is finished."""
+        interval_ms = 1000 * self._config.features.refresh_interval_s
+        due_ms = float(self._clock.now_ms())
+        failed = 0
+        while not stop.is_set():
+            failed = 0 if await self._try_tick() else failed + 1
+            if failed == FAILED_TICKS:
+                raise RuntimeError(f"{failed} ticks in a row failed, the last: {self.trouble}")
+            now_ms = self._clock.now_ms()
+            due_ms = max(
+                due_ms + interval_ms, now_ms
+            )  # a tick that took longer is followed at once, none is made up for
+            with suppress(TimeoutError):
+                async with asyncio.timeout((due_ms - now_ms) / 1000):
+                    await stop.wait()
+
+    async def tick(self) -> None:
+        """Look at the market once, and act on it."""
+        started_ms = self._clock.now_ms()
+        self._follow_universe()
+        self._state.advance(started_ms)
+        quotes = await self._feed.poll_quotes()
+        self._state.append(quotes)
+        polls = await self._feed.poll_candidates(self._wanted())
+        self._state.append(polls)
+        replied_ms = self._clock.now_ms()
+        features = compute_features(self._state, replied_ms)
+        async with self._deciding:
+            await self._follow_open(features, [*quotes, *polls])
+            decision = decide(self._clock.now_ms(), features, self.limits, self.open_coins(), self._config.scoring)
+            await self._remember(decision, replied_ms)
+        self._announce()
+        await self._record(features, decision, started_ms)
+
+    async def pause(self, until_ms: int | None) -> None:
+        """Give no new signals until then, or until `resume` where None."""
+        await self._command(lambda limits: pause(limits, FOREVER_MS if until_ms is None else until_ms))
+
+    async def resume(self) -> None:
+        """Give signals again."""
+        await self._command(resume)
+
+    async def notify(self, html: str) -> None:
+        """Queue a notice for every chat."""
+        now_ms = self._clock.now_ms()
+        await self._store.enqueue(
+            [NewMessage(chat_id=chat, kind=Kind.NOTICE, html=html, created_ms=now_ms) for chat in self.chats]
+        )
+        self._announce()
+
+    def current_price(self, signal_id: int) -> float | None:
+        """Return the price an entry of this signal would now start from, None where it is not known."""
+        if self.last_tick is None or signal_id not in self.open_signals:
+            return None
+        signal = self.open_signals[signal_id].signal
+        features = self.last_tick.features
+        for instrument, price in zip(features.instruments, features.best_bid.tolist(), strict=True):
+            if instrument.key == (signal.venue, signal.instrument_id):
+                return price if math.isfinite(price) else None
+        return None
+
+    def open_coins(self) -> set[str]:
+        """Return the coins that have an open signal."""
+        return {open_signal.signal.coin for open_signal in self.open_signals.values()}
+
+    async def _try_tick(self) -> bool:
+        try:
+            await self.tick()
+        except StorageError as error:
+            # What was not stored was not sent either, and its limits were not used up: it is decided again.
+            if self.trouble != str(error):
+                logger.error("nothing can be stored, so nothing can be alerted: {}", error)
+            self.trouble = str(error)
+            return True
+        except Exception as error:  # noqa: BLE001 - the tick's guard: one bad tick must not end the watch
+            logger.exception("a tick failed in a way nobody expected")
+            self.trouble = f"{type(error).__name__}: {error}"
+            return False
+        if self.trouble:
+            logger.info("ticks work again")
+        self.trouble = ""
+        return True
+
+    async def _command(self, change: Callable[[Limits], Limits]) -> None:
+        async with self._deciding:
+            limits = change(self.limits)
+            await self._store.save_limits(limits)
+            self.limits = limits
+
+    def _follow_universe(self) -> None:
+        if self._feed.universe is not self._universe or not self._state.instruments:
+            self._universe = self._feed.universe
+            self._state = self._state.with_instruments(self._universe.instruments)
+
+    def _wanted(self) -> list[Wanted]:
+        """Open signals, and whoever the bulk data does not already rule out."""
+        features = compute_features(self._state, self._clock.now_ms())
+        settings = self._config.scoring
+        bound = upper_bound(features, settings, self.limits, self.open_coins())
+        keys = [instrument.key for instrument in features.instruments]
+        lender = dict(enumerate(features.lender.tolist()))
+        wanted = [
+            Wanted(key=keys[column], kind="open", lender=keys[lender[column]] if lender[column] >= 0 else None)
+            for column in map(self._column, self.open_signals.values())
+            if column is not None
+        ]
+        wanted += [
+            Wanted(
+                key=keys[column],
+                kind="candidate",
+                bound=float(bound[column]),
+                lender=keys[lender[column]] if lender[column] >= 0 else None,
+            )
+            for column in np.flatnonzero(bound >= settings.min_score).tolist()
+        ]
+        return wanted
+
+    def _column(self, open_signal: OpenSignal) -> int | None:
+        return self._state.column.get((open_signal.signal.venue, open_signal.signal.instrument_id))
+
+    async def _follow_open(self, features: FeatureFrame, observations: Sequence[Observation]) -> None:
+        """Judge every open signal by what this tick saw, before anything new is decided."""
+        moved = []
+        for signal_id, open_signal in list(self.open_signals.items()):
+            column = self._column(open_signal)
+            if column is not None and not np.isfinite(features.best_bid[column]):
+                continue  # nothing was seen of it: the time since the last look stays a gap, to be settled from candles
+            look = await self._look(open_signal, column, features, observations)
+            followed = follow(open_signal, look, self._config.scoring)
+            if isinstance(followed, OpenSignal):
+                self.open_signals[signal_id] = followed
+                moved.append(followed)
+            else:
+                await self._close(open_signal.signal, followed)
+        await self._store.save_open(moved)
+
+    async def _look(
+        self,
+        open_signal: OpenSignal,
+        column: int | None,
+        features: FeatureFrame,
+        observations: Sequence[Observation],
+    ) -> Look:
+        """What was seen since the last look; where that is long ago, candles tell what happened meanwhile."""
+        gap, candles = "", None
+        if features.now_ms - open_signal.looked_ms > 1000 * self._config.features.max_data_age_s:
+            gap = "a restart" if open_signal.looked_ms < self.started_ms else "a time without data"
+            key = (open_signal.signal.venue, open_signal.signal.instrument_id)
+            candles = await self._feed.fetch_candles(key, open_signal.looked_ms)
+        return look_at(open_signal, features, column, observations, gap=gap, candles=candles)
+
+    async def _close(self, signal: Signal, outcome: Outcome) -> None:
+        html = render_exit(signal, outcome, reach_s=self._config.scoring.reach_s)
+        limits = after_outcome(self.limits, signal, outcome, self._config.scoring)
+        await self._store.record_outcome(outcome, limits, self._messages(Kind.EXIT, html, signal))
+        self.limits = limits
+        del self.open_signals[signal.id]
+        self._closed.append((signal, outcome))
+        self.exits += 1
+
+    async def _remember(self, decision: Decision, replied_ms: int) -> None:
+        """Commit the signals with their messages and limits, and the near misses that are new."""
+        near = {(near_miss.coin, near_miss.failed): near_miss for near_miss in decision.near_misses}
+        new = [near_miss for name, near_miss in near.items() if name not in self._near]
+        self._near = set(near)
+        if not decision.signals and not new:
+            return
+        messages = [
+            message
+            for signal in decision.signals
+            for message in self._messages(Kind.ENTRY, self._entry(signal, replied_ms), signal)
+        ]
+        await self._store.remember(decision.signals, decision.limits, messages, new)
+        self.limits = decision.limits
+        self.open_signals |= {signal.id: start(signal) for signal in decision.signals}
+        self.signals += len(decision.signals)
+
+    def _entry(self, signal: Signal, replied_ms: int) -> str:
+        return render_entry(
+            signal,
+            track_record=render_track_record(self._closed, signal.score),
+            decided_after_ms=signal.decided_ms - replied_ms,
+        )
+
+    def _messages(self, kind: Kind, html: str, signal: Signal) -> list[NewMessage]:
+        created_ms = signal.decided_ms if kind is Kind.ENTRY else self._clock.now_ms()
+        return [
+            NewMessage(
+                chat_id=chat,
+                kind=kind,
+                html=html,
+                created_ms=created_ms,
+                signal_id=signal.id,
+                entry_price=signal.levels.entry,
+            )
+            for chat in self.chats
+        ]
+
+    async def _record(self, features: FeatureFrame, decision: Decision, started_ms: int) -> None:
+        """Keep what /status and the web app tell of, and queue what the venues' health has to say."""
+        for notice in self._feed.notices():
+            lasted_s = (features.now_ms - notice.since_ms) / 1000
+            if notice.is_back:
+                await self.notify(render_venue_back(notice.venue, lasted_s))
+            else:
+                why = self._feed.status()[notice.venue].last_error
+                await self.notify(render_venue_blind(notice.venue, lasted_s, why))
+        self.outbox = {state.value: count for state, count in (await self._store.outbox_counts()).items()}
+        for gate, count in decision.refused.items():
+            self.refused[gate] = self.refused.get(gate, 0) + count
+        ended_ms = self._clock.now_ms()
+        self.last_tick = Tick(features=features, decision=decision, ended_ms=ended_ms)
+        self.ticks += 1
+        self.durations_ms.append(ended_ms - started_ms)

@@ -1,0 +1,53 @@
+"""How fast Telegram lets a bot write: arithmetic under the caller's clock, no waiting.
+
+Telegram publishes one message a second in a chat with short bursts allowed, 20 a minute in a group, 30 a second overall
+(core.telegram.org/bots/faq, "My bot is hitting limits"). Each span here is a tenth longer: Telegram counts at its door,
+we count at ours.
+"""
+
+from collections import deque
+
+from bot.sender import is_person
+
+
+class Window:
+    """At most `limit` messages in any `span_ms`."""
+
+    def __init__(self, limit: int, span_ms: int) -> None:
+        self._sent_ms: deque[int] = deque(maxlen=limit)
+        self._span_ms = span_ms
+
+    def wait_ms(self, now_ms: int) -> int:
+        """Return how long until one more fits, 0 for now."""
+        if len(self._sent_ms) < (self._sent_ms.maxlen or 0):
+            return 0
+        return max(0, self._sent_ms[0] + self._span_ms - now_ms)
+
+    def add(self, now_ms: int) -> None:
+        """Count a message."""
+        self._sent_ms.append(now_ms)
+
+
+class Pacer:
+    """The windows of every chat written to."""
+
+    def __init__(self) -> None:
+        self._overall = Window(30, 1_100)
+        self._chats: dict[str, tuple[Window, ...]] = {}
+
+    def wait_ms(self, chat_id: str, now_ms: int) -> int:
+        """Return how long until the chat may have one more message, 0 for now."""
+        return max(window.wait_ms(now_ms) for window in self._windows(chat_id))
+
+    def add(self, chat_id: str, now_ms: int) -> None:
+        """Count a message to the chat."""
+        for window in self._windows(chat_id):
+            window.add(now_ms)
+
+    def _windows(self, chat_id: str) -> tuple[Window, ...]:
+        chat = chat_id.partition(":")[0]  # the topics of a group share its limit
+        if chat not in self._chats:
+            burst = Window(3, 3_300)  # one a second in the long run, three at once
+            minute = () if is_person(chat) else (Window(20, 66_000),)
+            self._chats[chat] = (self._overall, burst, *minute)
+        return self._chats[chat]

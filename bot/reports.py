@@ -1,0 +1,154 @@
+"""What the running bot tells of itself: /status, /health, the leaderboard, one pair."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bot.clock import Clock
+from bot.config import Config
+from bot.delivery import Delivery
+from bot.messages import render_status
+from bot.orchestrator import Orchestrator, Tick
+from bot.status import BotStatus, VenueStatus
+from bot.telegram_edge import TelegramEdge
+from bot.version import VERSION
+from features.missing import Missing
+from fetchers.feed import Feed
+from fetchers.lane import VenueReport
+from scoring.decide import explain, features_at
+from scoring.limits import signals_today
+from scoring.reasons import missing_parts
+from scoring.score import WEIGHTS
+
+LEADERS = 100
+
+
+class Reports:
+    """Reads the collaborators; changes nothing but the pause, which it hands on."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        clock: Clock,
+        feed: Feed,
+        orchestrator: Orchestrator,
+        delivery: Delivery,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._feed = feed
+        self._orchestrator = orchestrator
+        self._delivery = delivery
+        self.edge: TelegramEdge | None = None  #: set where there is one
+
+    def status(self) -> BotStatus:
+        """Return the bot's state now."""
+        bot, now_ms = self._orchestrator, self._clock.now_ms()
+        p50_ms, p95_ms = np.percentile(bot.durations_ms or [np.nan], (50, 95))
+        faults = (bot.trouble, self._delivery.trouble, self.edge.trouble if self.edge else "")
+        return BotStatus(
+            version=VERSION,
+            now_ms=now_ms,
+            started_ms=bot.started_ms,
+            refresh_interval_s=self._config.features.refresh_interval_s,
+            ticks=bot.ticks,
+            last_tick_ms=bot.last_tick.ended_ms if bot.last_tick else None,
+            tick_p50_ms=float(p50_ms),
+            tick_p95_ms=float(p95_ms),
+            venues=tuple(self._venue(name, report) for name, report in self._feed.status().items()),
+            best=self._best(),
+            open_signals=tuple(bot.open_signals.values()),
+            signals_today=int(signals_today(bot.limits, now_ms, self._config.scoring.timezone)),
+            max_daily_signals=self._config.scoring.max_daily_trades,
+            paused_until_ms=bot.limits.paused_until_ms,
+            guard_until_ms=bot.limits.guard_until_ms,
+            refused=bot.refused,
+            outbox=bot.outbox,
+            faults=tuple(fault for fault in faults if fault),
+        )
+
+    def markets(self) -> Sequence[Mapping[str, Any]]:
+        """Return the leaderboard: the LEADERS best scores, best first."""
+        tick = self._orchestrator.last_tick
+        if tick is None:
+            return []
+        eligible = [column for column, instrument in enumerate(tick.features.instruments) if instrument.is_eligible]
+        ups = tick.decision.scores.ups
+        best = sorted(eligible, key=lambda column: -ups[column])[:LEADERS]
+        return [_row(tick, column) for column in best]
+
+    def market(self, venue: str, instrument_id: str) -> Mapping[str, Any] | None:
+        """Return everything known of one pair, None where it is not watched."""
+        tick = self._orchestrator.last_tick
+        keys = [instrument.key for instrument in tick.features.instruments] if tick else []
+        if tick is None or (venue, instrument_id) not in keys:
+            return None
+        column = keys.index((venue, instrument_id))
+        scores, bot = tick.decision.scores, self._orchestrator
+        return {
+            **_row(tick, column),
+            "instrument": tick.features.instruments[column],
+            "sub_scores": dict(zip(WEIGHTS, scores.sub_scores[:, column].tolist(), strict=True)),
+            "contributions": dict(zip(WEIGHTS, scores.contributions[:, column].tolist(), strict=True)),
+            "features": features_at(tick.features, column),
+            "missing": missing_parts(tick.features, column),
+            "verdicts": explain(
+                tick.features.now_ms, tick.features, bot.limits, bot.open_coins(), self._config.scoring, column
+            ),
+        }
+
+    async def status_text(self) -> str:
+        """Return the answer to /status, HTML."""
+        return render_status(self.status(), self._config.scoring.timezone)
+
+    async def pause(self, until_ms: int | None) -> None:
+        """Give no new signals until then, or until `resume` where None."""
+        await self._orchestrator.pause(until_ms)
+
+    async def resume(self) -> None:
+        """Give signals again."""
+        await self._orchestrator.resume()
+
+    def _best(self) -> str:
+        leaders = self.markets()
+        return f"{leaders[0]['pair']} {leaders[0]['venue']} {leaders[0]['score']:.1f}" if leaders else ""
+
+    def _venue(self, name: str, report: VenueReport) -> VenueStatus:
+        notes = [
+            report.last_error if report.condition != "ok" else "",
+            f"{report.polls.pruned} of {report.polls.eligible} pruned, {report.polls.polled} polled a tick",
+            f"{report.polls.starved} wanted beyond the budget" if report.polls.starved else "",
+            f"{self._warming(name)} warming up" if self._warming(name) else "",
+        ]
+        return VenueStatus(
+            venue=name,
+            state=report.condition.value,
+            note="; ".join(filter(None, notes)),
+            instruments=report.kept,
+            last_reply_ms=report.last_quotes_ms,
+            budget_used_percent=100 * max(report.used_share.values(), default=0.0),
+        )
+
+    def _warming(self, venue: str) -> int:
+        """How many of the venue's instruments still wait for their windows to fill."""
+        tick = self._orchestrator.last_tick
+        if tick is None:
+            return 0
+        here = np.array([instrument.venue == venue for instrument in tick.features.instruments], bool)
+        parts = (tick.features.missing[part] == Missing.WARMING_UP for part in ("momentum", "open_interest_change"))
+        return int(np.count_nonzero(np.logical_or(*parts) & here))
+
+
+def _row(tick: Tick, column: int) -> dict[str, Any]:
+    features, instrument = tick.features, tick.features.instruments[column]
+    return {
+        "venue": instrument.venue,
+        "id": instrument.id,
+        "coin": instrument.coin,
+        "pair": instrument.pair,
+        "score": float(tick.decision.scores.ups[column]),
+        "price": float(features.price[column]),
+        "spread_bps": float(features.spread_bps[column]),
+    }

@@ -1,0 +1,89 @@
+"""The door a message leaves by: what a sender promises, the ways it can fail, and the terminal as the plainest one.
+
+SendError
+ ├── NotSent     it did not reach the chat: try again
+ ├── MaybeSent   it left and the answer was lost: nobody knows
+ ├── BadText     Telegram cannot read the HTML
+ ├── Blocked     the chat does not want us
+ ├── Migrated    the chat has a new id
+ └── Rejected    Telegram said no: trying again is no use
+"""
+
+import re
+from html import unescape
+from typing import Protocol, TextIO
+
+TERMINAL_CHAT = "terminal"
+
+_TAG = re.compile(
+    r"</?(?:a|b|strong|i|em|u|ins|s|strike|del|tg-spoiler|span|code|pre|blockquote)(?:\s[^<>]*)?>", re.IGNORECASE
+)
+
+
+class SendError(Exception):
+    """A message was not confirmed."""
+
+
+class NotSent(SendError):
+    """It did not reach the chat; try again, after `retry_after_s` where Telegram named a time."""
+
+    def __init__(self, text: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class MaybeSent(SendError):
+    """The request left and the answer was lost."""
+
+
+class BadText(SendError):
+    """The HTML cannot be read."""
+
+
+class Blocked(SendError):
+    """The bot may not write to the chat."""
+
+
+class Migrated(SendError):
+    """The chat goes on under a new id."""
+
+    def __init__(self, new_chat_id: str) -> None:
+        super().__init__(f"the chat is now {new_chat_id}")
+        self.new_chat_id = new_chat_id
+
+
+class Rejected(SendError):
+    """Telegram will not take this message from us."""
+
+
+class Sender(Protocol):
+    """Sends one message, once."""
+
+    async def send(self, chat_id: str, html: str, *, reply_to_message_id: int | None, is_silent: bool) -> int:
+        """Return the id of the message in the chat, or raise a SendError."""
+
+
+class TerminalSender:
+    """Writes the same text, plain, to a stream: what is used without a token."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._message_id = 0
+
+    async def send(self, chat_id: str, html: str, *, reply_to_message_id: int | None, is_silent: bool) -> int:
+        """Write the text and an empty line."""
+        del chat_id, reply_to_message_id, is_silent  # a terminal has one chat and no bell
+        self._stream.write(f"{plain_text(html)}\n\n")
+        self._stream.flush()
+        self._message_id += 1
+        return self._message_id
+
+
+def plain_text(html: str) -> str:
+    """Return what a reader of the HTML sees; a < that begins no tag of Telegram's stays."""
+    return unescape(_TAG.sub("", html))
+
+
+def is_person(chat_id: str) -> bool:
+    """Whether it is a private chat: groups and channels have negative ids or names."""
+    return chat_id.isdigit()

@@ -1,0 +1,286 @@
+"""The table of everything a user can set: config.py reads it, `.env.example` and README.md are printed from it.
+
+Defaults are written as a user would write them, so they go through the same parsers as the user's own.
+"""
+
+import re
+import zoneinfo
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+EXCHANGES = ("lbank", "binance", "mexc", "bybit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What a setting takes: `parse` raises ValueError where the text is not what `expected` says."""
+
+    expected: str
+    parse: Callable[[str], Any]
+    empty: Any = ""  #: the value of a setting that is not set
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table."""
+
+    name: str
+    default: str  #: "" is not set
+    kind: Kind
+    unit: str
+    fields: tuple[str, ...]  #: where the value goes, e.g. "features.oi_window_s"; () where config.py knows better
+    help: str
+    is_secret: bool = False  #: never shown, and may be given as the path of a file in NAME_FILE
+
+    def parse(self, text: str) -> Any:
+        """Return the value of `text`, or raise ValueError."""
+        return self.kind.parse(text) if text else self.kind.empty
+
+
+def _number(low: float, high: float) -> Kind:
+    def parse(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    return Kind(expected=f"a number from {low:.15g} to {high:.15g}", parse=parse)
+
+
+def _whole(low: int, high: int) -> Kind:
+    def parse(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    return Kind(expected=f"a whole number from {low} to {high}", parse=parse)
+
+
+def _matching(pattern: str, make: Callable[[str], Any] = str) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        if not re.fullmatch(pattern, text, re.ASCII):
+            raise ValueError
+        return make(text)
+
+    return parse
+
+
+def _several(parse_one: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    """A comma separated list, in the order given and without repetitions."""
+    return lambda text: tuple(dict.fromkeys(parse_one(part.strip()) for part in text.split(",")))
+
+
+def _flag(text: str) -> bool:
+    if text.lower() in {"on", "true", "yes", "1"}:
+        return True
+    if text.lower() in {"off", "false", "no", "0"}:
+        return False
+    raise ValueError
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    _ = parts.port  # raises ValueError where it is no number
+    is_base = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.fragment
+    if not is_base or "@" in parts.netloc:
+        raise ValueError
+    return text.rstrip("/")
+
+
+def _time_zone(text: str) -> str:
+    try:
+        return zoneinfo.ZoneInfo(text).key
+    except (zoneinfo.ZoneInfoNotFoundError, OSError) as error:  # OSError: "Europe" is a directory
+        raise ValueError from error
+
+
+def _fees(text: str) -> dict[str, float]:
+    """The fee by venue; "default" holds for those not named."""
+    fees: dict[str, float] = {}
+    for part in text.split(","):
+        venue, equals, number = part.rpartition("=")
+        venue = venue.strip() if equals else "default"
+        if venue not in {*EXCHANGES, "default"} or venue in fees:
+            raise ValueError
+        fees[venue] = _number(0.0, 5.0).parse(number)
+    return {"default": 0.05} | fees
+
+
+_USER = "[1-9][0-9]{0,15}"
+
+TEXT = Kind(expected="text", parse=str)
+NAME = Kind(expected="a name", parse=_matching(r"[\w$-]+"))
+HOST = Kind(expected="a host name or an address", parse=_matching(r"[\w.:-]+"))
+FLAG = Kind(expected="on or off", parse=_flag)
+URL = Kind(expected="a base URL without a user, such as http://127.0.0.1:8081", parse=_url)
+ZONE = Kind(expected="a time zone such as Europe/Rome", parse=_time_zone)
+FEES = Kind(expected="a percentage from 0 to 5, and others by venue, such as 0.05,binance=0.04", parse=_fees)
+LOG_LEVEL = Kind(expected="one of DEBUG, INFO, WARNING, ERROR", parse=_matching("DEBUG|INFO|WARNING|ERROR"))
+BOT_TOKEN = Kind(expected="digits, a colon and the rest, as @BotFather gives it", parse=_matching(r"[0-9]+:[\w-]+"))
+WEB_TOKEN = Kind(expected="at least 16 characters without spaces", parse=_matching(r"[\x21-\x7e]{16,}"))
+CHATS = Kind(
+    expected="numeric ids (groups and channels start with -) or @channel, comma separated, chat:thread for a topic",
+    parse=_several(_matching(rf"(-?{_USER}|@[A-Za-z][A-Za-z0-9_]{{4,31}})(:[0-9]+)?")),
+    empty=(),
+)
+USERS = Kind(expected="numeric user ids, comma separated", parse=_several(_matching(_USER, int)), empty=())
+VENUES = Kind(
+    expected=f"some of {', '.join(EXCHANGES)}, comma separated", parse=_several(_matching("|".join(EXCHANGES)))
+)
+COINS = Kind(
+    expected="coins, comma separated, such as XMR,DASH",
+    parse=lambda text: frozenset(coin.strip() for coin in text.upper().split(",")),
+    empty=frozenset(),
+)
+PORT = _whole(0, 65535)
+WINDOW = _number(0.1, 7200)  # the arrays keep every tick of it
+SECONDS = _number(0.1, 86_400)
+PAUSE = _number(0, 86_400)
+COUNT = _whole(1, 10_000)
+PERCENT = _number(0.01, 50)
+SHARE = _number(0, 1)
+POINTS = _number(0, 100)
+USDT = _number(0, 1e12)
+
+# fmt: off
+GROUPS: dict[str, tuple[Setting, ...]] = {
+    "Telegram": (
+        Setting("TELEGRAM_BOT_TOKEN", "", BOT_TOKEN, "", ("telegram.bot_token",),
+                "Token of your bot. Without it the alerts appear in the terminal", is_secret=True),
+        Setting("TELEGRAM_CHAT_ID", "", CHATS, "", ("telegram.chat_ids",),
+                "Where the alerts go"),
+        Setting("TELEGRAM_ADMIN_IDS", "", USERS, "", ("telegram.admin_ids",),
+                "Who may give commands. Not set: the private chats of TELEGRAM_CHAT_ID"),
+        Setting("TELEGRAM_API_URL", "https://api.telegram.org", URL, "", ("telegram.api_url",),
+                "The Bot API server, for those who run their own"),
+        Setting("MAX_SIGNAL_AGE_SECONDS", "30", SECONDS, "s", ("telegram.max_signal_age_s",),
+                "An entry alert sent later is marked LATE, four times as late it is dropped and said so"),
+    ),
+    "Venues": (
+        Setting("EXCHANGES", "lbank,binance,mexc,bybit", VENUES, "", ("venues.exchanges",),
+                "The venues to watch"),
+        Setting("BINANCE_URL", "", URL, "", (), "Base URL in place of the venue's own: a proxy, a test"),
+        Setting("BYBIT_URL", "", URL, "", (), "The same for Bybit"),
+        Setting("MEXC_URL", "", URL, "", (), "The same for MEXC"),
+        Setting("LBANK_URL", "", URL, "", (), "The same for LBank"),
+        Setting("REFRESH_INTERVAL", "5", _number(0.1, 60), "s", ("features.refresh_interval_s",),
+                "From one look at the market to the next"),
+        Setting("RATE_HEADROOM_PERCENT", "30", _number(0, 95), "%", (),
+                "Share of each venue's published request limit that is never used"),
+        Setting("MIN_QUOTE_VOLUME", "500000", USDT, "USDT a day", ("universe.min_quote_volume",),
+                "Pairs that trade less are left out"),
+        Setting("MAX_QUOTE_VOLUME", "200000000", USDT, "USDT a day", ("universe.max_quote_volume",),
+                "Pairs that trade more are left out: the low caps stay"),
+        Setting("EXCLUDE_COINS", "", COINS, "", ("universe.exclude_coins",),
+                "Coins that are never alerted"),
+        Setting("UNIVERSE_RELOAD_SECONDS", "900", SECONDS, "s", ("venues.universe_reload_s",),
+                "From one reading of the venues' market lists to the next"),
+    ),
+    "Age of data": (
+        Setting("MAX_DATA_AGE_SECONDS", "15", SECONDS, "s", ("features.max_data_age_s", "scoring.max_data_age_s"),
+                "Older prices, order books and trades are stale"),
+        Setting("MAX_OI_AGE_SECONDS", "60", SECONDS, "s", ("features.max_oi_age_s",),
+                "Older live open interest is stale"),
+        Setting("MAX_FUNDING_AGE_SECONDS", "120", SECONDS, "s", ("features.max_funding_age_s",),
+                "An older funding rate is stale"),
+        Setting("MAX_DAY_AGE_SECONDS", "180", SECONDS, "s", ("features.max_day_age_s",),
+                "Older 24 h figures are stale"),
+        Setting("BOOK_FROZEN_SECONDS", "60", SECONDS, "s", ("features.book_frozen_s",),
+                "A book unchanged for as long while price or trades moved is not believed"),
+    ),
+    "Features": (
+        Setting("OI_WINDOW_SECONDS", "900", WINDOW, "s", ("features.oi_window_s", "scoring.oi_window_s"),
+                "Changes of open interest and price are taken over this window"),
+        Setting("BOOK_WINDOW_SECONDS", "1800", WINDOW, "s", ("features.book_window_s",),
+                "Bids now are compared with the books of this window"),
+        Setting("BOOK_BAND_PERCENT", "1", _number(0.01, 20), "%", ("features.book_band_percent",),
+                "Levels of the order book count up to this far from the mid price"),
+        Setting("FLOW_WINDOW_SECONDS", "60", WINDOW, "s", ("features.flow_window_s", "scoring.flow_window_s"),
+                "The share of taker sells is taken over this window"),
+        Setting("SWEEP_BASELINE_SECONDS", "300", WINDOW, "s", ("features.sweep_baseline_s",),
+                "A sweep is measured against the trading of this window"),
+        Setting("SWEEP_TTL_SECONDS", "30", WINDOW, "s", ("features.sweep_ttl_s", "scoring.sweep_ttl_s"),
+                "How long a sweep counts"),
+        Setting("MIN_SWEEP_USDT", "2000", USDT, "USDT", ("features.min_sweep_usdt",),
+                "Smaller sweeps do not count"),
+        Setting("BTC_WINDOW_SECONDS", "300", WINDOW, "s", ("features.btc_window_s", "scoring.btc_window_s"),
+                "Bitcoin's return is taken over this window"),
+        Setting("MOMENTUM_WINDOW_SECONDS", "60", WINDOW, "s",
+                ("features.momentum_window_s", "scoring.momentum_window_s"),
+                "Momentum is taken over this window and three times it, volatility over fifteen"),
+    ),
+    "Gates": (
+        Setting("MIN_SCORE_THRESHOLD", "72", POINTS, "points", ("scoring.min_score",),
+                "The lowest score that is alerted"),
+        Setting("MIN_BID_DEPTH_USDT", "5000", USDT, "USDT", ("scoring.min_bid_depth_usdt",),
+                "Least bid depth: an empty book only looks like a short"),
+        Setting("MIN_ASK_IMBALANCE", "0.60", SHARE, "share", ("scoring.min_ask_imbalance",),
+                "Least share of the asks in the book's depth"),
+        Setting("MIN_OI_DIVERGENCE", "30", POINTS, "points", ("scoring.min_oi_divergence",),
+                "Least sub-score of open interest rising into a falling price"),
+        Setting("MAX_SPREAD_PERCENT", "0.5", PERCENT, "%", ("scoring.max_spread_percent",),
+                "The spread has to be below"),
+        Setting("MAX_BTC_PUMP_PERCENT", "0.5", PERCENT, "%", ("scoring.max_btc_pump_percent",),
+                "Bitcoin rising as much bars entries and closes what is open"),
+        Setting("COOLDOWN_SECONDS", "60", PAUSE, "s", ("scoring.cooldown_s",),
+                "Rest of a coin after its last alert and after its last exit"),
+        Setting("BURST_LIMIT", "2", COUNT, "signals", ("scoring.burst_limit",),
+                "At most as many alerts in BURST_WINDOW_SECONDS"),
+        Setting("BURST_WINDOW_SECONDS", "300", SECONDS, "s", ("scoring.burst_window_s",),
+                "The window of BURST_LIMIT"),
+        Setting("MAX_DAILY_TRADES", "8", COUNT, "signals", ("scoring.max_daily_trades",),
+                "At most as many alerts a day of TIMEZONE"),
+        Setting("STOPLOSS_GUARD_COUNT", "3", COUNT, "stops", ("scoring.stoploss_guard_count",),
+                "As many stops within STOPLOSS_GUARD_SECONDS pause the alerts for as long"),
+        Setting("STOPLOSS_GUARD_SECONDS", "3600", SECONDS, "s", ("scoring.stoploss_guard_s",),
+                "The window and the pause of STOPLOSS_GUARD_COUNT"),
+    ),
+    "Levels and exits": (
+        Setting("TP_PERCENT", "1.7", PERCENT, "%", ("scoring.take_profit_percent",),
+                "Distance of the take-profit"),
+        Setting("SL_PERCENT_MIN", "0.7", PERCENT, "%", ("scoring.stop_percent_min",),
+                "Distance of the stop in a quiet market"),
+        Setting("SL_PERCENT_MAX", "1.1", PERCENT, "%", ("scoring.stop_percent_max",),
+                "Distance of the stop in a wild market"),
+        Setting("TAKER_FEE_PERCENT", "0.05", FEES, "%", (),
+                "Your taker fee each way"),
+        Setting("TRAILING_ENABLED", "off", FLAG, "", ("scoring.trailing_enabled",),
+                "Follow the price with a trailing exit"),
+        Setting("TRAIL_ACTIVATION_PERCENT", "0.8", PERCENT, "%", ("scoring.trail_activation_percent",),
+                "Profit at which trailing begins"),
+        Setting("TRAIL_DISTANCE_PERCENT", "0.4", PERCENT, "%", ("scoring.trail_distance_percent",),
+                "Trailing exits this far off the best price"),
+        Setting("SIGNAL_TIMEOUT_SECONDS", "3600", SECONDS, "s", ("scoring.signal_timeout_s",),
+                "A signal still open then is closed"),
+        Setting("REACH_SECONDS", "15", PAUSE, "s", ("scoring.reach_s",),
+                "Time a person needs to enter: results are also given from the price then"),
+    ),
+    "Storage": (
+        Setting("DATA_DIR", "data", Kind(expected="a path", parse=str), "", (),
+                "Folder of the database"),
+        Setting("MYSQL_HOST", "", HOST, "", ("mysql.host",),
+                "Server that keeps the history. Not set: no MySQL"),
+        Setting("MYSQL_PORT", "3306", _whole(1, 65535), "", ("mysql.port",), "Its port"),
+        Setting("MYSQL_USER", "sgnl", TEXT, "", ("mysql.user",), "Its user"),
+        Setting("MYSQL_PASSWORD", "", TEXT, "", ("mysql.password",), "That user's password", is_secret=True),
+        Setting("MYSQL_DATABASE", "sgnl", NAME, "", ("mysql.database",), "Its database"),
+    ),
+    "Web and log": (
+        Setting("HTTP_HOST", "127.0.0.1", HOST, "", ("http.host",),
+                "Address of the web app. Anything but this machine's own needs HTTP_TOKEN"),
+        Setting("HTTP_PORT", "8080", PORT, "", ("http.port",),
+                "Its port; 0 takes any free one"),
+        Setting("HTTP_TOKEN", "", WEB_TOKEN, "", ("http.token",),
+                "Who asks has to send it as a Bearer token", is_secret=True),
+        Setting("TIMEZONE", "UTC", ZONE, "", ("scoring.timezone",),
+                "Where the day of MAX_DAILY_TRADES begins"),
+        Setting("LOG_LEVEL", "INFO", LOG_LEVEL, "", (),
+                "How much the log says"),
+    ),
+}
+# fmt: on
+
+SETTINGS: dict[str, Setting] = {setting.name: setting for group in GROUPS.values() for setting in group}

@@ -1,0 +1,54 @@
+"""What the bot tells of itself: one record for /status, /health and /api/status."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fetchers.health import Condition
+from scoring.signals import OpenSignal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueStatus:
+    """One venue as the poll sees it."""
+
+    venue: str
+    state: str  #: a fetchers.health.Condition
+    note: str  #: what else there is to say, e.g. why it is not ok; "" for nothing
+    instruments: int  #: kept in the universe
+    last_reply_ms: int | None  #: None before the first
+    budget_used_percent: float  #: [%] of the published limit, the fullest pool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotStatus:
+    """The whole bot at `now_ms`."""
+
+    version: str
+    now_ms: int
+    started_ms: int
+    refresh_interval_s: float
+    ticks: int
+    last_tick_ms: int | None  #: end of the last tick, None before the first
+    tick_p50_ms: float  #: NaN before the first
+    tick_p95_ms: float
+    venues: tuple[VenueStatus, ...]
+    best: str  #: the leader now, e.g. "PEPE Binance 71.2"; "" where nothing is scored
+    open_signals: tuple[OpenSignal, ...]
+    signals_today: int
+    max_daily_signals: int
+    paused_until_ms: int | None  #: as in Limits
+    guard_until_ms: int
+    refused: dict[str, int]  #: by gate, since the start
+    outbox: dict[str, int]  #: messages by delivery state
+    faults: tuple[str, ...]  #: what Telegram, the web app or the databases have to complain of; () is all well
+
+    def problems(self) -> Iterator[str]:
+        """Yield what makes the bot useless now; one blind venue of several does not."""
+        overdue_s = max(3 * self.refresh_interval_s, 15.0)
+        if self.last_tick_ms is None:
+            yield "no tick has ended yet"
+        elif (quiet_s := (self.now_ms - self.last_tick_ms) / 1000) > overdue_s:
+            yield f"no tick has ended for {quiet_s:.0f} s"
+        if all(venue.state == Condition.BLIND for venue in self.venues):
+            yield "every venue is blind"
+        yield from self.faults

@@ -1,0 +1,234 @@
+"""The edge to Telegram: python-telegram-bot wired into our loop, its errors translated, its polling kept alive.
+
+Polling is a plain loop here and not PTB's Updater, which retries a conflict for ever and lets a lost connection pass in
+silence. Updates that waited while the bot was away are fetched, not dropped: bot/telegram_commands.py answers those
+that are too old by saying so.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import httpx
+from loguru import logger
+from telegram import Bot, BotCommand, BotCommandScopeChat, LinkPreviewOptions, ReplyParameters, Update
+from telegram.constants import ParseMode
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+)
+from telegram.ext import Application, ApplicationBuilder, BaseHandler
+from telegram.request import HTTPXRequest
+
+from bot.clock import Clock
+from bot.sender import BadText, Blocked, MaybeSent, Migrated, NotSent, Rejected, SendError
+
+AnyApplication = Application[Any, Any, Any, Any, Any, Any]
+
+ALLOWED_UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY)
+# What httpx raises before a byte of the request has left.
+_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+_UNKNOWN = "TELEGRAM_BOT_TOKEN: Telegram does not know this bot; copy the token from @BotFather again"
+
+
+class StartError(TelegramError):
+    """The bot cannot work with what it was given; the text is for the person who configured it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long Telegram may take [s]."""
+
+    connect_s: float = 5.0
+    answer_s: float = 10.0
+    poll_s: int = 25  #: a long poll without news; Telegram takes whole seconds
+
+
+def build_application(bot_token: str, api_url: str, timeouts: Timeouts = Timeouts()) -> AnyApplication:
+    """Build PTB's application for the Bot API at `api_url`; it opens no connection yet."""
+    os.environ.setdefault("PTB_TIMEDELTA", "1")  # PTB's future; without it each flood wait it reads warns of it
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs every URL, and the token is part of it
+    return (
+        ApplicationBuilder()
+        .token(bot_token)
+        .base_url(f"{api_url}/bot")
+        .request(_request(8, timeouts))
+        .get_updates_request(_request(1, timeouts))
+        .updater(None)
+        .job_queue(None)
+        .build()
+    )
+
+
+def _request(connections: int, timeouts: Timeouts) -> HTTPXRequest:
+    return HTTPXRequest(
+        connection_pool_size=connections,
+        connect_timeout=timeouts.connect_s,
+        read_timeout=timeouts.answer_s,
+        write_timeout=timeouts.answer_s,
+        pool_timeout=timeouts.connect_s,
+    )
+
+
+class TelegramSender:
+    """Sends one message through the Bot API."""
+
+    def __init__(self, bot: Bot) -> None:
+        self._bot = bot
+
+    async def send(self, chat_id: str, html: str, *, reply_to_message_id: int | None, is_silent: bool) -> int:
+        """Return the id of the message in the chat, or raise a SendError."""
+        chat, _, topic = chat_id.partition(":")
+        reply = None
+        if reply_to_message_id is not None:
+            reply = ReplyParameters(message_id=reply_to_message_id, allow_sending_without_reply=True)
+        try:
+            message = await self._bot.send_message(
+                chat_id=chat,
+                text=html,
+                parse_mode=ParseMode.HTML,
+                message_thread_id=int(topic) if topic else None,
+                reply_parameters=reply,
+                disable_notification=is_silent,
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+            )
+        except TelegramError as error:
+            raise translate(error) from error
+        return message.message_id
+
+
+def translate(error: TelegramError) -> SendError:
+    """Say what an error of PTB means for the message that was being sent."""
+    text = str(error)
+    match error:
+        case RetryAfter():
+            return NotSent(text, retry_after_s=_wait_s(error))
+        case ChatMigrated():
+            return Migrated(str(error.new_chat_id))
+        case Forbidden():
+            return Blocked(text)
+        case BadRequest():
+            return BadText(text) if "can't parse entities" in text.lower() else Rejected(text)
+        case InvalidToken() | Conflict():
+            return NotSent(text)
+        # PTB wraps what httpx raised: the cause tells whether the request had left. Without a cause Telegram itself
+        # answered, "ok": false, so it did nothing; an answer that is not Telegram's may hide that it did.
+        case NetworkError() if error.__cause__ is None or isinstance(error.__cause__, _NEVER_LEFT):
+            return NotSent(text)
+        case _:
+            return MaybeSent(text)
+
+
+def _wait_s(error: RetryAfter) -> float:
+    wait = error.retry_after
+    return wait.total_seconds() if isinstance(wait, timedelta) else wait
+
+
+class TelegramEdge:
+    """The life of the connection: start, poll until cancelled, close."""
+
+    def __init__(
+        self,
+        application: AnyApplication,
+        *,
+        handlers: Sequence[BaseHandler[Any, Any, Any]],
+        menu: Sequence[tuple[str, str]],
+        admin_ids: Sequence[int],
+        clock: Clock,
+        poll_s: int = Timeouts().poll_s,
+    ) -> None:
+        self._application = application
+        self._menu = [BotCommand(name, help_text) for name, help_text in menu]
+        self._admin_ids = admin_ids
+        self._clock = clock
+        self._poll_s = poll_s
+        self.trouble = ""  #: why commands are not heard now, for /health
+        application.add_handlers(handlers)
+        application.add_error_handler(_log_error)
+
+    async def start(self) -> None:
+        """Check the token; a Telegram that cannot be reached is no reason not to start.
+
+        Raises
+        ------
+        StartError
+            Telegram refuses the token.
+        """
+        try:
+            await self._application.initialize()
+        except InvalidToken:
+            raise StartError(_UNKNOWN) from None  # PTB's own text shows the token
+        except TelegramError as error:
+            self._out_of_reach(error)
+
+    async def run(self) -> None:
+        """Hear commands until cancelled, or until another program takes the updates of this token.
+
+        Raises
+        ------
+        StartError
+            Telegram refuses the token.
+        """
+        offset, pause_s, is_prepared = 0, _FIRST_PAUSE_S, False
+        while True:
+            try:
+                if not is_prepared:
+                    await self._prepare()
+                    is_prepared = True
+                updates = await self._application.bot.get_updates(
+                    offset=offset, timeout=self._poll_s, allowed_updates=ALLOWED_UPDATES
+                )
+            except InvalidToken:
+                raise StartError(_UNKNOWN) from None
+            except Conflict:
+                self.trouble = "another program uses TELEGRAM_BOT_TOKEN: commands are not heard, alerts still go out"
+                logger.error("Telegram: {}; stop the other one and restart", self.trouble)
+                return
+            except TelegramError as error:
+                self._out_of_reach(error)
+                await self._clock.sleep(_wait_s(error) if isinstance(error, RetryAfter) else pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                continue
+            self._within_reach()
+            pause_s = _FIRST_PAUSE_S
+            for update in updates:
+                offset = update.update_id + 1
+                await self._application.process_update(update)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._application.shutdown()
+        await self._application.bot.shutdown()  # the application does nothing where Telegram was never reached
+
+    async def _prepare(self) -> None:
+        await self._application.initialize()
+        await self._application.bot.delete_webhook()  # polling is refused while one is set
+        for admin_id in self._admin_ids:
+            try:
+                await self._application.bot.set_my_commands(self._menu, scope=BotCommandScopeChat(admin_id))
+            except BadRequest as error:
+                logger.info("Telegram shows no menu to {} yet: {}", admin_id, error)
+
+    def _out_of_reach(self, error: TelegramError) -> None:
+        if not self.trouble:
+            logger.warning("Telegram cannot be reached ({}): messages wait and go out when it can", error)
+        self.trouble = f"Telegram cannot be reached: {error}"
+
+    def _within_reach(self) -> None:
+        if self.trouble:
+            logger.info("Telegram can be reached again")
+        self.trouble = ""
+
+
+async def _log_error(_update: object, context: Any) -> None:
+    logger.opt(exception=context.error).error("a Telegram update could not be handled")

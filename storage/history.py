@@ -1,0 +1,187 @@
+"""Questions to the database, on a connection that cannot write."""
+
+import asyncio
+import sqlite3
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiosqlite
+import orjson
+
+from scoring.signals import NearMiss, Outcome, Signal
+from storage.errors import StorageError, explained
+from storage.outbox import DeliveryState, OutboxMessage
+from storage.rows import message_from_row, near_miss_from_row, outcome_from_row, signal_from_row
+from storage.schema import MIGRATIONS, version_of
+
+_BUSY_S = 5.0  #: how long to wait for a person's SQL prompt on the same file; a second bot is refused by the lock
+
+_SIGNALS = "SELECT * FROM signals LEFT JOIN outcomes ON signal_id = id"
+
+# A chat with a message backing off is silent until then, so that its order holds; a reply waits for what it replies to.
+_DUE = """
+    SELECT * FROM (
+        SELECT *, row_number() OVER (PARTITION BY chat_id ORDER BY priority, id) AS place
+        FROM messages
+        WHERE state = 'pending' AND coalesce(alert_state, '') NOT IN ('pending', 'sending')
+            AND chat_id NOT IN (SELECT chat_id FROM outbox WHERE state = 'pending' AND not_before_ms > :now_ms)
+    )
+    WHERE place <= :limit ORDER BY priority, id
+"""
+
+
+class History:
+    """What the bot has decided and sent so far; many may read while one bot writes."""
+
+    def __init__(self, path: Path, reader: aiosqlite.Connection, resources: AsyncExitStack) -> None:
+        self._path = path
+        self._reader = reader
+        self._resources = resources
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Open an existing database for reading.
+
+        Raises
+        ------
+        StorageError
+            There is none at `path`, or this code does not know its schema.
+        """
+        async with AsyncExitStack() as resources:
+            return cls(path, await open_reader(path, resources), resources.pop_all())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._resources.aclose()
+
+    async def signals(
+        self, symbol: str | None = None, since_ms: int | None = None, limit: int = 100
+    ) -> list[tuple[Signal, Outcome | None]]:
+        """Return signals decided at `since_ms` or later with their outcomes, newest first.
+
+        `symbol` is a coin, a pair or a venue's id, in any case and with or without USDT and separators.
+        """
+        return await self._signals(
+            f"{_SIGNALS} WHERE (:symbol IS NULL"
+            " OR :symbol IN (symbol_key(coin), symbol_key(pair), symbol_key(instrument_id)))"
+            " AND (:since_ms IS NULL OR decided_ms >= :since_ms) ORDER BY id DESC LIMIT :limit",
+            {"symbol": symbol and symbol_key(symbol), "since_ms": since_ms, "limit": limit},
+        )
+
+    async def signal(self, signal_id: int) -> tuple[Signal, Outcome | None] | None:
+        """Return one signal with its outcome, None where there is no such id."""
+        found = await self._signals(f"{_SIGNALS} WHERE id = :id", {"id": signal_id})
+        return found[0] if found else None
+
+    async def closed_signals(self, since_ms: int | None = None) -> list[tuple[Signal, Outcome]]:
+        """Return the signals that ended at `since_ms` or later, in the order of their ends."""
+        found = await self._signals(
+            f"{_SIGNALS} WHERE exit_ms >= coalesce(:since_ms, 0) ORDER BY exit_ms, id", {"since_ms": since_ms}
+        )
+        return [(signal, outcome) for signal, outcome in found if outcome is not None]
+
+    async def near_misses(self, since_ms: int, limit: int = 100) -> list[NearMiss]:
+        """Return near misses decided at `since_ms` or later, newest first."""
+        rows = await self._read(
+            "SELECT * FROM near_misses WHERE decided_ms >= :since_ms ORDER BY id DESC LIMIT :limit",
+            {"since_ms": since_ms, "limit": limit},
+        )
+        return [near_miss_from_row(row) for row in rows]
+
+    async def refusals(self, since_ms: int) -> dict[str, int]:
+        """Return how many near misses each gate refused since then, the most frequent first."""
+        rows = await self._read(
+            "SELECT gate.value, count(*) FROM near_misses, json_each(details, '$.failed') AS gate"
+            " WHERE decided_ms >= :since_ms GROUP BY gate.value ORDER BY count(*) DESC, gate.value",
+            {"since_ms": since_ms},
+        )
+        return dict(map(tuple, rows))
+
+    async def due_messages(self, now_ms: int, limit: int = 10) -> list[OutboxMessage]:
+        """Return the messages that may go now, by priority, then oldest first, at most `limit` of each chat.
+
+        A chat with a message that waits for `not_before_ms` is left out, and a reply whose alert is yet to go.
+        """
+        rows = await self._read(_DUE, {"now_ms": now_ms, "limit": limit})
+        return [message_from_row(row) for row in rows]
+
+    async def uncertain_messages(self) -> list[OutboxMessage]:
+        """Return the messages whose reply was lost and that have not been sent a second time, oldest first."""
+        rows = await self._read("SELECT * FROM messages WHERE state = 'uncertain' AND NOT may_repeat ORDER BY id")
+        return [message_from_row(row) for row in rows]
+
+    async def expired_untold(self) -> dict[str, int]:
+        """Return by chat how many messages expired without the chat having been told."""
+        rows = await self._read(
+            "SELECT chat_id, count(*) FROM outbox WHERE state = 'expired' AND NOT is_expiry_told GROUP BY chat_id"
+        )
+        return dict(map(tuple, rows))
+
+    async def message_id_of_entry(self, signal_id: int, chat_id: str) -> int | None:
+        """Return Telegram's id of a signal's alert in a chat, None where it has not arrived."""
+        rows = await self._read(
+            "SELECT message_id FROM outbox WHERE signal_id = :signal_id AND chat_id = :chat_id AND kind = 'entry'",
+            {"signal_id": signal_id, "chat_id": chat_id},
+        )
+        return rows[0]["message_id"] if rows else None
+
+    async def outbox_counts(self) -> dict[DeliveryState, int]:
+        """Return how many messages are in each state, all states named."""
+        rows = await self._read("SELECT state, count(*) FROM outbox GROUP BY state")
+        return dict.fromkeys(DeliveryState, 0) | {DeliveryState(state): count for state, count in rows}
+
+    async def blocked_chats(self) -> dict[str, str]:
+        """Return the chats that refuse the bot, each with Telegram's words."""
+        return dict(map(tuple, await self._read("SELECT chat_id, reason FROM blocked_chats ORDER BY chat_id")))
+
+    async def get_state(self, key: str) -> Any:
+        """Return the JSON value kept under `key`, None where there is none."""
+        rows = await self._read("SELECT value FROM state WHERE key = :key", {"key": key})
+        return orjson.loads(rows[0]["value"]) if rows else None
+
+    async def _signals(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Signal, Outcome | None]]:
+        rows = await self._read(sql, parameters)
+        # Thousands of rows take a second to decode, which a tick must not feel.
+        return await asyncio.to_thread(lambda: [(signal_from_row(row), outcome_from_row(row)) for row in rows])
+
+    async def _read(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[sqlite3.Row]:
+        with explained(self._path):
+            return list(await self._reader.execute_fetchall(sql, parameters))
+
+
+async def open_reader(path: Path, resources: AsyncExitStack) -> aiosqlite.Connection:
+    """Open a connection that cannot write, on a database that has this code's schema."""
+    with explained(path):
+        reader = await connect(path, "ro", resources)
+        reader.row_factory = sqlite3.Row
+        await reader.create_function("symbol_key", 1, symbol_key, deterministic=True)
+        version = await version_of(reader)
+    if version != len(MIGRATIONS):
+        advice = "start the bot once" if version < len(MIGRATIONS) else "update the bot"
+        raise StorageError(f"{path}: its schema is {version}, this code's is {len(MIGRATIONS)}: {advice}")
+    return reader
+
+
+async def connect(path: Path, mode: str, resources: AsyncExitStack) -> aiosqlite.Connection:
+    """Open a connection in SQLite's `mode` "ro" or "rwc", in which nothing begins a transaction by itself."""
+    uri = f"{path.absolute().as_uri()}?mode={mode}"  # noqa: ASYNC240 - asks for the working directory, waits for nothing
+    # What cannot be opened fails here: aiosqlite would leave a thread behind that outlives the loop and says so loudly.
+    sqlite3.connect(uri, uri=True).close()
+    return await resources.enter_async_context(aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S))
+
+
+def symbol_key(symbol: str) -> str:
+    """Return what "xlm", "XLMUSDT", "XLM_USDT" and "XLM/USDT:USDT" have in common: "XLM"."""
+    letters = "".join(filter(str.isalnum, symbol.upper()))
+    return letters.removesuffix("USDT").removesuffix("USDT") or letters

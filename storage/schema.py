@@ -1,0 +1,98 @@
+"""The tables, as numbered migrations: entry n brings a database of version n to version n + 1."""
+
+import aiosqlite
+
+# Floats live in the JSON text to the bit, where a REAL column would lose the sign of zero; generated columns show them.
+MIGRATIONS = (
+    """
+    CREATE TABLE signals (
+        id INTEGER PRIMARY KEY,
+        decided_ms INTEGER NOT NULL,
+        side TEXT NOT NULL,
+        venue TEXT NOT NULL,
+        instrument_id TEXT NOT NULL,
+        coin TEXT NOT NULL,
+        pair TEXT NOT NULL,
+        details TEXT NOT NULL,
+        score REAL GENERATED ALWAYS AS (json_extract(details, '$.score')) VIRTUAL,
+        entry REAL GENERATED ALWAYS AS (json_extract(details, '$.levels.entry')) VIRTUAL,
+        stop REAL GENERATED ALWAYS AS (json_extract(details, '$.levels.stop')) VIRTUAL
+    );
+    CREATE INDEX signals_by_time ON signals (decided_ms);
+
+    CREATE TABLE open_signals (
+        signal_id INTEGER PRIMARY KEY REFERENCES signals (id),
+        tracking TEXT NOT NULL
+    );
+
+    CREATE TABLE outcomes (
+        signal_id INTEGER PRIMARY KEY REFERENCES signals (id),
+        exit_ms INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        net_percent REAL GENERATED ALWAYS AS (json_extract(outcome, '$.ideal.net_percent')) VIRTUAL,
+        r REAL GENERATED ALWAYS AS (json_extract(outcome, '$.ideal.r')) VIRTUAL
+    );
+    CREATE INDEX outcomes_by_time ON outcomes (exit_ms);
+
+    CREATE TABLE near_misses (
+        id INTEGER PRIMARY KEY,
+        decided_ms INTEGER NOT NULL,
+        venue TEXT NOT NULL,
+        instrument_id TEXT NOT NULL,
+        coin TEXT NOT NULL,
+        details TEXT NOT NULL,
+        score REAL GENERATED ALWAYS AS (json_extract(details, '$.score')) VIRTUAL
+    );
+    CREATE INDEX near_misses_by_time ON near_misses (decided_ms);
+
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        chat_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        priority INTEGER NOT NULL,
+        signal_id INTEGER REFERENCES signals (id),
+        html TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        entry_price REAL,
+        state TEXT NOT NULL DEFAULT 'pending',
+        attempts INTEGER NOT NULL DEFAULT 0,
+        may_repeat INTEGER NOT NULL DEFAULT 0,
+        not_before_ms INTEGER NOT NULL DEFAULT 0,
+        message_id INTEGER,
+        sent_ms INTEGER,
+        is_expiry_told INTEGER NOT NULL DEFAULT 0,
+        error TEXT NOT NULL DEFAULT ''
+    );
+    CREATE INDEX outbox_by_state ON outbox (state, chat_id);
+    CREATE UNIQUE INDEX one_alert_per_chat ON outbox (signal_id, chat_id) WHERE kind = 'entry';
+    CREATE UNIQUE INDEX one_exit_per_chat ON outbox (signal_id, chat_id) WHERE kind = 'exit';
+
+    -- An exit, or whatever else speaks of a signal, replies to that signal's alert in the same chat.
+    CREATE VIEW messages AS
+    SELECT message.*, alert.message_id AS reply_to_message_id, alert.state AS alert_state
+    FROM outbox AS message
+    LEFT JOIN outbox AS alert ON alert.signal_id = message.signal_id AND alert.chat_id = message.chat_id
+        AND alert.kind = 'entry' AND message.kind <> 'entry';
+
+    CREATE TABLE blocked_chats (chat_id TEXT PRIMARY KEY, reason TEXT NOT NULL);
+
+    CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+    """,
+)
+
+
+async def migrate(connection: aiosqlite.Connection) -> None:
+    """Bring an older database to this code's version, each step whole or not at all."""
+    version = await version_of(connection)
+    for number, sql in enumerate(MIGRATIONS[version:], start=version + 1):
+        try:
+            await connection.executescript(f"BEGIN IMMEDIATE;{sql}PRAGMA user_version = {number};COMMIT;")
+        finally:
+            await connection.rollback()  # undoes a step that failed, does nothing after a commit
+
+
+async def version_of(connection: aiosqlite.Connection) -> int:
+    """Return how many migrations the database has had."""
+    ((version,),) = await connection.execute_fetchall("PRAGMA user_version")
+    return int(version)

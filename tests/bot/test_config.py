@@ -1,0 +1,246 @@
+"""What users write becomes a Config, or one line for each thing that is wrong."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from bot.config import Config, ConfigError, load_config
+from bot.settings import SETTINGS
+from features.settings import FeatureSettings
+from fetchers.budget import HEADROOM
+from fetchers.universe import UniverseSettings
+from scoring.settings import ScoringSettings
+
+TOKEN = "123456:AAbb-cc_dd"
+
+
+def problems_of(environ: dict[str, str], env_file: Path | None = None) -> tuple[str, ...]:
+    """Load settings that must be refused."""
+    with pytest.raises(ConfigError) as refused:
+        load_config(environ, env_file)
+    assert str(refused.value) == "\n".join(refused.value.problems)
+    return refused.value.problems
+
+
+def env_file_of(tmp_path: Path, text: str) -> Path:
+    """Write a .env."""
+    path = tmp_path / ".env"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_defaults_agree_with_the_records() -> None:
+    """With nothing set, the rooms get their own defaults: the table and the records say the same."""
+    config = load_config({})
+    assert config.features == FeatureSettings()
+    assert config.scoring == ScoringSettings(config_hash=config.scoring.config_hash)
+    assert config.universe == UniverseSettings()
+    assert config.venues.headroom == HEADROOM
+    assert config.changed() == []
+    assert config.mysql is None
+
+
+def test_every_field_has_a_setting() -> None:
+    """Nothing the rooms can be told is out of the user's reach but the constants of the design."""
+    fed = {place for setting in SETTINGS.values() for place in setting.fields}
+    fields = {f"features.{field.name}" for field in dataclasses.fields(FeatureSettings)}
+    fields |= {f"scoring.{field.name}" for field in dataclasses.fields(ScoringSettings)}
+    fees = {"scoring.taker_fee_percent", "scoring.default_taker_fee_percent"}
+    constants = {"scoring.near_miss_points", "scoring.liquidity_flip_ask_share"}
+    assert fields - fed == fees | constants | {"scoring.code_hash", "scoring.config_hash"}
+
+
+def test_environment_wins_over_env_file(tmp_path: Path) -> None:
+    """A value in the environment beats the one in .env, and a blank one does not count."""
+    env_file = env_file_of(tmp_path, "TP_PERCENT=2\nCOOLDOWN_SECONDS=10 # short\nBURST_LIMIT=\n")
+    config = load_config({"TP_PERCENT": "3", "COOLDOWN_SECONDS": " "}, env_file)
+    assert (config.scoring.take_profit_percent, config.scoring.cooldown_s, config.scoring.burst_limit) == (3, 10, 2)
+    assert config.changed() == ["COOLDOWN_SECONDS=10 (default 60)", "TP_PERCENT=3 (default 1.7)"]
+
+
+def test_env_file_is_read_as_written(tmp_path: Path) -> None:
+    """A byte order mark is skipped and a dollar in a password stays one."""
+    env_file = tmp_path / ".env"
+    env_file.write_bytes(b"\xef\xbb\xbfMYSQL_HOST=db\nMYSQL_PASSWORD='a${HOME}$b'\nMYSQL_ROOT_PASSWORD=x\n")
+    config = load_config({}, env_file)
+    assert config.mysql is not None
+    assert config.mysql.password == "a${HOME}$b"
+
+
+def test_missing_env_file_is_an_empty_one(tmp_path: Path) -> None:
+    """Nobody has to have a .env."""
+    assert load_config({}, tmp_path / ".env") == load_config({})
+
+
+def test_full_telegram_and_venue_settings() -> None:
+    """Lists, topics, base URLs and fees by venue arrive as the records say."""
+    config = load_config(
+        {
+            "TELEGRAM_BOT_TOKEN": TOKEN,
+            "TELEGRAM_CHAT_ID": "42, -1001234567890:7,@my_channel,42",
+            "EXCHANGES": "mexc,binance",
+            "BINANCE_URL": "http://127.0.0.1:9001/",
+            "TAKER_FEE_PERCENT": "0.06, binance=0.04,mexc=0.02",
+            "EXCLUDE_COINS": "xmr,DASH",
+            "TRAILING_ENABLED": "Yes",
+        }
+    )
+    assert config.telegram.chat_ids == ("42", "-1001234567890:7", "@my_channel")
+    assert config.venues.exchanges == ("mexc", "binance")
+    assert config.venues.urls == {"binance": "http://127.0.0.1:9001", "bybit": None, "mexc": None, "lbank": None}
+    assert config.scoring.default_taker_fee_percent == 0.06
+    assert config.scoring.taker_fee_percent == {"binance": 0.04, "mexc": 0.02}
+    assert config.universe.exclude_coins == {"XMR", "DASH"}
+    assert config.scoring.trailing_enabled
+
+
+def test_who_may_steer() -> None:
+    """The named admins, or else the people of the private chats, never a whole group."""
+    chats = {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": "42,-100777,@channel,43:5"}
+    assert load_config(chats).telegram.steering_ids == {42}
+    assert load_config(chats | {"TELEGRAM_ADMIN_IDS": "7,8"}).telegram.steering_ids == {7, 8}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("MIN_SCORE_THRESHOLD", "101"),
+        ("MIN_SCORE_THRESHOLD", "nan"),
+        ("MIN_SCORE_THRESHOLD", "high"),
+        ("BURST_LIMIT", "2.5"),
+        ("BURST_LIMIT", "0"),
+        ("TRAILING_ENABLED", "maybe"),
+        ("EXCHANGES", "binance,kraken"),
+        ("EXCHANGES", ","),
+        ("TIMEZONE", "Mars/Olympus"),
+        ("TIMEZONE", "Europe"),
+        ("TIMEZONE", "../etc"),
+        ("TELEGRAM_CHAT_ID", "my_channel"),
+        ("TELEGRAM_CHAT_ID", "-0"),
+        ("TELEGRAM_CHAT_ID", "42:topic"),
+        ("TELEGRAM_ADMIN_IDS", "@somebody"),
+        ("TELEGRAM_ADMIN_IDS", "-100123"),
+        ("TELEGRAM_API_URL", "localhost:8081"),
+        ("MEXC_URL", "http://127.0.0.1:port"),
+        ("MEXC_URL", "http://me:secret@127.0.0.1"),
+        ("TAKER_FEE_PERCENT", "0.05,kraken=0.1"),
+        ("TAKER_FEE_PERCENT", "binance=0.04,binance=0.05"),
+        ("TAKER_FEE_PERCENT", "-1"),
+        ("LOG_LEVEL", "LOUD"),
+        ("HTTP_PORT", "65536"),
+        ("HTTP_HOST", "http://192.0.2.7"),
+    ],
+)
+def test_a_bad_value_is_one_line(name: str, text: str) -> None:
+    """The line names the setting, where it came from, what it was and what is expected."""
+    assert problems_of({name: text}) == (
+        f'{name} (environment): was "{text}", expected {SETTINGS[name].kind.expected}',
+    )
+
+
+@pytest.mark.parametrize(
+    ("environ", "line"),
+    [
+        (
+            {"MIN_QUOTE_VOLUME": "9", "MAX_QUOTE_VOLUME": "8"},
+            "MIN_QUOTE_VOLUME: was 9, expected at most MAX_QUOTE_VOLUME",
+        ),
+        ({"SL_PERCENT_MIN": "2"}, "SL_PERCENT_MIN: was 2, expected at most SL_PERCENT_MAX, which is 1.1"),
+        ({"REFRESH_INTERVAL": "20"}, "REFRESH_INTERVAL: was 20, expected at most MAX_DATA_AGE_SECONDS"),
+        (
+            {"REACH_SECONDS": "9", "SIGNAL_TIMEOUT_SECONDS": "8"},
+            "REACH_SECONDS: was 9, expected at most SIGNAL_TIMEOUT",
+        ),
+        (
+            {"TRAILING_ENABLED": "on", "TRAIL_DISTANCE_PERCENT": "0.9"},
+            "TRAIL_DISTANCE_PERCENT: was 0.9, expected at most TRAIL_ACTIVATION_PERCENT, which is 0.8",
+        ),
+        ({"TELEGRAM_BOT_TOKEN": TOKEN}, "TELEGRAM_CHAT_ID: is not set"),
+        ({"HTTP_HOST": "192.0.2.7"}, "HTTP_TOKEN: is not set"),
+    ],
+)
+def test_contradictions(environ: dict[str, str], line: str) -> None:
+    """Values that are fine alone but not together are refused with both named."""
+    (problem,) = problems_of(environ)
+    assert problem.startswith(line)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_loopback_needs_no_token(host: str) -> None:
+    """Addresses of the machine itself are open without HTTP_TOKEN."""
+    assert load_config({"HTTP_HOST": host}).http.host == host
+
+
+def test_trailing_limits_only_hold_while_it_is_on() -> None:
+    """Settings of a feature that is off contradict nothing."""
+    assert load_config({"TRAIL_DISTANCE_PERCENT": "5"}).scoring.trail_distance_percent == 5
+
+
+def test_all_problems_come_at_once(tmp_path: Path) -> None:
+    """One start shows everything there is to repair, in .env and in the environment."""
+    env_file = env_file_of(tmp_path, "MIN_SCORE_TRESHOLD=70\nwhat is this\nTP_PERCENT=much\nHTTPS_PORT=1\nNONSENSE=1\n")
+    assert problems_of({"HTTP_HOST": "192.0.2.7", "TELEGRAM_TOKEN": "x"}, env_file) == (
+        ".env, line 2: expected NAME=value",
+        "TELEGRAM_TOKEN (environment): is no setting, did you mean TELEGRAM_BOT_TOKEN?",
+        "HTTPS_PORT (.env): is no setting, did you mean HTTP_PORT?",
+        "MIN_SCORE_TRESHOLD (.env): is no setting, did you mean MIN_SCORE_THRESHOLD?",
+        "NONSENSE (.env): is no setting",
+        'TP_PERCENT (.env): was "much", expected a number from 0.01 to 50',
+        "HTTP_TOKEN: is not set, expected one since HTTP_HOST 192.0.2.7 is open to other machines",
+    )
+
+
+def test_other_programs_variables_do_not_trip() -> None:
+    """The environment belongs to everybody: only a slip of the finger in one of our names is refused there."""
+    names = (
+        "PATH HOME TZ HTTP_PROXY HTTPS_PROXY http_proxy HTTPS_PORT DATA DATA_HOME XDG_DATA_DIRS MYSQL_HOME MYSQL_PWD "
+        "MYSQL_TCP_PORT MYSQL_ROOT_PASSWORD MYSQL_ROOT_PASSWORD_FILE LOGNAME LOG_FILE TELEGRAM_DESKTOP HOSTNAME"
+    )
+    assert load_config(dict.fromkeys(names.split(), "x")) == load_config({})
+
+
+def test_env_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """Docker makes a folder where a mounted file is missing: that is a line, not a traceback."""
+    (tmp_path / ".env").mkdir()
+    (problem,) = problems_of({}, tmp_path / ".env")
+    assert problem.startswith(".env: could not be read")
+
+
+def test_secrets_from_files(tmp_path: Path) -> None:
+    """A secret may be the content of a file, without the line end; not twice, and not a missing or empty file."""
+    secret = tmp_path / "token"
+    secret.write_text(f"{TOKEN}\n", encoding="utf-8")
+    environ = {"TELEGRAM_CHAT_ID": "42", "TELEGRAM_BOT_TOKEN_FILE": str(secret)}
+    assert load_config(environ).telegram.bot_token == TOKEN
+    assert problems_of(environ | {"TELEGRAM_BOT_TOKEN": TOKEN}) == (
+        "TELEGRAM_BOT_TOKEN (environment): was given twice, here and as TELEGRAM_BOT_TOKEN_FILE",
+    )
+    (problem,) = problems_of({"HTTP_TOKEN_FILE": str(tmp_path / "none")})
+    assert problem.startswith("HTTP_TOKEN_FILE (environment): could not be read")
+    secret.write_text("\n", encoding="utf-8")
+    (problem,) = problems_of(environ)
+    assert problem.endswith("was empty, expected the secret in it")
+
+
+def test_secrets_are_never_shown() -> None:
+    """Neither the records' repr nor a refusal shows a secret."""
+    secrets = {"TELEGRAM_BOT_TOKEN": TOKEN, "HTTP_TOKEN": "0123456789abcdef", "MYSQL_PASSWORD": "hunter2"}
+    config = load_config(secrets | {"TELEGRAM_CHAT_ID": "42", "MYSQL_HOST": "db"})
+    shown = f"{config!r} {config.texts} {config.changed()}"
+    assert not [secret for secret in secrets.values() if secret in shown]
+    (problem,) = problems_of({"HTTP_TOKEN": "hunter2"})
+    assert problem == "HTTP_TOKEN (environment): expected at least 16 characters without spaces"
+    (problem,) = problems_of({"TELEGRAM_CHAT_ID": f"123456:{'Ab-9' * 9}"})
+    assert problem.startswith("TELEGRAM_CHAT_ID (environment): expected numeric ids")
+
+
+def test_config_hash() -> None:
+    """The hash follows what the settings mean, not how they are written, and no secret."""
+
+    def hash_of(environ: dict[str, str]) -> str:
+        config: Config = load_config(environ)
+        return config.scoring.config_hash
+
+    assert hash_of({}) == hash_of({"TP_PERCENT": "1.70"}) == hash_of({"HTTP_TOKEN": "0123456789abcdef"})
+    assert hash_of({}) != hash_of({"TP_PERCENT": "1.8"})

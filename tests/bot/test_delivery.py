@@ -1,0 +1,348 @@
+"""Every way a message can go, from the real store through real python-telegram-bot to the stand-in."""
+
+import asyncio
+import random
+from dataclasses import replace
+
+import pytest
+
+from bot.delivery import Delivery
+from storage.outbox import DeliveryState, Kind, NewMessage
+from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, eventually
+from tests.builders import NOW_MS
+from tests.storage.builders import entry_message, exit_message, make_message
+from tests.telegram_stand_in import Fault, Received
+
+
+@pytest.fixture
+async def running(world: World) -> World:
+    """Return the world with its delivery running."""
+    world.run(world.delivery.run())
+    return world
+
+
+def texts(world: World, chat_id: int = PERSON) -> list[str]:
+    """Return what stands in a chat."""
+    return [message.text for message in world.telegram.messages if message.chat_id == chat_id]
+
+
+async def attempts(world: World) -> int:
+    """Return how often the first pending message has been tried, 0 where none is pending."""
+    due = await world.store.due_messages(NOW_MS * 2)
+    return due[0].attempts if due else 0
+
+
+async def test_sent_as_soon_as_it_is_queued(running: World) -> None:
+    """A message goes out without the clock moving, is recorded as sent, and an alert's latency is measured."""
+    await running.queue(entry_message(1))
+    (message,) = await running.telegram.wait_for_messages(1)
+    await running.wait_for_states(sent=1)
+    assert (message.text, message.is_html, message.is_silent) == ("SHORT 1", True, False)
+    latency = running.delivery.latency()
+    assert latency is not None
+    assert (latency.count, latency.p50_ms, latency.p95_ms) == (1, 0.0, 0.0)
+
+
+async def test_an_exit_replies_to_its_alert(running: World) -> None:
+    """The exit of a signal is a reply to the alert in the same chat, in each chat."""
+    await running.queue(*(entry_message(1, str(chat)) for chat in (PERSON, GROUP)))
+    await running.wait_for_states(sent=2)
+    alerts = {message.chat_id: message.message_id for message in running.telegram.messages}
+    await running.queue(*(exit_message(1, str(chat)) for chat in (PERSON, GROUP)))
+    exits = (await running.telegram.wait_for_messages(4))[2:]
+    assert {message.chat_id: message.reply_to for message in exits} == alerts
+
+
+async def test_order_in_a_chat(world: World) -> None:
+    """Exits go before entries, entries before notices, and notices do not ring."""
+    await world.store.enqueue([entry_message(1)])
+    await world.store.mark_sending(1)
+    await world.store.mark_sent(1, 999, NOW_MS)
+    await world.store.enqueue([make_message(), entry_message(2), exit_message(1)])
+    world.run(world.delivery.run())
+    messages = await world.telegram.wait_for_messages(3)
+    assert [message.text for message in messages] == ["EXIT 1", "SHORT 2", "started"]
+    assert [message.is_silent for message in messages] == [False, False, True]
+    assert messages[0].reply_to is None, "the alert is gone from the chat, the exit goes all the same"
+
+
+async def test_an_exit_overtakes_what_waits_for_its_turn(running: World) -> None:
+    """An exit queued while a chat is being paced goes next, before the entries that waited longer."""
+    await running.queue(entry_message(1), *(make_message(html=f"notice {number}") for number in range(4)))
+    await running.telegram.wait_for_messages(3)
+    await running.clock.wait_for_sleepers(2)
+    await running.queue(exit_message(1))
+    await running.pass_time(lambda: len(running.telegram.messages) == 6)
+    assert texts(running) == ["SHORT 1", "notice 0", "notice 1", "EXIT 1", "notice 2", "notice 3"]
+
+
+async def test_pacing(running: World) -> None:
+    """A person gets three at once and one a second, and Telegram never has to ask for patience."""
+    await running.queue(*(make_message(html=str(number)) for number in range(6)))
+    await running.pass_time(lambda: len(running.telegram.messages) == 6, step_s=0.1)
+    await running.wait_for_states(sent=6)
+    assert texts(running) == [str(number) for number in range(6)]
+    assert running.telegram.messages[3].at_ms - running.telegram.messages[0].at_ms >= 3_000
+    assert running.telegram.floods == []
+
+
+async def test_telegram_out_of_reach(running: World) -> None:
+    """A refused connection is retried with growing pauses, says so meanwhile, and repeats nothing."""
+    await running.telegram.close()
+    await running.queue(make_message())
+    for seconds, tries in ((0, 1), (1, 2), (2, 3), (4, 4)):
+        await running.clock.advance(seconds)
+        await running.clock.wait_for_sleepers(2)
+        await eventually(lambda: attempts(running), lambda count, tries=tries: count == tries)
+    assert "ConnectError" in running.delivery.trouble
+    await running.telegram.open()
+    await running.clock.advance(8)
+    await running.telegram.wait_for_messages(1)
+    await running.wait_for_states(sent=1)
+    assert texts(running) == ["started"]
+    assert running.delivery.trouble == ""
+
+
+async def test_flood_wait_is_kept_exactly_and_holds_one_chat(running: World) -> None:
+    """A 429 silences its chat for the seconds Telegram names, and no other chat."""
+    running.telegram.held_until_ms[PERSON] = NOW_MS + 17_000
+    await running.queue(make_message(html="held"), make_message(chat_id=str(OTHER_PERSON)))
+    await running.telegram.wait_for(lambda: running.telegram.floods == [PERSON])
+    await running.wait_for_states(sent=1, pending=1)
+    await running.clock.wait_for_sleepers(2)
+    await running.clock.advance(16.999)
+    assert texts(running) == []
+    await running.clock.advance(0.001)
+    await running.telegram.wait_for_messages(2)
+    await running.wait_for_states(sent=2)
+    assert running.telegram.messages[1].at_ms == NOW_MS + 17_000
+    assert running.telegram.floods == [PERSON]
+
+
+async def test_a_refusal_in_telegrams_own_words_is_tried_again(running: World) -> None:
+    """A 500 of the Bot API says that nothing was done, so the message is sent again unmarked, to a group too."""
+    running.telegram.faults.append(("sendMessage", Fault.SERVER_ERROR))
+    await running.queue(make_message(chat_id=str(GROUP)))
+    await running.pass_time(lambda: len(running.telegram.messages) == 1)
+    await running.wait_for_states(sent=1)
+    assert texts(running, GROUP) == ["started"]
+
+
+@pytest.mark.parametrize("fault", [Fault.LOSE_REPLY, Fault.RESET, Fault.HANG, Fault.BAD_GATEWAY])
+async def test_a_lost_reply_to_a_person(running: World, fault: Fault) -> None:
+    """What may have arrived is sent to a person once more, marked."""
+    running.telegram.faults.append(("sendMessage", fault))
+    await running.queue(make_message())
+    await running.pass_time(lambda: "MAY REPEAT" in "".join(texts(running)))
+    await running.wait_for_states(sent=1)
+    *first, again = texts(running)
+    assert first == (["started"] if fault is Fault.LOSE_REPLY else [])
+    assert again.endswith("started")
+
+
+@pytest.mark.parametrize("fault", [Fault.LOSE_REPLY, Fault.HANG])
+async def test_a_lost_reply_to_a_group(running: World, fault: Fault) -> None:
+    """What may have arrived in a group is not repeated: a doubled alert there is a doubled trade."""
+    running.telegram.faults.append(("sendMessage", fault))
+    await running.queue(make_message(chat_id=str(GROUP)))
+    await running.wait_for_states(uncertain=1)
+    await running.clock.advance(60)
+    await running.queue(make_message(chat_id=str(GROUP), html="next"))
+    await running.wait_for_states(uncertain=1, sent=1)
+    assert texts(running, GROUP) == (["started", "next"] if fault is Fault.LOSE_REPLY else ["next"])
+
+
+async def test_a_second_lost_reply_is_the_last(running: World) -> None:
+    """A message whose repetition is in doubt too is left at that."""
+    running.telegram.faults += [("sendMessage", Fault.LOSE_REPLY)] * 2
+    await running.queue(make_message())
+    await running.pass_time(lambda: len(running.telegram.messages) == 2)
+    await running.wait_for_states(uncertain=1)
+    await running.clock.advance(60)
+    await running.wait_for_states(uncertain=1)
+    assert len(running.telegram.messages) == 2
+
+
+async def test_what_a_stopped_bot_was_sending(world: World) -> None:
+    """After a restart what was being sent goes once more to a person, marked, and not to a group."""
+    await world.store.enqueue([make_message(), make_message(chat_id=str(GROUP))])
+    for outbox_id in (1, 2):
+        await world.store.mark_sending(outbox_id)
+        await world.store.mark_uncertain(outbox_id, "the bot stopped while it was being sent")
+    world.run(world.delivery.run())
+    await world.pass_time(lambda: len(world.telegram.messages) == 1)
+    await world.wait_for_states(sent=1, uncertain=1)
+    assert texts(world)[0].startswith("MAY REPEAT")
+
+
+async def test_what_a_stopped_bot_had_put_off(world: World) -> None:
+    """A message put off before a restart is found again when its time has come, with nobody waking the delivery."""
+    await world.store.enqueue([make_message()])
+    await world.store.mark_retry(1, NOW_MS + 60_000, "flood")
+    world.run(world.delivery.run())
+    await world.pass_time(lambda: len(world.telegram.messages) == 1)
+    assert 60_000 <= world.telegram.messages[0].at_ms - NOW_MS < 66_000
+
+
+async def test_a_late_entry_says_so(world: World) -> None:
+    """An alert older than 30 s says how late it is and how far the price has gone; an exit needs no such mark."""
+    world.prices[1] = 0.0000122216
+    await world.store.enqueue([entry_message(1), entry_message(2, str(OTHER_PERSON)), make_message(chat_id=str(GROUP))])
+    await world.clock.advance(45)
+    world.run(world.delivery.run())
+    await world.telegram.wait_for_messages(3)
+    assert texts(world) == ["LATE 45 s, price -1.00 % since\nSHORT 1"]
+    assert texts(world, OTHER_PERSON) == ["LATE 45 s\nSHORT 2"]
+    assert texts(world, GROUP) == ["started"]
+
+
+async def test_an_entry_far_too_late_expires(world: World) -> None:
+    """An alert older than four times 30 s is not sent, and the next message to its chat says so, once."""
+    await world.store.enqueue([entry_message(1), entry_message(2), entry_message(1, str(GROUP))])
+    await world.clock.advance(121)
+    world.run(world.delivery.run())
+    await world.wait_for_states(expired=3)
+    for html in ("next", "after"):
+        await world.queue(make_message(html=html))
+    await world.wait_for_states(expired=3, sent=2)
+    assert texts(world) == ["next\n\n2 earlier alerts could not be sent in time and expired", "after"]
+
+
+async def test_bad_html_goes_as_plain_text(running: World) -> None:
+    """Text that Telegram cannot read arrives as a reader would have seen it."""
+    await running.queue(make_message(html="<b>SHORT</b> R&B <unknown> spread < 5 bps"))
+    await running.wait_for_states(sent=1)
+    assert texts(running) == ["SHORT R&B <unknown> spread < 5 bps"]
+
+
+async def test_a_chat_that_blocks_the_bot(running: World) -> None:
+    """A 403 ends a chat: what waits for it fails and nothing more is asked of Telegram, until it is heard from."""
+    running.telegram.blocked.add(PERSON)
+    await running.queue(*(make_message(html=str(number)) for number in range(3)), make_message(chat_id=str(GROUP)))
+    await running.wait_for_states(failed=3, sent=1)
+    await running.queue(make_message())
+    await running.wait_for_states(failed=4, sent=1)
+    assert running.telegram.requests.count("sendMessage") == 2
+    running.telegram.blocked.clear()
+    await running.delivery.reply(str(PERSON), "here I am", None)
+    await running.queue(make_message(html="again"))
+    await running.wait_for_states(failed=4, sent=2)
+    assert texts(running) == ["here I am", "again"]
+
+
+async def test_a_group_that_migrates(running: World) -> None:
+    """Messages to a group that became a supergroup go to its new id, after a restart too."""
+    running.telegram.groups.add(-1001)
+    running.telegram.migrated[GROUP] = -1001
+    await running.queue(make_message(chat_id=str(GROUP)), make_message(chat_id=str(GROUP), html="second"))
+    await running.wait_for_states(sent=2)
+    assert texts(running, -1001) == ["started", "second"]
+    reborn = Delivery(running.store, running.delivery._sender, running.clock, max_signal_age_s=30)
+    running.run(reborn.run())
+    await running.clock.wait_for_sleepers(2)
+    requests = running.telegram.requests.count("sendMessage")
+    await running.queue(make_message(chat_id=str(GROUP), html="third"))
+    await running.telegram.wait_for_messages(3)
+    assert running.telegram.requests.count("sendMessage") == requests + 1
+
+
+@pytest.mark.parametrize(("chat_id", "html"), [("404", "nobody there"), (str(PERSON), "x" * 5000), (str(PERSON), " ")])
+async def test_a_message_telegram_will_not_take(running: World, chat_id: str, html: str) -> None:
+    """What no repetition can help is given up at once, and what follows it goes."""
+    await running.queue(make_message(chat_id=chat_id, html=html), make_message(html="next"))
+    await running.wait_for_states(failed=1, sent=1)
+    assert texts(running) == ["next"]
+
+
+async def test_a_hung_telegram_holds_up_nobody(running: World) -> None:
+    """While one chat's request hangs, waking returns at once and other chats are served."""
+    running.telegram.faults.append(("sendMessage", Fault.HANG))
+    await running.queue(make_message())
+    await running.telegram.wait_for(lambda: "sendMessage" in running.telegram.requests)
+    await running.queue(make_message(chat_id=str(GROUP)))
+    await running.telegram.wait_for_messages(1)
+    assert texts(running, GROUP) == ["started"]
+    assert texts(running) == []
+
+
+async def test_drain(running: World) -> None:
+    """Draining waits for what can go now, and counts what cannot."""
+    await running.queue(*(make_message(html=str(number)) for number in range(3)))
+    assert await running.delivery.drain(5) == 0
+    assert texts(running) == ["0", "1", "2"]
+    await running.queue(make_message())
+    assert await running.delivery.drain(0.05) == 1
+
+
+class SurprisedSender:
+    """Raises what no sender should."""
+
+    async def send(self, *_arguments: object, **_named: object) -> int:
+        """Fail."""
+        raise KeyError("result")
+
+
+async def test_the_loop_outlives_a_surprise(world: World) -> None:
+    """An error nobody expected leaves its message in doubt and the loop running."""
+    delivery = Delivery(world.store, SurprisedSender(), world.clock, max_signal_age_s=30)
+    task = world.run(delivery.run())
+    await world.store.enqueue([make_message(chat_id=str(GROUP)), make_message(chat_id=str(GROUP))])
+    delivery.wake()
+    await world.wait_for_states(uncertain=2)
+    assert not task.done()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_fault_storm(running: World, seed: int) -> None:
+    """Under faults at random only what is known to be in doubt may be missing, repeats are marked, the pace is kept."""
+    dice = random.Random(seed)
+    faults = [Fault.LOSE_REPLY, Fault.RESET, Fault.SERVER_ERROR, Fault.BAD_GATEWAY]
+    queued: list[NewMessage] = []
+    for number in range(8):
+        running.telegram.faults += [("sendMessage", dice.choice(faults)) for _ in range(dice.randrange(4))]
+        batch = [
+            replace(message, created_ms=running.clock.now_ms())
+            for chat in (str(PERSON), str(OTHER_PERSON), str(GROUP))
+            for message in (make_message(chat_id=chat, html=f"notice {number}"), *_of_signal(number, chat))
+        ]
+        queued += batch
+        await running.queue(*batch)
+        until_ms = running.clock.now_ms() + dice.randrange(5_000)
+        await running.pass_time(lambda until_ms=until_ms: running.clock.now_ms() >= until_ms)
+    counts = await _at_rest(running)
+    assert counts[DeliveryState.FAILED] == counts[DeliveryState.EXPIRED] == 0
+    assert sum(not _copies(running, message) for message in queued) <= counts[DeliveryState.UNCERTAIN]
+    assert running.telegram.floods == []
+    for message in queued:
+        copies = _copies(running, message)
+        assert len(copies) <= (1 if message.chat_id == str(GROUP) else 2)
+        assert all("MAY REPEAT" in copy.text for copy in copies[1:])
+        alerts = _copies(running, entry_message(message.signal_id or 0, message.chat_id))
+        if message.kind is Kind.EXIT and copies and alerts:
+            assert alerts[0].message_id < copies[0].message_id, "an exit never comes before its alert"
+
+
+def _of_signal(number: int, chat_id: str) -> list[NewMessage]:
+    """Return the alert of one signal and the exit of the one before."""
+    entries = [entry_message(number, chat_id)] if 1 <= number <= 3 else []
+    exits = [exit_message(number - 1, chat_id)] if 1 <= number - 1 <= 3 else []
+    return entries + exits
+
+
+def _copies(world: World, message: NewMessage) -> list[Received]:
+    return [
+        received
+        for received in world.telegram.messages
+        if str(received.chat_id) == message.chat_id and message.html in received.text.split("\n")
+    ]
+
+
+async def _at_rest(world: World) -> dict[DeliveryState, int]:
+    """Move on until nothing waits any more."""
+    async with asyncio.timeout(10):
+        while True:
+            counts = await world.store.outbox_counts()
+            if not counts[DeliveryState.PENDING] + counts[DeliveryState.SENDING]:
+                return counts
+            await world.clock.advance(0.5)
+            await asyncio.sleep(0.002)

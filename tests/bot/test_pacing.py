@@ -1,0 +1,45 @@
+"""The arithmetic of Telegram's limits."""
+
+import pytest
+
+from bot.pacing import Pacer
+from tests.telegram_stand_in import Flood
+
+
+def test_a_person_gets_three_at_once_and_then_one_a_second() -> None:
+    """The fourth message to a private chat waits until the first is 3.3 s old."""
+    pacer = Pacer()
+    for now_ms in (0, 100, 200):
+        assert pacer.wait_ms("100", now_ms) == 0
+        pacer.add("100", now_ms)
+    assert pacer.wait_ms("100", 300) == 3_000
+    assert pacer.wait_ms("100", 3_300) == 0
+    assert pacer.wait_ms("7", 300) == 0
+
+
+def test_a_group_gets_twenty_a_minute_over_all_its_topics() -> None:
+    """The 21st message to a group waits for the first to be over a minute old, whatever topic it is for."""
+    pacer = Pacer()
+    for number in range(20):
+        pacer.add(f"-200:{number % 3}", 1_200 * number)
+    assert pacer.wait_ms("-200", 24_000) == 42_000
+    assert pacer.wait_ms("-201", 24_000) == 0
+
+
+def test_thirty_a_second_overall() -> None:
+    """The 31st chat in a second waits for the first message to be over a second old."""
+    pacer = Pacer()
+    for chat in range(1, 31):
+        pacer.add(str(chat), 10)
+    assert pacer.wait_ms("31", 100) == 1_010
+
+
+@pytest.mark.parametrize("chats", [("100",), ("-200",), ("100", "7", "-200"), tuple(map(str, range(1, 60)))])
+def test_telegram_never_has_to_complain(chats: tuple[str, ...]) -> None:
+    """Sending as fast as the pacer allows keeps within Telegram's limits by Telegram's own count."""
+    pacer, flood = Pacer(), Flood()
+    for now_ms in range(0, 200_000, 50):
+        for chat in chats:
+            if pacer.wait_ms(chat, now_ms) == 0:
+                pacer.add(chat, now_ms)
+                flood.check(int(chat), now_ms)

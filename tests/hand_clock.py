@@ -1,0 +1,51 @@
+"""A clock that moves only when told."""
+
+import asyncio
+from operator import itemgetter
+
+from tests.builders import NOW_MS
+
+
+class HandClock:
+    """Implements `bot.clock.Clock` for tests."""
+
+    def __init__(self, now_ms: int = NOW_MS) -> None:
+        self._now_ms = now_ms
+        self._sleepers: list[tuple[int, asyncio.Future[None]]] = []
+
+    def now_ms(self) -> int:
+        """Return the time it was last set to."""
+        return self._now_ms
+
+    async def sleep(self, seconds: float) -> None:
+        """Return once the clock has been moved that far."""
+        if seconds <= 0:
+            return
+        sleeper = (self._now_ms + round(seconds * 1000), asyncio.get_running_loop().create_future())
+        self._sleepers.append(sleeper)
+        try:
+            await sleeper[1]
+        finally:
+            self._sleepers.remove(sleeper)
+
+    async def wait_for_sleepers(self, count: int) -> None:
+        """Return once at least `count` sleep; real time passes, for what does I/O on its way to bed."""
+        async with asyncio.timeout(5):
+            while len(self._sleepers) < count:
+                await asyncio.sleep(0.001)
+
+    async def advance(self, seconds: float) -> None:
+        """Move on, waking each sleeper at its own time."""
+        end_ms = self._now_ms + round(seconds * 1000)
+        while due := [s for s in sorted(self._sleepers, key=itemgetter(0)) if s[0] <= end_ms and not s[1].done()]:
+            self._now_ms = max(self._now_ms, due[0][0])
+            due[0][1].set_result(None)
+            await settle()
+        self._now_ms = end_ms
+        await settle()
+
+
+async def settle() -> None:
+    """Let everything that can run without time or I/O do so."""
+    for _ in range(20):
+        await asyncio.sleep(0)

@@ -1,0 +1,150 @@
+"""The order and the states of messages on their way to a chat."""
+
+import pytest
+
+from storage.outbox import DeliveryState, Kind, OutboxMessage
+from storage.sqlite import Store
+from tests.storage.builders import entry_message, exit_message, make_limits, make_message, make_signal
+
+
+@pytest.fixture
+async def store(store: Store) -> Store:
+    """Return a database with three signals and no messages yet."""
+    await store.remember([make_signal(number) for number in (1, 2, 3)], make_limits(next_id=4), [])
+    return store
+
+
+def texts(messages: list[OutboxMessage]) -> list[str]:
+    """Return what the messages say."""
+    return [message.message.html for message in messages]
+
+
+async def deliver(store: Store, outbox_id: int, message_id: int = 555) -> None:
+    """Send a message as it goes when all is well."""
+    await store.mark_sending(outbox_id)
+    await store.mark_sent(outbox_id, message_id, 1)
+
+
+async def test_exits_before_entries_before_notices(store: Store) -> None:
+    """In each chat exits go before entries and entries before notices, the oldest of a kind first."""
+    await store.enqueue([entry_message(1)])
+    await deliver(store, 1)
+    for chat_id in ("100", "-200"):
+        await store.enqueue([make_message(chat_id=chat_id, html="notice"), entry_message(2, chat_id)])
+        await store.enqueue([entry_message(3, chat_id), exit_message(1, chat_id)])
+    due = await store.due_messages(0)
+    for chat_id in ("100", "-200"):
+        of_chat = [message for message in due if message.message.chat_id == chat_id]
+        assert texts(of_chat) == ["EXIT 1", "SHORT 2", "SHORT 3", "notice"]
+
+
+async def test_the_limit_is_per_chat(store: Store) -> None:
+    """A chat with a long queue takes no other chat's place."""
+    await store.enqueue([make_message(html=f"old {number}") for number in range(20)])
+    await store.enqueue([make_message(chat_id="7", html="new")])
+    assert texts(await store.due_messages(0, limit=2)) == ["old 0", "old 1", "new"]
+
+
+async def test_back_off_holds_its_chat_only(store: Store) -> None:
+    """While a message backs off, its chat is silent, exits included, and the others go on."""
+    await store.enqueue([entry_message(1), entry_message(2), entry_message(2, "7")])
+    await store.mark_sending(1)
+    await store.mark_retry(1, not_before_ms=5000, error="429: retry after 5")
+    await store.enqueue([exit_message(3)])
+    assert [message.message.chat_id for message in await store.due_messages(4999)] == ["7"]
+    due = await store.due_messages(5000)
+    assert texts(due) == ["EXIT 3", "SHORT 1", "SHORT 2", "SHORT 2"]
+    assert (due[1].attempts, due[1].error, due[1].may_repeat) == (1, "429: retry after 5", False)
+
+
+async def test_a_reply_waits_for_its_alert(store: Store) -> None:
+    """An exit goes after the alert of its signal in that chat, and replies to it."""
+    await store.enqueue([entry_message(1), exit_message(1), exit_message(1, "7")])
+    assert texts(await store.due_messages(0)) == ["EXIT 1", "SHORT 1"], "chat 7 never had the alert"
+    await store.mark_sending(1)
+    assert [message.message.chat_id for message in await store.due_messages(0)] == ["7"]
+    await store.mark_sent(1, 555, sent_ms=1)
+    replies = {message.message.chat_id: message.reply_to_message_id for message in await store.due_messages(0)}
+    assert replies == {"100": 555, "7": None}
+    assert await store.message_id_of_entry(1, "100") == 555
+    assert await store.message_id_of_entry(1, "7") is None
+
+
+async def test_an_alert_without_a_known_id_holds_no_reply(store: Store) -> None:
+    """The exit of an alert that is uncertain, expired or failed goes out on its own."""
+    await store.enqueue([message(number) for number in (1, 2, 3) for message in (entry_message, exit_message)])
+    await store.mark_uncertain(1, "the reply was lost")
+    await store.mark_expired(3)
+    await store.mark_failed(5, "400")
+    due = await store.due_messages(0)
+    assert [(message.message.html, message.reply_to_message_id) for message in due] == [
+        ("EXIT 1", None),
+        ("EXIT 2", None),
+        ("EXIT 3", None),
+    ]
+
+
+async def test_uncertain_is_resent_once(store: Store) -> None:
+    """A message whose reply was lost may be queued again once, and then carries the warning."""
+    await store.enqueue([entry_message(1)])
+    await store.mark_sending(1)
+    await store.mark_uncertain(1, "the reply was lost")
+    assert await store.due_messages(0) == []
+    assert texts(await store.uncertain_messages()) == ["SHORT 1"]
+    await store.mark_retry(1, not_before_ms=0, error="the reply was lost")
+    (again,) = await store.due_messages(0)
+    assert again.may_repeat
+    await store.mark_sending(1)
+    await store.mark_uncertain(1, "the reply was lost again")
+    assert await store.uncertain_messages() == []
+    assert (await store.outbox_counts())[DeliveryState.UNCERTAIN] == 1
+
+
+async def test_sending_an_uncertain_message_at_once(store: Store) -> None:
+    """An uncertain message sent again without queueing counts as its one repetition as well."""
+    await store.enqueue([entry_message(1)])
+    await store.mark_sending(1)
+    await store.mark_uncertain(1, "the reply was lost")
+    await store.mark_sending(1)
+    await store.mark_uncertain(1, "the reply was lost")
+    assert await store.uncertain_messages() == []
+
+
+async def test_expired_messages_are_told_once(store: Store) -> None:
+    """What expired is counted by chat until a message that tells of it has arrived."""
+    await store.enqueue([entry_message(1), entry_message(2), entry_message(2, "7"), make_message()])
+    for outbox_id in (1, 2, 3):
+        await store.mark_expired(outbox_id)
+    assert await store.expired_untold() == {"100": 2, "7": 1}
+    await deliver(store, 4)
+    assert await store.expired_untold() == {"100": 2, "7": 1}, "that message did not tell"
+    await store.enqueue([make_message()])
+    await store.mark_sending(5)
+    await store.mark_sent(5, 556, 1, told_expired=True)
+    assert await store.expired_untold() == {"7": 1}
+
+
+async def test_a_blocked_chat(store: Store) -> None:
+    """What waits for a chat that blocked the bot fails, and so does what comes later, until it is unblocked."""
+    await store.enqueue([entry_message(1), entry_message(1, "7")])
+    await store.block_chat("100", "403: bot was blocked by the user")
+    await store.enqueue([entry_message(2)])
+    assert [message.message.chat_id for message in await store.due_messages(0)] == ["7"]
+    assert await store.blocked_chats() == {"100": "403: bot was blocked by the user"}
+    assert (await store.outbox_counts())[DeliveryState.FAILED] == 2
+    await store.unblock_chat("100")
+    await store.enqueue([entry_message(3)])
+    assert texts(await store.due_messages(0)) == ["SHORT 1", "SHORT 3"]
+
+
+async def test_an_alert_is_queued_once_per_chat(store: Store) -> None:
+    """The database itself refuses to alert a signal twice in one chat."""
+    await store.enqueue([entry_message(1), make_message(kind=Kind.NOTICE, signal_id=1)])
+    with pytest.raises(Exception, match="UNIQUE"):
+        await store.enqueue([entry_message(1)])
+
+
+async def test_counts_name_every_state(store: Store) -> None:
+    """States without a message count zero."""
+    await store.enqueue([make_message()])
+    assert await store.outbox_counts() == dict.fromkeys(DeliveryState, 0) | {DeliveryState.PENDING: 1}

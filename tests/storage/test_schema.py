@@ -1,0 +1,49 @@
+"""Migrations run once, in order, each whole or not at all."""
+
+import sqlite3
+from pathlib import Path
+
+import aiosqlite
+import pytest
+
+from storage import schema
+from storage.schema import MIGRATIONS, migrate, version_of
+from storage.sqlite import Store
+from tests.storage.builders import make_limits, make_outcome, make_signal
+from tests.storage.conftest import Query
+
+
+async def test_a_new_database_has_them_all(store: Store, path: Path) -> None:
+    """A new database is at this code's version, and opening it again changes nothing."""
+    await store.close()
+    async with await Store.open(path), aiosqlite.connect(path) as connection:
+        assert await version_of(connection) == len(MIGRATIONS)
+
+
+async def test_a_failing_step_leaves_the_version_before_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that fails half-way leaves the database as the step before made it."""
+    steps = ("CREATE TABLE one (x);", "CREATE TABLE two (x); CREATE TABLE one (x);")
+    monkeypatch.setattr(schema, "MIGRATIONS", steps)
+    async with aiosqlite.connect(path, isolation_level=None) as connection:
+        with pytest.raises(sqlite3.OperationalError, match="table one already exists"):
+            await migrate(connection)
+        assert await version_of(connection) == 1
+        assert list(await connection.execute_fetchall("SELECT name FROM sqlite_master")) == [("one",)]
+        monkeypatch.setattr(schema, "MIGRATIONS", (steps[0], "CREATE TABLE two (x);"))
+        await migrate(connection)
+        assert await version_of(connection) == 2
+
+
+async def test_durability(store: Store) -> None:
+    """The writer waits for the disk at every commit, and readers do not wait for the writer."""
+    for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)):
+        ((found,),) = await store._writer.execute_fetchall(f"PRAGMA {pragma}")
+        assert found == value
+
+
+async def test_prices_are_there_for_people(store: Store, query: Query) -> None:
+    """Levels and results can be filtered and sorted in SQL although they are kept in the JSON text."""
+    await store.remember([make_signal()], make_limits(), [])
+    await store.record_outcome(make_outcome(), make_limits(), [])
+    assert query("SELECT entry, stop FROM signals WHERE entry > 0") == [(0.000012345, 0.000012444)]
+    assert query("SELECT net_percent, r FROM outcomes WHERE r > 1") == [(1.593, 1.766)]

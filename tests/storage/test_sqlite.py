@@ -1,0 +1,178 @@
+"""What is written is whole or absent, and a restart goes on from it."""
+
+import asyncio
+import signal as os_signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from scoring.signals import Limits, OpenSignal
+from storage.errors import StorageError
+from storage.outbox import DeliveryState
+from storage.sqlite import Store
+from tests.storage.builders import (
+    entry_message,
+    exit_message,
+    make_limits,
+    make_message,
+    make_near_miss,
+    make_outcome,
+    make_signal,
+)
+from tests.storage.conftest import Query
+
+TABLES = ("signals", "outbox", "near_misses", "outcomes", "open_signals", "state")
+USED_UP = make_limits(next_id=2, last_signal_ms={"XLM": 7})
+
+
+async def test_a_bot_that_has_never_run(store: Store) -> None:
+    """An empty database gives fresh limits and nothing to follow."""
+    saved = await store.load()
+    assert saved.limits == Limits.fresh()
+    assert saved.open_signals == ()
+
+
+async def test_a_signal_survives_a_restart(store: Store, path: Path) -> None:
+    """A stored signal, the limits it used up and how far it was followed are there after a restart."""
+    followed = OpenSignal(
+        signal=make_signal(features={}), looked_ms=9, best_price=0.1, worst_price=0.2, flips_running=1
+    )
+    await store.remember([followed.signal], USED_UP, [entry_message()])
+    await store.save_open([followed])
+    await store.close()
+    async with await Store.open(path) as again:
+        saved = await again.load()
+        assert saved.limits == USED_UP
+        assert saved.open_signals == (followed,)
+        assert await again.signal(1) == (followed.signal, None)
+
+
+async def test_an_outcome_ends_the_following(store: Store) -> None:
+    """A signal with an outcome is open no more, and its outcome is found with it."""
+    signal = make_signal(features={})
+    await store.remember([signal, make_signal(2)], USED_UP, [])
+    await store.save_open([OpenSignal(signal=signal, looked_ms=9, best_price=0.1, worst_price=0.2)])
+    await store.record_outcome(make_outcome(), replace(USED_UP, last_exit_ms={"XLM": 9}), [exit_message()])
+    saved = await store.load()
+    assert [followed.signal.id for followed in saved.open_signals] == [2]
+    assert saved.limits.last_exit_ms == {"XLM": 9}
+    assert await store.signal(1) == (signal, make_outcome())
+
+
+async def test_a_signal_ends_once(store: Store) -> None:
+    """A second outcome of a signal is refused with all that came with it."""
+    await store.remember([make_signal()], USED_UP, [entry_message()])
+    await store.record_outcome(make_outcome(), USED_UP, [exit_message()])
+    with pytest.raises(StorageError, match="UNIQUE"):
+        await store.record_outcome(make_outcome(), make_limits(next_id=9), [make_message()])
+    assert (await store.load()).limits == USED_UP
+    assert (await store.outbox_counts())[DeliveryState.PENDING] == 2
+
+
+async def test_state(store: Store) -> None:
+    """A JSON value is kept under its key until the next one replaces it."""
+    assert await store.get_state("telegram_offset") is None
+    await store.set_state("telegram_offset", 12)
+    await store.set_state("telegram_offset", {"offset": 13, "chats": ["1"]})
+    assert await store.get_state("telegram_offset") == {"offset": 13, "chats": ["1"]}
+
+
+@pytest.mark.parametrize("table", ["signals", "outbox", "near_misses", "state"])
+async def test_a_failure_leaves_nothing_behind(store: Store, query: Query, table: str) -> None:
+    """Whichever statement fails, none of the transaction stays, and the next one succeeds."""
+    query(f"CREATE TRIGGER broken BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'injected'); END")
+    with pytest.raises(StorageError, match="injected"):
+        await store.remember([make_signal()], USED_UP, [entry_message()], [make_near_miss()])
+    assert not any(query(f"SELECT * FROM {each}") for each in TABLES)  # noqa: S608 - our own names
+    query("DROP TRIGGER broken")
+    await store.remember([make_signal()], USED_UP, [entry_message()], [make_near_miss()])
+    assert (await store.load()).limits == USED_UP
+
+
+async def test_a_cancelled_write_is_whole_or_absent(store: Store, query: Query) -> None:
+    """Wherever a cancellation strikes, all of the transaction is there or none, and the next write is not disturbed."""
+    limits = make_limits()
+    for attempt in range(150):
+        number = limits.next_id
+        after = replace(limits, next_id=number + 1)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(attempt * 2e-5):
+                await store.remember([make_signal(number)], after, [entry_message(number)])
+        stored = bool(query(f"SELECT * FROM signals WHERE id = {number}"))  # noqa: S608 - a number
+        limits = after if stored else limits
+        assert (await store.load()).limits == limits
+        assert bool(query(f"SELECT * FROM outbox WHERE signal_id = {number}")) == stored  # noqa: S608 - a number
+        await store.set_state("attempt", attempt)
+    assert 1 < limits.next_id < 151, "the timeouts have to strike on both sides of the commit"
+
+
+async def test_writes_side_by_side(store: Store) -> None:
+    """Writers that come together are served one after the other."""
+    async with asyncio.TaskGroup() as group:
+        for number in range(1, 21):
+            group.create_task(store.remember([make_signal(number)], USED_UP, [entry_message(number)]))
+            group.create_task(store.set_state("number", number))
+    assert (await store.outbox_counts())[DeliveryState.PENDING] == 20
+
+
+async def test_closing_waits_for_a_write(path: Path) -> None:
+    """A write under way when the database is closed is finished first."""
+    store = await Store.open(path)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(store.remember([make_signal()], USED_UP, []))
+        await asyncio.sleep(0)
+        group.create_task(store.close())
+    async with await Store.open(path) as again:
+        assert len((await again.load()).open_signals) == 1
+
+
+async def test_what_was_being_sent_is_uncertain_after_a_restart(store: Store, path: Path) -> None:
+    """The process died between the request and its reply: nobody knows whether the chat has the message."""
+    await store.enqueue([make_message(html="one"), make_message(html="two")])
+    await store.mark_sending(1)
+    await store.close()
+    async with await Store.open(path) as again:
+        assert [message.message.html for message in await again.uncertain_messages()] == ["one"]
+        assert [message.message.html for message in await again.due_messages(0)] == ["two"]
+
+
+def check_intact(path: Path) -> int:
+    """Return how many signals a killed writer left, each with its messages, its limits and its end or none."""
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        count: int = connection.execute("SELECT count(*) FROM signals").fetchone()[0]
+        ended: int = connection.execute("SELECT count(*) FROM outcomes").fetchone()[0]
+        kinds = dict(connection.execute("SELECT kind, count(*) FROM outbox GROUP BY kind").fetchall())
+        assert (kinds.get("entry", 0), kinds.get("exit", 0)) == (2 * count, 2 * ended), "a message per chat"
+        assert connection.execute("SELECT count(*) FROM near_misses").fetchone()[0] == count
+        limits = "SELECT json_extract(value, '$.next_id'), json_extract(value, '$.last_exit_ms.XLM') FROM state"
+        next_id, last_exit_ms = connection.execute(limits).fetchone() or (1, None)
+        assert next_id == count + 1, "the limits that the signals used up"
+        assert last_exit_ms == connection.execute("SELECT max(exit_ms) FROM outcomes").fetchone()[0]
+        left_open = "SELECT count(*) FROM open_signals WHERE signal_id IN (SELECT signal_id FROM outcomes)"
+        assert connection.execute(left_open).fetchone() == (0,)
+    return count
+
+
+def test_kill_9(path: Path) -> None:
+    """A writer killed at random a dozen times leaves a sound database, and each goes on where the last one stopped."""
+    random = Random(5)
+    before = 0
+    for _ in range(12):
+        command = [sys.executable, "-m", "tests.storage.endless_writer", str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            for _ in range(random.randint(1, 40)):  # a line per step of its life
+                assert writer.stdout.readline()
+            writer.send_signal(os_signal.SIGKILL)
+        count = check_intact(path)
+        assert count >= before
+        before = count
+    assert before > 12
