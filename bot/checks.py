@@ -8,7 +8,7 @@ import pymysql
 from telegram.error import InvalidToken, TelegramError
 
 from bot.config import Config, MySqlSettings
-from bot.telegram_edge import BAD_TOKEN, build_application
+from bot.telegram_edge import UNKNOWN_BOT, build_application
 from fetchers.base import Venue
 from fetchers.errors import FetchError
 from fetchers.universe import UniverseSettings, build_universe
@@ -82,7 +82,10 @@ async def check_mysql(settings: MySqlSettings | None) -> str:
             read_timeout=5,
             write_timeout=5,
         ) as connection:
-            return str(connection.server_version)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT VERSION()")
+                (found,) = cursor.fetchone() or ("",)
+                return str(found)
 
     return f"reachable, {await asyncio.to_thread(version)}; the history is not written there by this version"
 
@@ -94,7 +97,7 @@ async def _guarded(name: str, check: Callable[[], Awaitable[str]]) -> Check:
     except TimeoutError:
         return Check(name=name, is_ok=False, text=f"no answer within {DEADLINE_S:.0f} s")
     except InvalidToken:
-        return Check(name=name, is_ok=False, text=BAD_TOKEN)  # PTB's own text shows the token
+        return Check(name=name, is_ok=False, text=UNKNOWN_BOT)  # PTB's own text shows the token
     except (FetchError, TelegramError, pymysql.MySQLError) as error:
         return Check(name=name, is_ok=False, text=f"failed: {error}")
 

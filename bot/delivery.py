@@ -197,9 +197,7 @@ class Delivery:
     async def _send(self, chat_id: str, html: str, reply_to_message_id: int | None, *, is_silent: bool) -> int:
         """Send, in plain text where Telegram cannot read the HTML."""
         try:
-            return await self._sender.send(
-                chat_id, html, reply_to_message_id=reply_to_message_id, is_silent=is_silent
-            )
+            return await self._sender.send(chat_id, html, reply_to_message_id=reply_to_message_id, is_silent=is_silent)
         except BadText as error:
             logger.error("Telegram cannot read this HTML ({}), so it goes as plain text: {}", error, html)
             self._pacer.add(chat_id, self._clock.now_ms())
@@ -245,7 +243,9 @@ class Delivery:
         if message.may_repeat or not is_person(chat_id):
             logger.warning("message {} may have reached chat {} ({}); it is not repeated", message.id, chat_id, error)
             return 0.0
-        logger.warning("message {} may have reached chat {} ({}); it goes once more, marked", message.id, chat_id, error)
+        logger.warning(
+            "message {} may have reached chat {} ({}); it goes once more, marked", message.id, chat_id, error
+        )
         await self._store.mark_retry(message.id, self._clock.now_ms() + round(1000 * _RESEND_AFTER_S), error)
         return _RESEND_AFTER_S
 

@@ -15,6 +15,7 @@ from bot.status import BotStatus, VenueStatus
 from scoring.prices import format_price
 from scoring.reasons import VENUE_NAMES
 from scoring.signals import FOREVER_MS, ExitReason, OpenSignal, Outcome, Result, Signal
+from scoring.statistics import BAND_POINTS, band_of, summarise
 
 #: Telegram takes 4096 characters; the rest is room for what the `mark_` functions add
 LONGEST = 3_800
@@ -61,6 +62,20 @@ def render_entry(signal: Signal, *, track_record: str, decided_after_ms: int) ->
         f"{_book_age(signal)}, decided +{decided_after_ms} ms{SENT_MARK}",
         f"#{signal.id} · {_link(signal)}",
     )
+
+
+def render_track_record(closed: Sequence[tuple[Signal, Outcome]], score: float) -> str:
+    """Return how the alerts of the same band of five points have done, plain text."""
+    band = band_of(score)
+    past = summarise(row for row in closed if band_of(row[0].score) == band)
+    name = f"scores {band} to {band + BAND_POINTS}"
+    if past.n == 0:
+        return f"{name}: no data"
+    rates = (100 * rate for rate in (past.win_rate, past.win_rate_low, past.win_rate_high))
+    share, low, high = (f"{rate:.0f}" for rate in rates)
+    unproven = f", {past.standing}" if past.standing else ""
+    won = f"{past.wins} of {past.n} won, {share} % (95 % interval {low} to {high} %)"
+    return f"{name}: {won}, {past.expectancy_r:+.2f} R each{unproven}"
 
 
 def render_exit(signal: Signal, outcome: Outcome, *, reach_s: float) -> str:

@@ -38,7 +38,7 @@ ALLOWED_UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY)
 # What httpx raises before a byte of the request has left.
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
-_UNKNOWN = "TELEGRAM_BOT_TOKEN: Telegram does not know this bot; copy the token from @BotFather again"
+UNKNOWN_BOT = "TELEGRAM_BOT_TOKEN: Telegram does not know this bot; copy the token from @BotFather again"
 
 
 class StartError(TelegramError):
@@ -167,7 +167,7 @@ class TelegramEdge:
         try:
             await self._application.initialize()
         except InvalidToken:
-            raise StartError(_UNKNOWN) from None  # PTB's own text shows the token
+            raise StartError(UNKNOWN_BOT) from None  # PTB's own text shows the token
         except TelegramError as error:
             self._out_of_reach(error)
 
@@ -189,7 +189,7 @@ class TelegramEdge:
                     offset=offset, timeout=self._poll_s, allowed_updates=ALLOWED_UPDATES
                 )
             except InvalidToken:
-                raise StartError(_UNKNOWN) from None
+                raise StartError(UNKNOWN_BOT) from None
             except Conflict:
                 self.trouble = "another program uses TELEGRAM_BOT_TOKEN: commands are not heard, alerts still go out"
                 logger.error("Telegram: {}; stop the other one and restart", self.trouble)

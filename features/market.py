@@ -21,7 +21,7 @@ BTC = "BTC"
 
 def read_only(values: Sequence[Any] | NDArray[Any], dtype: type) -> NDArray[Any]:
     """Return `values` as an array of `dtype` that nobody can change by accident."""
-    array = np.array(values, dtype=dtype)
+    array: NDArray[Any] = np.array(values, dtype=dtype)
     array.setflags(write=False)
     return array
 
@@ -42,6 +42,7 @@ class Instrument:
     is_eligible: bool = True  #: may signal; otherwise it only lends, or is Bitcoin
     publishes_trades: bool = True
     publishes_open_interest: bool = True
+    has_bulk_open_interest: bool = False  #: its live open interest comes with the quotes
 
     @property
     def key(self) -> tuple[str, str]:
@@ -71,6 +72,7 @@ class Quotes:
     open_interest_base: FloatArray | None = None
     volume_base_24h: FloatArray | None = None
     volume_usdt_24h: FloatArray | None = None
+    bad_rows: int = 0  #: rows of the reply that were left out or had no usable price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +99,10 @@ class OrderBook:
     def __post_init__(self) -> None:
         for name in ("bid_price", "bid_quantity", "ask_price", "ask_quantity"):
             values = getattr(self, name)
-            if not (np.isfinite(values).all() and (values > 0).all()):
+            if not (values.min(initial=np.inf) > 0 and values.max(initial=0.0) < np.inf):  # thousands of books a minute
                 raise ValueError(f"{self.venue} {self.id}: {name} was not finite and positive throughout")
-        if (np.diff(self.bid_price) >= 0).any() or (np.diff(self.ask_price) <= 0).any():
+        bids, asks = self.bid_price, self.ask_price
+        if (bids[1:] >= bids[:-1]).any() or (asks[1:] <= asks[:-1]).any():
             raise ValueError(f"{self.venue} {self.id}: the levels were not sorted best first")
 
 
@@ -118,7 +121,7 @@ class Trades:
     continues: bool  #: False: prints may be missing before the first one here (first look, or a gap)
 
     def __post_init__(self) -> None:
-        if (np.diff(self.time_ms) < 0).any():
+        if (self.time_ms[1:] < self.time_ms[:-1]).any():
             raise ValueError(f"{self.venue} {self.id}: the prints were not oldest first")
         if not ((self.price > 0).all() and (self.quantity > 0).all()):
             raise ValueError(f"{self.venue} {self.id}: a print's price or quantity was not positive")

@@ -34,5 +34,9 @@ class ScoringSettings:
     liquidity_flip_ask_share: float = 0.35
     signal_timeout_s: float = 3600.0
     reach_s: float = 15.0
+    oi_window_s: float = 900.0  #: this and the three below are the features' windows, which reasons name
+    flow_window_s: float = 60.0
+    btc_window_s: float = 300.0
+    momentum_window_s: float = 60.0
     code_hash: str = ""
     config_hash: str = ""

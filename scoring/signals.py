@@ -10,6 +10,11 @@ class Side(StrEnum):
     SHORT = "short"
     LONG = "long"
 
+    @property
+    def direction(self) -> int:
+        """Which way the price has to go: 1 up, -1 down."""
+        return 1 if self is Side.LONG else -1
+
 
 class ExitReason(StrEnum):
     """Why an open signal ended."""
@@ -152,3 +157,17 @@ class Limits:
 
 
 FOREVER_MS = 2**62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearMiss:
+    """An instrument that almost became a signal: within a few points of the threshold, or stopped by a single gate."""
+
+    decided_ms: int
+    venue: str
+    instrument_id: str
+    coin: str
+    score: float
+    entry: float  #: the price it would have been entered at, NaN where the book is missing
+    failed: tuple[str, ...]  #: names of the gates that refused it
+    levels: Levels | None = None  #: to follow what it would have made; None where they cannot be known

@@ -10,7 +10,8 @@ import pytest
 
 from bot.delivery import Delivery
 from bot.tasks import spawn
-from bot.telegram_edge import AnyApplication, TelegramSender, Timeouts, build_application
+from bot.telegram_commands import MENU, Commands, Control
+from bot.telegram_edge import AnyApplication, TelegramEdge, TelegramSender, Timeouts, build_application
 from storage.outbox import DeliveryState, NewMessage
 from storage.sqlite import Store
 from tests.hand_clock import HandClock
@@ -57,6 +58,38 @@ class World:
                 await self.clock.advance(step_s)
 
 
+class RecordingControl:
+    """Writes down what the commands asked of the bot."""
+
+    def __init__(self) -> None:
+        self.calls: list[str | int | None] = []
+
+    async def status_text(self) -> str:
+        """Return what stands for the bot's status."""
+        return "<b>SGNL</b> is well"
+
+    async def pause(self, until_ms: int | None) -> None:
+        """Remember until when."""
+        self.calls.append(until_ms)
+
+    async def resume(self) -> None:
+        """Remember that it was asked."""
+        self.calls.append("resume")
+
+
+def build_edge(world: World, control: Control) -> TelegramEdge:
+    """Return the edge of a bot that PERSON may steer."""
+    commands = Commands(control, world.delivery.reply, admin_ids=[PERSON], now_ms=world.clock.now_ms)
+    return TelegramEdge(
+        world.application,
+        handlers=commands.handlers(),
+        menu=MENU,
+        admin_ids=[PERSON],
+        clock=world.clock,
+        poll_s=TIMEOUTS.poll_s,
+    )
+
+
 async def eventually(read: Callable[[], Coroutine[Any, Any, T]], is_as_expected: Callable[[T], bool]) -> None:
     """Return once what `read` gives is as expected; fail with the last of it after some seconds."""
     for _ in range(1500):
@@ -85,4 +118,5 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         for task in list(world.tasks):
             task.cancel()
         await asyncio.gather(*world.tasks, return_exceptions=True)
-        await application.bot.request.shutdown()
+        await application.shutdown()
+        await application.bot.request.shutdown()  # the application leaves it open where it was only sent with

@@ -1,7 +1,7 @@
 """A real database in a temporary folder."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from storage.sqlite import Store
+from tests.storage.mariadb import MariaDb, private_mariadb
 
 Query = Callable[..., list[tuple[Any, ...]]]
 
@@ -35,3 +36,17 @@ def query(path: Path) -> Query:
             return connection.execute(sql).fetchall()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
+    """Yield the one MariaDB of the run."""
+    yield from private_mariadb(tmp_path_factory.mktemp("mariadb"))
+
+
+@pytest.fixture
+def database(server: MariaDb, request: pytest.FixtureRequest) -> str:
+    """Return the name of an empty MySQL database of the test's own."""
+    name = "".join(filter(str.isalnum, request.node.name))[:60].lower()
+    server.make_database(name)
+    return name

@@ -27,7 +27,7 @@ from tests.storage.builders import (
 )
 from tests.storage.conftest import Query
 
-TABLES = ("signals", "outbox", "near_misses", "outcomes", "open_signals", "state")
+TABLES = ("signals", "outbox", "near_misses", "outcomes", "open_signals", "changes", "state WHERE key = 'limits'")
 USED_UP = make_limits(next_id=2, last_signal_ms={"XLM": 7})
 
 
@@ -153,6 +153,7 @@ def check_intact(path: Path) -> int:
         assert (kinds.get("entry", 0), kinds.get("exit", 0)) == (2 * count, 2 * ended), "a message per chat"
         assert connection.execute("SELECT count(*) FROM near_misses").fetchone()[0] == count
         limits = "SELECT json_extract(value, '$.next_id'), json_extract(value, '$.last_exit_ms.XLM') FROM state"
+        limits += " WHERE key = 'limits'"
         next_id, last_exit_ms = connection.execute(limits).fetchone() or (1, None)
         assert next_id == count + 1, "the limits that the signals used up"
         assert last_exit_ms == connection.execute("SELECT max(exit_ms) FROM outcomes").fetchone()[0]

@@ -1,0 +1,78 @@
+"""Features of what only derivatives have: open interest and funding, and who lends them to whom."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from features.market import BoolArray, FloatArray, IntArray
+
+
+def funding_rate_8h(rate: FloatArray, interval_h: FloatArray) -> FloatArray:
+    """Return f8 = rate * 8 / interval [fraction per 8 h], (n,); NaN where either is missing."""
+    return rate * 8 / interval_h
+
+
+def funding_impulse(f8: FloatArray, history: FloatArray) -> FloatArray:
+    """Return f8 less the mean of what is known of `history` (rows, n) [fraction], (n,); NaN where f8 is missing."""
+    mean = history.sum(axis=0) / max(len(history), 1)
+    gappy = np.flatnonzero(np.isnan(mean) & np.isfinite(f8))
+    known = np.isfinite(history[:, gappy])
+    mean[gappy] = np.where(known, history[:, gappy], 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    impulse: FloatArray = f8 - mean
+    return impulse
+
+
+class Base(NamedTuple):
+    """The row from which open interest and price have changed, (n,) each; NaN where there is none."""
+
+    open_interest: FloatArray
+    price: FloatArray
+
+
+def oldest_known(open_interest: FloatArray, price: FloatArray, rows: IntArray, wanted: BoolArray) -> Base:
+    """Return, instrument by instrument, the oldest of some rows in which both are known.
+
+    Parameters
+    ----------
+    open_interest, price
+        [base], [USDT], (ticks, n).
+    rows
+        The rows old enough to be a base and inside the window, oldest first.
+    wanted
+        (n,): where False, do not look.
+    """
+    base = Base(np.full(price.shape[1], np.nan), np.full(price.shape[1], np.nan))
+    column = np.flatnonzero(wanted)
+    for row in rows:  # almost every instrument is done after the first
+        known = np.isfinite(open_interest[row, column]) & np.isfinite(price[row, column])
+        found, column = column[known], column[~known]
+        base.open_interest[found], base.price[found] = open_interest[row, found], price[row, found]
+        if not len(column):
+            break
+    return base
+
+
+def find_lenders(coin: IntArray, venue: IntArray, notional: FloatArray, can_lend: BoolArray) -> IntArray:
+    """Return the column that would lend to each instrument, (n,), -1 nobody.
+
+    Parameters
+    ----------
+    coin, venue
+        Small integers from 0, (n,).
+    notional
+        Open interest [USDT], (n,): the largest of the same coin on another venue lends.
+    can_lend
+        Its data are fresh and its own window is full, (n,).
+    """
+    if not can_lend.any():
+        return np.full(len(coin), -1)
+    shape = coin.max() + 1, venue.max() + 1
+    largest = np.full(shape, -np.inf)
+    column = np.full(shape, -1)
+    ascending = np.flatnonzero(can_lend)[np.argsort(notional[can_lend], kind="stable")]
+    for table, values in ((largest, notional), (column, np.arange(len(coin)))):
+        table[coin[ascending], venue[ascending]] = values[ascending]  # of equals the last, the largest, stays
+    offers = largest[coin]
+    offers[np.arange(len(coin)), venue] = -np.inf
+    best = offers.argmax(axis=1)
+    return np.where(np.isfinite(offers.max(axis=1)), column[coin, best], -1)

@@ -1,0 +1,123 @@
+"""The features of every instrument at one moment, and why those that are missing are missing."""
+
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple, get_type_hints
+
+from features.market import BoolArray, FloatArray, Instrument, IntArray
+from features.parts import Parts
+from features.state import MarketState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureFrame:
+    """Everything a decision may know of the market at `now_ms`; arrays are (n,) over `instruments`.
+
+    A float is NaN exactly where the `missing` code of its part is not PRESENT. Where an instrument borrows, the arrays
+    already hold the lender's value, or the lender's reason for having none.
+    """
+
+    now_ms: int
+    instruments: tuple[Instrument, ...]
+
+    price: Annotated[
+        FloatArray, "USDT", "P: mid of the bulk best bid and ask, the mark price where a venue has no such bulk"
+    ]
+    best_bid: Annotated[FloatArray, "USDT", "newest best bid, of the bulk or of the book"]
+    best_ask: Annotated[FloatArray, "USDT", "newest best ask, of the bulk or of the book"]
+    mark_price: Annotated[FloatArray, "USDT", "the venue's mark price"]
+    spread_bps: Annotated[FloatArray, "bps", "best ask less best bid over their mid"]
+    microprice_tilt_bps: Annotated[FloatArray, "bps", "microprice of the book's best levels over their mid, less one"]
+    bid_depth_usdt: Annotated[FloatArray, "USDT", "bids inside reach, weighted to zero at reach"]
+    ask_depth_usdt: Annotated[FloatArray, "USDT", "asks inside reach, weighted to zero at reach"]
+    ask_share: Annotated[FloatArray, "0…1", "a: ask depth over ask and bid depth"]
+    ask_share_previous: Annotated[FloatArray, "0…1", "the same of the book before, if that is recent enough"]
+    sellable_usdt: Annotated[FloatArray, "USDT", "what the bids within 0.1 % of the best take"]
+    wall_ratio: Annotated[
+        FloatArray, "1", "r: largest over median ask level inside reach, the smaller of the last two books"
+    ]
+    bid_exhaustion: Annotated[FloatArray, "1", "e: one less bid depth now over its median in the book window"]
+    taker_sell_share: Annotated[FloatArray, "0…1", "s: taker sells over all traded notional in the flow window"]
+    sweep_multiple: Annotated[FloatArray, "1", "m of the best living sweep, 0 where there is none"]
+    sweep_age_s: Annotated[FloatArray, "s", "time since that sweep's last print, NaN where there is none"]
+    open_interest_base: Annotated[FloatArray, "base", "open interest"]
+    open_interest_usdt: Annotated[FloatArray, "USDT", "open interest at P"]
+    open_interest_change: Annotated[FloatArray, "fraction", "dOI: relative change over the open interest window"]
+    price_change: Annotated[FloatArray, "fraction", "dP: relative change of P over the same rows"]
+    momentum_return: Annotated[FloatArray, "fraction", "r1: return over one momentum window"]
+    momentum_return_3: Annotated[FloatArray, "fraction", "r3: return over three momentum windows"]
+    volatility: Annotated[FloatArray, "fraction", "sigma: volatility per square root of a momentum window, floored"]
+    volatility_minute: Annotated[FloatArray, "fraction", "sigma60: the same per square root of a minute"]
+    momentum_z: Annotated[FloatArray, "1", "z: r1 and r3 in units of sigma"]
+    vwap_distance: Annotated[FloatArray, "fraction", "v: P over the 24 h VWAP, less one"]
+    funding_rate_8h: Annotated[FloatArray, "fraction", "f8: funding rate per eight hours"]
+    funding_impulse: Annotated[FloatArray, "fraction", "f8 less its mean over the open interest window"]
+
+    btc_return: float  #: [fraction] of Bitcoin over the BTC window, NaN where missing
+    btc_venue: str  #: whose it is, "" where missing
+
+    price_ms: IntArray  #: exchange times [epoch ms], 0 = never
+    book_ms: IntArray
+    trades_ms: IntArray
+    open_interest_ms: IntArray
+    funding_ms: IntArray
+    open_interest_is_live: BoolArray  #: False: stale, or only a point of a 5-minute history; passes no gate alone
+    lender: IntArray  #: column of whoever lends open interest or flow, -1 nobody
+    borrows_open_interest: BoolArray
+    borrows_flow: BoolArray
+    missing: dict[str, IntArray]  #: by part of `PARTS`: `Missing` codes, (n,)
+
+
+class Feature(NamedTuple):
+    """A row of `FEATURES`."""
+
+    name: str
+    unit: str
+    meaning: str
+
+
+FEATURES = tuple(
+    Feature(name, *hint.__metadata__)
+    for name, hint in get_type_hints(FeatureFrame, include_extras=True).items()
+    if hasattr(hint, "__metadata__")
+)
+
+PARTS = (
+    "price",
+    "spread",
+    "book",
+    "ask_share",
+    "wall",
+    "exhaustion",
+    "taker_sell_share",
+    "sweep",
+    "open_interest_change",
+    "price_change",
+    "btc_return",
+    "momentum",
+    "vwap_distance",
+    "funding",
+)
+
+
+def compute_features(state: MarketState, now_ms: int) -> FeatureFrame:
+    """Compute every feature of every instrument at `now_ms`, the open tick's time or a little later.
+
+    Nothing in `state` changes, and nothing appended is read beyond its window.
+    """
+    parts = Parts(state, now_ms)
+    parts.add_price()
+    parts.add_momentum()
+    parts.add_book()
+    parts.add_flow()
+    parts.add_derivatives()
+    btc_return, btc_venue = parts.add_btc()
+    borrowing = parts.borrow()
+    return FeatureFrame(
+        now_ms=now_ms,
+        instruments=state.instruments,
+        btc_return=btc_return,
+        btc_venue=btc_venue,
+        missing=parts.missing,
+        **borrowing,
+        **parts.values,
+    )

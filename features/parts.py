@@ -1,0 +1,267 @@
+"""The parts of a feature frame: what each needs of the state, and the first reason for which it is missing."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from features.derivatives import find_lenders, funding_impulse, oldest_known
+from features.market import BoolArray, FloatArray, IntArray
+from features.missing import Missing
+from features.order_book import ask_share, bid_exhaustion, usual_depth
+from features.price import (
+    VOLATILITY_LAGS,
+    WARM_SHARE,
+    momentum_z,
+    simple_return,
+    spread_bps,
+    volatility,
+    vwap_distance,
+)
+from features.state import MarketState
+from features.trade_flow import BASELINE_SECONDS, Sweeps, best_sweep, taker_sell_share, usual_second
+
+PRESENT = int(Missing.PRESENT)
+
+
+class Parts:
+    """The frame in the making: each part's values, NaN wherever its code says so."""
+
+    def __init__(self, state: MarketState, now_ms: int) -> None:
+        self.state, self.settings, self.now_ms = state, state.settings, now_ms
+        self.values: dict[str, Any] = {}  # of FloatArray
+        self.missing: dict[str, IntArray] = {}
+
+    def _add(self, part: str, *codes: IntArray, **values: FloatArray) -> None:
+        # The first code that is not PRESENT is the reason.
+        reason = codes[0]
+        for code in codes[1:]:
+            reason = np.where(reason == PRESENT, code, reason)
+        self.missing[part] = reason
+        is_present = reason == PRESENT
+        self.values |= {name: np.where(is_present, array, np.nan) for name, array in values.items()}
+
+    def _age(self, time_ms: IntArray, max_age_s: float) -> IntArray:
+        too_old = self.now_ms - time_ms > max_age_s * 1000
+        return np.where(too_old, np.where(time_ms == 0, int(Missing.NOT_SEEN), int(Missing.STALE)), PRESENT)
+
+    def add_price(self) -> None:
+        """Add price, spread and VWAP distance."""
+        state, settings = self.state, self.settings
+        self._add("price", self._age(state.price_ms, settings.max_data_age_s), price=state.price)
+        has_mark = self._age(state.mark_ms, settings.max_data_age_s) == PRESENT
+        self.values["mark_price"] = np.where(has_mark, state.mark_price, np.nan)
+        self._add(
+            "spread",
+            self._age(state.best_ms, settings.max_data_age_s),
+            _code(state.best_bid >= state.best_ask, Missing.CROSSED),
+            best_bid=state.best_bid,
+            best_ask=state.best_ask,
+            spread_bps=spread_bps(state.best_bid, state.best_ask),
+        )
+        distance = vwap_distance(self.values["price"], state.volume_usdt, state.volume_base)
+        self._add(
+            "vwap_distance",
+            self.missing["price"],
+            self._age(state.volume_ms, settings.max_day_age_s),
+            _code(np.isnan(distance), Missing.THIN),
+            vwap_distance=distance,
+        )
+
+    def add_momentum(self) -> None:
+        """Add returns, volatility and z."""
+        window_s = self.settings.momentum_window_s
+        times_ms = [self.now_ms - lag * window_s * 1000 for lag in range(1, VOLATILITY_LAGS + 1)]
+        prices = np.stack([self.values["price"], *map(self.state.price_as_of, times_ms)])
+        sigma = volatility(prices)
+        return_1, return_3 = simple_return(prices[0], prices[1]), simple_return(prices[0], prices[3])
+        z = momentum_z(return_1, return_3, sigma)
+        self._add(
+            "momentum",
+            self.missing["price"],
+            _code(np.isnan(z), Missing.WARMING_UP),
+            momentum_return=return_1,
+            momentum_return_3=return_3,
+            volatility=sigma,
+            volatility_minute=sigma * math.sqrt(60 / window_s),
+            momentum_z=z,
+        )
+
+    def add_btc(self) -> tuple[float, str]:
+        """Add the return of the freshest Bitcoin price of which we also know where it was; return it and its venue."""
+        state, column = self.state, self.state.btc_columns
+        then = state.price_as_of(self.now_ms - self.settings.btc_window_s * 1000)[column]
+        returns = simple_return(self.values["price"][column], then)
+        if np.isfinite(returns).any():
+            best = np.where(np.isfinite(returns), state.price_ms[column], -1).argmax()
+            self.missing["btc_return"] = np.full(len(state.instruments), PRESENT)
+            return float(returns[best]), state.instruments[column[best]].venue
+        codes = self.missing["price"][column]
+        reason = Missing.WARMING_UP if (codes == PRESENT).any() else codes.max(initial=Missing.NOT_SEEN)
+        self.missing["btc_return"] = np.full(len(state.instruments), int(reason))
+        return math.nan, ""
+
+    def add_book(self) -> None:
+        """Add depth, imbalance, wall and exhaustion."""
+        state, settings = self.state, self.settings
+        unchanged_ms = state.book_ms - state.book_changed_ms
+        has_moved = np.maximum(state.price_moved_ms, state.print_ms) > state.book_changed_ms
+        self._add(
+            "book",
+            self._age(state.book_ms, settings.max_data_age_s),
+            _code(state.book_is_crossed, Missing.CROSSED),
+            _code(np.isnan(state.bid_depth), Missing.EMPTY),
+            _code((unchanged_ms >= settings.book_frozen_s * 1000) & has_moved, Missing.FROZEN),
+            bid_depth_usdt=state.bid_depth,
+            ask_depth_usdt=state.ask_depth,
+            sellable_usdt=state.sellable,
+            microprice_tilt_bps=state.microprice_tilt_bps,
+        )
+        book = self.missing["book"]
+        is_recent = state.book_ms - state.previous_book_ms <= settings.max_data_age_s * 1000
+        previous = np.where(is_recent, state.previous_ask_share, np.nan)
+        self._add("ask_share", book, ask_share=ask_share(state.bid_depth, state.ask_depth), ask_share_previous=previous)
+        self._add(
+            "wall",
+            book,
+            _code(np.isnan(state.wall_ratio), Missing.THIN),
+            _code(~is_recent, Missing.WARMING_UP),
+            _code(np.isnan(state.previous_wall_ratio), Missing.THIN),
+            wall_ratio=np.minimum(state.wall_ratio, state.previous_wall_ratio),
+        )
+        exhaustion = bid_exhaustion(state.bid_depth, self._usual_depth(book == PRESENT))
+        self._add("exhaustion", book, _code(np.isnan(exhaustion), Missing.WARMING_UP), bid_exhaustion=exhaustion)
+
+    def _usual_depth(self, wanted: BoolArray) -> FloatArray:
+        state, window_ms = self.state, self.settings.book_window_s * 1000
+        rows = state.rows(self.now_ms - window_ms, self.now_ms - window_ms / 60)
+        column = np.flatnonzero(wanted)
+        depth = state.cells(state.bid_depth_at, rows, column)
+        usual = np.full(len(wanted), np.nan)
+        usual[column] = usual_depth(depth, state.tick_ms[rows], self.settings.book_window_s / 15)
+        return usual
+
+    def add_flow(self) -> None:
+        """Add the taker-sell share and the best sweep."""
+        state, settings = self.state, self.settings
+        age = self._age(state.trades_ms, settings.max_data_age_s)
+        flow = np.where(state.publishes_trades, age, int(Missing.NOT_PUBLISHED))
+        column = np.flatnonzero(flow == PRESENT)
+        share, multiple, age_s = (np.full(len(flow), np.nan) for _ in range(3))
+
+        rows = state.second_rows(self.now_ms // 1000, settings.flow_window_s)
+        sold, traded = state.cells(state.taker_sold_at, rows, column), state.cells(state.traded_at, rows, column)
+        share[column] = taker_sell_share(sold, traded)
+        self._add(
+            "taker_sell_share",
+            flow,
+            _code(~self._is_covered(settings.flow_window_s), Missing.INCOMPLETE),
+            _code(np.isnan(share), Missing.THIN),
+            taker_sell_share=share,
+        )
+        multiple[column], age_s[column] = self._sweeps(column)
+        is_thin = np.isnan(multiple)
+        is_covered = self._is_covered(settings.sweep_baseline_s)
+        self._add(
+            "sweep",
+            flow,
+            _code(is_thin & ~is_covered, Missing.WARMING_UP),
+            _code(is_thin, Missing.THIN),
+            sweep_multiple=multiple,
+            sweep_age_s=age_s,
+        )
+
+    def _sweeps(self, column: IntArray) -> Sweeps:
+        # A run still open counts too. The usual second matters only where there is a run to compare with it.
+        state, settings = self.state, self.settings
+        open_runs = state.open_runs(column)
+        open_notional = np.where(open_runs.can_be_sweeps(settings.min_sweep_usdt), open_runs.notional, 0.0)
+        end_ms = np.concatenate([state.run_end_ms[:, column], open_runs.end_ms[None]])
+        notional = np.concatenate([state.run_notional[:, column], open_notional[None]])
+        is_alive = (notional > 0) & (self.now_ms - end_ms < settings.sweep_ttl_s * 1000)
+
+        rows = state.second_rows(self.now_ms // 1000, settings.sweep_baseline_s)
+        traded = state.cells(state.traded_at, rows, column)
+        has_usual = np.count_nonzero(traded, axis=0) >= BASELINE_SECONDS
+        best = Sweeps(np.where(has_usual, 0.0, np.nan), np.full(len(column), np.nan))
+        judged = np.flatnonzero(has_usual & is_alive.any(axis=0))
+        usual = usual_second(traded[:, judged])
+        best.multiple[judged], best.age_s[judged] = best_sweep(
+            end_ms[:, judged], notional[:, judged], usual, self.now_ms, settings.sweep_ttl_s
+        )
+        return best
+
+    def _is_covered(self, seconds: float) -> BoolArray:
+        # No print has been missed since the first of the last epoch seconds began.
+        return self.state.covered_from_ms <= (self.now_ms // 1000 - math.ceil(seconds) + 1) * 1000
+
+    def add_derivatives(self) -> None:
+        """Add open interest, its change and funding."""
+        state, settings, now_ms = self.state, self.settings, self.now_ms
+        window_ms = settings.oi_window_s * 1000
+        age = self._age(state.open_interest_ms, settings.max_oi_age_s)
+        code = np.where(state.publishes_open_interest, age, int(Missing.NOT_PUBLISHED))
+        amount, price = np.where(code == PRESENT, state.open_interest, np.nan), self.values["price"]
+        self.values |= {"open_interest_base": amount, "open_interest_usdt": amount * price}
+
+        rows = state.rows(now_ms - window_ms, now_ms - window_ms * WARM_SHARE)
+        base = oldest_known(state.open_interest_at, state.price_at, rows, np.isfinite(amount * price))
+        codes = (
+            code,
+            self.missing["price"],
+            _code(np.isnan(base.price), Missing.WARMING_UP),
+            _code(base.open_interest <= 0, Missing.THIN),
+        )
+        base_amount = np.where(base.open_interest > 0, base.open_interest, np.nan)
+        self._add("open_interest_change", *codes, open_interest_change=simple_return(amount, base_amount))
+        self._add("price_change", *codes, price_change=simple_return(price, base.price))
+
+        history = state.funding_8h_at[state.rows(now_ms - window_ms, now_ms)]
+        self._add(
+            "funding",
+            self._age(state.funding_ms, settings.max_funding_age_s),
+            funding_rate_8h=state.funding_8h,
+            funding_impulse=funding_impulse(state.funding_8h, history),
+        )
+
+    def borrow(self) -> dict[str, Any]:
+        """Put lenders' values where an instrument lacks its own; return who lends, and the data times with it.
+
+        Only what polling cannot mend is borrowed: what a venue does not publish, and a window still filling up.
+        """
+        state = self.state
+        change = self.missing["open_interest_change"]
+        is_fresh = self._age(state.open_interest_ms, self.settings.max_oi_age_s) == PRESENT
+        is_live = state.open_interest_is_live & is_fresh
+        can_lend = (change == PRESENT) & is_live
+        lender = find_lenders(state.coin_number, state.venue_number, self.values["open_interest_usdt"], can_lend)
+        lacks_open_interest = (change == int(Missing.NOT_PUBLISHED)) | (change == int(Missing.WARMING_UP))
+        lender = np.where(lacks_open_interest | ~state.publishes_trades, lender, -1)
+        borrows_open_interest = lacks_open_interest & (lender >= 0)
+        borrows_flow = ~state.publishes_trades & (lender >= 0)
+
+        change_parts = "open_interest_change", "price_change"
+        _lend(self.missing, change_parts, borrows_open_interest, lender)
+        _lend(self.values, change_parts, borrows_open_interest, lender)
+        _lend(self.missing, ("taker_sell_share", "sweep"), borrows_flow, lender)
+        _lend(self.values, ("taker_sell_share", "sweep_multiple", "sweep_age_s"), borrows_flow, lender)
+        return {
+            "lender": lender,
+            "borrows_open_interest": borrows_open_interest,
+            "borrows_flow": borrows_flow,
+            "price_ms": state.price_ms.copy(),
+            "book_ms": state.book_ms.copy(),
+            "trades_ms": np.where(borrows_flow, state.trades_ms[lender], state.trades_ms),
+            "open_interest_ms": np.where(borrows_open_interest, state.open_interest_ms[lender], state.open_interest_ms),
+            "funding_ms": state.funding_ms.copy(),
+            "open_interest_is_live": np.where(borrows_open_interest, is_live[lender], is_live),
+        }
+
+
+def _code(mask: BoolArray, reason: Missing) -> IntArray:
+    return np.where(mask, int(reason), PRESENT)
+
+
+def _lend(table: dict[str, Any], names: tuple[str, ...], borrows: BoolArray, lender: IntArray) -> None:
+    for name in names:
+        table[name] = np.where(borrows, table[name][lender], table[name])

@@ -1,0 +1,373 @@
+"""The market over time: what has been observed of every instrument, in preallocated arrays of constant size."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.arrays import OPEN_PRINTS, MarketArrays
+from features.derivatives import funding_rate_8h
+from features.market import (
+    BTC,
+    BoolArray,
+    FloatArray,
+    Instrument,
+    IntArray,
+    Observation,
+    OpenInterest,
+    OrderBook,
+    Quotes,
+    Trades,
+)
+from features.order_book import ask_share, measure_books
+from features.price import VOLATILITY_LAGS, mid_price
+from features.settings import FeatureSettings
+from features.trade_flow import Runs, find_runs, keep_runs
+
+LEAD_S = 60  #: seconds of prints that fit after the tick's time: a tick and a clock's error are shorter
+
+Record = TypeVar("Record", OrderBook, Trades, OpenInterest)
+
+
+class MarketState(MarketArrays):
+    """Everything the features need of the past; see `features.arrays.STATE` for the arrays.
+
+    Each tick opens one row of the (tick, instrument) arrays, which then takes what arrives. A cell is the value known
+    at that tick, so it repeats the last one while that is fresh and is NaN after.
+    """
+
+    def __init__(self, instruments: Sequence[Instrument], settings: FeatureSettings) -> None:
+        self.instruments = tuple(instruments)
+        self.column = {instrument.key: column for column, instrument in enumerate(self.instruments)}
+        self.settings = settings
+        self.unknown_ids: set[tuple[str, str]] = set()
+        self.publishes_trades = np.array([one.publishes_trades for one in self.instruments], dtype=bool)
+        self.publishes_open_interest = np.array([one.publishes_open_interest for one in self.instruments], dtype=bool)
+        self.btc_columns = np.flatnonzero([one.coin == BTC for one in self.instruments])
+        self.coin_number = _numbered(one.coin for one in self.instruments)
+        self.venue_number = _numbered(one.venue for one in self.instruments)
+        self._column_by_venue: dict[str, dict[str, int]] = {}
+        for (venue, identity), column in self.column.items():
+            self._column_by_venue.setdefault(venue, {})[identity] = column
+        self.tick_ms = np.zeros(_ticks_needed(settings), dtype=np.int64)
+        self._ticks = 0  # opened so far
+        self._order = np.zeros(0, dtype=np.int64)  # the rows that hold a tick, oldest first
+        seconds = math.ceil(max(settings.sweep_baseline_s, settings.flow_window_s)) + LEAD_S + 1
+        self.allocate(len(self.instruments), len(self.tick_ms), seconds)
+        self.funding_interval_h[:] = [instrument.funding_interval_h for instrument in self.instruments]
+
+    def with_instruments(self, instruments: Sequence[Instrument]) -> "MarketState":
+        """Return the same market for another universe: what both hold is carried over."""
+        state = MarketState(instruments, self.settings)
+        kept = [key for key in state.column if key in self.column]
+        there = np.array([self.column[key] for key in kept], dtype=np.int64)
+        state.copy_columns(self, there, np.array([state.column[key] for key in kept], dtype=np.int64))
+        state.tick_ms, state._ticks, state._order = self.tick_ms.copy(), self._ticks, self._order
+        return state
+
+    @property
+    def row(self) -> int:
+        """The open row."""
+        return (self._ticks - 1) % len(self.tick_ms)
+
+    def rows(self, from_ms: float, to_ms: float) -> IntArray:
+        """Return the rows of the ticks in [from, to], oldest first: the only place that knows of the wrap-around."""
+        times = self.tick_ms[self._order]
+        return self._order[np.searchsorted(times, from_ms) : np.searchsorted(times, to_ms, side="right")]
+
+    def price_as_of(self, time_ms: float) -> FloatArray:
+        """Return P [USDT], (n,), of the newest tick at or before `time_ms`, NaN where there was none shortly before."""
+        settings = self.settings
+        tolerance_s = max(settings.max_data_age_s, 1.5 * settings.refresh_interval_s)
+        rows = self.rows(time_ms - tolerance_s * 1000, time_ms)
+        return self.price_at[rows[-1]] if len(rows) else np.full(len(self.instruments), np.nan)
+
+    def cells(self, array: FloatArray, rows: IntArray, column: IntArray) -> FloatArray:
+        """Return some rows of some instruments, (len(rows), len(column)), of an array kept instrument by instrument."""
+        stretches = np.split(rows, np.flatnonzero(np.diff(rows) < 0) + 1)  # rows run up, and round at most once
+        parts = [array.T[column, part[0] : part[-1] + 1] for part in stretches if len(part)]
+        return np.concatenate(parts, axis=1).T if parts else np.empty((0, len(column)))
+
+    def second_rows(self, last_s: int, count: float) -> IntArray:
+        """Return the rows of the `count` epoch seconds that end with `last_s`."""
+        return np.arange(last_s - math.ceil(count) + 1, last_s + 1) % len(self.traded_at)
+
+    def advance(self, now_ms: int) -> None:
+        """Open the row of the tick at `now_ms`; a tick no later than the open one leaves that open.
+
+        Times before the first live tick are welcome at start, to append a venue's history to.
+        """
+        before_ms = int(self.tick_ms[self.row]) if self._ticks else 0
+        if now_ms <= before_ms:
+            return
+        self._ticks += 1
+        kept = min(self._ticks, len(self.tick_ms))
+        self._order = np.arange(self._ticks - kept, self._ticks) % len(self.tick_ms)
+        self.tick_ms[self.row] = now_ms
+        self._fill_row()
+        self.bid_depth_at[self.row] = np.nan
+        new_seconds = min((now_ms // 1000) - (before_ms // 1000), len(self.traded_at))
+        opened = self.second_rows(now_ms // 1000 + LEAD_S, new_seconds)
+        self.traded_at[opened] = 0.0
+        self.taker_sold_at[opened] = 0.0
+
+    def append(self, observations: Iterable[Observation]) -> None:
+        """Write into the open row; of instruments that are not in the universe only the id is kept.
+
+        Raises
+        ------
+        ValueError
+            Before the first tick.
+        """
+        if not self._ticks:
+            raise ValueError("the market was not advanced to any tick before append")
+        books: list[OrderBook] = []
+        trades: list[Trades] = []
+        for observation in observations:
+            match observation:
+                case Quotes():
+                    self._append_quotes(observation)
+                case OrderBook():
+                    books.append(observation)
+                case Trades():
+                    trades.append(observation)
+                case OpenInterest():
+                    self._append_open_interest(observation)
+        for columns, batch in self._batches(books):
+            self._append_books(columns, batch)
+        for columns, lists in self._batches(trades):
+            self._append_trades(columns, lists)
+        self._fill_row()
+
+    def _fill_row(self) -> None:
+        now_ms, settings = self.tick_ms[self.row], self.settings
+        for cells, latest, time_ms, max_age_s in (
+            (self.price_at, self.price, self.price_ms, settings.max_data_age_s),
+            (self.open_interest_at, self.open_interest, self.open_interest_ms, settings.max_oi_age_s),
+            (self.funding_8h_at, self.funding_8h, self.funding_ms, settings.max_funding_age_s),
+        ):
+            cells[self.row] = np.where(now_ms - time_ms <= max_age_s * 1000, latest, np.nan)
+
+    def _batches(self, records: Sequence[Record]) -> Iterator[tuple[IntArray, list[Record]]]:
+        # Each batch holds an instrument at most once, in the order of arrival: usually there is one batch.
+        columns = np.array([self.column.get((record.venue, record.id), -1) for record in records], dtype=np.int64)
+        self.unknown_ids |= {(records[i].venue, records[i].id) for i in np.flatnonzero(columns < 0)}
+        waiting = np.flatnonzero(columns >= 0)
+        while len(waiting):
+            first = np.sort(np.unique(columns[waiting], return_index=True)[1])
+            batch = waiting[first]
+            yield columns[batch], [records[i] for i in batch]
+            waiting = np.delete(waiting, first)
+
+    def _append_quotes(self, quotes: Quotes) -> None:
+        columns = self._column_by_venue.get(quotes.venue, {})
+        where = np.fromiter(map(columns.get, quotes.ids, repeat(-1)), np.int64, len(quotes.ids))
+        known = where >= 0
+        if not known.all():
+            self.unknown_ids |= {(quotes.venue, quotes.ids[i]) for i in np.flatnonzero(~known)}
+        column, time_ms = where[known], quotes.exchange_ms[known]
+        if quotes.bid_price is not None and quotes.ask_price is not None:
+            self._note_quotes(column, quotes.bid_price[known], quotes.ask_price[known], time_ms)
+        if quotes.mark_price is not None:
+            mark = quotes.mark_price[known]
+            _keep_newer(self.mark_price, self.mark_ms, column, mark, time_ms)
+            self._note_price(column, np.where(self.has_bulk_quotes[column], np.nan, mark), time_ms)
+        if quotes.funding_interval_h is not None:
+            interval_h = quotes.funding_interval_h[known]
+            self.funding_interval_h[column] = np.where(interval_h > 0, interval_h, self.funding_interval_h[column])
+        if quotes.funding_rate is not None:
+            f8 = funding_rate_8h(quotes.funding_rate[known], self.funding_interval_h[column])
+            _keep_newer(self.funding_8h, self.funding_ms, column, f8, time_ms)
+        if quotes.open_interest_base is not None:
+            newer = _keep_newer(
+                self.open_interest, self.open_interest_ms, column, quotes.open_interest_base[known], time_ms
+            )
+            self.open_interest_is_live[column[newer]] = True
+        if quotes.volume_base_24h is not None and quotes.volume_usdt_24h is not None:
+            base, usdt = quotes.volume_base_24h[known], quotes.volume_usdt_24h[known]
+            both = np.where(np.isfinite(usdt), base, np.nan)
+            newer = _keep_newer(self.volume_base, self.volume_ms, column, both, time_ms)
+            self.volume_usdt[column[newer]] = usdt[newer]
+
+    def _note_quotes(self, column: IntArray, bid: FloatArray, ask: FloatArray, time_ms: IntArray) -> None:
+        mid = mid_price(bid, ask)
+        first = column[np.isfinite(mid) & ~self.has_bulk_quotes[column]]
+        if len(first):  # what was kept of their mark price is another series
+            self.has_bulk_quotes[first] = True
+            self.price_at[:, first] = self.price[first] = np.nan
+            self.price_ms[first] = 0
+        self._note_price(column, mid, time_ms)
+        self._note_best(column, bid, ask, time_ms)
+
+    def _note_price(self, column: IntArray, price: FloatArray, time_ms: IntArray) -> None:
+        before = self.price[column]
+        newer = _keep_newer(self.price, self.price_ms, column, price, time_ms)
+        moved = newer & (price != before)
+        self.price_moved_ms[column[moved]] = time_ms[moved]
+
+    def _note_best(self, column: IntArray, bid: FloatArray, ask: FloatArray, time_ms: IntArray) -> None:
+        both = (bid > 0) & (ask > 0)
+        newer = _keep_newer(self.best_bid, self.best_ms, column, np.where(both, bid, np.nan), time_ms)
+        self.best_ask[column[newer]] = ask[newer]
+
+    def _append_open_interest(self, point: OpenInterest) -> None:
+        column = self.column.get((point.venue, point.id))
+        if column is None:
+            self.unknown_ids.add((point.venue, point.id))
+            return
+        if point.exchange_ms >= self.open_interest_ms[column]:
+            self.open_interest[column] = point.open_interest_base
+            self.open_interest_ms[column] = point.exchange_ms
+            self.open_interest_is_live[column] = point.is_live
+        if not point.is_live:  # it comes late: ticks that did not know it learn it now
+            rows = self.rows(point.exchange_ms, point.exchange_ms + self.settings.max_oi_age_s * 1000)
+            lacking = rows[np.isnan(self.open_interest_at[rows, column])]
+            self.open_interest_at[lacking, column] = point.open_interest_base
+
+    def _append_books(self, column: IntArray, books: list[OrderBook]) -> None:
+        time_ms = np.array([book.exchange_ms for book in books], dtype=np.int64)
+        newer = time_ms > self.book_ms[column]
+        if not newer.all():
+            books = [book for book, is_newer in zip(books, newer, strict=True) if is_newer]
+            column, time_ms = column[newer], time_ms[newer]
+        if not books:
+            return
+        measures = measure_books(books, self.settings.book_band_percent)
+        self.previous_book_ms[column] = self.book_ms[column]
+        self.previous_ask_share[column] = ask_share(self.bid_depth[column], self.ask_depth[column])
+        self.previous_wall_ratio[column] = self.wall_ratio[column]
+        changed = measures.notional != self.book_notional[column]
+        self.book_changed_ms[column[changed]] = time_ms[changed]
+        self.book_ms[column] = time_ms
+        self.book_is_crossed[column] = measures.best_bid >= measures.best_ask
+        self.book_notional[column] = measures.notional
+        self.bid_depth[column] = self.bid_depth_at[self.row, column] = measures.bid_depth
+        self.ask_depth[column] = measures.ask_depth
+        self.sellable[column] = measures.sellable
+        self.wall_ratio[column] = measures.wall_ratio
+        self.microprice_tilt_bps[column] = measures.microprice_tilt_bps
+        self._note_best(column, measures.best_bid, measures.best_ask, time_ms)
+
+    def _append_trades(self, column: IntArray, lists: list[Trades]) -> None:
+        first_ms = np.array([trades.time_ms[0] if len(trades.time_ms) else trades.exchange_ms for trades in lists])
+        last_ms = [trades.time_ms[-1] if len(trades.time_ms) else 0 for trades in lists]
+        is_gap = np.array([not trades.continues for trades in lists]) | (self.trades_ms[column] == 0)
+        self.covered_from_ms[column[is_gap]] = first_ms[is_gap]
+        self.trades_ms[column] = np.maximum(self.trades_ms[column], [trades.exchange_ms for trades in lists])
+        self.print_ms[column] = np.maximum(self.print_ms[column], last_ms)
+        self._close_runs(column[is_gap])
+
+        # An open run comes back as the few prints that stand for it, ahead of the new ones of its list.
+        resumed = np.where(np.isfinite(self.open_notional[column]), OPEN_PRINTS, 0)
+        lengths = resumed + [len(trades.time_ms) for trades in lists]
+        start = np.cumsum(lengths) - lengths
+        time_ms = _interleave(self.open_ms.T[column], resumed, [trades.time_ms for trades in lists])
+        price = _interleave(self.open_price.T[column], resumed, [trades.price for trades in lists])
+        nothing, sells = np.zeros((len(lists), OPEN_PRINTS)), np.ones((len(lists), OPEN_PRINTS), dtype=bool)
+        notional = price * _interleave(nothing, resumed, [trades.quantity for trades in lists])
+        is_sell = _interleave(sells, resumed, [trades.is_taker_sell for trades in lists])
+        index = np.repeat(np.arange(len(lists)), lengths)
+        self._add_to_seconds(column, index, time_ms // 1000, notional, is_sell)
+        notional[start[resumed > 0]] = self.open_notional[column[resumed > 0]]
+        self._follow_runs(column, find_runs(index, time_ms, price, notional, is_sell, self.settings.min_sweep_usdt))
+
+    def _add_to_seconds(
+        self, column: IntArray, index: IntArray, second: IntArray, notional: FloatArray, is_sell: BoolArray
+    ) -> None:
+        if not len(second):
+            return
+        start = np.flatnonzero(np.append(True, (index[1:] != index[:-1]) | (second[1:] != second[:-1])))
+        traded, sold = np.add.reduceat(notional, start), np.add.reduceat(notional * is_sell, start)
+        last_s = int(self.tick_ms[self.row]) // 1000 + LEAD_S
+        fits = (second[start] > last_s - len(self.traded_at)) & (second[start] <= last_s)
+        start = start[fits]
+        cell = second[start] % len(self.traded_at), column[index[start]]
+        self.traded_at[cell] += traded[fits]
+        self.taker_sold_at[cell] += sold[fits]
+
+    def _follow_runs(self, column: IntArray, runs: Runs) -> None:
+        self.open_notional[column] = np.nan
+        still_open = runs.take(runs.is_open)
+        at = column[still_open.list_index]
+        self.open_notional[at] = still_open.notional
+        self.open_ms[:, at] = [still_open.start_ms, *[still_open.end_ms] * (OPEN_PRINTS - 1)]
+        self.open_price[:, at] = [
+            still_open.first_price,
+            still_open.second_price,
+            still_open.third_price,
+            still_open.last_price,
+        ]
+        closed = runs.take(~runs.is_open & runs.can_be_sweeps(self.settings.min_sweep_usdt))
+        self._keep_runs(closed._replace(list_index=column[closed.list_index]))
+
+    def open_runs(self, column: IntArray) -> Runs:
+        """Return the open runs of `column`, which take the place of lists; notional NaN where none is open."""
+        first, second, third, last = self.open_price[:, column]
+        return Runs(
+            column,
+            self.open_ms[0, column],
+            self.open_ms[-1, column],
+            first,
+            second,
+            third,
+            last,
+            self.open_notional[column],
+            np.isfinite(self.open_notional[column]),
+        )
+
+    def _close_runs(self, column: IntArray) -> None:
+        runs = self.open_runs(column)
+        self._keep_runs(runs.take(runs.can_be_sweeps(self.settings.min_sweep_usdt)))
+        self.open_notional[column] = np.nan
+
+    def _keep_runs(self, runs: Runs) -> None:
+        # `runs.list_index` are columns here; those of one column are neighbours.
+        column = runs.list_index
+        if not len(column):
+            return
+        begins = np.append(True, column[1:] != column[:-1])
+        start, group = np.flatnonzero(begins), np.cumsum(begins) - 1
+        place = np.arange(len(column)) - start[group]
+        touched = column[start]
+        end_ms = np.zeros((place.max() + 1, len(touched)))
+        notional = np.zeros_like(end_ms)
+        end_ms[place, group], notional[place, group] = runs.end_ms, runs.notional
+        self.run_end_ms[:, touched], self.run_notional[:, touched] = keep_runs(
+            np.concatenate([self.run_end_ms[:, touched], end_ms]),
+            np.concatenate([self.run_notional[:, touched], notional]),
+        )
+
+
+def _numbered(names: Iterable[str]) -> IntArray:
+    # Equal names, equal numbers, from 0.
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
+
+
+def _interleave(before: NDArray[Any], counts: IntArray, lists: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    # Join lists, each after the first `counts` of its row of `before`.
+    return np.concatenate([part for i, values in enumerate(lists) for part in (before[i, : counts[i]], values)])
+
+
+def _keep_newer(
+    latest: FloatArray, latest_ms: IntArray, column: IntArray, values: FloatArray, time_ms: IntArray
+) -> BoolArray:
+    # Write the values that are there and not older than what we have; return which.
+    newer = np.isfinite(values) & (time_ms >= latest_ms[column])
+    latest[column[newer]] = values[newer]
+    latest_ms[column[newer]] = time_ms[newer]
+    return newer
+
+
+def _ticks_needed(settings: FeatureSettings) -> int:
+    longest_s = max(
+        settings.oi_window_s,
+        settings.book_window_s,
+        settings.btc_window_s,
+        VOLATILITY_LAGS * settings.momentum_window_s,
+    )
+    spare = 4  # the open row, and the tolerance of a lookup at the far end
+    return math.ceil((longest_s + settings.max_data_age_s) / settings.refresh_interval_s) + spare

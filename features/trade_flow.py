@@ -1,0 +1,178 @@
+"""Features of the prints: who takes, and whether a large seller has just swept the bids."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from features.market import BoolArray, FloatArray, IntArray
+
+SWEEP_LENGTH_MS = 1000  #: a run of taker sells is cut where it would last longer
+SWEEP_PRICES = 3  #: distinct prices a sweep goes through at least; `Runs` knows no more than three
+SWEEP_MULTIPLE = 5.0  #: times the usual second's notional at least
+BASELINE_SECONDS = 10  #: seconds with prints below which there is no usual second
+KEPT_RUNS = 16  #: runs remembered of each instrument
+
+
+class Runs(NamedTuple):
+    """Runs of taker-sell prints, (r,) each, by list and then by time."""
+
+    list_index: IntArray
+    start_ms: IntArray
+    end_ms: IntArray
+    first_price: FloatArray
+    second_price: FloatArray  #: the next distinct price, the first where there is none
+    third_price: FloatArray  #: the next distinct from both, the first where there is none
+    last_price: FloatArray
+    notional: FloatArray
+    is_open: BoolArray  #: no print of its list follows: later prints may belong to it
+
+    def take(self, wanted: BoolArray) -> "Runs":
+        """Return the runs `wanted` (r,)."""
+        return Runs._make(values[wanted] for values in self)
+
+    def can_be_sweeps(self, min_usdt: float) -> BoolArray:
+        """Return which fell through enough prices with enough notional [USDT], (r,): all but how unusual that is."""
+        through_three: BoolArray = self.third_price != self.first_price
+        return through_three & (self.last_price < self.first_price) & (self.notional >= min_usdt)
+
+
+def find_runs(
+    list_index: IntArray,
+    time_ms: IntArray,
+    price: FloatArray,
+    notional: FloatArray,
+    is_taker_sell: BoolArray,
+    min_usdt: float,
+) -> Runs:
+    """Cut prints into maximal runs of taker sells, none longer than `SWEEP_LENGTH_MS`; keep the large and the open ones.
+
+    Parameters
+    ----------
+    list_index
+        Which list a print belongs to, (k,) ascending; a run never crosses lists.
+    time_ms, price, notional, is_taker_sell
+        (k,) each, oldest first within a list; [epoch ms], [USDT], [USDT].
+    min_usdt
+        Notional below which a run is dropped unless it is still open [USDT].
+
+    Notes
+    -----
+    A run is cut greedily, before the print that would make it last longer than `SWEEP_LENGTH_MS` from its first; that
+    print starts the next run. Design section 3.
+    """
+    new_list = np.diff(list_index, prepend=-1) != 0
+    begins = new_list.copy()  # so does a sell after a buy
+    begins[1:] |= ~is_taker_sell[:-1]
+    sells = np.flatnonzero(is_taker_sell)
+    time, usdt = time_ms[sells], notional[sells]
+    start = cut_runs(time, begins[sells])
+    end = np.append(start[1:], len(sells))[: len(start)] - 1
+    total = np.add.reduceat(usdt, start)
+    is_open = np.append(new_list[1:], True)[sells[end]]
+
+    kept = np.flatnonzero((total >= min_usdt) | is_open)
+    start, end, total, is_open = start[kept], end[kept], total[kept], is_open[kept]
+    run = np.repeat(np.arange(len(kept)), lengths := end - start + 1)
+    member = np.arange(len(run)) + np.repeat(start - np.cumsum(lengths) + lengths, lengths)
+    prices, first = price[sells[member]], price[sells[start]]
+    second = _first_other(prices, run, first, differs := prices != first[run])
+    third = _first_other(prices, run, first, differs & (prices != second[run]))
+    return Runs(
+        list_index[sells[start]], time[start], time[end], first, second, third, price[sells[end]], total, is_open
+    )
+
+
+def cut_runs(time_ms: IntArray, begins: BoolArray) -> IntArray:
+    """Return where runs start, ascending: where a print `begins` one, and where the run before would get too long."""
+    starts = np.flatnonzero(begins)
+    if not len(starts):
+        return starts
+    # One ascending key over all stretches of sells, so that a single search finds the next cut of each.
+    span = int(time_ms.max() - time_ms.min()) + SWEEP_LENGTH_MS + 1
+    key = np.maximum.accumulate(time_ms - time_ms.min() + span * (np.cumsum(begins) - 1))
+    found = [starts]
+    current, limit = starts, np.append(starts[1:], len(time_ms))
+    while len(current):
+        following = np.searchsorted(key, key[current] + SWEEP_LENGTH_MS, side="right")
+        is_cut = following < limit
+        current, limit = following[is_cut], limit[is_cut]
+        found.append(current)
+    return np.sort(np.concatenate(found))
+
+
+def _first_other(price: FloatArray, run: IntArray, default: FloatArray, wanted: BoolArray) -> FloatArray:
+    # The first wanted price of each run, else the default.
+    index = np.flatnonzero(wanted)
+    values = default.copy()
+    index = index[np.diff(run[index], prepend=-1) > 0]
+    values[run[index]] = price[index]
+    return values
+
+
+def keep_runs(end_ms: FloatArray, notional: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the last `KEPT_RUNS` runs of each instrument that can still win.
+
+    Parameters
+    ----------
+    end_ms, notional
+        [epoch ms], [USDT], (runs, m), oldest first; an empty place has notional 0.
+
+    Notes
+    -----
+    A run that is no larger than a later one scores below it from now on, whatever the usual second becomes. What is
+    left shrinks with time, so more than `KEPT_RUNS` of them are as good as impossible inside a sweep's time to live;
+    then the oldest go.
+    """
+    larger_later = np.zeros_like(notional)
+    larger_later[:-1] = np.maximum.accumulate(notional[:0:-1], axis=0)[::-1]
+    kept = notional > larger_later
+    order = np.argsort(kept, axis=0, kind="stable")[-KEPT_RUNS:]
+    return np.take_along_axis(end_ms, order, axis=0), np.take_along_axis(np.where(kept, notional, 0.0), order, axis=0)
+
+
+def taker_sell_share(taker_sold: FloatArray, traded: FloatArray) -> FloatArray:
+    """Return s = taker-sold / traded notional over the given (seconds, n) [0…1], (n,); NaN where nothing traded."""
+    total = traded.sum(axis=0)
+    return np.where(total > 0, taker_sold.sum(axis=0), np.nan) / np.where(total > 0, total, np.nan)
+
+
+def usual_second(traded: FloatArray) -> FloatArray:
+    """Return the median notional of the seconds in which anything traded [USDT], (m,).
+
+    `traded` is (seconds, m), 0 where nothing traded; below `BASELINE_SECONDS` of those it means little.
+    """
+    seconds = np.count_nonzero(traded, axis=0)
+    ascending = np.sort(traded, axis=0)
+    column = np.arange(traded.shape[1])
+    last = len(traded) - 1  # zeros sort first, so the median counts back from the end
+    lower, upper = ascending[last - seconds // 2, column], ascending[last - np.maximum(seconds - 1, 0) // 2, column]
+    median: FloatArray = (lower + upper) / 2
+    return median
+
+
+class Sweeps(NamedTuple):
+    """The best living sweep of each instrument, (m,) each."""
+
+    multiple: FloatArray  #: m, 0 where none lives
+    age_s: FloatArray  #: since its last print [s], NaN where none lives
+
+
+def best_sweep(end_ms: FloatArray, notional: FloatArray, usual: FloatArray, now_ms: int, ttl_s: float) -> Sweeps:
+    """Return the sweep that scores highest now.
+
+    Parameters
+    ----------
+    end_ms, notional
+        Of the runs that can be sweeps [epoch ms], [USDT], (runs, m); an empty place has notional 0.
+    usual
+        Median notional of a second with prints [USDT], (m,).
+    now_ms, ttl_s
+        The time [epoch ms], and how long a sweep lives after its last print [s].
+    """
+    multiple = notional / usual
+    age_s = np.maximum(now_ms - end_ms, 0.0) / 1000
+    value = np.minimum(multiple / 10, 1) * (1 - age_s / ttl_s)
+    value[~((multiple >= SWEEP_MULTIPLE) & (age_s < ttl_s))] = 0.0
+    best, column = value.argmax(axis=0), np.arange(len(usual))
+    lives = value[best, column] > 0
+    return Sweeps(np.where(lives, multiple[best, column], 0.0), np.where(lives, age_s[best, column], np.nan))

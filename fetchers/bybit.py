@@ -1,0 +1,242 @@
+"""Bybit linear perpetuals.
+
+One bulk call has everything but books and prints: quotes, marks, funding, open interest and 24 h figures. Limit: 600
+requests in 5 s for all public calls of one address, from Bybit's v5 documentation. Quantities are in base coin.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from features.market import Candles, OpenInterest, OrderBook, Quotes, Trades, read_only
+from fetchers.base import BOOK_LEVELS, ClockOffset, Listing
+from fetchers.budget import HEADROOM, RateBudget, Sliding
+from fetchers.client import Reply
+from fetchers.errors import BadPayload, RateLimited, UnknownSymbol, Unreachable
+from fetchers.markets import Market, default_url, instrument, parse_markets
+from fetchers.payload import each, error_code, member, objects, table, time_ms
+from fetchers.records import Arrival, bulk, candles, open_interest_history, order_book
+from fetchers.rest import RestVenue
+from fetchers.trades import News, PrintFormat, Seen, news_of
+
+NAME = "bybit"
+HTTP = "requests"
+REQUESTS, REQUESTS_WINDOW_MS = 600, 5_000
+ONE = {HTTP: 1.0}
+
+MARKETS = "/v5/market/instruments-info"
+CLOCK = "/v5/market/time"
+TICKERS = "/v5/market/tickers"
+DEPTH = "/v5/market/orderbook"
+TRADES = "/v5/market/recent-trade"
+OPEN_INTEREST_HISTORY = "/v5/market/open-interest"
+CANDLES = "/v5/market/kline"
+
+FEW_PRINTS, MOST_PRINTS = 200, 1000
+PRINT = PrintFormat(
+    time="time", price="price", quantity="size", side="side", is_taker_sell={"Sell": True, "Buy": False}
+)
+MOST_CANDLES = 1000
+HISTORY_POINTS = 7  # half an hour of 5-minute points, both ends
+MOST_PAGES = 20  # of the market list, 1,000 rows each: a cursor that leads round in a circle must end
+CRYPTO = ("", "innovation")  # symbolType; shares, funds and commodities have others
+MINUTE_MS = 60_000
+
+IP_HOLD_MS, VISITS_HOLD_MS = 600_000, 10_000
+REFUSED, IP_LIMIT = (403, 429), 10018
+TOO_MANY_VISITS, BUSY, PARAMETERS = 10006, (10000, 10016), 10001
+
+
+def listing(market: Market) -> Listing:
+    """Return a market as an instrument, or why it is none for us."""
+    return Listing(instrument=instrument(NAME, market, has_bulk_open_interest=True), dropped=_why_not(market))
+
+
+def _why_not(market: Market) -> str:
+    row = market["info"]
+    if not market["quote"] == market["settle"] == "USDT":
+        return "not USDT"
+    if not market["swap"]:
+        return "delivery"
+    if row["status"] == "PreLaunch" or row.get("isPreListing"):
+        return "pre-launch"
+    if not market["active"]:
+        return "not trading"
+    if row.get("symbolType", "") not in CRYPTO:
+        return "not crypto"
+    return "" if str(row.get("deliveryTime", "0")) in ("", "0") else "delisting"  # a perpetual's is its last day
+
+
+def parse_tickers(payload: Any, arrival: Arrival) -> Quotes:
+    """Return everything that comes in bulk, as old as the reply."""
+    call = "bybit tickers"
+    rows, venue_ms = _rows(payload, call)
+    quotes = bulk(
+        rows,
+        call,
+        arrival,
+        None,
+        mark_price="markPrice",
+        index_price="indexPrice",
+        bid_price="bid1Price",
+        ask_price="ask1Price",
+        funding_rate="fundingRate",
+        funding_interval_h="fundingIntervalHour",
+        open_interest_base="openInterest",
+        volume_base_24h="volume24h",
+        volume_usdt_24h="turnover24h",
+    )
+    return replace(quotes, exchange_ms=read_only(np.full(len(quotes.ids), arrival.ours(venue_ms)), np.int64))
+
+
+def parse_order_book(payload: Any, instrument_id: str, arrival: Arrival) -> OrderBook:
+    """Return a book; ts is when it was made."""
+    call = f"bybit orderbook {instrument_id}"
+    result = member(payload, "result", dict, call)
+    return order_book(
+        call,
+        (NAME, instrument_id),
+        bids=table(result.get("b"), 2, call, "b"),
+        asks=table(result.get("a"), 2, call, "a"),
+        arrival=arrival,
+        venue_ms=time_ms(result, "ts", call),
+        sequence=member(result, "u", int, call),
+    )
+
+
+def parse_trades(payload: Any, instrument_id: str, asked: int, before: Seen | None, arrival: Arrival) -> News:
+    """Return the prints that are new; block trades are agreed off the book and left out."""
+    call = f"bybit recent-trade {instrument_id}"
+    newest_first, venue_ms = _rows(payload, call)
+    rows = [row for row in reversed(objects(newest_first, call)) if row.get("isBlockTrade") is not True]
+    by_id = dict(zip(map(hash, each(rows, "execId", str, call)), rows, strict=True))
+    return news_of(
+        call,
+        (NAME, instrument_id),
+        list(by_id.values()),
+        list(by_id),
+        PRINT,
+        before,
+        is_full=len(newest_first) >= asked,
+        exchange_ms=arrival.ours(venue_ms),
+        arrival=arrival,
+    )
+
+
+def parse_open_interest_history(payload: Any, instrument_id: str, arrival: Arrival) -> tuple[OpenInterest, ...]:
+    """Return 5-minute points, oldest first."""
+    call = f"bybit open-interest {instrument_id}"
+    rows, _ = _rows(payload, call)
+    return open_interest_history(call, (NAME, instrument_id), objects(rows, call), "openInterest", arrival)
+
+
+def parse_candles(payload: Any, instrument_id: str, arrival: Arrival) -> Candles:
+    """Return 1-minute candles, the last of which may still be open."""
+    call = f"bybit kline {instrument_id}"
+    rows, _ = _rows(payload, call)
+    return candles(call, (NAME, instrument_id), table(rows, 5, call, "list"), arrival)
+
+
+def parse_clock(payload: Any) -> float:
+    """Return the venue's time [epoch ms]."""
+    return time_ms(payload, "time", "bybit time")
+
+
+def parse_market_page(payload: Any) -> tuple[list[Any], str]:
+    """Return the rows of one page of the market list, and the cursor of the next, "" after the last."""
+    rows, _ = _rows(payload, "bybit instruments-info")
+    return rows, str(payload["result"].get("nextPageCursor") or "")
+
+
+def _rows(payload: Any, call: str) -> tuple[list[Any], float]:
+    """Return the list inside the envelope, and the time on it."""
+    rows = member(member(payload, "result", dict, call), "list", list, call)
+    return rows, time_ms(payload, "time", call)
+
+
+def judge(reply: Reply) -> None:
+    """Raise what Bybit means by a reply that is no answer; what it does not know is left to the client."""
+    code = error_code(reply.json, "retCode")
+    text = str(reply.json.get("retMsg", "")) if isinstance(reply.json, dict) else ""
+    what = f"bybit {reply.path}: HTTP {reply.status}, code {code}, {text[:120]!r}"
+    if reply.status in REFUSED or code == IP_LIMIT:
+        raise RateLimited(what, until_ms=reply.received_ms + IP_HOLD_MS)
+    if code == TOO_MANY_VISITS:
+        raise RateLimited(what, until_ms=reply.received_ms + VISITS_HOLD_MS)
+    if code in BUSY:
+        raise Unreachable(what)
+    if code == PARAMETERS and "symbol" in text.lower():
+        raise UnknownSymbol(what)
+    if code != 0:
+        raise BadPayload(what)
+
+
+class Bybit(RestVenue):
+    """Bybit linear as a `Venue`."""
+
+    name = NAME
+
+    def __init__(self, base_url: str | None, now_ms: Callable[[], int], headroom: float = HEADROOM) -> None:
+        budget = RateBudget({HTTP: Sliding(REQUESTS, REQUESTS_WINDOW_MS)}, headroom=headroom)
+        super().__init__(base_url=base_url or default_url(NAME), budget=budget, judge=judge, now_ms=now_ms)
+        self.candidate_cost: Mapping[str, float] = {HTTP: 2}  # book and prints
+
+    async def load_markets(self) -> tuple[Listing, ...]:
+        """Return every row of instruments-info: what trades, and what is listed ahead of its launch."""
+        rows = [*await self._market_rows({}), *await self._market_rows({"status": "PreLaunch"})]
+        return await parse_markets(NAME, rows, listing)
+
+    async def _market_rows(self, params: dict[str, str]) -> list[Any]:
+        rows: list[Any] = []
+        cursor = ""
+        for _ in range(MOST_PAGES):
+            paging = {"cursor": cursor} if cursor else {}
+            reply = await self._client.get(MARKETS, {"category": "linear", "limit": 1000, **params, **paging}, cost=ONE)
+            page, cursor = parse_market_page(reply.json)
+            rows += page
+            if not (page and cursor):
+                break
+        return rows
+
+    async def measure_clock(self) -> ClockOffset:
+        """Ask for the time and remember the offset."""
+        reply = await self._client.get(CLOCK, cost=ONE)
+        return self._measured(reply, parse_clock(reply.json))
+
+    async def fetch_quotes(self) -> list[Quotes]:
+        """Return everything that comes in bulk."""
+        reply = await self._client.get(TICKERS, {"category": "linear"}, cost=ONE)
+        return [parse_tickers(reply.json, self._arrival(reply))]
+
+    async def fetch_order_book(self, instrument_id: str) -> OrderBook:
+        """Return the book."""
+        reply = await self._get(DEPTH, instrument_id, limit=BOOK_LEVELS)
+        return self._forward(parse_order_book(reply.json, instrument_id, self._arrival(reply)))
+
+    async def fetch_trades(self, instrument_id: str) -> Trades:
+        """Return the prints since the last call."""
+
+        async def fetch(limit: int, before: Seen | None) -> News:
+            reply = await self._get(TRADES, instrument_id, limit=limit)
+            return parse_trades(reply.json, instrument_id, limit, before, self._arrival(reply))
+
+        return await self._new_trades(instrument_id, fetch, few=FEW_PRINTS, most=MOST_PRINTS)
+
+    async def fetch_open_interest(self, instrument_id: str) -> None:
+        """Return nothing: it comes with the quotes."""
+
+    async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles:
+        """Return 1-minute candles from `since_ms` on, the latest 1,000 at most."""
+        wanted = min(max(1, (self._now_ms() - since_ms) // MINUTE_MS + 1), MOST_CANDLES)
+        reply = await self._get(CANDLES, instrument_id, interval=1, limit=wanted)
+        return parse_candles(reply.json, instrument_id, self._arrival(reply))
+
+    async def fetch_open_interest_history(self, instrument_id: str) -> tuple[OpenInterest, ...]:
+        """Return the last half hour of 5-minute points."""
+        reply = await self._get(OPEN_INTEREST_HISTORY, instrument_id, intervalTime="5min", limit=HISTORY_POINTS)
+        return parse_open_interest_history(reply.json, instrument_id, self._arrival(reply))
+
+    async def _get(self, path: str, instrument_id: str, **params: str | int) -> Reply:
+        return await self._client.get(path, {"category": "linear", "symbol": instrument_id, **params}, cost=ONE)

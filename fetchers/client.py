@@ -1,0 +1,165 @@
+"""One venue's HTTP: a place in its budget, one session with bounded sockets, a deadline, and only FetchErrors out.
+
+Bodies are parsed where they arrive: orjson keeps the interpreter's lock, so a thread would block the loop as long.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import orjson
+
+from fetchers.budget import RateBudget
+from fetchers.errors import BadPayload, RateLimited, Unreachable
+
+HTTP_OK, HTTP_TOO_MANY_REQUESTS, HTTP_SERVER_ERROR = 200, 429, 500
+SOCKETS = 20
+_KEEPALIVE_SHARE = 0.8  #: of the deadline
+_EXCERPT = 80  #: characters of a bad body that an error shows
+_DEFAULT_HOLD_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came back; `json` is None where the body is no JSON (`judge` sees such replies too: bans come as HTML)."""
+
+    path: str
+    pools: tuple[str, ...]  #: the call drew on these, for a RateLimited that means only them
+    status: int
+    headers: Mapping[str, str]  #: any case
+    body: bytes = field(repr=False)
+    json: Any = field(repr=False)
+    sent_ms: int
+    received_ms: int
+
+
+class VenueClient:
+    """GETs JSON from one venue.
+
+    `judge` is the venue's own: it raises RateLimited, UnknownSymbol, BadPayload for what that venue means by a reply,
+    and may correct the budget from its headers. What it lets pass must still be a 200 with JSON.
+    """
+
+    def __init__(
+        self,
+        *,
+        venue: str,
+        base_url: str,
+        budget: RateBudget,
+        now_ms: Callable[[], int],
+        judge: Callable[[Reply], None],
+        deadline_s: float = 10.0,
+    ) -> None:
+        self._venue = venue
+        self._base_url = base_url.rstrip("/")
+        self._budget = budget
+        self._now_ms = now_ms
+        self._judge = judge
+        self._deadline_s = deadline_s
+        self._queues: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by pool, first come first served
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Create the session; nothing is sent yet."""
+        # aiohttp 3.14 fails the next request on a kept connection that idled longer than its read timeout after a large
+        # compressed reply (aiohttp #12953): no read timeout, and connections are dropped before the deadline's length.
+        connector = aiohttp.TCPConnector(
+            limit=SOCKETS,
+            limit_per_host=SOCKETS,
+            keepalive_timeout=_KEEPALIVE_SHARE * self._deadline_s,
+            ttl_dns_cache=300,
+        )
+        self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
+
+    async def close(self) -> None:
+        """Close the session and its sockets."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def get(
+        self, path: str, params: Mapping[str, str | int] | None = None, *, cost: Mapping[str, float]
+    ) -> Reply:
+        """Wait for a place in the budget, send, and return a good reply.
+
+        Raises
+        ------
+        Unreachable, RateLimited, BadPayload, UnknownSymbol
+            RateLimited also without sending, where a hold lasts longer than the deadline.
+        """
+        await self._take(path, cost)
+        try:
+            reply = await self._send(path, params, tuple(cost))
+        finally:
+            self._budget.done(cost, self._now_ms())
+        try:
+            self._judge(reply)
+            self._check(reply)
+        except RateLimited as error:
+            self._budget.hold(error.pool, error.until_ms)
+            raise
+        return reply
+
+    async def _take(self, path: str, cost: Mapping[str, float]) -> None:
+        async with AsyncExitStack() as places:
+            for pool in sorted(cost):  # one order for all, so that two calls never wait for each other
+                await places.enter_async_context(self._queues[pool])
+            while (wait_s := self._budget.take(cost, self._now_ms())) > 0:
+                until_ms = self._budget.held_until_ms(cost)
+                if until_ms - self._now_ms() > 1000 * self._deadline_s:
+                    # its pool only: whether all of the venue is on hold was said by the reply that began it
+                    message = f"{self._venue} {path}: not sent, on hold"
+                    raise RateLimited(message, until_ms=until_ms, pool=next(iter(cost)))
+                await asyncio.sleep(wait_s)
+
+    async def _send(self, path: str, params: Mapping[str, str | int] | None, pools: tuple[str, ...]) -> Reply:
+        if self._session is None:
+            raise Unreachable(f"{self._venue} {path}: the session is closed")
+        sent_ms = self._now_ms()
+        try:
+            async with (
+                asyncio.timeout(self._deadline_s),
+                self._session.get(self._base_url + path, params=params, allow_redirects=False) as response,
+            ):
+                body = await response.read()
+        except TimeoutError as error:
+            raise Unreachable(f"{self._venue} {path}: no answer within {self._deadline_s:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unreachable(f"{self._venue} {path}: {type(error).__name__}: {error}") from error
+        return Reply(
+            path=path,
+            pools=pools,
+            status=response.status,
+            headers=response.headers,
+            body=body,
+            json=_parse(body),
+            sent_ms=sent_ms,
+            received_ms=self._now_ms(),
+        )
+
+    def _check(self, reply: Reply) -> None:
+        if reply.status == HTTP_OK and reply.json is not None:
+            return
+        what = f"{self._venue} {reply.path}: HTTP {reply.status}, {_excerpt(reply.body)}"
+        if reply.status == HTTP_TOO_MANY_REQUESTS:
+            raise RateLimited(what, until_ms=reply.received_ms + _DEFAULT_HOLD_MS)
+        if reply.status >= HTTP_SERVER_ERROR:
+            raise Unreachable(what)
+        raise BadPayload(f"{what} where JSON was expected")
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _excerpt(body: bytes) -> str:
+    if not body:
+        return "an empty body"
+    return repr(body[:_EXCERPT].decode(errors="replace"))

@@ -1,0 +1,209 @@
+"""All venues as one feed of observations: side by side, each with its own troubles."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from loguru import logger
+
+from features.market import Candles, Observation
+from fetchers.base import Venue
+from fetchers.errors import Unreachable
+from fetchers.health import Notice
+from fetchers.lane import Lane, Spawn, VenueReport
+from fetchers.plan import Key, Plan, Wanted, make_plan
+from fetchers.universe import Universe, UniverseSettings, build_universe
+
+FIRST_RETRY_S, LAST_RETRY_S = 1.0, 60.0  #: of a venue that could not be loaded
+EARLIEST_RELOAD_MS = 60_000  #: after the last, when an unknown id shows up
+
+
+class Feed:
+    """The venues' edge as the orchestrator sees it.
+
+    `spawn` starts a named background task and reports the exception that ends it (bot/tasks.py).
+    """
+
+    def __init__(
+        self,
+        venues: Iterable[Venue],
+        *,
+        settings: UniverseSettings,
+        now_ms: Callable[[], int],
+        sleep: Callable[[float], Awaitable[None]],
+        spawn: Spawn,
+        refresh_interval_s: float = 5.0,
+        reload_s: float = 900.0,
+    ) -> None:
+        self._settings = settings
+        self._now_ms = now_ms
+        self._sleep = sleep
+        self._spawn = spawn
+        self._tick_ms = round(1000 * refresh_interval_s)
+        self._reload_ms = round(1000 * reload_s)
+        self._lanes = {venue.name: Lane(venue, now_ms=now_ms, sleep=sleep, start=self._start_task) for venue in venues}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._universe = Universe(instruments=())
+        self._keep: Collection[Key] = ()
+        self._is_usable = asyncio.Event()  # one venue has loaded
+        self._reloading: asyncio.Task[None] | None = None
+        self._reloaded_ms = 0
+
+    @property
+    def universe(self) -> Universe:
+        """What is watched; another object after every reload."""
+        return self._universe
+
+    async def start(self, *, deadline_s: float = 30.0, keep: Collection[Key] = ()) -> None:
+        """Load all venues side by side and return when each has loaded or failed once, and one is usable.
+
+        The others are tried on in the background and join the universe when they have loaded. `keep` are the
+        instruments of open signals, watched whatever their volume.
+
+        Raises
+        ------
+        Unreachable
+            Where no venue could be loaded within the deadline; it names each and why. The feed is closed then.
+        """
+        self._keep = keep
+        has_tried = []
+        for lane in self._lanes.values():
+            await lane.venue.open()
+            has_tried.append(asyncio.Event())
+            self._start_task(self._join(lane, has_tried[-1]), f"load {lane.venue.name}")
+        with suppress(TimeoutError):  # said below
+            async with asyncio.timeout(deadline_s):
+                for tried in has_tried:
+                    await tried.wait()
+                await self._is_usable.wait()
+        if not self._is_usable.is_set():
+            await self.close()
+            why = "; ".join(f"{name}: {lane.health.last_error or 'no answer'}" for name, lane in self._lanes.items())
+            raise Unreachable(f"no venue could be reached within {deadline_s:g} s: {why}")
+        self._rebuild()
+
+    async def close(self) -> None:
+        """End the background work and close the venues' sessions."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(lane.venue.close() for lane in self._lanes.values()))
+
+    async def poll_quotes(self, deadline_s: float = 2.0) -> list[Observation]:
+        """Make the bulk calls of all venues and return what has arrived since the last poll, of whatever kind.
+
+        A venue whose bulk calls fail is asked but not waited for; what comes too late now comes with the next poll.
+        """
+        started = [task for lane in self._loaded() if (task := lane.start_quotes()) is not None]
+        if started:
+            await asyncio.wait(started, timeout=deadline_s)
+        self._reload_if_due()
+        return self._drain()
+
+    async def poll_candidates(self, wanted: Sequence[Wanted], deadline_s: float = 2.0) -> list[Observation]:
+        """Poll what is wanted and a rotation of the rest, and return what has arrived since the last poll.
+
+        What fits into the budgets at once is waited for, until the deadline; the rest of the plan is sent as the
+        budgets allow, until the next plan replaces it.
+        """
+        self._keep = {want.key for want in wanted if want.kind == "open"}
+        plan = self._plan(wanted)
+        polls = {name: self._lanes[name].start_polls(ids) for name, ids in plan.polls.items()}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(deadline_s):
+                for name, started in polls.items():
+                    await self._lanes[name].wait_for(started)
+        return self._drain()
+
+    async def fetch_candles(self, key: Key, since_ms: int) -> Candles | None:
+        """Return 1-minute candles from `since_ms` on; None where the venue has none, or does not answer."""
+        venue, instrument_id = key
+        return await self._lanes[venue].fetch_candles(instrument_id, since_ms)
+
+    def notices(self) -> list[Notice]:
+        """Return what has become worth a message since the last call: a venue blind for two minutes, or back."""
+        now_ms = self._now_ms()
+        return [notice for lane in self._lanes.values() if (notice := lane.health.notice(now_ms)) is not None]
+
+    def status(self) -> dict[str, VenueReport]:
+        """Return how every venue is doing, by name."""
+        return {name: lane.report(self._universe.dropped.get(name, {})) for name, lane in self._lanes.items()}
+
+    async def _join(self, lane: Lane, has_tried: asyncio.Event) -> None:
+        delay_s = FIRST_RETRY_S
+        while True:
+            if lane.listings is None:
+                await lane.load()
+            if lane.listings is not None:
+                await lane.quote()
+            if lane.is_loaded:
+                break
+            has_tried.set()
+            await self._sleep(delay_s)
+            delay_s = min(2 * delay_s, LAST_RETRY_S)
+        self._start_task(lane.keep_history(), f"history of {lane.venue.name}")
+        self._is_usable.set()
+        has_tried.set()
+        if self._universe.instruments:  # the others run already
+            self._rebuild()
+
+    def _reload_if_due(self) -> None:
+        is_asked = any(lane.wants_reload for lane in self._loaded())
+        due_ms = self._reloaded_ms + (min(EARLIEST_RELOAD_MS, self._reload_ms) if is_asked else self._reload_ms)
+        if self._now_ms() >= due_ms and (self._reloading is None or self._reloading.done()):
+            self._reloading = self._start_task(self._reload(), "reload the universe")
+
+    async def _reload(self) -> None:
+        await asyncio.gather(*(lane.load() for lane in self._loaded()))
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        lanes = {lane.venue.name: lane for lane in self._loaded()}
+        self._universe = build_universe(
+            {name: lane.listings or () for name, lane in lanes.items()},
+            {name: lane.quotes.values() for name, lane in lanes.items()},
+            self._settings,
+            keep=self._keep,
+        )
+        for name, lane in lanes.items():
+            mine = [instrument for instrument in self._universe.instruments if instrument.venue == name]
+            lane.watch(mine)
+            dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(self._universe.dropped[name].items()))
+            logger.info("{}: {} instruments; left out: {}", name, len(mine), dropped or "none")
+        self._reloaded_ms = self._now_ms()
+
+    def _loaded(self) -> list[Lane]:
+        return [lane for lane in self._lanes.values() if lane.is_loaded]
+
+    def _plan(self, wanted: Iterable[Wanted]) -> Plan:
+        now_ms = self._now_ms()
+        lanes = {name: lane for name, lane in self._lanes.items() if lane.can_be_polled}
+        plan = make_plan(
+            [
+                want
+                for want in wanted
+                if want.kind == "open" or not self._lanes[want.key[0]].quarantine.holds(want.key[1], now_ms)
+            ],
+            rotation={name: lane.rotation() for name, lane in lanes.items()},
+            eligible=self._universe.eligible_by_venue(),
+            available={name: lane.venue.budget.available(now_ms, self._tick_ms) for name, lane in lanes.items()},
+            costs={name: lane.venue.candidate_cost for name, lane in lanes.items()},
+        )
+        for name, counts in plan.counts.items():
+            self._lanes[name].counts = counts
+        return plan
+
+    def _start_task(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = self._spawn(coroutine, name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _drain(self) -> list[Observation]:
+        arrived: list[Observation] = []
+        for lane in self._lanes.values():
+            arrived += lane.arrived
+            lane.arrived = []
+        return arrived

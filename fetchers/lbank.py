@@ -1,0 +1,164 @@
+"""LBank perpetuals (SwapU): one bulk call, and books; no best quotes in bulk, no prints, no open interest, no history.
+
+LBank publishes no limit for these calls (its spot documentation has 200 in 10 s), so ours starts low and widens while
+nobody complains. Errors come with HTTP 200. Quantities are in base coin. Nothing but the clock call says the time, so
+quotes and books are as old as their arrival.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from features.market import OpenInterest, OrderBook, Quotes, read_only
+from fetchers.base import BOOK_LEVELS, ClockOffset, Listing
+from fetchers.budget import HEADROOM, RateBudget, Widening
+from fetchers.client import Reply
+from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
+from fetchers.markets import Market, default_url, instrument, parse_markets
+from fetchers.payload import column, error_code, member, objects, time_ms, whole
+from fetchers.records import Arrival, bulk, order_book
+from fetchers.rest import RestVenue
+
+NAME = "lbank"
+HTTP = "requests"
+FIRST_REQUESTS, MOST_REQUESTS, REQUESTS_WINDOW_MS = 25, 100, 5_000  # 5 a second, widening to the spot limit's 20
+ONE = {HTTP: 1.0}
+
+MARKETS = "/cfd/openApi/v1/pub/instrument"
+CLOCK = "/cfd/openApi/v1/pub/getTime"
+MARKET_DATA = "/cfd/openApi/v1/pub/marketData"
+DEPTH = "/cfd/openApi/v1/pub/marketOrder"
+GROUP = {"productGroup": "SwapU"}
+SECONDS_PER_HOUR = 3600.0
+
+FIRST_HOLD_MS, LONGEST_HOLD_MS = 10_000, 600_000
+OK, REFUSED, TOO_FREQUENT, UNKNOWN_CONTRACT = 200, (403, 429), (183, 10004), 20156
+
+
+def listing(market: Market) -> Listing:
+    """Return a market as an instrument, or why it is none for us; people know it by its alias (EDGEX as EDGE)."""
+    row = market["info"]
+    shown = instrument(
+        NAME, market, base=row.get("symbolAlias") or "", publishes_trades=False, publishes_open_interest=False
+    )
+    return Listing(instrument=shown, dropped=_why_not(market))
+
+
+def _why_not(market: Market) -> str:
+    row = market["info"]
+    if not row["priceCurrency"] == row["clearCurrency"] == "USDT":
+        return "not USDT"
+    return "suspended" if str(row.get("needSuspend", 0)) == "1" else ""
+
+
+def parse_market_data(payload: Any, arrival: Arrival) -> Quotes:
+    """Return marks, funding and 24 h figures; lastTime is the last trade's."""
+    call = "lbank marketData"
+    quotes = bulk(
+        member(payload, "data", list, call),
+        call,
+        arrival,
+        None,
+        mark_price="markedPrice",
+        index_price="underlyingPrice",
+        funding_rate="fundingRate",
+        funding_interval_h="positionFeeTime",
+        volume_base_24h="volume",
+        volume_usdt_24h="turnover",
+    )
+    assert quotes.funding_interval_h is not None
+    return replace(quotes, funding_interval_h=read_only(quotes.funding_interval_h / SECONDS_PER_HOUR, np.float64))
+
+
+def parse_order_book(payload: Any, instrument_id: str, arrival: Arrival) -> OrderBook:
+    """Return a book, which has neither time nor number."""
+    call = f"lbank marketOrder {instrument_id}"
+    data = member(payload, "data", dict, call)
+    return order_book(
+        call,
+        (NAME, instrument_id),
+        bids=_side(data, "bids", call),
+        asks=_side(data, "asks", call),
+        arrival=arrival,
+        venue_ms=None,
+        sequence=None,
+    )
+
+
+def _side(data: Mapping[str, Any], side: str, call: str) -> Any:
+    rows = objects(data.get(side), call)
+    names = ("price", "volume")
+    return np.column_stack([whole(column(rows, name), rows, f"{side} {name}", call) for name in names])
+
+
+def parse_clock(payload: Any) -> float:
+    """Return the venue's time [epoch ms]."""
+    return time_ms(payload, "data", "lbank getTime")
+
+
+def judge(reply: Reply, complaints: int = 0) -> None:
+    """Raise what LBank means by a reply that is no answer, having complained so many times running before this one."""
+    code = error_code(reply.json, "error_code")
+    what = f"lbank {reply.path}: HTTP {reply.status}, code {code}, {reply.body[:120]!r}"
+    if code in TOO_FREQUENT or reply.status in REFUSED:
+        hold_ms = min(FIRST_HOLD_MS * 2**complaints, LONGEST_HOLD_MS)
+        raise RateLimited(what, until_ms=reply.received_ms + hold_ms)
+    if code == UNKNOWN_CONTRACT:
+        raise UnknownSymbol(what)
+    if reply.status == OK and (code != 0 or (isinstance(reply.json, dict) and reply.json.get("success") is False)):
+        raise BadPayload(what)
+
+
+class Lbank(RestVenue):
+    """LBank's perpetuals as a `Venue`."""
+
+    name = NAME
+
+    def __init__(self, base_url: str | None, now_ms: Callable[[], int], headroom: float = HEADROOM) -> None:
+        budget = RateBudget({HTTP: Widening(FIRST_REQUESTS, MOST_REQUESTS, REQUESTS_WINDOW_MS)}, headroom=headroom)
+        super().__init__(base_url=base_url or default_url(NAME), budget=budget, judge=self._judge, now_ms=now_ms)
+        self.candidate_cost: Mapping[str, float] = ONE  # the book is all there is
+        self._complaints = 0  # running, of going too fast
+
+    async def load_markets(self) -> tuple[Listing, ...]:
+        """Return every row of the instrument list."""
+        reply = await self._client.get(MARKETS, GROUP, cost=ONE)
+        return await parse_markets(NAME, member(reply.json, "data", list, "lbank instrument"), listing)
+
+    async def measure_clock(self) -> ClockOffset:
+        """Ask for the time and remember the offset."""
+        reply = await self._client.get(CLOCK, cost=ONE)
+        return self._measured(reply, parse_clock(reply.json))
+
+    async def fetch_quotes(self) -> list[Quotes]:
+        """Return everything that comes in bulk."""
+        reply = await self._client.get(MARKET_DATA, GROUP, cost=ONE)
+        return [parse_market_data(reply.json, self._arrival(reply))]
+
+    async def fetch_order_book(self, instrument_id: str) -> OrderBook:
+        """Return the book."""
+        reply = await self._client.get(DEPTH, {"symbol": instrument_id, "depth": BOOK_LEVELS}, cost=ONE)
+        return parse_order_book(reply.json, instrument_id, self._arrival(reply))
+
+    async def fetch_trades(self, instrument_id: str) -> None:
+        """Return nothing: LBank publishes none over REST."""
+
+    async def fetch_open_interest(self, instrument_id: str) -> None:
+        """Return nothing: LBank publishes none over REST."""
+
+    async def fetch_candles(self, instrument_id: str, since_ms: int) -> None:
+        """Return nothing: LBank publishes none over REST."""
+
+    async def fetch_open_interest_history(self, instrument_id: str) -> tuple[OpenInterest, ...]:  # noqa: ARG002 - the protocol names it
+        """Return nothing: LBank publishes none over REST."""
+        return ()
+
+    def _judge(self, reply: Reply) -> None:
+        try:
+            judge(reply, self._complaints)
+        except RateLimited:
+            self._complaints += 1
+            raise
+        self._complaints = 0

@@ -1,0 +1,256 @@
+"""MEXC perpetuals, which trade contracts: quantities become base coin here, n contracts times the contract's size.
+
+Bulk: quotes (no sizes), open interest and 24 h figures in one call, funding in another. No history of open interest,
+and prints without ids. Limits per endpoint, from MEXC's contract documentation of 2026, the lower of its versions.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from features.market import Candles, FloatArray, OpenInterest, OrderBook, Quotes, Trades, read_only
+from fetchers.base import BOOK_LEVELS, ClockOffset, Listing
+from fetchers.budget import HEADROOM, RateBudget, Sliding
+from fetchers.client import Reply
+from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
+from fetchers.markets import UNREADABLE, Market, default_url, instrument, parse_markets
+from fetchers.payload import error_code, member, objects, table, time_ms
+from fetchers.records import Arrival, bulk, candles, order_book
+from fetchers.rest import RestVenue
+from fetchers.trades import News, PrintFormat, Seen, news_of
+
+NAME = "mexc"
+DETAIL, TICKER, FUNDING, DEPTH, DEALS, KLINE, PING = "detail", "ticker", "funding", "depth", "deals", "kline", "ping"
+WINDOW_MS = 2_000
+LIMITS = {DETAIL: 10, TICKER: 10, DEPTH: 10, FUNDING: 20, DEALS: 20, KLINE: 20, PING: 20}
+
+PREFIX = "/api/v1/contract"
+MOST_PRINTS = 100
+PRINT = PrintFormat(time="t", price="p", quantity="v", side="T", is_taker_sell={1: False, 2: True})
+MOST_CANDLES = 2000
+MINUTE_MS = 60_000
+FROZEN_MS = 60_000  # a delisted contract's book stays as it was, empty, with its last time
+
+EDGE_HOLD_MS, FREQUENT_HOLD_MS = 300_000, 10_000
+REFUSED_BY_EDGE, TOO_MANY_REQUESTS, TOO_FREQUENT, UNKNOWN_CONTRACT = 403, 429, 510, 1001
+
+
+def listing(market: Market) -> Listing:
+    """Return a market as an instrument, or why it is none for us.
+
+    `apiAllowed` is not asked: it is about orders over the API, and ours are placed by hand.
+    """
+    return Listing(instrument=instrument(NAME, market, has_bulk_open_interest=True), dropped=_why_not(market))
+
+
+def _why_not(market: Market) -> str:
+    row = market["info"]
+    if not market["quote"] == market["settle"] == "USDT":
+        return "not USDT"
+    if row.get("futureType", 1) != 1:
+        return "delivery"
+    if row.get("type", 1) != 1:
+        return "not crypto"
+    if not market["active"]:
+        return "not trading"
+    return "hidden" if row.get("isHidden") else ""
+
+
+def parse_ticker(payload: Any, contract_sizes: Mapping[str, float], arrival: Arrival) -> Quotes:
+    """Return quotes, marks, open interest and 24 h figures, as old as the reply: a row's time is its last trade's."""
+    quotes = bulk(
+        _data(payload, list, "mexc ticker"),
+        "mexc ticker",
+        arrival,
+        None,
+        bid_price="bid1",
+        ask_price="ask1",
+        mark_price="fairPrice",
+        index_price="indexPrice",
+        open_interest_base="holdVol",
+        volume_base_24h="volume24",
+        volume_usdt_24h="amount24",
+    )
+    sizes = np.array([contract_sizes.get(key, np.nan) for key in quotes.ids])
+    return replace(
+        quotes,
+        open_interest_base=_in_base(quotes.open_interest_base, sizes),
+        volume_base_24h=_in_base(quotes.volume_base_24h, sizes),
+    )
+
+
+def _in_base(contracts: FloatArray | None, sizes: FloatArray) -> FloatArray:
+    assert contracts is not None
+    return read_only(contracts * sizes, np.float64)
+
+
+def parse_funding(payload: Any, arrival: Arrival) -> Quotes:
+    """Return funding rates and their intervals."""
+    return bulk(
+        _data(payload, list, "mexc funding_rate"),
+        "mexc funding_rate",
+        arrival,
+        "timestamp",
+        funding_rate="fundingRate",
+        funding_interval_h="collectCycle",
+    )
+
+
+def parse_order_book(payload: Any, instrument_id: str, contract_size: float, arrival: Arrival) -> OrderBook:
+    """Return a book; a level is price, contracts, number of orders.
+
+    Raises UnknownSymbol where it is what MEXC gives of a delisted contract: success, empty sides, an old time.
+    """
+    call = f"mexc depth {instrument_id}"
+    data = _data(payload, dict, call)
+    unit = np.array([1.0, contract_size])
+    bids = table(data.get("bids"), 2, call, "bids") * unit
+    asks = table(data.get("asks"), 2, call, "asks") * unit
+    venue_ms = time_ms(data, "timestamp", call)
+    if not len(bids) + len(asks) and arrival.received_ms - arrival.ours(venue_ms) > FROZEN_MS:
+        raise UnknownSymbol(f"{call}: the book was empty and frozen, as a delisted contract's")
+    return order_book(
+        call,
+        (NAME, instrument_id),
+        bids=bids,
+        asks=asks,
+        arrival=arrival,
+        venue_ms=venue_ms,
+        sequence=member(data, "version", int, call),
+    )
+
+
+def parse_trades(payload: Any, instrument_id: str, contract_size: float, before: Seen | None, arrival: Arrival) -> News:
+    """Return the prints that are new, by time, price, contracts and side for want of an id."""
+    call = f"mexc deals {instrument_id}"
+    rows = objects(_data(payload, list, call), call)[::-1]
+    try:
+        keys = [hash((row.get("t"), row.get("p"), row.get("v"), row.get("T"))) for row in rows]
+    except TypeError as error:
+        raise BadPayload(f"{call}: {error} in a print") from error
+    return news_of(
+        call,
+        (NAME, instrument_id),
+        rows,
+        keys,
+        PRINT,
+        before,
+        contract_size=contract_size,
+        is_full=len(rows) >= MOST_PRINTS,
+        exchange_ms=arrival.received_ms,
+        arrival=arrival,
+    )
+
+
+def parse_candles(payload: Any, instrument_id: str, arrival: Arrival) -> Candles:
+    """Return 1-minute candles, the last of which may still be open; on the wire they are columns, times in seconds."""
+    call = f"mexc kline {instrument_id}"
+    data = _data(payload, dict, call)
+    columns = [member(data, field, list, call) for field in ("time", "open", "high", "low", "close")]
+    if len(set(map(len, columns))) > 1:
+        raise BadPayload(f"{call}: the columns were of different lengths")
+    rows = table([list(row) for row in zip(*columns, strict=True)], 5, call, "data")
+    return candles(call, (NAME, instrument_id), rows * np.array([1000.0, 1, 1, 1, 1]), arrival)
+
+
+def parse_clock(payload: Any) -> float:
+    """Return the venue's time [epoch ms]."""
+    return time_ms(payload, "data", "mexc ping")
+
+
+def _data(payload: Any, kind: type[Any], call: str) -> Any:
+    return member(payload, "data", kind, call)
+
+
+def judge(reply: Reply) -> None:
+    """Raise what MEXC means by a reply that is no answer; what it does not know is left to the client."""
+    code = error_code(reply.json, "code")
+    what = f"mexc {reply.path}: HTTP {reply.status}, code {code}, {reply.body[:120]!r}"
+    if code == TOO_FREQUENT or reply.status == TOO_MANY_REQUESTS:
+        raise RateLimited(what, until_ms=reply.received_ms + FREQUENT_HOLD_MS, pool=reply.pools[0])
+    if reply.status == REFUSED_BY_EDGE:
+        raise RateLimited(what, until_ms=reply.received_ms + EDGE_HOLD_MS)
+    if code == UNKNOWN_CONTRACT:
+        raise UnknownSymbol(what)
+    if isinstance(reply.json, dict) and reply.json.get("success") is False:
+        raise BadPayload(what)
+
+
+class Mexc(RestVenue):
+    """MEXC's perpetuals as a `Venue`."""
+
+    name = NAME
+
+    def __init__(self, base_url: str | None, now_ms: Callable[[], int], headroom: float = HEADROOM) -> None:
+        budget = RateBudget({pool: Sliding(limit, WINDOW_MS) for pool, limit in LIMITS.items()}, headroom=headroom)
+        super().__init__(base_url=base_url or default_url(NAME), budget=budget, judge=judge, now_ms=now_ms)
+        self.candidate_cost: Mapping[str, float] = {DEPTH: 1, DEALS: 1}
+        self._contract_sizes: dict[str, float] = {}
+
+    async def load_markets(self) -> tuple[Listing, ...]:
+        """Return every row of the contract list, and remember the contracts' sizes."""
+        reply = await self._get("/detail", DETAIL)
+        listings = await parse_markets(NAME, _data(reply.json, list, "mexc detail"), listing)
+        read = [one.instrument for one in listings if one.dropped != UNREADABLE]
+        self._contract_sizes = {row.id: row.contract_size for row in read}
+        return listings
+
+    async def measure_clock(self) -> ClockOffset:
+        """Ask for the time and remember the offset."""
+        reply = await self._get("/ping", PING)
+        return self._measured(reply, parse_clock(reply.json))
+
+    async def fetch_quotes(self) -> list[Quotes]:
+        """Return prices, open interest, 24 h figures and funding."""
+        return await self._side_by_side(self._ticker(), self._part("funding rates", self._funding()))
+
+    async def fetch_order_book(self, instrument_id: str) -> OrderBook:
+        """Return the book."""
+        reply = await self._get(f"/depth/{instrument_id}", DEPTH, limit=BOOK_LEVELS)
+        size = self._contract_size(instrument_id)
+        return self._forward(parse_order_book(reply.json, instrument_id, size, self._arrival(reply)))
+
+    async def fetch_trades(self, instrument_id: str) -> Trades:
+        """Return the prints since the last call."""
+
+        async def fetch(limit: int, before: Seen | None) -> News:
+            reply = await self._get(f"/deals/{instrument_id}", DEALS, limit=limit)
+            size = self._contract_size(instrument_id)
+            return parse_trades(reply.json, instrument_id, size, before, self._arrival(reply))
+
+        return await self._new_trades(instrument_id, fetch, few=MOST_PRINTS, most=MOST_PRINTS)
+
+    async def fetch_open_interest(self, instrument_id: str) -> None:
+        """Return nothing: it comes with the quotes."""
+
+    async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles:
+        """Return 1-minute candles from `since_ms` on, the latest 2,000 at most."""
+        now_ms = self._now_ms()
+        start_ms = max(since_ms, now_ms - MOST_CANDLES * MINUTE_MS)
+        reply = await self._get(
+            f"/kline/{instrument_id}", KLINE, interval="Min1", start=start_ms // 1000, end=now_ms // 1000
+        )
+        return parse_candles(reply.json, instrument_id, self._arrival(reply))
+
+    async def fetch_open_interest_history(self, instrument_id: str) -> tuple[OpenInterest, ...]:  # noqa: ARG002 - the protocol names it
+        """Return nothing: MEXC publishes none."""
+        return ()
+
+    async def _ticker(self) -> Quotes:
+        reply = await self._get("/ticker", TICKER)
+        return parse_ticker(reply.json, self._contract_sizes, self._arrival(reply))
+
+    async def _funding(self) -> Quotes:
+        reply = await self._get("/funding_rate", FUNDING)
+        return parse_funding(reply.json, self._arrival(reply))
+
+    def _contract_size(self, instrument_id: str) -> float:
+        try:
+            return self._contract_sizes[instrument_id]
+        except KeyError as error:
+            raise UnknownSymbol(f"mexc {instrument_id}: not in the contract list") from error
+
+    async def _get(self, path: str, pool: str, **params: str | int) -> Reply:
+        return await self._client.get(PREFIX + path, params, cost={pool: 1})

@@ -1,0 +1,133 @@
+"""From checked columns to the records of features/market.py: what is the same for all four venues."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from features.market import Candles, FloatArray, IntArray, OpenInterest, OrderBook, Quotes, read_only
+from fetchers.base import BOOK_LEVELS
+from fetchers.errors import BadPayload
+from fetchers.payload import EARLIEST_MS, LARGEST, LATEST_MS, SMALLEST, bad, column, times, whole
+
+#: what a column of a bulk reply may go down to, where that is not a positive number
+LEAST = {"funding_rate": -LARGEST, "open_interest_base": 0.0, "volume_base_24h": 0.0, "volume_usdt_24h": 0.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """When we saw a reply, and how far the venue's clock was ahead of ours then."""
+
+    received_ms: int
+    clock_offset_ms: float = 0.0
+
+    def ours(self, venue_ms: float) -> int:
+        """Return a venue's time on our clock; nothing happened after we saw it."""
+        return min(self.received_ms, round(venue_ms - self.clock_offset_ms))
+
+    def ours_each(self, venue_ms: FloatArray) -> IntArray:
+        """Return venue times (n,) on our clock; 0, which is never, where there is none."""
+        times = np.minimum(self.received_ms, np.rint(venue_ms - self.clock_offset_ms))
+        return read_only(np.where(np.isnan(times), 0.0, times), np.int64)
+
+
+def bulk(payload: object, call: str, arrival: Arrival, time_field: str | None, **fields: str) -> Quotes:
+    """Return the columns of a bulk reply, given as the record's name = the venue's.
+
+    A row that is no object or has no symbol is left out, a cell that is no number is NaN; the first column is the one
+    without which a row is useless, and a reply without a single useful row is none. Without a `time_field` the reply
+    is as old as its arrival.
+    """
+    if not isinstance(payload, list):
+        raise bad(call, "the list", payload, "a list of objects")
+    rows = [row for row in payload if type(row) is dict and type(row.get("symbol")) is str]
+    columns = {name: column(rows, field, least=LEAST.get(name, SMALLEST)) for name, field in fields.items()}
+    useful = int(np.isfinite(columns[next(iter(fields))]).sum())
+    if not useful:
+        raise BadPayload(f"{call}: none of {len(payload)} rows had a usable {next(iter(fields.values()))}")
+    if time_field is None:
+        exchange_ms = read_only(np.full(len(rows), arrival.received_ms), np.int64)
+    else:
+        exchange_ms = arrival.ours_each(times(rows, time_field))
+    return Quotes(
+        venue=call.split(maxsplit=1)[0],
+        ids=tuple(row["symbol"] for row in rows),
+        exchange_ms=exchange_ms,
+        received_ms=arrival.received_ms,
+        bad_rows=len(payload) - useful,
+        **{name: read_only(values, np.float64) for name, values in columns.items()},
+    )
+
+
+def order_book(
+    call: str,
+    key: tuple[str, str],
+    *,
+    bids: FloatArray,
+    asks: FloatArray,
+    arrival: Arrival,
+    venue_ms: float | None,
+    sequence: int | None,
+) -> OrderBook:
+    """Return the record of a book whose sides are (n, 2): price and quantity [base]."""
+    if max(bids.max(initial=0.0), asks.max(initial=0.0)) > LARGEST:
+        raise BadPayload(f"{call}: a price or quantity was beyond {LARGEST:g}")
+    try:
+        return OrderBook(
+            venue=key[0],
+            id=key[1],
+            bid_price=read_only(bids[:, 0], np.float64),
+            bid_quantity=read_only(bids[:, 1], np.float64),
+            ask_price=read_only(asks[:, 0], np.float64),
+            ask_quantity=read_only(asks[:, 1], np.float64),
+            levels_asked=BOOK_LEVELS,
+            exchange_ms=arrival.received_ms if venue_ms is None else arrival.ours(venue_ms),
+            received_ms=arrival.received_ms,
+            sequence=sequence,
+        )
+    except ValueError as error:
+        raise BadPayload(f"{call}: {error}") from error
+
+
+def candles(call: str, key: tuple[str, str], rows: FloatArray, arrival: Arrival) -> Candles:
+    """Return the record of candles given as (k, 5): the venue's minute [ms], open, high, low, close, in any order."""
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    opens, prices = rows[:, 0], rows[:, 1:]
+    in_range = (opens >= EARLIEST_MS).all() and (opens <= LATEST_MS).all() and (np.diff(opens) > 0).all()
+    if not (in_range and ((prices >= SMALLEST) & (prices <= LARGEST)).all()):
+        raise BadPayload(f"{call}: a time or price was out of range, or a minute came twice")
+    if (prices.max(axis=1, initial=0.0) > prices[:, 1]).any() or (
+        prices.min(axis=1, initial=LARGEST) < prices[:, 2]
+    ).any():
+        raise BadPayload(f"{call}: a price lay outside its candle's high and low")
+    return Candles(
+        venue=key[0],
+        id=key[1],
+        open_ms=read_only(opens, np.int64),
+        open=read_only(prices[:, 0], np.float64),
+        high=read_only(prices[:, 1], np.float64),
+        low=read_only(prices[:, 2], np.float64),
+        close=read_only(prices[:, 3], np.float64),
+        received_ms=arrival.received_ms,
+    )
+
+
+def open_interest_history(
+    call: str, key: tuple[str, str], rows: Sequence[dict[str, Any]], field: str, arrival: Arrival
+) -> tuple[OpenInterest, ...]:
+    """Return the points of a history, oldest first, which pass no gate alone."""
+    amounts = whole(column(rows, field, least=0.0), rows, field, call)
+    venue_ms = whole(times(rows, "timestamp"), rows, "timestamp", call)
+    points = sorted(zip(arrival.ours_each(venue_ms).tolist(), amounts.tolist(), strict=True))
+    return tuple(
+        OpenInterest(
+            venue=key[0],
+            id=key[1],
+            open_interest_base=amount,
+            exchange_ms=at_ms,
+            received_ms=arrival.received_ms,
+            is_live=False,
+        )
+        for at_ms, amount in points
+    )

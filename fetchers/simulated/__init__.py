@@ -1,0 +1,1 @@
+"""Four venues on loopback: an invented market in the public wire formats of the real ones."""

@@ -1,0 +1,89 @@
+"""Order books: a ladder of levels around the quotes, ordinary, recorded or bent by a setup."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.market import FloatArray, IntArray
+from fetchers.simulated.coins import Row
+from fetchers.simulated.noise import Keys, bell, drift
+from fetchers.simulated.recordings import Recording
+from fetchers.simulated.setups import WALL_LEVEL, BookShape
+
+LADDER_BPS = 2.2  #: 50 levels of it reach just beyond 1 %
+_LEVELS_IN_PERCENT = 45
+_LEVEL_DEVIATION = 0.3  # of the log size: the largest of 50 is at most e^0.9 times the median, no wall
+_CHANGES_EVERY_S = 3.0
+BID, ASK = 0, 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """One book, best first; prices as whole ticks, quantities in base coin."""
+
+    time_ms: int
+    sequence: int
+    bid_ticks: IntArray
+    bid_quantity: FloatArray
+    ask_ticks: IntArray
+    ask_quantity: FloatArray
+
+
+def ladder_gap(price: FloatArray, tick: FloatArray | float) -> IntArray:
+    """Ticks between two levels."""
+    return np.maximum(1, np.ceil(LADDER_BPS * 1e-4 * price / tick)).astype(np.int64)
+
+
+def level_quantity(
+    row_keys: Keys, side: int, level: IntArray | int, elapsed_s: FloatArray, level_usdt: FloatArray, price: FloatArray
+) -> FloatArray:
+    """Quantities [base] before rounding; broadcasts over rows (best level of all) or levels (one book)."""
+    epoch = np.floor(elapsed_s / _CHANGES_EVERY_S).astype(np.int64)
+    size = bell(row_keys, side, level, epoch) * _LEVEL_DEVIATION
+    slow = 0.15 * drift(row_keys + np.uint64(side), elapsed_s, 120.0)
+    return np.asarray(level_usdt / price * np.exp(size + slow))
+
+
+def level_usdt(
+    depth_usdt: FloatArray | float, gap: IntArray, price: FloatArray, tick: FloatArray | float
+) -> FloatArray:
+    """The typical notional of a level that makes the weighted depth within 1 % about `depth_usdt`."""
+    levels = np.clip(0.01 * price / (gap * tick), 1, _LEVELS_IN_PERCENT)
+    return np.asarray(2 * depth_usdt / levels)
+
+
+def invented_sides(
+    row: Row, key: Keys, quotes: tuple[int, int], elapsed_s: float, shape: BookShape, levels: int
+) -> tuple[IntArray, FloatArray, IntArray, FloatArray]:
+    """Bid ticks and quantities, ask ticks and quantities, `levels` of each at most."""
+    price = np.array([(quotes[0] + quotes[1]) / 2 * row.tick])
+    gap = ladder_gap(price, row.tick)
+    place = np.arange(levels, dtype=np.int64)
+    typical = level_usdt(row.depth_usdt, gap, price, row.tick)
+    at = np.array([elapsed_s])
+    bids = level_quantity(key, BID, place, at, typical, price) * shape.bids
+    asks = level_quantity(key, ASK, place, at, typical, price) * shape.asks
+    if shape.wall > 1 and levels > WALL_LEVEL:
+        asks[WALL_LEVEL] = np.median(asks) * shape.wall
+    return quotes[0] - gap * place, bids, quotes[1] + gap * place, asks
+
+
+def recorded_sides(
+    row: Row, recording: Recording, quotes: tuple[int, int], elapsed_s: float, levels: int, share: float
+) -> tuple[IntArray, FloatArray, IntArray, FloatArray]:
+    """The recorded book of that moment, put around the quotes."""
+    bid_distance, bids, ask_distance, asks = recording.book(elapsed_s)
+    bid_ticks, bids = _distinct(bid_distance / row.tick, bids)
+    ask_ticks, asks = _distinct(ask_distance / row.tick, asks)
+    return (
+        quotes[0] - bid_ticks[:levels],
+        bids[:levels] * share,
+        quotes[1] + ask_ticks[:levels],
+        asks[:levels] * share,
+    )
+
+
+def _distinct(distance_ticks: FloatArray, quantity: FloatArray) -> tuple[IntArray, FloatArray]:
+    # a coarser tick than the recorded one puts several levels on one price
+    ticks, place = np.unique(np.round(distance_ticks).astype(np.int64), return_inverse=True)
+    return ticks, np.bincount(place, weights=quantity).astype(np.float64)

@@ -1,0 +1,106 @@
+"""What happens in the simulated market beside dull noise: textbook setups and decoys that lack one condition each.
+
+A setup builds up for a while (price falls, open interest rises), then holds (wall, drained bids, sweeps, nearly still
+price), then meets its fate. Every length follows from the feature settings, so a compressed demo and a full-length run
+tell the same story.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from features.settings import FeatureSettings
+
+Fate = Literal["take_profit", "stop_loss", "timeout"]
+Lack = Literal["score", "bid_depth", "ask_imbalance", "sweep", "oi_divergence", "spread", "stale_data"]
+
+FATE_S = 10.0  #: how long the price takes to its fate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planted:
+    """One setup (or decoy) on one coin.
+
+    The book shows it on `venue`; open interest and trades show it on `flow_venue`, whose own book stays ordinary where
+    that is another one. The coin is listed on these venues only. Other coins know nothing of it.
+    """
+
+    coin: str
+    venue: str
+    start_s: float  #: [s] after the market's start
+    hold_s: float
+    fate: Fate
+    lacks: Lack | None = None
+    flow_venue: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.flow_venue:
+            object.__setattr__(self, "flow_venue", self.venue)
+        if self.hold_s <= 0:
+            raise ValueError(f"{self.coin}: hold_s was {self.hold_s}, expected more than 0")
+
+    @property
+    def end_s(self) -> float:
+        """When the hold ends and the fate begins [s]."""
+        return self.start_s + self.hold_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """Everything planted, and the windows it was planted for."""
+
+    settings: FeatureSettings
+    planted: tuple[Planted, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        coins = [planted.coin for planted in self.planted]
+        if len(set(coins)) != len(coins):
+            raise ValueError(f"a coin was planted twice: {sorted(coins)}")
+        for planted in self.planted:
+            # the fall and the rise of open interest must stay inside the window until the hold is over
+            if planted.hold_s > 0.75 * self.settings.oi_window_s:
+                raise ValueError(f"{planted.coin}: hold_s was {planted.hold_s}, expected at most 3/4 of oi_window_s")
+
+
+# (coin, venue, fate, flow venue): one setup per venue at least; the LBank one borrows what LBank does not publish.
+# Timeouts come first: they take longest to end.
+_SETUPS: tuple[tuple[str, str, Fate, str], ...] = (
+    ("KORVA", "mexc", "timeout", ""),
+    ("LUMEX", "binance", "take_profit", ""),
+    ("TAVRO", "lbank", "take_profit", "bybit"),
+    ("NIMBA", "bybit", "stop_loss", ""),
+    ("OZARK", "binance", "take_profit", ""),
+)
+_DECOYS: tuple[tuple[str, str, Lack], ...] = (
+    ("QUELL", "bybit", "score"),
+    ("RUNDL", "binance", "bid_depth"),
+    ("SABLO", "bybit", "ask_imbalance"),
+    ("VERTA", "mexc", "sweep"),
+    ("WOXEN", "binance", "oi_divergence"),
+    ("YARRO", "bybit", "spread"),
+    ("ZELIM", "mexc", "stale_data"),
+)
+
+
+def default_scenario(settings: FeatureSettings, *, seconds: float, signal_timeout_s: float) -> Scenario:
+    """Plan a run of `seconds`: five setups that all end within it, and one decoy per lacking condition.
+
+    The first setup is ready when the open-interest window is full and some; the last leaves time for a signal's
+    timeout. A run too short for that has them all begin together.
+    """
+    hold_s = settings.oi_window_s / 2
+    first_s = 1.1 * settings.oi_window_s
+    last_s = max(first_s, seconds - hold_s - max(FATE_S, signal_timeout_s) - 3 * settings.refresh_interval_s)
+    # the last to begin are settled by their fate, the early ones by the timeout
+
+    def at(place: int, count: int) -> float:
+        return first_s + (last_s - first_s) * place / (count - 1)
+
+    setups = (
+        Planted(coin=coin, venue=venue, start_s=at(i, len(_SETUPS)), hold_s=hold_s, fate=fate, flow_venue=flow)
+        for i, (coin, venue, fate, flow) in enumerate(_SETUPS)
+    )
+    decoys = (
+        Planted(coin=coin, venue=venue, start_s=at(i, len(_DECOYS)), hold_s=hold_s, fate="timeout", lacks=lacks)
+        for i, (coin, venue, lacks) in enumerate(_DECOYS)
+    )
+    return Scenario(settings=settings, planted=(*setups, *decoys))

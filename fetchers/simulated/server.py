@@ -1,0 +1,139 @@
+"""Four venues on loopback: sockets, compression and, for tests, faults; what is answered is the wire modules' part."""
+
+import asyncio
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from aiohttp import web
+
+from fetchers.simulated.binance import BinanceWire
+from fetchers.simulated.bybit import BybitWire
+from fetchers.simulated.coins import VENUES
+from fetchers.simulated.lbank import LbankWire
+from fetchers.simulated.market import SimulatedMarket
+from fetchers.simulated.mexc import MexcWire
+from fetchers.simulated.wire import Answer, Call, Wire, html_answer
+
+Fault = Literal["hang", "reset", "server_error", "html", "empty", "truncated", "too_many", "banned"]
+
+_COMPRESS_FROM_BYTES = 1400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """What one venue has seen so far."""
+
+    count: int
+    refused: int  #: over its limits
+    peak_shares: dict[str, float]  #: the fullest each limit's window ever was, as a share of the limit
+
+
+class _Venue:
+    """One server: a wire, its port, its faults."""
+
+    def __init__(self, wire: Wire, now_ms: Callable[[], int], faults: dict[str, Fault]) -> None:
+        self.wire = wire
+        self.count = 0
+        self._now_ms = now_ms
+        self._faults = faults
+        self._closing = asyncio.Event()
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+
+    async def open(self, host: str, port: int) -> str:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        bound = self._runner.addresses[0]
+        return f"http://{bound[0]}:{bound[1]}"
+
+    async def close(self) -> None:
+        self._closing.set()
+        await self._runner.cleanup()
+
+    def seen(self) -> Requests:
+        quotas = self.wire.quotas
+        return Requests(
+            count=self.count,
+            refused=sum(quota.refused for quota in quotas.values()),
+            peak_shares={name: quota.peak_share for name, quota in quotas.items()},
+        )
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self.count += 1
+        now_ms = self._now_ms()
+        fault = self._faults.get(request.path)
+        if fault == "hang":
+            await self._closing.wait()
+        if fault in {"hang", "reset"}:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        answer = self.wire.answer(Call(path=request.path, query=request.query, now_ms=now_ms))
+        if fault:
+            answer = self._spoilt(fault, answer, now_ms)
+        return _response(answer, is_gzip_accepted="gzip" in request.headers.get("Accept-Encoding", ""))
+
+    def _spoilt(self, fault: Fault, answer: Answer, now_ms: int) -> Answer:
+        if fault == "server_error":
+            return html_answer(502, "502 Bad Gateway")
+        if fault == "html":
+            return html_answer(200, "Just a moment...")
+        if fault == "empty":
+            return Answer(body=b"")
+        if fault == "truncated":
+            return Answer(body=answer.body[: len(answer.body) // 2])
+        if fault == "banned" and isinstance(self.wire, BinanceWire):
+            return self.wire.banned(now_ms)
+        return self.wire.too_many(now_ms)
+
+
+class Servers:
+    """The running servers: where they are, what they have seen, and what shall go wrong."""
+
+    def __init__(self, urls: dict[str, str], venues: dict[str, _Venue], faults: dict[str, dict[str, Fault]]) -> None:
+        self.urls = urls
+        self.faults = faults  #: venue -> path -> what goes wrong there, from the next request on
+        self._venues = venues
+
+    @property
+    def requests(self) -> dict[str, Requests]:
+        """Each venue's requests, refusals and fullest windows."""
+        return {name: venue.seen() for name, venue in self._venues.items()}
+
+    async def close(self) -> None:
+        """Stop all four; hanging requests are dropped."""
+        await asyncio.gather(*(venue.close() for venue in self._venues.values()))
+
+
+async def serve(
+    market: SimulatedMarket,
+    now_ms: Callable[[], int],
+    *,
+    host: str = "127.0.0.1",
+    ports: tuple[int, int, int, int] = (0, 0, 0, 0),
+) -> Servers:
+    """Start the four venues; ports in the order binance, bybit, mexc, lbank, 0 is any free one."""
+    wires: dict[str, Wire] = {
+        "binance": BinanceWire(market),
+        "bybit": BybitWire(market),
+        "mexc": MexcWire(market),
+        "lbank": LbankWire(market),
+    }
+    faults: dict[str, dict[str, Fault]] = {venue: {} for venue in VENUES}
+    venues = {name: _Venue(wire, now_ms, faults[name]) for name, wire in wires.items()}
+    urls = {name: await venues[name].open(host, port) for name, port in zip(VENUES, ports, strict=True)}
+    return Servers(urls, venues, faults)
+
+
+def _response(answer: Answer, *, is_gzip_accepted: bool) -> web.Response:
+    headers = {**answer.headers, "Content-Type": answer.content_type}
+    body = answer.body
+    if is_gzip_accepted and len(body) >= _COMPRESS_FROM_BYTES:
+        # level 1 on the loop: a bulk reply takes a few milliseconds
+        compressor = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+        body = compressor.compress(body) + compressor.flush()
+        headers["Content-Encoding"] = "gzip"
+    return web.Response(body=body, status=answer.status, headers=headers)

@@ -1,0 +1,131 @@
+"""Which prints of a reply are new, so that trade flow has neither holes nor doubles.
+
+A venue answers with its latest prints, so consecutive replies overlap unless more were printed in between than the
+reply holds. What we know is recognised by the venue's id where it gives one, else by (time, price, quantity, side),
+counted, for two fills may be alike in all four. Only what is new is converted: of a reply of 200 that is a handful.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from features.market import Trades, read_only
+from fetchers.errors import BadPayload
+from fetchers.payload import column, each, times, whole
+from fetchers.records import Arrival
+
+REMEMBERED = 200  #: prints per instrument: enough to overlap, and to know a reply that steps back in time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrintFormat:
+    """How a venue writes a print: its fields' names, and what its side field says of the taker."""
+
+    time: str
+    price: str
+    quantity: str
+    side: str
+    is_taker_sell: Mapping[Any, bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What to remember of an instrument's prints until the next look."""
+
+    keys: "array[int]"  #: of the latest prints, and their times beside them
+    times_ms: "array[int]"
+    closed_ms: int  #: what is printed up to then and not among `keys` is old
+    looked_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """The prints that are new, and what to remember."""
+
+    trades: Trades
+    seen: Seen
+
+
+def news_of(
+    call: str,
+    key: tuple[str, str],
+    rows: Sequence[Mapping[str, Any]],
+    keys: Sequence[int],
+    wire: PrintFormat,
+    before: Seen | None,
+    *,
+    contract_size: float = 1.0,
+    is_full: bool,
+    exchange_ms: int,
+    arrival: Arrival,
+) -> News:
+    """Return what a reply adds to what was seen `before`; None is the first look, which continues nothing.
+
+    `keys` are those of the rows; `is_full` says that there may be older prints than the reply holds. Raises BadPayload
+    where a new row is no print.
+    """
+    unknown = _unknown(keys, before)
+    overlaps = len(unknown) < len(rows)
+    fresh = [rows[row] for row in unknown]
+    time_ms = arrival.ours_each(whole(times(fresh, wire.time), fresh, wire.time, call))
+    order = np.argsort(time_ms, kind="stable")
+    if before:
+        # without overlap, what is older than the newest we know is a reply that stepped back in time
+        since_ms = before.closed_ms + 1 if overlaps else max(before.times_ms, default=0)
+        order = order[time_ms[order] >= since_ms]
+    fresh, time_ms = [fresh[row] for row in order.tolist()], time_ms[order]
+    trades = Trades(
+        venue=key[0],
+        id=key[1],
+        time_ms=read_only(time_ms, np.int64),
+        price=read_only(whole(column(fresh, wire.price), fresh, wire.price, call), np.float64),
+        quantity=read_only(whole(column(fresh, wire.quantity), fresh, wire.quantity, call) * contract_size, np.float64),
+        is_taker_sell=read_only(_is_taker_sell(fresh, wire, call), np.bool_),
+        exchange_ms=exchange_ms,
+        received_ms=arrival.received_ms,
+        continues=before is not None and (overlaps or not fresh or not (before.keys or is_full)),
+    )
+    fresh_keys = array("q", [keys[unknown[row]] for row in order.tolist()])
+    return News(trades=trades, seen=_remember(before, fresh_keys, trades, overlaps=overlaps))
+
+
+def _unknown(keys: Sequence[int], before: Seen | None) -> list[int]:
+    if before is None:
+        return list(range(len(keys)))
+    known = Counter(before.keys)
+    if len(known) == len(before.keys) and len(set(keys)) == len(keys):
+        return [row for row, key in enumerate(keys) if key not in known]
+    unknown = []
+    for row, key in enumerate(keys):
+        if known[key]:
+            known[key] -= 1
+        else:
+            unknown.append(row)
+    return unknown
+
+
+def _is_taker_sell(rows: Sequence[Mapping[str, Any]], wire: PrintFormat, call: str) -> list[bool]:
+    kind = type(next(iter(wire.is_taker_sell)))
+    try:
+        return [wire.is_taker_sell[side] for side in each(rows, wire.side, kind, call)]
+    except KeyError as error:
+        raise BadPayload(f"{call}: {wire.side} was {error}, expected one of {list(wire.is_taker_sell)}") from error
+
+
+def _remember(before: Seen | None, keys: "array[int]", trades: Trades, *, overlaps: bool) -> Seen:
+    times_ms = array("q", trades.time_ms.tolist())
+    closed_ms = before.closed_ms if before else 0
+    if not overlaps:  # what was printed before the first of these is lost, and shall not come late
+        closed_ms = max(closed_ms, min(times_ms, default=0) - 1)
+    if before:
+        keys, times_ms = before.keys + keys, before.times_ms + times_ms
+    return Seen(
+        keys=keys[-REMEMBERED:],
+        times_ms=times_ms[-REMEMBERED:],
+        closed_ms=max(closed_ms, *times_ms[:-REMEMBERED], 0),
+        looked_ms=trades.received_ms,
+    )

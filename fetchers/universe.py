@@ -1,0 +1,151 @@
+"""Which instruments the bot watches, which of them may signal, and which tickers are the same coin.
+
+Pure: from the venues' market lists and bulk replies to instruments, and to counts of what was dropped and why.
+"""
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from features.market import BTC, FloatArray, Instrument, Quotes
+from fetchers.base import Listing
+
+SAME_COIN = 1.03  #: prices of one coin on two venues differ by no more than this factor
+
+_LEADING = re.compile(r"(10{3,})(?=.*\D)")  # 1000PEPE, 1000000MOG, 10001000SATS (twice); not 1INCH, 10SET or 1000
+_TRAILING = re.compile(r"(?<=\D)(10{3,})$")  # SHIB1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UniverseSettings:
+    """The band of daily volume that may signal, and the coins that never do."""
+
+    min_quote_volume: float = 500_000.0  #: [USDT per 24 h]
+    max_quote_volume: float = 200_000_000.0  #: [USDT per 24 h]
+    exclude_coins: frozenset[str] = frozenset()  #: in capitals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Universe:
+    """What is watched; a new object after each reload."""
+
+    instruments: tuple[Instrument, ...]
+    dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  #: venue -> reason -> count
+
+    def eligible_by_venue(self) -> dict[str, int]:
+        """Return how many instruments of each venue may signal."""
+        return Counter(instrument.venue for instrument in self.instruments if instrument.is_eligible)
+
+
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    instrument: Instrument
+    price: float  # [USDT per coin]
+    reason: str  # why it cannot signal; "" if it can
+
+
+def strip_multiplier(base: str) -> tuple[str, float]:
+    """Return the coin behind a venue's base, and how many of it one base is: 1000PEPE is (PEPE, 1000.0)."""
+    coin, multiplier = base, 1.0
+    while match := _LEADING.match(coin):
+        coin, multiplier = coin[match.end() :], multiplier * float(match[1])
+    if match := _TRAILING.search(coin):
+        coin, multiplier = coin[: match.start()], multiplier * float(match[1])
+    return coin, multiplier
+
+
+def build_universe(
+    listings: Mapping[str, Sequence[Listing]],
+    quotes: Mapping[str, Iterable[Quotes]],
+    settings: UniverseSettings,
+    *,
+    keep: Collection[tuple[str, str]] = (),
+) -> Universe:
+    """Return what to watch, by venue as given and in the order of its list.
+
+    Eligible is what trades within the volume band and is not excluded. Kept beside it, not eligible: Bitcoin, `keep`
+    (the instruments of open signals) and possible lenders. Everything else is counted in `dropped`.
+    """
+    dropped: dict[str, Counter[str]] = {venue: Counter() for venue in listings}
+    priced: list[_Priced] = []
+    for venue, rows in listings.items():
+        values = _values_by_id(quotes.get(venue, ()))
+        for row in rows:
+            price, volume = values.get(row.instrument.id, (math.nan, math.nan))
+            instrument = replace(row.instrument, volume_usdt_24h=volume)
+            if (reason := row.dropped or ("" if price > 0 else "no price")) and instrument.key not in keep:
+                dropped[venue][reason] += 1
+            else:
+                reason = reason or _why_not_eligible(instrument, settings)
+                priced.append(_Priced(instrument, price / instrument.multiplier, reason))
+    priced = _named_by_price(priced)
+    borrowed = {one.instrument.coin for one in priced if not one.reason and not _publishes_all(one.instrument)}
+    instruments: list[Instrument] = []
+    for one in priced:
+        instrument = one.instrument
+        lends = _publishes_all(instrument) and instrument.coin in borrowed
+        if not one.reason or lends or instrument.coin == BTC or instrument.key in keep:
+            instruments.append(replace(instrument, is_eligible=not one.reason))
+        else:
+            dropped[instrument.venue][one.reason] += 1
+    return Universe(instruments=tuple(instruments), dropped={venue: dict(counts) for venue, counts in dropped.items()})
+
+
+def _values_by_id(quotes: Iterable[Quotes]) -> dict[str, tuple[float, float]]:
+    """Return (price [USDT per base], volume [USDT per 24 h]) by id, NaN where no reply had it."""
+    columns: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for reply in quotes:
+        for name in ("index_price", "mark_price", "bid_price", "volume_usdt_24h"):
+            values: FloatArray | None = getattr(reply, name)
+            if values is not None:
+                pairs = zip(reply.ids, values.tolist(), strict=True)
+                columns[name].update((instrument_id, value) for instrument_id, value in pairs if value > 0)
+    volumes = columns["volume_usdt_24h"]
+    # the index first: it is nobody's own opinion
+    prices = columns["bid_price"] | columns["mark_price"] | columns["index_price"]
+    return {key: (prices.get(key, math.nan), volumes.get(key, math.nan)) for key in prices.keys() | volumes.keys()}
+
+
+def _why_not_eligible(instrument: Instrument, settings: UniverseSettings) -> str:
+    if {instrument.coin.upper(), instrument.base.upper()} & settings.exclude_coins:
+        return "excluded"
+    if math.isnan(instrument.volume_usdt_24h):
+        return "no volume"
+    if instrument.volume_usdt_24h < settings.min_quote_volume:
+        return "volume too low"
+    if instrument.volume_usdt_24h > settings.max_quote_volume:
+        return "volume too high"
+    return ""
+
+
+def _publishes_all(instrument: Instrument) -> bool:
+    return instrument.publishes_trades and instrument.publishes_open_interest
+
+
+def _named_by_price(priced: Sequence[_Priced]) -> list[_Priced]:
+    """Return the same, each coin meaning one thing: the largest group that agrees on a price keeps the name."""
+    by_ticker: defaultdict[str, list[_Priced]] = defaultdict(list)
+    for one in priced:
+        by_ticker[one.instrument.coin].append(one)
+    agreed = {key for group in by_ticker.values() for key in _largest_agreeing(group)}
+    return [one if one.instrument.key in agreed else _renamed(one) for one in priced]
+
+
+def _renamed(one: _Priced) -> _Priced:
+    coin = f"{one.instrument.coin}@{one.instrument.venue}"
+    return replace(one, instrument=replace(one.instrument, coin=coin))
+
+
+def _largest_agreeing(group: Sequence[_Priced]) -> set[tuple[str, str]]:
+    """Return the keys of the largest set whose prices lie within SAME_COIN: most venues first, then most volume."""
+    agreeing = [[one for one in group if one is low or 1.0 <= one.price / low.price <= SAME_COIN] for low in group]
+    largest = max(
+        agreeing,
+        key=lambda ones: (
+            len({one.instrument.venue for one in ones}),
+            sum(one.instrument.volume_usdt_24h for one in ones if one.instrument.volume_usdt_24h > 0),
+        ),
+    )
+    return {one.instrument.key for one in largest}

@@ -1,0 +1,73 @@
+"""Which instruments are worth polling: the highest UPS that the bulk data still allows, where no gate fails already."""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from features.frame import FeatureFrame
+from features.market import BoolArray, FloatArray
+from features.missing import Missing
+from scoring.gates import ROW, GateInputs, check_gates, lent_by
+from scoring.levels import compute_levels
+from scoring.score import WEIGHTS, add_up, compute_scores
+from scoring.settings import ScoringSettings
+from scoring.signals import Limits
+
+OI_DIVERGENCE, SWEEP = (list(WEIGHTS).index(name) for name in ("oi_divergence", "sweep"))
+#: sub-scores that a book and trades decide
+POLLED = [list(WEIGHTS).index(name) for name in ("liquidity_pressure", "orderflow_imbalance", "sweep")]
+#: gates a poll cannot open; those that bar every instrument alike are left out, so that the leaderboard lives
+BULK_GATES = [ROW[name] for name in ("btc_pump", "cooldown", "open_signal", "muted", "eligible")]
+
+
+def upper_bound(
+    features: FeatureFrame,
+    settings: ScoringSettings,
+    limits: Limits | None = None,
+    open_coins: Collection[str] = (),
+) -> FloatArray:
+    """Return the highest UPS that any book, any trades and any live open interest could give on this bulk snapshot.
+
+    Open interest that is unknown, historical or itself polled counts as 100; that of a venue which has it live and in
+    bulk counts as it is, and so does what is borrowed from such a venue. For the lenders of this snapshot.
+
+    Returns
+    -------
+    (n,) points, -inf where a gate already fails: stale price, wide spread, BTC pump, open interest, trades that nobody
+    publishes, cooldown, open signal, mute, not eligible. A spread that is unknown until a book comes fails nothing.
+    """
+    scores = compute_scores(features, settings)
+    sub_scores = scores.sub_scores.copy()
+    sub_scores[POLLED] = 100.0
+    has_no_trades = _has_no_trades(features)
+    sub_scores[SWEEP, has_no_trades] = 0.0
+    sub_scores[OI_DIVERGENCE, ~_has_bulk_open_interest(features)] = 100.0
+    bound = add_up(sub_scores, scores.missing)
+    inputs = GateInputs(
+        now_ms=features.now_ms,
+        features=features,
+        scores=bound,
+        levels=compute_levels(features.now_ms, features, settings),
+        limits=limits or Limits.fresh(),
+        open_coins=open_coins,
+        settings=settings,
+    )
+    checked = check_gates(inputs)
+    fails = ~checked.passed[BULK_GATES].all(axis=0)
+    fails |= checked.values[ROW["spread"]] >= settings.max_spread_percent
+    fails |= features.missing["price"] != Missing.PRESENT
+    fails |= features.now_ms - features.price_ms > 1000 * settings.max_data_age_s
+    fails |= (sub_scores[OI_DIVERGENCE] < settings.min_oi_divergence) | has_no_trades
+    return np.where(fails, -np.inf, bound.ups)
+
+
+def _has_bulk_open_interest(features: FeatureFrame) -> BoolArray:
+    in_bulk = np.array([instrument.has_bulk_open_interest for instrument in features.instruments])
+    lender = lent_by(features, features.borrows_open_interest)
+    return in_bulk[lender] & features.open_interest_is_live[lender]
+
+
+def _has_no_trades(features: FeatureFrame) -> BoolArray:
+    # neither its own venue nor any that lists the coin publishes them: no sweep will ever be seen
+    published = {instrument.coin for instrument in features.instruments if instrument.publishes_trades}
+    return np.array([instrument.coin not in published for instrument in features.instruments])

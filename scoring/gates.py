@@ -1,0 +1,304 @@
+"""The gates of design.md section 4: each measures every instrument, compares with its limit and says why in words.
+
+All are evaluated, none short-circuits. What cannot be measured is NaN, which no comparison lets through.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from features.frame import FeatureFrame
+from features.market import BoolArray, FloatArray, IntArray
+from features.missing import Missing
+from scoring.levels import LevelFrame
+from scoring.limits import seconds_since_last, seconds_until, signals_today, signals_within
+from scoring.score import WEIGHTS, ScoreFrame
+from scoring.settings import ScoringSettings
+from scoring.signals import Limits, Verdict
+
+MIN_STOP_SPREADS = 2.0
+OI_DIVERGENCE = list(WEIGHTS).index("oi_divergence")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateInputs:
+    """Everything a gate may look at."""
+
+    now_ms: int
+    features: FeatureFrame
+    scores: ScoreFrame
+    levels: LevelFrame
+    limits: Limits
+    open_coins: Collection[str]
+    settings: ScoringSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One predicate: `holds(measure, limit)`."""
+
+    name: str
+    measure: Callable[[GateInputs], ArrayLike]  #: (n,), or one value for all
+    holds: Callable[..., Any]  #: a comparison of `SIGNS`
+    limit: Callable[[ScoringSettings], float]
+    words: str  #: the reason, of {value}, {sign} and {limit}
+    when_infinite: str = ""  #: the reason where the value has no figure
+    when_zero: str = ""
+    when_unknown: str = "no data"
+    needs: tuple[str, ...] = ()  #: the frame's parts whose absence explains a NaN before `when_unknown` does
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateFrame:
+    """What g gates said of n instruments."""
+
+    values: FloatArray  #: (g, n)
+    passed: BoolArray  #: (g, n)
+
+
+def check_gates(inputs: GateInputs) -> GateFrame:
+    """Evaluate every gate on every instrument."""
+    values = np.empty((len(GATES), len(inputs.features.instruments)))
+    passed = np.empty(values.shape, bool)
+    for row, gate in enumerate(GATES):
+        values[row] = gate.measure(inputs)
+        gate.holds(values[row], gate.limit(inputs.settings), out=passed[row])
+    return GateFrame(values=values, passed=passed)
+
+
+def verdicts_at(checked: GateFrame, inputs: GateInputs, column: int) -> tuple[Verdict, ...]:
+    """Render one instrument's column in words."""
+    return tuple(_verdict(gate, float(checked.values[row, column]), inputs, column) for row, gate in enumerate(GATES))
+
+
+def lent_by(features: FeatureFrame, borrows: BoolArray) -> IntArray:
+    """Return (n,) the column whose data each instrument uses: its lender's where it borrows, else its own."""
+    own = np.arange(len(features.instruments))
+    return np.where(borrows & (features.lender >= 0), features.lender, own)
+
+
+def _verdict(gate: Gate, value: float, inputs: GateInputs, column: int) -> Verdict:
+    limit = gate.limit(inputs.settings)
+    passed = bool(gate.holds(value, limit))
+    if np.isnan(value):
+        reason = _absence(gate, inputs.features, column)
+    elif np.isinf(value):
+        reason = gate.when_infinite.format(limit=limit)
+    elif value == 0 and gate.when_zero:
+        reason = gate.when_zero
+    else:
+        reason = gate.words.format(value=value, sign=SIGNS[gate.holds][not passed], limit=limit)
+    return Verdict(name=gate.name, passed=passed, value=value, limit=limit, reason=reason)
+
+
+def _absence(gate: Gate, features: FeatureFrame, column: int) -> str:
+    for part in gate.needs:
+        if code := features.missing[part][column]:
+            return f"{part.replace('_', ' ')} {Missing(code).text}"
+    return gate.when_unknown
+
+
+def _sweep_age_s(inputs: GateInputs) -> FloatArray:
+    features = inputs.features
+    none_seen = np.where(features.sweep_multiple == 0, np.inf, np.nan)
+    return np.where(features.sweep_multiple > 0, features.sweep_age_s, none_seen)
+
+
+def _live_oi_divergence(inputs: GateInputs) -> FloatArray:
+    # the last point of a 5-minute history never passes a gate alone
+    features, missing = inputs.features, inputs.scores.missing
+    is_live = features.open_interest_is_live[lent_by(features, features.borrows_open_interest)]
+    is_known = is_live & ~missing["open_interest_change"] & ~missing["price_change"]
+    return np.where(is_known, inputs.scores.sub_scores[OI_DIVERGENCE], np.nan)
+
+
+def _stop_spreads(inputs: GateInputs) -> FloatArray:
+    stop, spread = inputs.levels.stop, inputs.levels.spread
+    return np.where(spread > 0, stop / np.where(spread > 0, spread, 1), np.nan)
+
+
+def _data_age_s(inputs: GateInputs) -> FloatArray:
+    features = inputs.features
+    trades_ms = features.trades_ms[lent_by(features, features.borrows_flow)]
+    oldest_ms = np.minimum(np.minimum(features.price_ms, features.book_ms), trades_ms)
+    return np.where(oldest_ms > 0, (inputs.now_ms - oldest_ms) / 1000, np.nan)
+
+
+def _by_coin(inputs: GateInputs, values: Mapping[str, float], *, otherwise: float) -> ArrayLike:
+    if not values:
+        return otherwise
+    return [values.get(instrument.coin, otherwise) for instrument in inputs.features.instruments]
+
+
+def _seconds_muted(inputs: GateInputs) -> ArrayLike:
+    limits = inputs.limits
+    coins = {coin: seconds_until(until_ms, inputs.now_ms) for coin, until_ms in limits.muted_coins.items()}
+    venues = {venue: seconds_until(until_ms, inputs.now_ms) for venue, until_ms in limits.muted_venues.items()}
+    if not venues:
+        return _by_coin(inputs, coins, otherwise=0.0)
+    return [max(coins.get(one.coin, 0.0), venues.get(one.venue, 0.0)) for one in inputs.features.instruments]
+
+
+#: how a comparison that held, and one that did not, is written
+SIGNS: dict[Any, str] = {np.greater_equal: "≥<", np.greater: ">≤", np.less: "<≥", np.less_equal: "≤>"}
+
+GATES = (
+    Gate(
+        name="score",
+        measure=lambda inputs: inputs.scores.ups,
+        holds=np.greater_equal,
+        limit=lambda settings: settings.min_score,
+        words="score {value:.1f} {sign} {limit:g}",
+    ),
+    Gate(
+        name="bid_depth",
+        measure=lambda inputs: inputs.features.bid_depth_usdt,
+        holds=np.greater_equal,
+        limit=lambda settings: settings.min_bid_depth_usdt,
+        words="bid depth {value:,.0f} {sign} {limit:,.0f} USDT",
+        needs=("book",),
+    ),
+    Gate(
+        name="ask_share",
+        measure=lambda inputs: inputs.features.ask_share,
+        holds=np.greater_equal,
+        limit=lambda settings: settings.min_ask_imbalance,
+        words="asks {value:.3f} {sign} {limit:g} of the book's depth",
+        needs=("ask_share",),
+    ),
+    Gate(
+        name="sweep",
+        measure=_sweep_age_s,
+        holds=np.less_equal,
+        limit=lambda settings: settings.sweep_ttl_s,
+        words="last sweep {value:.0f} s ago {sign} {limit:g} s",
+        when_infinite="no sweep in the last {limit:g} s",
+        needs=("sweep",),
+    ),
+    Gate(
+        name="oi_divergence",
+        measure=_live_oi_divergence,
+        holds=np.greater_equal,
+        limit=lambda settings: settings.min_oi_divergence,
+        words="OI divergence {value:.1f} {sign} {limit:g}",
+        when_unknown="no live open interest",
+        needs=("open_interest_change", "price_change"),
+    ),
+    Gate(
+        name="spread",
+        measure=lambda inputs: inputs.features.spread_bps / 100,
+        holds=np.less,
+        limit=lambda settings: settings.max_spread_percent,
+        words="spread {value:.3f} % {sign} {limit:g} %",
+        needs=("spread",),
+    ),
+    Gate(
+        name="stop_distance",
+        measure=_stop_spreads,
+        holds=np.greater_equal,
+        limit=lambda _: MIN_STOP_SPREADS,
+        words="stop {value:.1f} spreads away {sign} {limit:g}",
+        needs=("spread",),
+    ),
+    Gate(
+        name="net_take_profit",
+        measure=lambda inputs: inputs.levels.take_profit_percent - inputs.levels.cost_percent,
+        holds=np.greater,
+        limit=lambda _: 0.0,
+        words="take-profit net of costs {value:.2f} % {sign} {limit:g} %",
+        needs=("spread", "funding"),
+    ),
+    Gate(
+        name="btc_pump",
+        measure=lambda inputs: 100 * inputs.features.btc_return,
+        holds=np.less,
+        limit=lambda settings: settings.max_btc_pump_percent,
+        words="BTC {value:+.2f} % {sign} {limit:g} %",
+        needs=("btc_return",),
+    ),
+    Gate(
+        name="data_age",
+        measure=_data_age_s,
+        holds=np.less_equal,
+        limit=lambda settings: settings.max_data_age_s,
+        words="oldest data {value:.1f} s {sign} {limit:g} s",
+        needs=("price", "book", "sweep"),
+    ),
+    Gate(
+        name="book",
+        measure=lambda inputs: np.where(inputs.features.missing["book"] == Missing.PRESENT, 1.0, np.nan),
+        holds=np.greater_equal,
+        limit=lambda _: 1.0,
+        words="book whole and moving",
+        needs=("book",),
+    ),
+    Gate(
+        name="cooldown",
+        measure=lambda inputs: _by_coin(inputs, seconds_since_last(inputs.limits, inputs.now_ms), otherwise=np.inf),
+        holds=np.greater_equal,
+        limit=lambda settings: settings.cooldown_s,
+        words="last signal or exit of the coin {value:.0f} s ago {sign} {limit:g} s",
+        when_infinite="no signal or exit of the coin of late",
+    ),
+    Gate(
+        name="open_signal",
+        measure=lambda inputs: _by_coin(inputs, dict.fromkeys(inputs.open_coins, 1.0), otherwise=0.0),
+        holds=np.less,
+        limit=lambda _: 1.0,
+        words="the coin has an open signal",
+        when_zero="no open signal on the coin",
+    ),
+    Gate(
+        name="burst",
+        measure=lambda inputs: signals_within(inputs.limits, inputs.now_ms, inputs.settings.burst_window_s),
+        holds=np.less,
+        limit=lambda settings: float(settings.burst_limit),
+        words="{value:.0f} signals of late {sign} {limit:g}",
+    ),
+    Gate(
+        name="daily_cap",
+        measure=lambda inputs: signals_today(inputs.limits, inputs.now_ms, inputs.settings.timezone),
+        holds=np.less,
+        limit=lambda settings: float(settings.max_daily_trades),
+        words="{value:.0f} signals today {sign} {limit:g}",
+        when_infinite="the clock is behind the last signal",
+    ),
+    Gate(
+        name="stoploss_guard",
+        measure=lambda inputs: seconds_until(inputs.limits.guard_until_ms, inputs.now_ms),
+        holds=np.less_equal,
+        limit=lambda _: 0.0,
+        words="resting after stop-losses for another {value:,.0f} s",
+        when_zero="not resting after stop-losses",
+    ),
+    Gate(
+        name="paused",
+        measure=lambda inputs: seconds_until(inputs.limits.paused_until_ms, inputs.now_ms),
+        holds=np.less_equal,
+        limit=lambda _: 0.0,
+        words="paused for another {value:,.0f} s",
+        when_infinite="paused until resumed",
+        when_zero="not paused",
+    ),
+    Gate(
+        name="muted",
+        measure=_seconds_muted,
+        holds=np.less_equal,
+        limit=lambda _: 0.0,
+        words="coin or venue muted for another {value:,.0f} s",
+        when_infinite="coin or venue muted until unmuted",
+        when_zero="not muted",
+    ),
+    Gate(
+        name="eligible",
+        measure=lambda inputs: [float(instrument.is_eligible) for instrument in inputs.features.instruments],
+        holds=np.greater_equal,
+        limit=lambda _: 1.0,
+        words="watched for signals",
+        when_zero="only watched to lend to other venues",
+    ),
+)
+ROW = {gate.name: row for row, gate in enumerate(GATES)}

@@ -1,0 +1,117 @@
+"""Entry, take-profit and stop on the venue's tick, and what they are worth after costs (design.md section 4)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from features.frame import FeatureFrame
+from features.market import FloatArray, IntArray
+from scoring.prices import distance_ticks, price_ticks, tick_price
+from scoring.score import clip01
+from scoring.settings import ScoringSettings
+from scoring.signals import Levels, Side
+
+#: volatility per square root of a minute at which the stop is still nearest, and above that by which it is farthest
+CALM, WILD = 0.001, 0.004
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelFrame:
+    """The levels of n instruments, (n,) each; prices and distances in whole ticks, 0 where they are not known."""
+
+    side: Side
+    entry: IntArray
+    take_profit: IntArray  #: distance from the entry
+    stop: IntArray  #: distance from the entry
+    spread: IntArray
+    take_profit_percent: FloatArray  #: NaN where there is no entry
+    stop_percent: FloatArray
+    cost_percent: FloatArray  #: NaN where a rate is needed and missing
+
+
+def compute_levels(
+    now_ms: int, features: FeatureFrame, settings: ScoringSettings, side: Side = Side.SHORT
+) -> LevelFrame:
+    """Compute the levels of a signal on each instrument: a SHORT enters at the best bid, a LONG at the best ask.
+
+    The stop is SL_PERCENT_MIN from the entry in a quiet market and SL_PERCENT_MAX in a wild one. Both distances are
+    rounded down to whole ticks, so both levels move toward the entry.
+    """
+    tick_size = np.array([instrument.tick_size for instrument in features.instruments])
+    bid, ask = price_ticks(features.best_bid, tick_size), price_ticks(features.best_ask, tick_size)
+    entry = bid if side is Side.SHORT else ask
+    take_profit = distance_ticks(entry, settings.take_profit_percent)
+    stop = distance_ticks(entry, stop_percent(features.volatility_minute, settings))
+    price = np.where(entry > 0, entry, np.nan)
+    return LevelFrame(
+        side=side,
+        entry=entry,
+        take_profit=take_profit,
+        stop=stop,
+        spread=np.where((bid > 0) & (ask > 0), ask - bid, 0),
+        take_profit_percent=100 * take_profit / price,
+        stop_percent=100 * stop / price,
+        cost_percent=_expected_cost_percent(now_ms, features, settings, side),
+    )
+
+
+def stop_percent(volatility_minute: ArrayLike, settings: ScoringSettings) -> FloatArray:
+    """Return the stop's distance [%] for sigma60, the volatility per square root of a minute [fraction]."""
+    low, high = settings.stop_percent_min, settings.stop_percent_max
+    return low + (high - low) * clip01((np.asarray(volatility_minute, float) - CALM) / WILD)
+
+
+def settlement_times_ms(after_ms: int, until_ms: int, funding_interval_h: float) -> tuple[int, ...]:
+    """Return the settlements later than `after_ms` and not later than `until_ms` [epoch ms].
+
+    All four venues settle at whole multiples of the interval from midnight UTC.
+    """
+    interval_ms = round(funding_interval_h * 3_600_000)
+    return tuple(range((after_ms // interval_ms + 1) * interval_ms, until_ms + 1, interval_ms))
+
+
+def taker_fee_percent(venue: str, settings: ScoringSettings) -> float:
+    """Return the taker fee of one way [%]."""
+    return settings.taker_fee_percent.get(venue, settings.default_taker_fee_percent)
+
+
+def levels_at(frame: LevelFrame, column: int, tick_size: float) -> Levels | None:
+    """Return one instrument's levels as prices; None where they are unknown or too near to be told from the entry."""
+    entry, take_profit, stop = (int(ticks[column]) for ticks in (frame.entry, frame.take_profit, frame.stop))
+    cost = float(frame.cost_percent[column])
+    if take_profit == 0 or stop == 0 or np.isnan(cost):
+        return None
+    net_win = float(frame.take_profit_percent[column]) - cost
+    net_loss = float(frame.stop_percent[column]) + cost
+    return Levels(
+        side=frame.side,
+        entry=tick_price(entry, tick_size),
+        take_profits=(tick_price(entry + frame.side.direction * take_profit, tick_size),),
+        stop=tick_price(entry - frame.side.direction * stop, tick_size),
+        take_profit_percent=float(frame.take_profit_percent[column]),
+        stop_percent=float(frame.stop_percent[column]),
+        cost_percent=cost,
+        net_take_profit_percent=net_win,
+        net_stop_percent=net_loss,
+        break_even_win_rate=break_even_win_rate(net_win, net_loss),
+    )
+
+
+def break_even_win_rate(net_win_percent: float, net_loss_percent: float) -> float:
+    """Return the share of wins [0…1] at which they cancel the losses; 1 where wins do not pay, 0 where losses do."""
+    if net_win_percent <= 0:
+        return 1.0
+    return max(0.0, net_loss_percent) / (net_win_percent + max(0.0, net_loss_percent))
+
+
+def _expected_cost_percent(now_ms: int, features: FeatureFrame, settings: ScoringSettings, side: Side) -> FloatArray:
+    # both fees and, at today's rate, what settles before the timeout; a missing rate counts only where something does
+    fees, default = settings.taker_fee_percent, settings.default_taker_fee_percent
+    fee = np.array([fees.get(instrument.venue, default) for instrument in features.instruments])
+    interval_h = np.array([instrument.funding_interval_h for instrument in features.instruments])
+    interval_ms = interval_h * 3_600_000
+    end_ms = now_ms + 1000 * settings.signal_timeout_s
+    settlements = np.floor(end_ms / interval_ms) - np.floor(now_ms / interval_ms)
+    paid = 100 * side.direction * features.funding_rate_8h * interval_h / 8 * settlements
+    return 2 * fee + np.where(settlements > 0, paid, 0.0)

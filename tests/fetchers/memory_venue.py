@@ -1,0 +1,89 @@
+"""A venue without a wire: answers at once, unless told to fail or to hang."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from features.market import Candles, OpenInterest, OrderBook, Quotes, Trades
+from fetchers.base import ClockOffset, Listing
+from fetchers.budget import Pool, RateBudget, Sliding
+from tests.builders import instrument, open_interest, order_book, quotes, trades
+
+
+class MemoryVenue:
+    """Implements `fetchers.base.Venue`; keeps what was asked in `calls`."""
+
+    def __init__(self, name: str, ids: Sequence[str], *, now_ms: Callable[[], int], pool: Pool | None = None) -> None:
+        self.name = name
+        self.budget = RateBudget({"all": pool or Sliding(10_000, 5_000)})
+        self.candidate_cost: Mapping[str, float] = {"all": 1.0}
+        self.listed = list(ids)
+        self.quoted = list(ids)
+        self.calls: list[tuple[str, str]] = []  #: (what, id)
+        self.errors: dict[str, Exception] = {}  #: by what, or by id
+        self.hangs: dict[str, asyncio.Event] = {}  #: by what, or by id
+        self.is_open = False
+        self._now_ms = now_ms
+
+    def asked(self, what: str) -> list[str]:
+        """Return the ids asked for, in order."""
+        return [instrument_id for call, instrument_id in self.calls if call == what]
+
+    async def open(self) -> None:
+        """Be open."""
+        self.is_open = True
+
+    async def close(self) -> None:
+        """Be closed."""
+        self.is_open = False
+
+    async def load_markets(self) -> tuple[Listing, ...]:
+        """Return what is listed."""
+        await self._answer("markets")
+        return tuple(Listing(instrument=instrument(venue=self.name, id=one)) for one in self.listed)
+
+    async def measure_clock(self) -> ClockOffset:
+        """Return a clock 7 ms ahead."""
+        await self._answer("clock")
+        return ClockOffset(offset_ms=7.0, round_trip_ms=2.0)
+
+    async def fetch_quotes(self) -> list[Quotes]:
+        """Return quotes of what is quoted, listed or not."""
+        await self._answer("quotes")
+        return [quotes(self._now_ms(), venue=self.name, ids=tuple(self.quoted), mark_price=100.0, volume_usdt_24h=5e6)]
+
+    async def fetch_order_book(self, instrument_id: str) -> OrderBook:
+        """Return a book; it alone draws on the budget."""
+        assert self.budget.take(self.candidate_cost, self._now_ms()) == 0
+        try:
+            await self._answer("book", instrument_id)
+        finally:
+            self.budget.done(self.candidate_cost, self._now_ms())
+        return order_book(venue=self.name, id=instrument_id, exchange_ms=self._now_ms())
+
+    async def fetch_trades(self, instrument_id: str) -> Trades | None:
+        """Return no prints."""
+        await self._answer("trades", instrument_id)
+        return trades(venue=self.name, id=instrument_id, exchange_ms=self._now_ms())
+
+    async def fetch_open_interest(self, instrument_id: str) -> OpenInterest | None:
+        """Return none: it comes with the quotes."""
+        await self._answer("open interest", instrument_id)
+        return None
+
+    async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles | None:  # noqa: ARG002 - of the Protocol
+        """Return none."""
+        await self._answer("candles", instrument_id)
+        return None
+
+    async def fetch_open_interest_history(self, instrument_id: str) -> tuple[OpenInterest, ...]:
+        """Return one point."""
+        await self._answer("history", instrument_id)
+        return (open_interest(venue=self.name, id=instrument_id, is_live=False),)
+
+    async def _answer(self, what: str, instrument_id: str = "") -> None:
+        self.calls.append((what, instrument_id))
+        for key in (what, instrument_id):
+            if key in self.hangs:
+                await self.hangs[key].wait()
+            if key in self.errors:
+                raise self.errors[key]

@@ -1,0 +1,36 @@
+"""Recorded bodies, and replies as our client would hand them on, for the tests of parsers and judges."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+from multidict import CIMultiDict
+
+from fetchers.client import Reply
+from fetchers.records import Arrival
+from tests.builders import NOW_MS
+
+DATA = Path(__file__).parent.parent / "data"
+ARRIVAL = Arrival(received_ms=NOW_MS)
+
+
+def recorded(name: str) -> Any:
+    """Return a recorded body of tests/data, decoded; see SOURCE.md there."""
+    return orjson.loads((DATA / name).read_bytes())
+
+
+def reply(
+    body: bytes | dict[str, Any], *, status: int = 200, pools: tuple[str, ...] = ("requests",), **headers: str
+) -> Reply:
+    """Return a reply that arrived now; underscores in the headers' names stand for hyphens."""
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    return Reply(
+        path="/path",
+        pools=pools,
+        status=status,
+        headers=CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()}),
+        body=raw,
+        json=body if isinstance(body, dict) else None,
+        sent_ms=NOW_MS - 100,
+        received_ms=NOW_MS,
+    )

@@ -1,0 +1,133 @@
+"""The bound that says who is worth polling."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.missing import Missing
+from scoring.bound import upper_bound
+from scoring.gates import check_gates
+from scoring.score import compute_scores
+from tests.builders import NOW_MS, instrument
+from tests.scoring.frames import NAN, SETTINGS, check, limits, passing
+
+#: what a poll may bring, by feature
+POLLED = {
+    "wall_ratio": st.floats(0, 50) | st.just(NAN),
+    "bid_exhaustion": st.floats(-3, 1) | st.just(NAN),
+    "ask_share": st.floats(0, 1) | st.just(NAN),
+    "taker_sell_share": st.floats(0, 1) | st.just(NAN),
+    "sweep_multiple": st.floats(0, 100) | st.just(NAN),
+    "sweep_age_s": st.floats(0, 60) | st.just(NAN),
+    "bid_depth_usdt": st.floats(0, 1e6) | st.just(NAN),
+}
+#: what the bulk calls decide
+BULK = {
+    "momentum_z": st.floats(-4, 4) | st.just(NAN),
+    "vwap_distance": st.floats(-0.1, 0.1) | st.just(NAN),
+    "funding_rate_8h": st.floats(-0.002, 0.002) | st.just(NAN),
+    "btc_return": st.floats(-0.01, 0.01) | st.just(NAN),
+    "spread_bps": st.floats(0, 80),
+    "price_ms": st.integers(NOW_MS - 20_000, NOW_MS),
+}
+OPEN_INTEREST = {
+    "open_interest_change": st.floats(-0.05, 0.05) | st.just(NAN),
+    "price_change": st.floats(-0.05, 0.05) | st.just(NAN),
+}
+
+
+@given(
+    st.fixed_dictionaries(BULK),
+    st.fixed_dictionaries(OPEN_INTEREST),
+    st.fixed_dictionaries(POLLED),
+    st.fixed_dictionaries(POLLED | OPEN_INTEREST),
+    st.booleans(),
+    st.booleans(),
+)
+def test_never_below_the_score(
+    bulk: dict[str, Any],
+    open_interest: dict[str, float],
+    before: dict[str, float],
+    after: dict[str, float],
+    in_bulk: bool,
+    is_live: bool,
+) -> None:
+    """Whatever a poll completes a bulk snapshot with, the score stays at or under the bound, and -inf never signals."""
+    one = [instrument(has_bulk_open_interest=in_bulk)]
+    bound = upper_bound(
+        passing(instruments=one, open_interest_is_live=is_live, **bulk | open_interest | before), SETTINGS
+    )[0]
+    if in_bulk and is_live:
+        after = after | open_interest
+    completed = passing(instruments=one, **bulk | after)
+    if bound == -np.inf:
+        inputs, _ = check(completed, min_score=0.0)
+        assert not check_gates(inputs).passed[:, 0].all()
+    else:
+        assert compute_scores(completed, SETTINGS).ups[0] <= bound
+
+
+def test_the_bound_is_reached() -> None:
+    """Full marks for what is polled, the actual ones for the rest: 20 + 20 + 15 + 15 + 10 + 7.6 + 4."""
+    assert upper_bound(passing(), SETTINGS)[0] == pytest.approx(91.6)
+
+
+def test_open_interest() -> None:
+    """Open interest counts as it is where it comes live and in bulk, else as full."""
+    half = {"open_interest_change": 0.005, "price_change": -0.005}
+    in_bulk, polled = [instrument(has_bulk_open_interest=True)], [instrument()]
+    assert upper_bound(passing(instruments=polled, **half), SETTINGS)[0] == pytest.approx(91.6)
+    expected = 91.6 - 20 + 20 * np.sqrt(0.125)
+    assert upper_bound(passing(instruments=in_bulk, **half), SETTINGS)[0] == pytest.approx(expected)
+    historical = passing(instruments=in_bulk, open_interest_is_live=False, **half)
+    assert upper_bound(historical, SETTINGS)[0] == pytest.approx(91.6)
+    assert upper_bound(passing(instruments=in_bulk, open_interest_change=0.0), SETTINGS)[0] == -np.inf
+
+
+def test_borrowed_open_interest() -> None:
+    """A borrower's open interest is known where its lender's is."""
+    borrower = instrument(venue="lbank", publishes_trades=False, publishes_open_interest=False)
+    borrow = {"borrows_open_interest": [True, False], "lender": [1, -1], "open_interest_change": 0.0}
+    known = passing(instruments=[borrower, instrument(has_bulk_open_interest=True)], **borrow)
+    unknown = passing(instruments=[borrower, instrument(venue="binance")], **borrow)
+    assert upper_bound(known, SETTINGS).tolist() == [-np.inf, -np.inf]
+    assert upper_bound(unknown, SETTINGS) == pytest.approx([91.6, 91.6])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"spread_bps": 50.0},
+        {"btc_return": 0.005},
+        {"btc_return": NAN},
+        {"price_ms": NOW_MS - 15_001},
+        {"price": NAN, "missing": {"price": Missing.STALE}},
+        {"instruments": [instrument(is_eligible=False)]},
+        {"instruments": [instrument(venue="lbank", publishes_trades=False)]},
+    ],
+)
+def test_gates_that_fail_already(changed: dict[str, Any]) -> None:
+    """What no poll can mend is not polled."""
+    assert upper_bound(passing(**changed), SETTINGS)[0] == -np.inf
+
+
+def test_unknown_spread() -> None:
+    """A venue without a bulk bid and ask shows its spread in the book only: that fails nothing yet."""
+    assert upper_bound(passing(spread_bps=NAN), SETTINGS)[0] == pytest.approx(91.6)
+
+
+def test_limits() -> None:
+    """Mutes, the cooldown and open signals are known; a pause, the guard and a full day leave the order alone."""
+    frame = passing(2)
+    for changed in (
+        {"muted_coins": {"C0": NOW_MS + 1}},
+        {"last_signal_ms": {"C0": NOW_MS - 1}},
+        {"last_exit_ms": {"C0": NOW_MS - 1}},
+    ):
+        assert upper_bound(frame, SETTINGS, limits(**changed)).tolist() == [-np.inf, pytest.approx(91.6)]
+    assert upper_bound(frame, SETTINGS, open_coins={"C0"}).tolist() == [-np.inf, pytest.approx(91.6)]
+    barred = limits(paused_until_ms=NOW_MS + 1, guard_until_ms=NOW_MS + 1, signal_times_ms=(NOW_MS,) * 9)
+    assert upper_bound(frame, SETTINGS, barred) == pytest.approx([91.6, 91.6])

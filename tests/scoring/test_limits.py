@@ -1,0 +1,192 @@
+"""Limits: state in, state out, and whatever the clock does."""
+
+from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scoring.decide import decide
+from scoring.limits import (
+    after_outcome,
+    after_signal,
+    mute_coin,
+    mute_venue,
+    pause,
+    resume,
+    seconds_since_last,
+    seconds_until,
+    signals_today,
+    signals_within,
+    unmute_coin,
+    unmute_venue,
+)
+from scoring.settings import ScoringSettings
+from scoring.signals import FOREVER_MS, ExitReason, Limits
+from storage.codec import from_plain, to_json
+from tests.builders import NOW_MS
+from tests.scoring.frames import SETTINGS, limits, outcome, passing, signal
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+
+def at(text: str, zone: str) -> int:
+    """Return the epoch milliseconds of a local time."""
+    return round(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
+
+
+def test_after_signal() -> None:
+    """A signal uses up an id, the coin's cooldown, the burst and the day."""
+    after = after_signal(Limits.fresh(), signal(id=7, decided_ms=NOW_MS), SETTINGS)
+    assert after.next_id == 8
+    assert seconds_since_last(after, NOW_MS + 5000) == {"PEPE": 5.0}
+    assert signals_within(after, NOW_MS + 5000, 300) == 1
+    assert signals_today(after, NOW_MS + 5000, "UTC") == 1
+
+
+def test_seconds_since_last() -> None:
+    """The later of signal and exit counts, and a clock that went back gives less than nothing."""
+    state = limits(
+        last_signal_ms={"A": NOW_MS - 9000, "B": NOW_MS + 1000}, last_exit_ms={"A": NOW_MS - 4000, "C": NOW_MS}
+    )
+    assert seconds_since_last(state, NOW_MS) == {"A": 4.0, "B": -1.0, "C": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("zone", "day_hours", "inside", "outside"),
+    [
+        ("Europe/Rome", 25, "2026-10-25T00:00", "2026-10-24T23:59"),
+        ("Europe/Rome", 23, "2026-03-29T00:00", "2026-03-28T23:59"),
+        ("America/Havana", 23, "2026-03-08T01:00", "2026-03-07T23:59"),
+        ("UTC", 24, "2026-06-01T00:00", "2026-05-31T23:59"),
+        ("Asia/Kathmandu", 24, "2026-06-01T00:00", "2026-05-31T23:59"),
+    ],
+)
+def test_the_local_day(zone: str, day_hours: int, inside: str, outside: str) -> None:
+    """The day is the calendar's: 23, 24 or 25 hours, from its first minute to its last."""
+    first = at(inside, zone)
+    last = first + day_hours * HOUR_MS - 60_000
+    state = limits(signal_times_ms=(at(outside, zone), first))
+    assert signals_today(state, last, zone) == 1
+    assert signals_today(state, last + 60_000, zone) == 0
+
+
+def test_the_hour_that_comes_twice() -> None:
+    """On the day the clocks go back both passes of the doubled hour are the same day."""
+    first_pass = at("2026-10-25T02:30", "Europe/Rome")
+    state = limits(signal_times_ms=(first_pass, first_pass + HOUR_MS))
+    assert signals_today(state, first_pass + HOUR_MS, "Europe/Rome") == 2
+
+
+def test_pause_and_resume() -> None:
+    """A pause lasts until its time or until resumed, and the guard is none of the user's."""
+    assert pause(Limits.fresh(), NOW_MS).paused_until_ms == NOW_MS
+    assert pause(Limits.fresh()).paused_until_ms == FOREVER_MS
+    assert resume(pause(limits(guard_until_ms=5))) == limits(guard_until_ms=5)
+
+
+def test_mutes() -> None:
+    """Mutes are by coin and by venue, end by themselves or when lifted, and what is over is dropped."""
+    state = mute_coin(Limits.fresh(), "PEPE", NOW_MS, NOW_MS + 1000)
+    state = mute_venue(state, "mexc", NOW_MS)
+    assert (state.muted_coins, state.muted_venues) == ({"PEPE": NOW_MS + 1000}, {"mexc": FOREVER_MS})
+    assert mute_coin(state, "WIF", NOW_MS + 1000).muted_coins == {"WIF": FOREVER_MS}
+    assert unmute_coin(state, "PEPE", NOW_MS).muted_coins == {}
+    assert unmute_coin(state, "WIF", NOW_MS).muted_coins == {"PEPE": NOW_MS + 1000}
+    assert unmute_venue(state, "mexc", NOW_MS).muted_venues == {}
+
+
+@pytest.mark.parametrize(
+    ("until_ms", "left"), [(None, 0), (999, 0), (1000, 0), (1500, 0.5), (FOREVER_MS, float("inf"))]
+)
+def test_seconds_until(until_ms: int | None, left: float) -> None:
+    """What is over or never began has nothing left, what is for ever is infinite."""
+    assert seconds_until(until_ms, 1000) == left
+
+
+def stopped(state: Limits, exit_ms: int, **changed: Any) -> Limits:
+    """Return the limits after a stop-loss at `exit_ms`."""
+    ended = outcome(-1.0, exit_ms=exit_ms, **changed)
+    return after_outcome(state, signal(), ended, SETTINGS)
+
+
+def test_stoploss_guard() -> None:
+    """Three stops within an hour pause the next hour, two do not, and a fourth adds its own hour."""
+    two = stopped(stopped(Limits.fresh(), NOW_MS), NOW_MS + 1000)
+    assert two.guard_until_ms == 0
+    three = stopped(two, NOW_MS + HOUR_MS - 1)
+    assert three.guard_until_ms == NOW_MS + 2 * HOUR_MS - 1
+    assert stopped(three, NOW_MS + HOUR_MS).guard_until_ms == NOW_MS + 2 * HOUR_MS
+
+
+def test_stoploss_guard_window() -> None:
+    """A stop an hour old no longer counts and is dropped; take-profits never count."""
+    two = stopped(stopped(Limits.fresh(), NOW_MS), NOW_MS + 1000)
+    later = stopped(two, NOW_MS + HOUR_MS)
+    assert (later.guard_until_ms, later.stop_times_ms) == (0, (NOW_MS + 1000, NOW_MS + HOUR_MS))
+    won = after_outcome(two, signal(), outcome(exit_ms=NOW_MS + 2000), SETTINGS)
+    assert won == replace(two, last_exit_ms={"PEPE": NOW_MS + 2000})
+
+
+def test_stops_that_come_late() -> None:
+    """A stop settled from candles after a restart finds its place among the others."""
+    state = stopped(stopped(stopped(Limits.fresh(), NOW_MS + 2000), NOW_MS), NOW_MS + 1000)
+    assert state.stop_times_ms == (NOW_MS, NOW_MS + 1000, NOW_MS + 2000)
+    assert state.guard_until_ms == NOW_MS + 2000 + HOUR_MS
+    assert state.last_exit_ms == {"PEPE": NOW_MS + 2000}
+
+
+def test_state_stays_small() -> None:
+    """A year of signals leaves three days of them."""
+    state = Limits.fresh()
+    for number in range(365):
+        one = signal(id=state.next_id, coin=f"C{number}", decided_ms=NOW_MS + number * DAY_MS)
+        state = after_signal(state, one, SETTINGS)
+        state = after_outcome(state, one, outcome(reason=ExitReason.TIMEOUT, exit_ms=one.decided_ms + 1000), SETTINGS)
+    assert len(state.signal_times_ms) == len(state.last_signal_ms) == 3
+    assert len(state.last_exit_ms) <= 4
+
+
+STEPS = st.lists(
+    st.tuples(
+        # small steps, hours, days, and the clock set back by any of them
+        st.sampled_from([0, 1, 5000, 59_999, 60_000, 300_000, HOUR_MS, 7 * HOUR_MS, DAY_MS, 3 * DAY_MS, 30 * DAY_MS])
+        | st.integers(0, 4 * DAY_MS),
+        st.sampled_from([1, 1, 1, 1, -1]),
+        st.sampled_from(["exit", "restart", ""]),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=150)
+@given(STEPS, st.sampled_from(["UTC", "Europe/Rome", "America/Havana"]))
+def test_no_sequence_breaks_the_limits(steps: list[tuple[int, int, str]], zone: str) -> None:
+    """Whatever ticks, exits, restarts and clock jumps come, cooldown, burst and cap of the local day hold."""
+    rules = ScoringSettings(timezone=zone, max_daily_trades=4)
+    state, now_ms = Limits.fresh(), at("2026-10-24T18:00", "UTC")
+    made: list[tuple[int, str]] = []
+    for step_ms, direction, event in steps:
+        now_ms += direction * step_ms
+        times = dict.fromkeys(("price_ms", "book_ms", "trades_ms", "open_interest_ms", "funding_ms"), now_ms)
+        decision = decide(now_ms, passing(3, now_ms=now_ms, **times), state, (), rules)
+        state = decision.limits
+        made += [(one.decided_ms, one.coin) for one in decision.signals]
+        if event == "exit":
+            state = after_outcome(state, signal(coin="C0"), outcome(-1.0, exit_ms=now_ms), rules)
+        elif event == "restart":
+            state = from_plain(Limits, orjson.loads(to_json(state)))
+    for coin in {coin for _, coin in made}:
+        own = sorted(time_ms for time_ms, name in made if name == coin)
+        assert all(later - earlier >= 60_000 for earlier, later in pairwise(own))
+    times_ms = sorted(time_ms for time_ms, _ in made)
+    assert times_ms == [time_ms for time_ms, _ in made]
+    assert all(later - earlier >= 300_000 for earlier, later in zip(times_ms, times_ms[2:], strict=False))
+    days = [datetime.fromtimestamp(time_ms / 1000, ZoneInfo(zone)).date() for time_ms in times_ms]
+    assert all(days.count(day) <= 4 for day in days)

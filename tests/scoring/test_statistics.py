@@ -1,0 +1,145 @@
+"""Figures from outcome rows, against published intervals and rows added up by hand."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoring.signals import ExitReason, Result
+from scoring.statistics import (
+    Row,
+    by_coin,
+    by_exit_reason,
+    by_hour,
+    by_score_band,
+    by_venue,
+    equity_curve,
+    summarise,
+    wilson_interval,
+)
+from tests.builders import NOW_MS
+from tests.scoring.frames import levels, outcome, signal
+
+
+def rows(*results: float) -> list[Row]:
+    """Return a row for each R."""
+    return [(signal(id=number), outcome(r, signal_id=number)) for number, r in enumerate(results, start=1)]
+
+
+@pytest.mark.parametrize(
+    ("wins", "n", "low", "high"),
+    [
+        (8, 10, 0.4902, 0.9433),
+        (0, 10, 0.0, 0.2775),
+        (10, 10, 0.7225, 1.0),
+        (5, 10, 0.2366, 0.7634),
+        # Newcombe (1998), Two-sided confidence intervals for the single proportion, table I, method 3
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_interval(wins: int, n: int, low: float, high: float) -> None:
+    """The interval is the published one to four places."""
+    assert wilson_interval(wins, n) == pytest.approx((low, high), abs=5e-5)
+
+
+@given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_properties(case: tuple[int, int]) -> None:
+    """It holds the share, stays in 0…1, and is that of the losses turned round."""
+    wins, n = case
+    low, high = wilson_interval(wins, n)
+    assert 0 <= low <= wins / n + 1e-12
+    assert wins / n - 1e-12 <= high <= 1
+    assert wilson_interval(n - wins, n) == pytest.approx((1 - high, 1 - low))
+
+
+def test_summary() -> None:
+    """Three wins of 1.5, 2 and 0.5 R against losses of 1 and 1 make 0.4 R each at a profit factor of 2."""
+    made = summarise(rows(1.5, -1.0, 2.0, -1.0, 0.5))
+    assert (made.n, made.wins) == (5, 3)
+    assert made.win_rate == pytest.approx(0.6)
+    assert (made.win_rate_low, made.win_rate_high) == pytest.approx((0.2307, 0.8824), abs=5e-5)
+    assert made.expectancy_r == pytest.approx(0.4)
+    assert made.profit_factor == pytest.approx(2.0)
+    assert made.net_percent == pytest.approx(2.0)
+    assert made.break_even_win_rate == pytest.approx(1.1 / 3)
+    assert made.standing == "unproven"
+
+
+def test_break_even_is_the_mean() -> None:
+    """Signals of different levels need the mean of their break-even rates."""
+    mixed = [(signal(levels=levels(break_even_win_rate=rate)), outcome()) for rate in (0.3, 0.5)]
+    assert summarise(mixed).break_even_win_rate == pytest.approx(0.4)
+
+
+def test_nothing_is_no_data() -> None:
+    """No rows are no figures, not zeros."""
+    made = summarise([])
+    assert (made.n, made.wins, made.standing) == (0, 0, "no data")
+    figures = (made.win_rate, made.win_rate_low, made.win_rate_high, made.break_even_win_rate)
+    assert all(math.isnan(figure) for figure in (*figures, made.expectancy_r, made.profit_factor, made.net_percent))
+
+
+@pytest.mark.parametrize(("count", "standing"), [(29, "unproven"), (30, "")])
+def test_unproven_below_thirty(count: int, standing: str) -> None:
+    """Thirty rows prove something, 29 do not."""
+    assert summarise(rows(*[1.0] * count)).standing == standing
+
+
+def test_profit_factor_without_losses() -> None:
+    """Nothing lost is an infinite factor, nothing won is none, nothing either way is no figure."""
+    assert summarise(rows(1.0)).profit_factor == math.inf
+    assert summarise(rows(-1.0)).profit_factor == 0
+    assert math.isnan(summarise(rows(0.0)).profit_factor)
+
+
+def test_a_win_pays() -> None:
+    """Break-even after costs is no win."""
+    assert summarise(rows(0.0, 1e-9)).wins == 1
+
+
+def test_from_the_reachable_price() -> None:
+    """From the reachable price its own results count, and rows that nobody could enter drop out."""
+    late = Result(entry=99.0, gross_percent=0.6, net_percent=0.5, r=0.25)
+    mixed = [(signal(), outcome(1.0, reachable=late)), (signal(), outcome(2.0, reachable=None))]
+    made = summarise(mixed, "reachable")
+    assert (made.n, made.expectancy_r, made.net_percent) == (1, 0.25, 0.5)
+    assert equity_curve(mixed, "reachable") == ((NOW_MS + 60_000, 0.25),)
+
+
+def test_score_bands() -> None:
+    """Bands are five points, closed below; 100 is in the last, and a band without rows has no data."""
+    scored = [(signal(score=score), outcome()) for score in (72.0, 74.99, 75.0, 99.9, 100.0)]
+    bands = by_score_band(scored, lowest=72.0)
+    assert {band: made.n for band, made in bands.items()} == {70: 2, 75: 1, 80: 0, 85: 0, 90: 0, 95: 2}
+    assert bands[80].standing == "no data"
+
+
+def test_scores_below_the_threshold_of_today() -> None:
+    """Rows made under an earlier, lower threshold keep their band."""
+    assert list(by_score_band([(signal(score=61.0), outcome())], lowest=90.0)) == [60, 90, 95]
+
+
+def test_groups() -> None:
+    """Rows group by venue, coin, exit reason and the local hour of the decision."""
+    mixed = [
+        (signal(venue="mexc", coin="WIF"), outcome(1.0)),
+        (signal(venue="bybit", coin="WIF"), outcome(-1.0)),
+        (signal(venue="mexc", coin="PEPE"), outcome(0.5, reason=ExitReason.TIMEOUT)),
+    ]
+    assert {venue: made.n for venue, made in by_venue(mixed).items()} == {"bybit": 1, "mexc": 2}
+    assert {coin: made.expectancy_r for coin, made in by_coin(mixed).items()} == {"PEPE": 0.5, "WIF": 0.0}
+    assert list(by_exit_reason(mixed)) == ["stop_loss", "take_profit", "timeout"]
+    # NOW_MS is 22:13 UTC
+    assert list(by_hour(mixed, "UTC")) == [22]
+    assert list(by_hour(mixed, "Asia/Kathmandu")) == [3]
+
+
+def test_equity_curve() -> None:
+    """R adds up in the order of the exits, whatever the order of the rows."""
+    second, first = (signal(id=2), outcome(-1.0, exit_ms=20)), (signal(id=1), outcome(1.5, exit_ms=10))
+    assert equity_curve([second, first]) == ((10, 1.5), (20, 0.5))
+    assert equity_curve([]) == ()

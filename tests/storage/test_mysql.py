@@ -1,0 +1,231 @@
+"""The history is complete and exact, however its server is treated."""
+
+import asyncio
+import signal as os_signal
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scoring.signals import ExitReason, Result
+from storage import mysql
+from storage.errors import StorageError
+from storage.mysql import Mirror, copy_batch
+from storage.mysql_schema import migrate
+from storage.sqlite import Store
+from tests.storage.builders import (
+    entry_message,
+    exit_message,
+    make_levels,
+    make_limits,
+    make_near_miss,
+    make_outcome,
+    make_signal,
+)
+from tests.storage.mariadb import PASSWORD, USER, MariaDb
+
+TABLES = ("signals", "signal_features", "near_misses", "verdicts", "exits", "deliveries")
+
+
+async def fill(store: Store, first: int, last: int) -> None:
+    """Store signals `first`…`last` with messages and a near miss, every second of them ended."""
+    signals = [
+        make_signal(number, levels=make_levels(entry=1.1e-9 * number), reasons=("one", "zwei 🎯"))
+        for number in range(first, last + 1)
+    ]
+    messages = [entry_message(signal.id) for signal in signals]
+    await store.remember(signals, make_limits(), messages, [make_near_miss(failed=("score", "spread"))])
+    for signal in signals[::2]:
+        await store.record_outcome(make_outcome(signal.id), make_limits(), [exit_message(signal.id)])
+
+
+def utc(epoch_ms: int) -> datetime:
+    """Return a time as the history gives it."""
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC).replace(tzinfo=None)
+
+
+def source_of(path: Path) -> Any:
+    """Open the SQLite database as the mirror does."""
+    source = sqlite3.connect(path)
+    source.row_factory = sqlite3.Row
+    return closing(source)
+
+
+def history(server: MariaDb, database: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Return every row of the history."""
+    return {table: sorted(server.root(f"SELECT * FROM {table}", database=database), key=repr) for table in TABLES}  # noqa: S608
+
+
+def copy(path: Path, server: MariaDb, database: str) -> None:
+    """Bring the history up to the SQLite database."""
+    with source_of(path) as source, server.connect(USER, PASSWORD, database) as target:
+        migrate(target)
+        while copy_batch(source, target):
+            pass
+
+
+@asynccontextmanager
+async def mirroring(path: Path, server: MariaDb, database: str) -> AsyncIterator[Mirror]:
+    """Yield a running mirror."""
+    mirror = Mirror(path, host="127.0.0.1", port=server.port, user=USER, password=PASSWORD, database=database)
+    mirror.start()
+    yield mirror
+    await mirror.close(10)
+    assert not mirror._thread.is_alive()
+
+
+async def until(holds: Any) -> None:
+    """Wait for another thread until something holds."""
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - the other thread, or the server, sets no event of ours
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the mirror give up and try again sooner than it should in life."""
+    for name, seconds in (("_REPLY_TIMEOUT_S", 1), ("_LOOK_AGAIN_S", 0.01), ("_SHORTEST_BACKOFF_S", 0.05)):
+        monkeypatch.setattr(mysql, name, seconds)
+
+
+async def test_every_value(store: Store, path: Path, server: MariaDb, database: str) -> None:
+    """Each record is in the history with the same values: prices to the last digit, times in UTC, NaN as NULL."""
+    signal = make_signal(features={"spread_bps": 0.1 + 0.2, "btc_return": float("nan"), "ratio": float("inf")})
+    reachable = Result(entry=1.2e-9, gross_percent=1.0, net_percent=0.9, r=1.1)
+    outcome = make_outcome(reason=ExitReason.STOP_LOSS, reachable=reachable, note="settled")
+    await store.remember([signal], make_limits(), [entry_message()], [make_near_miss(entry=float("nan"))])
+    await store.record_outcome(outcome, make_limits(), [])
+    await store.mark_sending(1)
+    await store.mark_sent(1, 555, signal.decided_ms + 7)
+    copy(path, server, database)
+    ((*signal_row,),) = server.root(
+        "SELECT id, decided_at, side, venue, instrument_id, coin, pair, score, entry, take_profit, stop,"
+        " break_even_win_rate, reasons, code_hash FROM signals",
+        database=database,
+    )
+    assert signal_row == [
+        *(1, utc(signal.decided_ms), "short", "bybit", "XLMUSDT", "XLM", "XLM/USDT:USDT", 76.4),
+        *(Decimal("0.000012345"), Decimal("0.000012136"), Decimal("0.000012444"), 0.3615),
+        *("sweep of 12 times the median", "c0de"),
+    ]
+    rows = history(server, database)
+    assert {row[1:] for row in rows["signal_features"]} == {
+        ("feature", "spread_bps", 0.1 + 0.2),
+        ("feature", "btc_return", None),
+        ("feature", "ratio", None),
+        ("sub_score", "sweep", 80.0),
+        ("sub_score", "funding", 0.1 + 0.2),
+        ("contribution", "sweep", 12.0),
+        ("contribution", "funding", 0.03),
+    }
+    assert rows["verdicts"] == [
+        ("near_miss", 1, "score", 0, None, None, ""),
+        ("signal", 1, "score", 1, 76.4, 72.0, "score 76.4 >= 72"),
+    ]
+    assert rows["near_misses"] == [(1, utc(1_700_000_000_000), "bybit", "XLMUSDT", "XLM", 70.5, None)]
+    assert rows["exits"] == [
+        (
+            *(1, utc(outcome.exit_ms), "stop_loss", Decimal("0.000012136"), 1.693, 1.593, 1.766),
+            *(Decimal("0.0000000012"), 1.0, 0.9, 1.1, 0.2, 1.8, 600.0, 0, "settled"),
+        )
+    ]
+    created, sent = utc(1_700_000_000_000), utc(signal.decided_ms + 7)
+    assert rows["deliveries"] == [(1, 1, "100", "entry", "sent", 1, 0, created, sent, 555, "")]
+
+
+async def test_copied_twice_is_there_once(store: Store, path: Path, server: MariaDb, database: str) -> None:
+    """A server that forgot how far the copy had come gets everything again and holds each row once."""
+    await fill(store, 1, 300)
+    copy(path, server, database)
+    before = history(server, database)
+    assert len(before["signals"]) == 300
+    assert len(before["exits"]) == 150
+    assert len(before["verdicts"]) == 300 + 2
+    server.root("UPDATE sync SET watermark = 0", database=database)
+    copy(path, server, database)
+    assert history(server, database) == before
+
+
+async def test_changes_follow(store: Store, path: Path, server: MariaDb, database: str) -> None:
+    """A running mirror brings what is added and what changes."""
+    async with mirroring(path, server, database) as mirror:
+        await fill(store, 1, 3)
+        await store.mark_sending(1)
+        await until(lambda: server.root(f"SHOW TABLES FROM {database} LIKE 'deliveries'"))
+        await until(
+            lambda: server.root("SELECT state FROM deliveries WHERE id = 1", database=database) == (("sending",),)
+        )
+        await store.mark_sent(1, 555, 1)
+        await until(lambda: server.root("SELECT state FROM deliveries WHERE id = 1", database=database) == (("sent",),))
+        assert mirror.status().trouble == ""
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_chaos(store: Store, path: Path, server: MariaDb, database: str) -> None:
+    """Killed, frozen, read-only, locked out, robbed of a table: in the end every row is there once."""
+    async with mirroring(path, server, database) as mirror:
+        await fill(store, 1, 20)
+        await until(lambda: mirror.status().behind == 0)
+
+        server.send(os_signal.SIGKILL)
+        await fill(store, 21, 40)
+        await until(lambda: mirror.status().trouble)
+        server.start()
+
+        await fill(store, 41, 60)
+        server.send(os_signal.SIGSTOP)
+        await fill(store, 61, 80)
+        await until(lambda: "timed out" in mirror.status().trouble)
+        server.send(os_signal.SIGCONT)
+
+        server.root("SET GLOBAL read_only = 1")
+        await fill(store, 81, 100)
+        await until(lambda: "read-only" in mirror.status().trouble)
+        server.root("SET GLOBAL read_only = 0")
+
+        server.root(f"ALTER USER '{USER}'@'%' IDENTIFIED BY 'another'", "KILL USER sgnl")
+        await fill(store, 101, 120)
+        await until(lambda: "Access denied" in mirror.status().trouble)
+        server.root(f"ALTER USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'")
+
+        server.root("DROP TABLE deliveries", database=database)
+        await fill(store, 121, 140)
+        await until(lambda: not mirror.status().trouble)
+        await until(lambda: len(server.root(f"SHOW TABLES FROM {database} LIKE 'deliveries'")))
+        await until(lambda: server.root("SELECT count(*) FROM deliveries", database=database) == ((140 + 70,),))
+    got = history(server, database)
+    server.make_database(f"{database}_quiet")
+    copy(path, server, f"{database}_quiet")
+    assert got == history(server, f"{database}_quiet")
+    assert [row[0] for row in sorted(got["signals"])] == list(range(1, 141))
+
+
+async def test_the_history_of_another_bot(
+    store: Store, path: Path, tmp_path: Path, server: MariaDb, database: str
+) -> None:
+    """A history is not mixed with that of another DATA_DIR, whose ids are the same."""
+    await fill(store, 1, 2)
+    copy(path, server, database)
+    async with await Store.open(tmp_path / "other" / "sgnl.sqlite3") as other:
+        await fill(other, 1, 1)
+        with pytest.raises(StorageError, match="another DATA_DIR"):
+            copy(tmp_path / "other" / "sgnl.sqlite3", server, database)
+    assert len(history(server, database)["signals"]) == 2
+
+
+async def test_closing_does_not_wait_for_a_server(store: Store, path: Path) -> None:
+    """A server that is away holds up nothing: the mirror says why and ends when told."""
+    async with mirroring(path, MariaDbAway(), "nowhere") as mirror:
+        await until(lambda: "Can't connect" in mirror.status().trouble)
+
+
+class MariaDbAway(MariaDb):
+    """A port at which nobody listens."""
+
+    def __init__(self) -> None:
+        self.port = 1

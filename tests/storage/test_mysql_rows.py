@@ -1,0 +1,44 @@
+"""Values on their way to MySQL keep what it can hold of them."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from storage.mysql_rows import COLUMNS, history_of_outcome, history_of_signal, upsert
+from storage.rows import outcome_to_row, signal_to_row
+from tests.storage.builders import make_levels, make_outcome, make_signal
+
+
+def the(table: str, rows: Any) -> dict[str, Any]:
+    """Return the only row of a table, by column."""
+    ((_, values),) = [row for row in rows if row[0] == table]
+    return dict(zip(COLUMNS[table], values, strict=True))
+
+
+@pytest.mark.parametrize("price", [1e-9, 1.2345e-05, 0.1 + 0.2, 99999.5, 1e17, 12345678901234567.0])
+def test_prices_are_written_out(price: float) -> None:
+    """A price is text without an exponent, which MySQL would take for a double, and with every digit of the float."""
+    signal = the("signals", history_of_signal(signal_to_row(make_signal(levels=make_levels(entry=price)))))
+    assert "e" not in signal["entry"].lower()
+    assert Decimal(signal["entry"]) == Decimal(repr(price))
+    assert float(signal["entry"]) == price
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_no_value_is_null(value: float) -> None:
+    """NaN and the infinities, which MySQL does not know, are NULL."""
+    signal = make_signal(levels=make_levels(entry=value, break_even_win_rate=value))
+    row = the("signals", history_of_signal(signal_to_row(signal)))
+    assert (row["entry"], row["break_even_win_rate"]) == (None, None)
+
+
+def test_an_exit_nobody_could_enter() -> None:
+    """Without a reachable entry its columns are NULL."""
+    row = the("exits", history_of_outcome(outcome_to_row(make_outcome(reachable=None))))
+    assert [row[name] for name in COLUMNS["exits"] if name.startswith("reachable")] == [None] * 4
+
+
+def test_an_upsert_names_every_column() -> None:
+    """A row that is there already gets all its values anew."""
+    assert upsert("near_misses").count(" = VALUES(") == len(COLUMNS["near_misses"])
