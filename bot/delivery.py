@@ -190,8 +190,8 @@ class Delivery:
             return await self._resend_to_person(message, str(error))
         else:
             sent_ms = self._clock.now_ms()
-            await self._store.mark_sent(message.id, message_id, sent_ms, told_expired=expired > 0)
             self._note_success(message, sent_ms)
+            await self._store.mark_sent(message.id, message_id, sent_ms, told_expired=expired > 0)
         return 0.0
 
     async def _send(self, chat_id: str, html: str, reply_to_message_id: int | None, *, is_silent: bool) -> int:

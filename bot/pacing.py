@@ -7,7 +7,7 @@ we count at ours.
 
 from collections import deque
 
-from bot.sender import is_person
+from bot.sender import TERMINAL_CHAT, is_person
 
 
 class Window:
@@ -37,7 +37,7 @@ class Pacer:
 
     def wait_ms(self, chat_id: str, now_ms: int) -> int:
         """Return how long until the chat may have one more message, 0 for now."""
-        return max(window.wait_ms(now_ms) for window in self._windows(chat_id))
+        return max((window.wait_ms(now_ms) for window in self._windows(chat_id)), default=0)
 
     def add(self, chat_id: str, now_ms: int) -> None:
         """Count a message to the chat."""
@@ -49,5 +49,5 @@ class Pacer:
         if chat not in self._chats:
             burst = Window(3, 3_300)  # one a second in the long run, three at once
             minute = () if is_person(chat) else (Window(20, 66_000),)
-            self._chats[chat] = (self._overall, burst, *minute)
+            self._chats[chat] = () if chat == TERMINAL_CHAT else (self._overall, burst, *minute)
         return self._chats[chat]

@@ -1,5 +1,6 @@
 """Features of what only derivatives have: open interest and funding, and who lends them to whom."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,14 +13,19 @@ def funding_rate_8h(rate: FloatArray, interval_h: FloatArray) -> FloatArray:
     return rate * 8 / interval_h
 
 
-def funding_impulse(f8: FloatArray, history: FloatArray) -> FloatArray:
-    """Return f8 less the mean of what is known of `history` (rows, n) [fraction], (n,); NaN where f8 is missing."""
-    mean = history.sum(axis=0) / max(len(history), 1)
+def funding_impulse(f8: FloatArray, history: Sequence[FloatArray]) -> FloatArray:
+    """Return f8 less its mean over what is known of a window [fraction], (n,); NaN where f8 is missing.
+
+    `history` is the window's rows in pieces, (rows, n) each, so that a ring need not be copied.
+    """
+    total, rows = sum((part.sum(axis=0) for part in history), np.zeros(len(f8))), sum(map(len, history))
+    mean = total / max(rows, 1)
     gappy = np.flatnonzero(np.isnan(mean) & np.isfinite(f8))
-    known = np.isfinite(history[:, gappy])
-    mean[gappy] = np.where(known, history[:, gappy], 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    impulse: FloatArray = f8 - mean
-    return impulse
+    if len(gappy):
+        cells = np.concatenate([part[:, gappy] for part in history])
+        known = np.isfinite(cells)
+        mean[gappy] = np.where(known, cells, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return f8 - mean
 
 
 class Base(NamedTuple):

@@ -18,7 +18,7 @@ from features.price import (
     volatility,
     vwap_distance,
 )
-from features.state import MarketState
+from features.state import MarketState, stretches
 from features.trade_flow import BASELINE_SECONDS, Sweeps, best_sweep, taker_sell_share, usual_second
 
 PRESENT = int(Missing.PRESENT)
@@ -149,9 +149,13 @@ class Parts:
         column = np.flatnonzero(flow == PRESENT)
         share, multiple, age_s = (np.full(len(flow), np.nan) for _ in range(3))
 
-        rows = state.second_rows(self.now_ms // 1000, settings.flow_window_s)
-        sold, traded = state.cells(state.taker_sold_at, rows, column), state.cells(state.traded_at, rows, column)
-        share[column] = taker_sell_share(sold, traded)
+        flow_s, baseline_s = math.ceil(settings.flow_window_s), math.ceil(settings.sweep_baseline_s)
+        rows = state.second_rows(self.now_ms // 1000, max(flow_s, baseline_s))
+        traded, sold = (
+            state.cells(state.traded_at, rows, column),
+            state.cells(state.taker_sold_at, rows[-flow_s:], column),
+        )
+        share[column] = taker_sell_share(sold, traded[-flow_s:])
         self._add(
             "taker_sell_share",
             flow,
@@ -159,7 +163,7 @@ class Parts:
             _code(np.isnan(share), Missing.THIN),
             taker_sell_share=share,
         )
-        multiple[column], age_s[column] = self._sweeps(column)
+        multiple[column], age_s[column] = self._sweeps(column, traded[-baseline_s:])
         is_thin = np.isnan(multiple)
         is_covered = self._is_covered(settings.sweep_baseline_s)
         self._add(
@@ -171,7 +175,7 @@ class Parts:
             sweep_age_s=age_s,
         )
 
-    def _sweeps(self, column: IntArray) -> Sweeps:
+    def _sweeps(self, column: IntArray, traded: FloatArray) -> Sweeps:
         # A run still open counts too. The usual second matters only where there is a run to compare with it.
         state, settings = self.state, self.settings
         open_runs = state.open_runs(column)
@@ -180,8 +184,6 @@ class Parts:
         notional = np.concatenate([state.run_notional[:, column], open_notional[None]])
         is_alive = (notional > 0) & (self.now_ms - end_ms < settings.sweep_ttl_s * 1000)
 
-        rows = state.second_rows(self.now_ms // 1000, settings.sweep_baseline_s)
-        traded = state.cells(state.traded_at, rows, column)
         has_usual = np.count_nonzero(traded, axis=0) >= BASELINE_SECONDS
         best = Sweeps(np.where(has_usual, 0.0, np.nan), np.full(len(column), np.nan))
         judged = np.flatnonzero(has_usual & is_alive.any(axis=0))
@@ -216,7 +218,7 @@ class Parts:
         self._add("open_interest_change", *codes, open_interest_change=simple_return(amount, base_amount))
         self._add("price_change", *codes, price_change=simple_return(price, base.price))
 
-        history = state.funding_8h_at[state.rows(now_ms - window_ms, now_ms)]
+        history = [state.funding_8h_at[rows] for rows in stretches(state.rows(now_ms - window_ms, now_ms))]
         self._add(
             "funding",
             self._age(state.funding_ms, settings.max_funding_age_s),

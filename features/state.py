@@ -87,13 +87,12 @@ class MarketState(MarketArrays):
 
     def cells(self, array: FloatArray, rows: IntArray, column: IntArray) -> FloatArray:
         """Return some rows of some instruments, (len(rows), len(column)), of an array kept instrument by instrument."""
-        stretches = np.split(rows, np.flatnonzero(np.diff(rows) < 0) + 1)  # rows run up, and round at most once
-        parts = [array.T[column, part[0] : part[-1] + 1] for part in stretches if len(part)]
+        parts = [array.T[column, stretch] for stretch in stretches(rows)]
         return np.concatenate(parts, axis=1).T if parts else np.empty((0, len(column)))
 
-    def second_rows(self, last_s: int, count: float) -> IntArray:
+    def second_rows(self, last_s: int, count: int) -> IntArray:
         """Return the rows of the `count` epoch seconds that end with `last_s`."""
-        return np.arange(last_s - math.ceil(count) + 1, last_s + 1) % len(self.traded_at)
+        return np.arange(last_s - count + 1, last_s + 1) % len(self.traded_at)
 
     def advance(self, now_ms: int) -> None:
         """Open the row of the tick at `now_ms`; a tick no later than the open one leaves that open.
@@ -154,12 +153,12 @@ class MarketState(MarketArrays):
     def _batches(self, records: Sequence[Record]) -> Iterator[tuple[IntArray, list[Record]]]:
         # Each batch holds an instrument at most once, in the order of arrival: usually there is one batch.
         columns = np.array([self.column.get((record.venue, record.id), -1) for record in records], dtype=np.int64)
-        self.unknown_ids |= {(records[i].venue, records[i].id) for i in np.flatnonzero(columns < 0)}
+        self.unknown_ids |= {(records[i].venue, records[i].id) for i in np.flatnonzero(columns < 0).tolist()}
         waiting = np.flatnonzero(columns >= 0)
         while len(waiting):
             first = np.sort(np.unique(columns[waiting], return_index=True)[1])
             batch = waiting[first]
-            yield columns[batch], [records[i] for i in batch]
+            yield columns[batch], [records[i] for i in batch.tolist()]
             waiting = np.delete(waiting, first)
 
     def _append_quotes(self, quotes: Quotes) -> None:
@@ -261,8 +260,8 @@ class MarketState(MarketArrays):
         self._close_runs(column[is_gap])
 
         # An open run comes back as the few prints that stand for it, ahead of the new ones of its list.
-        resumed = np.where(np.isfinite(self.open_notional[column]), OPEN_PRINTS, 0)
-        lengths = resumed + [len(trades.time_ms) for trades in lists]
+        resumed = np.isfinite(self.open_notional[column])
+        lengths = OPEN_PRINTS * resumed + [len(trades.time_ms) for trades in lists]
         start = np.cumsum(lengths) - lengths
         time_ms = _interleave(self.open_ms.T[column], resumed, [trades.time_ms for trades in lists])
         price = _interleave(self.open_price.T[column], resumed, [trades.price for trades in lists])
@@ -271,7 +270,7 @@ class MarketState(MarketArrays):
         is_sell = _interleave(sells, resumed, [trades.is_taker_sell for trades in lists])
         index = np.repeat(np.arange(len(lists)), lengths)
         self._add_to_seconds(column, index, time_ms // 1000, notional, is_sell)
-        notional[start[resumed > 0]] = self.open_notional[column[resumed > 0]]
+        notional[start[resumed]] = self.open_notional[column[resumed]]
         self._follow_runs(column, find_runs(index, time_ms, price, notional, is_sell, self.settings.min_sweep_usdt))
 
     def _add_to_seconds(
@@ -341,15 +340,26 @@ class MarketState(MarketArrays):
         )
 
 
+def stretches(rows: IntArray) -> list[slice]:
+    """Return rows of a ring, which run up and round at most once, as slices."""
+    parts = np.split(rows, np.flatnonzero(rows[1:] < rows[:-1]) + 1)
+    return [slice(int(part[0]), int(part[-1]) + 1) for part in parts if len(part)]
+
+
 def _numbered(names: Iterable[str]) -> IntArray:
     # Equal names, equal numbers, from 0.
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
 
 
-def _interleave(before: NDArray[Any], counts: IntArray, lists: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    # Join lists, each after the first `counts` of its row of `before`.
-    return np.concatenate([part for i, values in enumerate(lists) for part in (before[i, : counts[i]], values)])
+def _interleave(before: NDArray[Any], resumed: BoolArray, lists: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    # Join lists, each after its row of `before` where it is `resumed`.
+    parts: list[NDArray[Any]] = []
+    for ahead, is_resumed, values in zip(before, resumed.tolist(), lists, strict=True):
+        if is_resumed:
+            parts.append(ahead)
+        parts.append(values)
+    return np.concatenate(parts)
 
 
 def _keep_newer(

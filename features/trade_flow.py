@@ -44,7 +44,7 @@ def find_runs(
     is_taker_sell: BoolArray,
     min_usdt: float,
 ) -> Runs:
-    """Cut prints into maximal runs of taker sells, none longer than `SWEEP_LENGTH_MS`; keep the large and the open ones.
+    """Cut prints into maximal runs of taker sells, none longer than `SWEEP_LENGTH_MS`; keep the large and the open.
 
     Parameters
     ----------
@@ -85,13 +85,15 @@ def find_runs(
 def cut_runs(time_ms: IntArray, begins: BoolArray) -> IntArray:
     """Return where runs start, ascending: where a print `begins` one, and where the run before would get too long."""
     starts = np.flatnonzero(begins)
-    if not len(starts):
+    limit = np.append(starts[1:], len(time_ms))[: len(starts)]
+    too_long = time_ms[limit - 1] - time_ms[starts] > SWEEP_LENGTH_MS
+    if not too_long.any():
         return starts
     # One ascending key over all stretches of sells, so that a single search finds the next cut of each.
     span = int(time_ms.max() - time_ms.min()) + SWEEP_LENGTH_MS + 1
     key = np.maximum.accumulate(time_ms - time_ms.min() + span * (np.cumsum(begins) - 1))
     found = [starts]
-    current, limit = starts, np.append(starts[1:], len(time_ms))
+    current, limit = starts[too_long], limit[too_long]
     while len(current):
         following = np.searchsorted(key, key[current] + SWEEP_LENGTH_MS, side="right")
         is_cut = following < limit

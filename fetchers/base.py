@@ -33,6 +33,8 @@ class Venue(Protocol):
     budget: RateBudget
     #: what one candidate costs (book, and trades and live open interest where the venue has them), by pool
     candidate_cost: Mapping[str, float]
+    #: the most that one round of bulk calls costs, by pool; polls leave it free
+    quotes_cost: Mapping[str, float]
 
     async def open(self) -> None:
         """Create the session; nothing is sent yet."""

@@ -223,6 +223,7 @@ class Binance(RestVenue):
         )
         super().__init__(base_url=base_url or default_url(NAME), budget=budget, judge=self._judge, now_ms=now_ms)
         self.candidate_cost: Mapping[str, float] = {WEIGHT: 8}  # book 2, prints 5, open interest 1
+        self.quotes_cost: Mapping[str, float] = {WEIGHT: 55}  # best bid and ask 5, mark and funding 10, 24 h figures 40
         self._intervals_h: dict[str, float] = {}
         self._day_tickers_due_ms = 0
 

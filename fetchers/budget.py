@@ -163,6 +163,8 @@ class Widening(Sliding):
 class ClockMinute(Pool):
     """A limit per minute of the venue's clock: Binance's request weight."""
 
+    UNSURE_MS = 2_000  #: how far a measured clock may be off, and more
+
     def __init__(self, limit: float) -> None:
         super().__init__(limit, 60_000)
         self.clock_offset_ms = 0.0  #: the venue's clock less ours: its minutes begin that much earlier
@@ -194,7 +196,7 @@ class ClockMinute(Pool):
     def correct(self, used: float, sent_ms: int, now_ms: int) -> None:
         """Raise the count to what the venue says, unless its reply may be about the minute before."""
         self._turn(now_ms)
-        if self._minute_of(sent_ms) == self._minute:
+        if self._minute_of(sent_ms - self.UNSURE_MS) == self._minute:
             self._used = max(self._used, used)
 
     def _count(self, cost: float, now_ms: int) -> None:

@@ -182,6 +182,7 @@ class Bybit(RestVenue):
         budget = RateBudget({HTTP: Sliding(REQUESTS, REQUESTS_WINDOW_MS)}, headroom=headroom)
         super().__init__(base_url=base_url or default_url(NAME), budget=budget, judge=judge, now_ms=now_ms)
         self.candidate_cost: Mapping[str, float] = {HTTP: 2}  # book and prints
+        self.quotes_cost: Mapping[str, float] = ONE
 
     async def load_markets(self) -> tuple[Listing, ...]:
         """Return every row of instruments-info: what trades, and what is listed ahead of its launch."""

@@ -217,7 +217,8 @@ class Lane:
         )
 
     async def _send(self, polls: Polls) -> None:
-        budget, cost = self.venue.budget, self.venue.candidate_cost
+        budget, kept_free = self.venue.budget, self.venue.quotes_cost
+        cost = {pool: cost + kept_free.get(pool, 0.0) for pool, cost in self.venue.candidate_cost.items()}
         try:
             for instrument_id in polls.ids:
                 while (wait_s := budget.wait_s(cost, self._now_ms())) > 0:

@@ -120,6 +120,7 @@ class Lbank(RestVenue):
         budget = RateBudget({HTTP: Widening(FIRST_REQUESTS, MOST_REQUESTS, REQUESTS_WINDOW_MS)}, headroom=headroom)
         super().__init__(base_url=base_url or default_url(NAME), budget=budget, judge=self._judge, now_ms=now_ms)
         self.candidate_cost: Mapping[str, float] = ONE  # the book is all there is
+        self.quotes_cost: Mapping[str, float] = ONE
         self._complaints = 0  # running, of going too fast
 
     async def load_markets(self) -> tuple[Listing, ...]:

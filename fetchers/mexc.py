@@ -187,6 +187,7 @@ class Mexc(RestVenue):
         budget = RateBudget({pool: Sliding(limit, WINDOW_MS) for pool, limit in LIMITS.items()}, headroom=headroom)
         super().__init__(base_url=base_url or default_url(NAME), budget=budget, judge=judge, now_ms=now_ms)
         self.candidate_cost: Mapping[str, float] = {DEPTH: 1, DEALS: 1}
+        self.quotes_cost: Mapping[str, float] = {}  # its bulk calls have pools of their own
         self._contract_sizes: dict[str, float] = {}
 
     async def load_markets(self) -> tuple[Listing, ...]:

@@ -2,7 +2,8 @@
 
 A venue answers with its latest prints, so consecutive replies overlap unless more were printed in between than the
 reply holds. What we know is recognised by the venue's id where it gives one, else by (time, price, quantity, side),
-counted, for two fills may be alike in all four. Only what is new is converted: of a reply of 200 that is a handful.
+counted, for two fills may be alike in all four (so one at the very edge of a reply may be taken for one beyond it).
+Only what is new is converted: of a reply of 200 that is a handful.
 """
 
 from array import array
@@ -18,6 +19,7 @@ from fetchers.errors import BadPayload
 from fetchers.payload import column, each, times, whole
 from fetchers.records import Arrival
 
+FUTURE_MS = 120_000  #: more than any clock is out; a print beyond is garbage
 REMEMBERED = 200  #: prints per instrument: enough to overlap, and to know a reply that steps back in time
 
 
@@ -36,8 +38,8 @@ class PrintFormat:
 class Seen:
     """What to remember of an instrument's prints until the next look."""
 
-    keys: "array[int]"  #: of the latest prints, and their times beside them
-    times_ms: "array[int]"
+    keys: "array[int]"  #: of the latest prints
+    venue_ms: "array[int]"  #: their times beside them, by the venue's clock: our measure of its offset may change
     closed_ms: int  #: what is printed up to then and not among `keys` is old
     looked_ms: int
 
@@ -71,17 +73,21 @@ def news_of(
     unknown = _unknown(keys, before)
     overlaps = len(unknown) < len(rows)
     fresh = [rows[row] for row in unknown]
-    time_ms = arrival.ours_each(whole(times(fresh, wire.time), fresh, wire.time, call))
-    order = np.argsort(time_ms, kind="stable")
+    venue_ms = whole(times(fresh, wire.time), fresh, wire.time, call)
+    if venue_ms.max(initial=0.0) > arrival.received_ms + arrival.clock_offset_ms + FUTURE_MS:
+        raise BadPayload(
+            f"{call}: a print was of the future, at {venue_ms.max():.0f}"
+        )  # everything after it would be old
+    order = np.argsort(venue_ms, kind="stable")
     if before:
         # without overlap, what is older than the newest we know is a reply that stepped back in time
-        since_ms = before.closed_ms + 1 if overlaps else max(before.times_ms, default=0)
-        order = order[time_ms[order] >= since_ms]
-    fresh, time_ms = [fresh[row] for row in order.tolist()], time_ms[order]
+        since_ms = before.closed_ms + 1 if overlaps else max(before.venue_ms, default=0)
+        order = order[venue_ms[order] >= since_ms]
+    fresh, venue_ms = [fresh[row] for row in order.tolist()], venue_ms[order]
     trades = Trades(
         venue=key[0],
         id=key[1],
-        time_ms=read_only(time_ms, np.int64),
+        time_ms=arrival.ours_each(venue_ms),
         price=read_only(whole(column(fresh, wire.price), fresh, wire.price, call), np.float64),
         quantity=read_only(whole(column(fresh, wire.quantity), fresh, wire.quantity, call) * contract_size, np.float64),
         is_taker_sell=read_only(_is_taker_sell(fresh, wire, call), np.bool_),
@@ -89,8 +95,14 @@ def news_of(
         received_ms=arrival.received_ms,
         continues=before is not None and (overlaps or not fresh or not (before.keys or is_full)),
     )
-    fresh_keys = array("q", [keys[unknown[row]] for row in order.tolist()])
-    return News(trades=trades, seen=_remember(before, fresh_keys, trades, overlaps=overlaps))
+    seen = _remember(
+        before,
+        array("q", [keys[unknown[row]] for row in order.tolist()]),
+        array("q", venue_ms.astype(np.int64).tolist()),
+        looked_ms=arrival.received_ms,
+        is_cut_off=not overlaps and is_full,
+    )
+    return News(trades=trades, seen=seen)
 
 
 def _unknown(keys: Sequence[int], before: Seen | None) -> list[int]:
@@ -116,16 +128,17 @@ def _is_taker_sell(rows: Sequence[Mapping[str, Any]], wire: PrintFormat, call: s
         raise BadPayload(f"{call}: {wire.side} was {error}, expected one of {list(wire.is_taker_sell)}") from error
 
 
-def _remember(before: Seen | None, keys: "array[int]", trades: Trades, *, overlaps: bool) -> Seen:
-    times_ms = array("q", trades.time_ms.tolist())
+def _remember(
+    before: Seen | None, keys: "array[int]", venue_ms: "array[int]", *, looked_ms: int, is_cut_off: bool
+) -> Seen:
     closed_ms = before.closed_ms if before else 0
-    if not overlaps:  # what was printed before the first of these is lost, and shall not come late
-        closed_ms = max(closed_ms, min(times_ms, default=0) - 1)
+    if is_cut_off:  # what was printed before the first of these is lost, and shall not come late
+        closed_ms = max(closed_ms, min(venue_ms, default=0))
     if before:
-        keys, times_ms = before.keys + keys, before.times_ms + times_ms
+        keys, venue_ms = before.keys + keys, before.venue_ms + venue_ms
     return Seen(
         keys=keys[-REMEMBERED:],
-        times_ms=times_ms[-REMEMBERED:],
-        closed_ms=max(closed_ms, *times_ms[:-REMEMBERED], 0),
-        looked_ms=trades.received_ms,
+        venue_ms=venue_ms[-REMEMBERED:],
+        closed_ms=max(closed_ms, *venue_ms[:-REMEMBERED], 0),
+        looked_ms=looked_ms,
     )

@@ -7,16 +7,16 @@ import numpy as np
 from features.frame import FeatureFrame
 from features.market import BoolArray, FloatArray
 from features.missing import Missing
-from scoring.gates import ROW, GateInputs, check_gates, lent_by
+from scoring.gates import OI_DIVERGENCE, ROW, GateInputs, check_gates
 from scoring.levels import compute_levels
-from scoring.score import WEIGHTS, add_up, compute_scores
+from scoring.score import WEIGHTS, ScoreFrame, add_up, compute_scores
 from scoring.settings import ScoringSettings
 from scoring.signals import Limits
 
-OI_DIVERGENCE, SWEEP = (list(WEIGHTS).index(name) for name in ("oi_divergence", "sweep"))
+SWEEP = list(WEIGHTS).index("sweep")
 #: sub-scores that a book and trades decide
 POLLED = [list(WEIGHTS).index(name) for name in ("liquidity_pressure", "orderflow_imbalance", "sweep")]
-#: gates a poll cannot open; those that bar every instrument alike are left out, so that the leaderboard lives
+#: gates a poll cannot open; pause, guard, burst and cap are left out, so that the leaderboard lives through them
 BULK_GATES = [ROW[name] for name in ("btc_pump", "cooldown", "open_signal", "muted", "eligible")]
 
 
@@ -28,20 +28,20 @@ def upper_bound(
 ) -> FloatArray:
     """Return the highest UPS that any book, any trades and any live open interest could give on this bulk snapshot.
 
-    Open interest that is unknown, historical or itself polled counts as 100; that of a venue which has it live and in
-    bulk counts as it is, and so does what is borrowed from such a venue. For the lenders of this snapshot.
+    Open interest that is unknown, historical or itself polled counts as 100. That of a venue which has it live and in
+    bulk counts as it is, and so does what is borrowed from one, unless a poll could bring the coin a better lender.
 
     Returns
     -------
     (n,) points, -inf where a gate already fails: stale price, wide spread, BTC pump, open interest, trades that nobody
-    publishes, cooldown, open signal, mute, not eligible. A spread that is unknown until a book comes fails nothing.
+    publishes, cooldown, open signal, mute, not eligible.
     """
     scores = compute_scores(features, settings)
+    has_no_trades = _has_no_trades(features)
     sub_scores = scores.sub_scores.copy()
     sub_scores[POLLED] = 100.0
-    has_no_trades = _has_no_trades(features)
     sub_scores[SWEEP, has_no_trades] = 0.0
-    sub_scores[OI_DIVERGENCE, ~_has_bulk_open_interest(features)] = 100.0
+    sub_scores[OI_DIVERGENCE, ~_has_settled_open_interest(features, scores)] = 100.0
     bound = add_up(sub_scores, scores.missing)
     inputs = GateInputs(
         now_ms=features.now_ms,
@@ -53,18 +53,27 @@ def upper_bound(
         settings=settings,
     )
     checked = check_gates(inputs)
+    # a venue without a bulk bid and ask is priced by its mark: its spread is the last book's, and the next may differ
+    has_bulk_spread = features.price != features.mark_price
     fails = ~checked.passed[BULK_GATES].all(axis=0)
-    fails |= checked.values[ROW["spread"]] >= settings.max_spread_percent
+    fails |= has_bulk_spread & (checked.values[ROW["spread"]] >= settings.max_spread_percent)
     fails |= features.missing["price"] != Missing.PRESENT
     fails |= features.now_ms - features.price_ms > 1000 * settings.max_data_age_s
     fails |= (sub_scores[OI_DIVERGENCE] < settings.min_oi_divergence) | has_no_trades
     return np.where(fails, -np.inf, bound.ups)
 
 
-def _has_bulk_open_interest(features: FeatureFrame) -> BoolArray:
-    in_bulk = np.array([instrument.has_bulk_open_interest for instrument in features.instruments])
-    lender = lent_by(features, features.borrows_open_interest)
-    return in_bulk[lender] & features.open_interest_is_live[lender]
+def _has_settled_open_interest(features: FeatureFrame, scores: ScoreFrame) -> BoolArray:
+    instruments = features.instruments
+    own = np.arange(len(instruments))
+    source = np.where(features.borrows_open_interest, features.lender, own)
+    in_bulk = np.array([instrument.has_bulk_open_interest for instrument in instruments])
+    polled = {one.coin for one in instruments if one.publishes_open_interest and not one.has_bulk_open_interest}
+    may_change_lender = features.borrows_open_interest & [instrument.coin in polled for instrument in instruments]
+    is_known = (
+        features.open_interest_is_live & ~scores.missing["open_interest_change"] & ~scores.missing["price_change"]
+    )
+    return in_bulk[source] & is_known & ~may_change_lender
 
 
 def _has_no_trades(features: FeatureFrame) -> BoolArray:

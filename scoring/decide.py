@@ -7,7 +7,7 @@ import numpy as np
 
 from features.frame import FEATURES, FeatureFrame
 from features.market import BoolArray
-from scoring.gates import GATES, ROW, GateFrame, GateInputs, check_gates, lent_by, verdicts_at
+from scoring.gates import GATES, ROW, GateFrame, GateInputs, check_gates, verdicts_at
 from scoring.levels import compute_levels, levels_at
 from scoring.limits import after_signal
 from scoring.reasons import borrowed, explain_score, missing_parts
@@ -161,12 +161,10 @@ def features_at(features: FeatureFrame, column: int) -> dict[str, float]:
 
 
 def _data_times(features: FeatureFrame, column: int) -> DataTimes:
-    flow = lent_by(features, features.borrows_flow)[column]
-    open_interest = lent_by(features, features.borrows_open_interest)[column]
     return DataTimes(
         price_ms=int(features.price_ms[column]) or None,
         book_ms=int(features.book_ms[column]) or None,
-        trades_ms=int(features.trades_ms[flow]) or None,
-        open_interest_ms=int(features.open_interest_ms[open_interest]) or None,
+        trades_ms=int(features.trades_ms[column]) or None,
+        open_interest_ms=int(features.open_interest_ms[column]) or None,
         funding_ms=int(features.funding_ms[column]) or None,
     )

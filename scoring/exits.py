@@ -12,16 +12,7 @@ import numpy as np
 from features.market import Candles, FloatArray, IntArray, read_only
 from scoring.levels import taker_fee_percent
 from scoring.settings import ScoringSettings
-from scoring.signals import (
-    DataTimes,
-    ExitReason,
-    NearMiss,
-    OpenSignal,
-    Outcome,
-    Result,
-    Side,
-    Signal,
-)
+from scoring.signals import DataTimes, ExitReason, NearMiss, OpenSignal, Outcome, Result, Side, Signal
 
 #: books in a row on the wrong side
 FLIPS = 2

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from features.frame import FeatureFrame
-from features.market import BoolArray, FloatArray, IntArray
+from features.market import BoolArray, FloatArray
 from features.missing import Missing
 from scoring.levels import LevelFrame
 from scoring.limits import seconds_since_last, seconds_until, signals_today, signals_within
@@ -74,12 +74,6 @@ def verdicts_at(checked: GateFrame, inputs: GateInputs, column: int) -> tuple[Ve
     return tuple(_verdict(gate, float(checked.values[row, column]), inputs, column) for row, gate in enumerate(GATES))
 
 
-def lent_by(features: FeatureFrame, borrows: BoolArray) -> IntArray:
-    """Return (n,) the column whose data each instrument uses: its lender's where it borrows, else its own."""
-    own = np.arange(len(features.instruments))
-    return np.where(borrows & (features.lender >= 0), features.lender, own)
-
-
 def _verdict(gate: Gate, value: float, inputs: GateInputs, column: int) -> Verdict:
     limit = gate.limit(inputs.settings)
     passed = bool(gate.holds(value, limit))
@@ -110,8 +104,7 @@ def _sweep_age_s(inputs: GateInputs) -> FloatArray:
 def _live_oi_divergence(inputs: GateInputs) -> FloatArray:
     # the last point of a 5-minute history never passes a gate alone
     features, missing = inputs.features, inputs.scores.missing
-    is_live = features.open_interest_is_live[lent_by(features, features.borrows_open_interest)]
-    is_known = is_live & ~missing["open_interest_change"] & ~missing["price_change"]
+    is_known = features.open_interest_is_live & ~missing["open_interest_change"] & ~missing["price_change"]
     return np.where(is_known, inputs.scores.sub_scores[OI_DIVERGENCE], np.nan)
 
 
@@ -122,8 +115,7 @@ def _stop_spreads(inputs: GateInputs) -> FloatArray:
 
 def _data_age_s(inputs: GateInputs) -> FloatArray:
     features = inputs.features
-    trades_ms = features.trades_ms[lent_by(features, features.borrows_flow)]
-    oldest_ms = np.minimum(np.minimum(features.price_ms, features.book_ms), trades_ms)
+    oldest_ms = np.minimum(np.minimum(features.price_ms, features.book_ms), features.trades_ms)
     return np.where(oldest_ms > 0, (inputs.now_ms - oldest_ms) / 1000, np.nan)
 
 
@@ -256,7 +248,7 @@ GATES = (
         measure=lambda inputs: signals_within(inputs.limits, inputs.now_ms, inputs.settings.burst_window_s),
         holds=np.less,
         limit=lambda settings: float(settings.burst_limit),
-        words="{value:.0f} signals of late {sign} {limit:g}",
+        words="{value:.0f} signals in the burst window {sign} {limit:g}",
     ),
     Gate(
         name="daily_cap",

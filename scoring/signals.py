@@ -143,7 +143,7 @@ class Limits:
     next_id: int = 1
     last_signal_ms: dict[str, int]  #: by coin
     last_exit_ms: dict[str, int]  #: by coin
-    signal_times_ms: tuple[int, ...] = ()  #: of the last two local days, ascending
+    signal_times_ms: tuple[int, ...] = ()  #: of the last three days at least, ascending
     stop_times_ms: tuple[int, ...] = ()  #: stop-losses inside the guard's window, ascending
     guard_until_ms: int = 0
     paused_until_ms: int | None = None  #: None: not paused; FOREVER_MS: until /resume

@@ -79,6 +79,11 @@ def summarise(rows: Iterable[Row], entry: Entry = "ideal") -> Summary:
     )
 
 
+def band_of(score: float) -> int:
+    """Return the lower end of the band of five points that holds `score`; 100 is in the last."""
+    return min(100 - BAND_POINTS, BAND_POINTS * int(score // BAND_POINTS))
+
+
 def by_score_band(rows: Iterable[Row], lowest: float, entry: Entry = "ideal") -> dict[int, Summary]:
     """Summarise by bands of five points, by their lower end, from the one of `lowest` to 95…100, empty ones too."""
     bands = range(band_of(lowest), 100, BAND_POINTS)
@@ -115,11 +120,6 @@ def equity_curve(rows: Iterable[Row], entry: Entry = "ideal") -> tuple[tuple[int
             total += result.r
             curve.append((outcome.exit_ms, total))
     return tuple(curve)
-
-
-def band_of(score: float) -> int:
-    """Return the lower end of the score's band of five points."""
-    return min(95, BAND_POINTS * int(score // BAND_POINTS))
 
 
 def _over(part: float, whole: float) -> float:

@@ -57,7 +57,9 @@ def main() -> None:
     write(f"CPU: {cpu_s / wall_s:.0%} of one core, start included; resident at most {rss_mib:.0f} MiB\n")
     for name, report in run.venues.items():
         shares = ", ".join(f"{pool} {share:.0%}" for pool, share in report.used_share.items())
-        write(f"{name}: {report.requests} requests, {report.errors} failed; at most this share of each limit: {shares}\n")
+        write(
+            f"{name}: {report.requests} requests, {report.errors} failed; at most this share of each limit: {shares}\n"
+        )
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ class HandClock:
     def __init__(self, now_ms: int = NOW_MS) -> None:
         self._now_ms = now_ms
         self._sleepers: list[tuple[int, asyncio.Future[None]]] = []
+        self._lay_down = asyncio.Condition()
 
     def now_ms(self) -> int:
         """Return the time it was last set to."""
@@ -24,15 +25,16 @@ class HandClock:
         sleeper = (self._now_ms + round(seconds * 1000), asyncio.get_running_loop().create_future())
         self._sleepers.append(sleeper)
         try:
+            async with self._lay_down:
+                self._lay_down.notify_all()
             await sleeper[1]
         finally:
             self._sleepers.remove(sleeper)
 
     async def wait_for_sleepers(self, count: int) -> None:
         """Return once at least `count` sleep; real time passes, for what does I/O on its way to bed."""
-        async with asyncio.timeout(5):
-            while len(self._sleepers) < count:
-                await asyncio.sleep(0.001)
+        async with asyncio.timeout(5), self._lay_down:
+            await self._lay_down.wait_for(lambda: len(self._sleepers) >= count)
 
     async def advance(self, seconds: float) -> None:
         """Move on, waking each sleeper at its own time."""

@@ -144,7 +144,7 @@ class TelegramStandIn:
         """Listen, on the port of the last time where there was one."""
         app = web.Application()
         app.router.add_post("/bot{token}/{method}", self._handle)
-        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.05)
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.05, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
         await site.start()
@@ -254,10 +254,10 @@ class TelegramStandIn:
             self._updates.popleft()
         allowed = json.loads(parameters.get("allowed_updates", "[]"))
         if not self._ready(allowed):
-            self._poll = asyncio.get_running_loop().create_future()
-            await asyncio.wait([self._poll], timeout=float(parameters.get("timeout", "0")))
-            if self._poll.done():
-                self._poll.result()
+            self._poll = poll = asyncio.get_running_loop().create_future()
+            await asyncio.wait([poll], timeout=float(parameters.get("timeout", "0")))
+            if poll.done():
+                poll.result()
         return self._ready(allowed)
 
     def _ready(self, allowed: list[str]) -> list[dict[str, Any]]:

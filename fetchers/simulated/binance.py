@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import orjson
 
+from fetchers.simulated.candles import MINUTE_MS
 from fetchers.simulated.coins import Kind, Row
 from fetchers.simulated.limits import Quota
-from fetchers.simulated.market import MINUTE_MS, SimulatedMarket
+from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.wire import Answer, Call, Rejected, fill, json_answer, levels, next_settlement_ms, whole_number
 
 VENUE = "binance"
@@ -232,7 +233,7 @@ class BinanceWire:
 
     def _open_interest(self, call: Call) -> Any:
         row = self._row(call.query)
-        amounts, _ = self._market.open_interest_history(VENUE, row.id, np.array([call.now_ms]))
+        amounts, _ = self._market.open_interest(VENUE, row.id, np.array([call.now_ms]))
         return {"openInterest": f"{amounts[0]:.{row.quantity_decimals}f}", "symbol": row.id, "time": call.now_ms}
 
     def _open_interest_history(self, call: Call) -> Any:
@@ -242,7 +243,7 @@ class BinanceWire:
         limit = _number(call.query, "limit", 30, most=500)
         last_ms = call.now_ms - call.now_ms % _FIVE_MINUTES_MS
         times = last_ms - np.arange(limit - 1, -1, -1, dtype=np.int64) * _FIVE_MINUTES_MS
-        amounts, prices = self._market.open_interest_history(VENUE, row.id, times)
+        amounts, prices = self._market.open_interest(VENUE, row.id, times)
         return [
             {
                 "symbol": row.id,

@@ -7,7 +7,6 @@ import numpy as np
 from features.market import FloatArray, IntArray
 from fetchers.simulated.coins import Row
 from fetchers.simulated.noise import Keys, bell, drift
-from fetchers.simulated.recordings import Recording
 from fetchers.simulated.setups import WALL_LEVEL, BookShape
 
 LADDER_BPS = 2.2  #: 50 levels of it reach just beyond 1 %
@@ -69,10 +68,14 @@ def invented_sides(
 
 
 def recorded_sides(
-    row: Row, recording: Recording, quotes: tuple[int, int], elapsed_s: float, levels: int, share: float
+    row: Row,
+    recorded: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+    quotes: tuple[int, int],
+    levels: int,
+    share: float,
 ) -> tuple[IntArray, FloatArray, IntArray, FloatArray]:
-    """The recorded book of that moment, put around the quotes."""
-    bid_distance, bids, ask_distance, asks = recording.book(elapsed_s)
+    """A recorded book, put around the quotes, its quantities times `share`."""
+    bid_distance, bids, ask_distance, asks = recorded
     bid_ticks, bids = _distinct(bid_distance / row.tick, bids)
     ask_ticks, asks = _distinct(ask_distance / row.tick, asks)
     return (

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import orjson
 
+from fetchers.simulated.candles import MINUTE_MS
 from fetchers.simulated.coins import Kind, Row
 from fetchers.simulated.limits import Quota
-from fetchers.simulated.market import MINUTE_MS, SimulatedMarket
+from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.wire import (
     Answer,
     Call,
@@ -152,7 +153,7 @@ class BybitWire:
         last_ms = call.now_ms - call.now_ms % _FIVE_MINUTES_MS
         count = _number(call.query, "limit", 50, most=200)
         times = last_ms - np.arange(count, dtype=np.int64) * _FIVE_MINUTES_MS
-        amounts, _ = self._market.open_interest_history(VENUE, row.id, times)
+        amounts, _ = self._market.open_interest(VENUE, row.id, times)
         points = [
             {"openInterest": f"{amount:.8f}", "timestamp": str(time)}
             for amount, time in zip(amounts, times.tolist(), strict=True)

@@ -6,9 +6,10 @@ from typing import Any
 
 import orjson
 
+from fetchers.simulated.candles import MINUTE_MS
 from fetchers.simulated.coins import Kind, Row
 from fetchers.simulated.limits import Quota
-from fetchers.simulated.market import MAX_LEVELS, MINUTE_MS, SimulatedMarket
+from fetchers.simulated.market import MAX_LEVELS, SimulatedMarket
 from fetchers.simulated.wire import (
     Answer,
     Call,

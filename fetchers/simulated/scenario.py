@@ -5,7 +5,7 @@ price), then meets its fate. Every length follows from the feature settings, so 
 tell the same story.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from features.settings import FeatureSettings
@@ -49,7 +49,7 @@ class Scenario:
     """Everything planted, and the windows it was planted for."""
 
     settings: FeatureSettings
-    planted: tuple[Planted, ...] = field(default=())
+    planted: tuple[Planted, ...] = ()
 
     def __post_init__(self) -> None:
         coins = [planted.coin for planted in self.planted]
@@ -90,7 +90,6 @@ def default_scenario(settings: FeatureSettings, *, seconds: float, signal_timeou
     hold_s = settings.oi_window_s / 2
     first_s = 1.1 * settings.oi_window_s
     last_s = max(first_s, seconds - hold_s - max(FATE_S, signal_timeout_s) - 3 * settings.refresh_interval_s)
-    # the last to begin are settled by their fate, the early ones by the timeout
 
     def at(place: int, count: int) -> float:
         return first_s + (last_s - first_s) * place / (count - 1)

@@ -3,6 +3,7 @@
 import pytest
 
 from bot.pacing import Pacer
+from bot.sender import TERMINAL_CHAT
 from tests.telegram_stand_in import Flood
 
 
@@ -32,6 +33,14 @@ def test_thirty_a_second_overall() -> None:
     for chat in range(1, 31):
         pacer.add(str(chat), 10)
     assert pacer.wait_ms("31", 100) == 1_010
+
+
+def test_the_terminal_needs_no_patience() -> None:
+    """What stands in for Telegram has no limits, and takes no room in Telegram's."""
+    pacer = Pacer()
+    for _ in range(100):
+        pacer.add(TERMINAL_CHAT, 0)
+    assert pacer.wait_ms(TERMINAL_CHAT, 0) == pacer.wait_ms("100", 0) == 0
 
 
 @pytest.mark.parametrize("chats", [("100",), ("-200",), ("100", "7", "-200"), tuple(map(str, range(1, 60)))])

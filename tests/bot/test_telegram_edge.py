@@ -1,5 +1,6 @@
 """The life of the connection to Telegram: start, poll, every way it can be disturbed, close."""
 
+import asyncio
 import logging
 
 import httpx
@@ -94,7 +95,7 @@ async def test_two_bots_on_one_token(world: World, edge: TelegramEdge) -> None:
     await polls(world)
     async with Bot(TOKEN, base_url=f"{world.telegram.url}/bot") as other:
         await other.get_updates(timeout=0)
-    await polling
+    await asyncio.wait_for(polling, 5)
     assert "another program uses TELEGRAM_BOT_TOKEN" in edge.trouble
     world.run(world.delivery.run())
     await world.queue(make_message())
@@ -109,7 +110,7 @@ async def test_a_token_that_is_revoked(world: World, edge: TelegramEdge) -> None
     world.telegram.token = "123456:new"
     await world.telegram.user_sends("/help", user_id=PERSON)
     with pytest.raises(StartError, match="TELEGRAM_BOT_TOKEN"):
-        await polling
+        await asyncio.wait_for(polling, 5)
 
 
 async def test_a_command_that_fails(world: World) -> None:

@@ -31,8 +31,9 @@ async def telegram(clock: HandClock) -> AsyncIterator[TelegramStandIn]:
 
 
 @pytest.fixture
-async def bot(telegram: TelegramStandIn) -> AsyncIterator[Bot]:
+async def bot(telegram: TelegramStandIn, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bot]:
     """Yield a bot connected to it."""
+    monkeypatch.setenv("PTB_TIMEDELTA", "1")  # PTB's future, see bot/telegram_edge.py
     async with Bot(TOKEN, base_url=f"{telegram.url}/bot", request=HTTPXRequest(read_timeout=2)) as bot:
         yield bot
 
@@ -148,14 +149,14 @@ async def test_flood(telegram: TelegramStandIn, bot: Bot, clock: HandClock) -> N
     """Three at once and one a second to a person, twenty a minute to a group; more is told how long to wait."""
     for _ in range(3):
         await bot.send_message(PERSON, "x")
-    with pytest.raises(RetryAfter, match="1 second|0:00:01"):
+    with pytest.raises(RetryAfter, match="0:00:01"):
         await bot.send_message(PERSON, "x")
     await clock.advance(1)
     await bot.send_message(PERSON, "x")
     for _ in range(20):
         await bot.send_message(GROUP, "x")
         await clock.advance(0.1)
-    with pytest.raises(RetryAfter, match="58 seconds|0:00:58"):
+    with pytest.raises(RetryAfter, match="0:00:58"):
         await bot.send_message(GROUP, "x")
     assert telegram.floods == [PERSON, GROUP]
 
@@ -191,7 +192,7 @@ async def test_a_press(telegram: TelegramStandIn, bot: Bot) -> None:
     assert update.callback_query.data == "mute"
     await bot.answer_callback_query(query_id, "done")
     assert telegram.answered == {query_id: "done"}
-    with pytest.raises(BadRequest, match="query is too old"):
+    with pytest.raises(BadRequest, match="Query is too old"):
         await bot.answer_callback_query(query_id)
 
 

@@ -17,7 +17,7 @@ SHORT = FeatureSettings(
     max_day_age_s=15.0,
     book_frozen_s=6.0,
     oi_window_s=60.0,
-    book_window_s=120.0,
+    book_window_s=60.0,
     flow_window_s=10.0,
     sweep_baseline_s=30.0,
     sweep_ttl_s=8.0,
@@ -52,18 +52,20 @@ class Market:
     ticks: list[Tick]
 
 
-def random_market(seed: int, ticks: int, damage: float, *, price_exponent: float = 0.0) -> Market:
+def random_market(seed: int, ticks: int, damage: float, *, price_exponent: float = 0.0, size: float = 1.0) -> Market:
     """Return a market of `INSTRUMENTS` in which a share `damage` of everything is missing, late, odd or one-sided."""
-    return Market(INSTRUMENTS, _Maker(seed, damage, price_exponent).ticks(ticks))
+    return Market(INSTRUMENTS, _Maker(seed, damage, price_exponent, size).ticks(ticks))
 
 
 class _Maker:
-    def __init__(self, seed: int, damage: float, price_exponent: float) -> None:
+    def __init__(self, seed: int, damage: float, price_exponent: float, size: float) -> None:
         self.random = np.random.default_rng(seed)
         self.damage = damage
         count = len(INSTRUMENTS)
         self.price = 10.0**price_exponent * np.where([i.multiplier > 1 for i in INSTRUMENTS], 1000.0, 1.0)
-        self.size = 10.0 ** self.random.uniform(2, 5, count) / self.price  # base units that make sensible notionals
+        self.size = (
+            size * 10.0 ** self.random.uniform(2, 5, count) / self.price
+        )  # base units that make sensible notionals
         self.open_interest = 1e4 * self.size
         self.seen: list[OrderBook | None] = [None] * count
         self.printed_ms = np.full(count, NOW_MS - 2000)
@@ -133,15 +135,16 @@ class _Maker:
         one, price, random = INSTRUMENTS[i], self.price[i], self.random
         exchange_ms = now_ms - int(random.integers(0, 5000 if self._odd() else 200))
         before = self.seen[i]
-        if before is not None and (self._odd() or int(price * 1e12) % 5 == 0):
+        if before is not None and (self._odd() or self.random.random() < 0.1):
             quiet = {name: getattr(before, name) for name in before.__slots__}
             return OrderBook(**(quiet | {"exchange_ms": exchange_ms}))
         levels = int(random.choice([1, 2, 5, 8, 20])) if self._odd() else 12
         step = price * random.choice([2e-5, 5e-4, 3e-3])
         sides = []
+        is_crossed = self._odd(0.3)
         for sign in (-1, 1):
             count = 0 if self._odd(0.2) else levels if not self._odd() else max(levels - 1, 1)
-            prices = price + sign * step * (np.arange(count) + (-0.4 if self._odd(0.1) else 0.5))
+            prices = price + sign * step * (np.arange(count) + (-0.4 if is_crossed else 0.5))
             flat = self._odd(0.5)
             quantities = self.size[i] * (np.ones(count) if flat else random.lognormal(0, 1.0, count))
             sides.append((read_only(prices, np.float64), read_only(quantities, np.float64)))

@@ -16,6 +16,7 @@ class MemoryVenue:
         self.name = name
         self.budget = RateBudget({"all": pool or Sliding(10_000, 5_000)})
         self.candidate_cost: Mapping[str, float] = {"all": 1.0}
+        self.quotes_cost: Mapping[str, float] = {}
         self.listed = list(ids)
         self.quoted = list(ids)
         self.calls: list[tuple[str, str]] = []  #: (what, id)

@@ -1,5 +1,6 @@
 """Recorded bodies, and replies as our client would hand them on, for the tests of parsers and judges."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,19 @@ def recorded(name: str) -> Any:
 
 
 def reply(
-    body: bytes | dict[str, Any], *, status: int = 200, pools: tuple[str, ...] = ("requests",), **headers: str
+    body: bytes | dict[str, Any],
+    *,
+    status: int = 200,
+    pools: tuple[str, ...] = ("requests",),
+    headers: Mapping[str, str] | None = None,
 ) -> Reply:
-    """Return a reply that arrived now; underscores in the headers' names stand for hyphens."""
-    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    """Return a reply that arrived now."""
     return Reply(
         path="/path",
         pools=pools,
         status=status,
-        headers=CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()}),
-        body=raw,
+        headers=CIMultiDict(headers or {}),
+        body=body if isinstance(body, bytes) else orjson.dumps(body),
         json=body if isinstance(body, dict) else None,
         sent_ms=NOW_MS - 100,
         received_ms=NOW_MS,

@@ -198,11 +198,9 @@ def test_prints_are_taken_once_and_in_order() -> None:
 
 
 @pytest.mark.parametrize("field", ["id", "price", "qty", "time", "isBuyerMaker"])
-@pytest.mark.parametrize("value", [None, "x", -1, [], {}, 1e300])
+@pytest.mark.parametrize("value", [None, "x", "-1", [], {}, 1e300])
 def test_a_damaged_print_is_refused(field: str, value: Any) -> None:
     """One print that cannot be read would be a hole in the flow."""
-    if (field, value) == ("id", -1):
-        return
     with pytest.raises(BadPayload, match=f"binance trades AUSDT.*{field}"):
         parse_trades([PRINT, {**PRINT, "id": 8, field: value}], "AUSDT", 200, None, ARRIVAL)
 
@@ -245,10 +243,10 @@ BANNED = {"code": -1003, "msg": f"Way too many requests; IP(1.2.3.4) banned unti
 
 @pytest.mark.parametrize(("body", "status", "headers", "until_ms"), [
     (TOO_MANY, 429, {}, NEXT_MINUTE_MS),
-    (TOO_MANY, 429, {"Retry_After": "17"}, NOW_MS + 17_000),
+    (TOO_MANY, 429, {"Retry-After": "17"}, NOW_MS + 17_000),
     (TOO_MANY, 400, {}, NEXT_MINUTE_MS),
     (BANNED, 418, {}, BAN_MS),
-    (BANNED, 418, {"Retry_After": "1"}, BAN_MS),
+    (BANNED, 418, {"Retry-After": "1"}, BAN_MS),
     (b"<html>teapot</html>", 418, {}, NOW_MS + 120_000),
     ({"code": -1003, "msg": "banned until 9999999999999"}, 418, {}, NOW_MS + 3 * 86_400_000),
     (b"<html>Forbidden</html>", 403, {}, NOW_MS + 300_000),
@@ -257,7 +255,7 @@ BANNED = {"code": -1003, "msg": f"Way too many requests; IP(1.2.3.4) banned unti
 def test_being_told_off_holds_the_whole_venue(body: Any, status: int, headers: dict[str, str], until_ms: int) -> None:
     """For as long as the reply says, else to the next minute, the shortest ban, or five minutes."""
     with pytest.raises(RateLimited) as caught:
-        judge(reply(body, status=status, **headers))
+        judge(reply(body, status=status, headers=headers))
     assert (caught.value.until_ms, caught.value.pool) == (until_ms, None)
 
 

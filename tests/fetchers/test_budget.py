@@ -133,10 +133,11 @@ def test_the_venue_corrects_the_count_upward_within_the_minute() -> None:
     """What the venue counted for others behind our address is spent for us too; an earlier minute's count is not."""
     budget = RateBudget({"weight": ClockMinute(2400)})
     budget.take({"weight": 40}, START_MS)
-    budget.correct("weight", 1_676, sent_ms=START_MS, now_ms=START_MS + 100)
-    budget.correct("weight", 3, sent_ms=START_MS, now_ms=START_MS + 110)
-    assert budget.take({"weight": 5}, START_MS + 200) == pytest.approx(59.8)
+    budget.correct("weight", 1_676, sent_ms=START_MS + 3_000, now_ms=START_MS + 3_100)
+    budget.correct("weight", 3, sent_ms=START_MS + 3_000, now_ms=START_MS + 3_110)
+    assert budget.take({"weight": 5}, START_MS + 3_200) == pytest.approx(56.8)
     budget.correct("weight", 2_000, sent_ms=START_MS + 59_990, now_ms=START_MS + 60_010)
+    budget.correct("weight", 2_000, sent_ms=START_MS + 60_005, now_ms=START_MS + 60_015)  # their minute may turn later
     assert budget.take({"weight": 5}, START_MS + 60_020) == 0
 
 

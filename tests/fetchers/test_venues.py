@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from loguru import logger
 from numpy.testing import assert_allclose, assert_array_equal
 
 from features.market import Quotes
@@ -194,7 +195,7 @@ async def test_history_of_open_interest(stage: Stage, name: str) -> None:
     times_ms = np.array([point.exchange_ms for point in points])
     assert len(points) == 7
     assert set(np.diff(times_ms)) == {300_000}
-    theirs, _ = stage.market.open_interest_history(name, row.id, times_ms)
+    theirs, _ = stage.market.open_interest(name, row.id, times_ms)
     assert_allclose([point.open_interest_base for point in points], theirs, rtol=1e-4)
     assert not any(point.is_live for point in points)
 
@@ -257,15 +258,21 @@ async def test_a_delisted_book_of_mexc_is_an_unknown_symbol(stage: Stage) -> Non
     [("binance", "/fapi/v1/premiumIndex", 2), ("mexc", "/api/v1/contract/funding_rate", 1)],
 )
 async def test_a_bulk_part_that_fails_is_a_gap(stage: Stage, name: str, path: str, others: int) -> None:
-    """Prices still come where marks and funding do not, and the funding comes back by itself."""
+    """Prices still come where funding does not; it is said once when that starts and once when it ends."""
     venue = stage.venues[name]
     await venue.load_markets()
+    said: list[str] = []
+    sink = logger.add(said.append, format="{level} {message}")
     stage.servers.faults[name][path] = "server_error"
     quotes = await venue.fetch_quotes()
     assert len(quotes) == others
     assert quotes[0].bid_price is not None
+    await venue.fetch_quotes()
     stage.servers.faults[name].clear()
     assert any(reply.funding_rate is not None for reply in await venue.fetch_quotes())
+    await venue.fetch_quotes()
+    logger.remove(sink)
+    assert [line.split()[:2] for line in said] == [["WARNING", f"{name}:"], ["INFO", f"{name}:"]]
 
 
 @pytest.mark.parametrize(

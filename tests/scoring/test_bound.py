@@ -1,5 +1,7 @@
 """The bound that says who is worth polling."""
 
+from dataclasses import replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -7,11 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.frame import compute_features
+from features.market import OpenInterest, Quotes
 from features.missing import Missing
+from features.state import MarketState
 from scoring.bound import upper_bound
 from scoring.gates import check_gates
 from scoring.score import compute_scores
+from scoring.settings import ScoringSettings
 from tests.builders import NOW_MS, instrument
+from tests.features.markets import INSTRUMENTS, SHORT, random_market
 from tests.scoring.frames import NAN, SETTINGS, check, limits, passing
 
 #: what a poll may bring, by feature
@@ -70,6 +77,37 @@ def test_never_below_the_score(
         assert compute_scores(completed, SETTINGS).ups[0] <= bound
 
 
+@pytest.mark.parametrize("damage", [0.0, 0.05, 0.3])
+def test_never_below_the_score_of_a_market(damage: float) -> None:
+    """In a random market, bulk first and polls after, no score passes its bound and nothing ruled out signals."""
+    instruments = tuple(replace(one, has_bulk_open_interest=one.venue == "mexc") for one in INSTRUMENTS)
+    state = MarketState(instruments, SHORT)
+    # the spread aside: the next book has another
+    rules: dict[str, Any] = {"min_score": 0.0, "max_spread_percent": 99.0, "max_btc_pump_percent": 5.0}
+    rules |= {
+        "min_bid_depth_usdt": 0.0,
+        "min_ask_imbalance": 0.0,
+        "min_oi_divergence": 1.0,
+        "max_data_age_s": SHORT.max_data_age_s,
+    }
+    ruled_out = passed = 0
+    for tick in random_market(seed=7, ticks=100, damage=damage).ticks:
+        in_bulk = [isinstance(one, Quotes) for one in tick.observations]
+        state.advance(tick.now_ms)
+        state.append(compress(tick.observations, in_bulk))
+        bound = upper_bound(compute_features(state, tick.now_ms), ScoringSettings(**rules))
+        polled = compress(tick.observations, np.logical_not(in_bulk))
+        state.append(one for one in polled if not (isinstance(one, OpenInterest) and one.venue == "mexc"))
+        inputs, checked = check(compute_features(state, tick.now_ms), **rules)
+        signals = np.all(checked.passed, axis=0)
+        out = bound == -np.inf
+        assert not (signals & out).any()
+        assert (inputs.scores.ups <= bound)[~out].all()
+        ruled_out, passed = ruled_out + int(out.sum()), passed + int(signals.sum())
+    assert ruled_out
+    assert passed or damage > 0.1
+
+
 def test_the_bound_is_reached() -> None:
     """Full marks for what is polled, the actual ones for the rest: 20 + 20 + 15 + 15 + 10 + 7.6 + 4."""
     assert upper_bound(passing(), SETTINGS)[0] == pytest.approx(91.6)
@@ -87,14 +125,21 @@ def test_open_interest() -> None:
     assert upper_bound(passing(instruments=in_bulk, open_interest_change=0.0), SETTINGS)[0] == -np.inf
 
 
+def test_unknown_open_interest() -> None:
+    """A window that is still filling up may yet borrow from whom a poll makes fit to lend."""
+    warming = {"open_interest_change": NAN, "missing": {"open_interest_change": Missing.WARMING_UP}}
+    in_bulk = [instrument(has_bulk_open_interest=True)]
+    assert upper_bound(passing(instruments=in_bulk, **warming), SETTINGS)[0] == pytest.approx(91.6)
+
+
 def test_borrowed_open_interest() -> None:
-    """A borrower's open interest is known where its lender's is."""
+    """What is borrowed counts as it is where the lender has it in bulk and no other venue would have to be asked."""
     borrower = instrument(venue="lbank", publishes_trades=False, publishes_open_interest=False)
-    borrow = {"borrows_open_interest": [True, False], "lender": [1, -1], "open_interest_change": 0.0}
-    known = passing(instruments=[borrower, instrument(has_bulk_open_interest=True)], **borrow)
-    unknown = passing(instruments=[borrower, instrument(venue="binance")], **borrow)
-    assert upper_bound(known, SETTINGS).tolist() == [-np.inf, -np.inf]
-    assert upper_bound(unknown, SETTINGS) == pytest.approx([91.6, 91.6])
+    bulk, polled = instrument(has_bulk_open_interest=True), instrument(venue="binance")
+    borrow = {"borrows_open_interest": True, "lender": 1, "open_interest_change": 0.0}
+    assert upper_bound(passing(instruments=[borrower, bulk], **borrow), SETTINGS)[0] == -np.inf
+    assert upper_bound(passing(instruments=[borrower, polled], **borrow), SETTINGS)[0] == pytest.approx(91.6)
+    assert upper_bound(passing(instruments=[borrower, bulk, polled], **borrow), SETTINGS)[0] == pytest.approx(91.6)
 
 
 @pytest.mark.parametrize(
@@ -114,9 +159,11 @@ def test_gates_that_fail_already(changed: dict[str, Any]) -> None:
     assert upper_bound(passing(**changed), SETTINGS)[0] == -np.inf
 
 
-def test_unknown_spread() -> None:
-    """A venue without a bulk bid and ask shows its spread in the book only: that fails nothing yet."""
-    assert upper_bound(passing(spread_bps=NAN), SETTINGS)[0] == pytest.approx(91.6)
+def test_spread_of_the_book() -> None:
+    """A venue without a bulk bid and ask, priced by its mark, has its spread from books: the last one fails nothing."""
+    wide = {"spread_bps": 90.0}
+    assert upper_bound(passing(**wide), SETTINGS)[0] == -np.inf
+    assert upper_bound(passing(mark_price=100.0, **wide), SETTINGS)[0] == pytest.approx(91.6)
 
 
 def test_limits() -> None:

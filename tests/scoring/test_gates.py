@@ -91,13 +91,6 @@ def test_oi_divergence() -> None:
     assert refusals(passing(open_interest_is_live=False)) == {"oi_divergence"}
 
 
-def test_borrowed_open_interest_is_live_as_the_lender_is() -> None:
-    """Whoever borrows open interest is live when its lender is."""
-    borrow = {"borrows_open_interest": [True, False], "lender": [1, -1]}
-    assert refusals(passing(2, open_interest_is_live=[False, True], **borrow)) == set()
-    assert refusals(passing(2, open_interest_is_live=[True, False], **borrow)) == {"oi_divergence"}
-
-
 @pytest.mark.parametrize(("ask", "is_refused"), [(100.32, False), (100.33, False), (100.34, True)])
 def test_stop_distance(ask: float, is_refused: bool) -> None:
     """A stop of 69 ticks is two spreads of 34 ticks away, and not of 35 or more."""
@@ -148,13 +141,6 @@ def test_data_age(name: str) -> None:
     assert refusals(passing(**{name: NOW_MS - 15_000})) == set()
     assert refusals(passing(**{name: NOW_MS - 15_001})) == {"data_age"}
     assert refusals(passing(**{name: 0})) == {"data_age"}
-
-
-def test_data_age_of_borrowed_flow() -> None:
-    """Borrowed trades are as old as the lender's, whatever the borrower's own time says."""
-    borrow = {"borrows_flow": [True, False], "lender": [1, -1]}
-    assert refusals(passing(2, trades_ms=[0, NOW_MS], **borrow)) == set()
-    assert refusals(passing(2, trades_ms=[NOW_MS, NOW_MS - 15_001], **borrow)) == {"data_age"}
 
 
 @pytest.mark.parametrize("code", [Missing.CROSSED, Missing.EMPTY, Missing.FROZEN, Missing.STALE, Missing.NOT_SEEN])
@@ -303,7 +289,7 @@ def test_words() -> None:
         "book": "book whole and moving",
         "cooldown": "last signal or exit of the coin 23 s ago < 60 s",
         "open_signal": "the coin has an open signal",
-        "burst": "0 signals of late < 2",
+        "burst": "0 signals in the burst window < 2",
         "daily_cap": "0 signals today < 8",
         "stoploss_guard": "not resting after stop-losses",
         "paused": "paused for another 600 s",

@@ -26,28 +26,17 @@ class MariaDb:
         with closing(socket.socket()) as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
-        install = ["mariadb-install-db", "--no-defaults", f"--datadir={folder}", f"--user={self._user()}"]
-        subprocess.run(
-            [*install, "--auth-root-authentication-method=normal", "--skip-test-db"], check=True, capture_output=True
-        )
-
-    @staticmethod
-    def _user() -> str:
-        return "root" if os.geteuid() == 0 else os.environ["USER"]
+        # The server refuses to run as root unless told to.
+        self._options = ["--no-defaults", f"--datadir={folder}", *(["--user=root"] if os.geteuid() == 0 else [])]
+        install = ["mariadb-install-db", *self._options, "--auth-root-authentication-method=normal", "--skip-test-db"]
+        subprocess.run(install, check=True, capture_output=True)
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        self._process = subprocess.Popen(
-            [
-                *("mariadbd", "--no-defaults", f"--datadir={self._folder}", f"--user={self._user()}"),
-                *("--socket=s", f"--port={self.port}", "--bind-address=127.0.0.1"),
-                *(
-                    "--innodb-buffer-pool-size=64M",
-                    "--innodb-flush-log-at-trx-commit=2",
-                    f"--log-error={self._folder}/log",
-                ),
-            ]
-        )
+        listen = ("--socket=s", f"--port={self.port}", "--bind-address=127.0.0.1")  # the socket's path has to be short
+        small = ("--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=2")
+        command = ["mariadbd", *self._options, *listen, *small, f"--log-error={self._folder}/log"]
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # all but its first line goes to the log
         for _ in range(1000):
             try:
                 self.root("SELECT 1")

@@ -1,5 +1,6 @@
 """The formulas of design.md sections 3 and 4 in plain Python over what the venues say: a check of the scenario only."""
 
+from itertools import pairwise
 from math import log, sqrt
 from statistics import median
 
@@ -116,7 +117,7 @@ def momentum_z(looks: list[Look], settings: FeatureSettings) -> float:
     """The momentum's z over what has been seen, volatility floored at 5 bps."""
     window_s = settings.momentum_window_s
     recent = [looked for looked in looks if looks[-1].now_ms - looked.now_ms <= 15 * window_s * 1000]
-    squares = sum(log(b.price / a.price) ** 2 for a, b in zip(recent, recent[1:], strict=False))
+    squares = sum(log(b.price / a.price) ** 2 for a, b in pairwise(recent))
     windows = (recent[-1].now_ms - recent[0].now_ms) / 1000 / window_s
     sigma = max(sqrt(squares / windows), 5e-4)
 

@@ -15,7 +15,7 @@ WIRES = make_wires(MARKET)
 
 
 def _markets(venue: str) -> list[dict[str, Any]]:
-    paths = {
+    paths: dict[str, tuple[str, dict[str, Any]]] = {
         "binance": ("/fapi/v1/exchangeInfo", {}),
         "bybit": ("/v5/market/instruments-info", {"category": "linear", "limit": 1000}),
         "mexc": (f"{MEXC}detail", {}),
@@ -31,7 +31,7 @@ def _markets(venue: str) -> list[dict[str, Any]]:
         return get_json(WIRES[venue], path, START_MS, **query)
 
     exchange = {
-        "binance": lambda: ccxt.binanceusdm(),
+        "binance": ccxt.binanceusdm,
         "bybit": lambda: ccxt.bybit({"options": {"fetchMarkets": {"types": ["linear"]}}}),
         "mexc": lambda: ccxt.mexc({"options": {"defaultType": "swap"}}),
         "lbank": lambda: ccxt.lbank({"options": {"defaultType": "swap"}}),
@@ -48,7 +48,7 @@ PARSED = {venue: {market["id"]: market for market in _markets(venue)} for venue 
 
 
 @pytest.mark.parametrize("venue", VENUES)
-def test_ccxt_parses_every_row_with_its_tick_and_contract_size(venue: str):
+def test_ccxt_parses_every_row_with_its_tick_and_contract_size(venue: str) -> None:
     """What ccxt makes of the list is what the catalogue meant."""
     parsed = PARSED[venue]
     for row in MARKET.rows[venue]:
@@ -63,7 +63,7 @@ def test_ccxt_parses_every_row_with_its_tick_and_contract_size(venue: str):
 
 
 @pytest.mark.parametrize("venue", VENUES)
-def test_each_venue_lists_what_was_asked_and_the_odd_rows_beside_it(venue: str):
+def test_each_venue_lists_what_was_asked_and_the_odd_rows_beside_it(venue: str) -> None:
     """Exactly so many perpetuals (planted, recorded and named ones among them), ids unique."""
     rows = MARKET.rows[venue]
     kinds = Counter(row.kind for row in rows)
@@ -73,7 +73,7 @@ def test_each_venue_lists_what_was_asked_and_the_odd_rows_beside_it(venue: str):
     assert len({row.id for row in rows}) == len(rows)
 
 
-def test_the_traps_of_the_real_lists_are_there():
+def test_the_traps_of_the_real_lists_are_there() -> None:
     """Multipliers in front, behind and in the contract, renamed and aliased coins, statuses, other settlements."""
     assert {"1000PEPEUSDT", "1000000MOGUSDT", "BTCUSDT_261225", "BTCUSDC", "币安人生USDT"} <= PARSED["binance"].keys()
     assert {"SHIB1000USDT", "10000SATSUSDT", "BTCPERP"} <= PARSED["bybit"].keys()
@@ -90,7 +90,7 @@ def test_the_traps_of_the_real_lists_are_there():
     assert PARSED["binance"]["OLDIEUSDT"]["info"]["status"] == "SETTLING"
 
 
-def test_planted_coins_are_listed_on_their_own_venues_only():
+def test_planted_coins_are_listed_on_their_own_venues_only() -> None:
     """A setup's coin has no third venue that could outbid it."""
     for venue in VENUES:
         ids = {row.base for row in MARKET.rows[venue]}

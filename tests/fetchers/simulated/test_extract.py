@@ -13,7 +13,7 @@ def _raw(time_ms: int, kind: str, **data: object) -> bytes:
     return b"1 " + orjson.dumps({"stream": "x", "data": {"e": kind, "T": time_ms, **data}}) + b"\n"
 
 
-def test_extract_raw_rebuilds_the_book_from_snapshot_and_diffs(tmp_path: Path):
+def test_extract_raw_rebuilds_the_book_from_snapshot_and_diffs(tmp_path: Path) -> None:
     """Diffs the snapshot already holds are dropped, later ones change and remove levels; prints and mid are kept."""
     bids = [[f"{100 - i}", "1"] for i in range(60)]
     asks = [[f"{101 + i}", "2"] for i in range(60)]
@@ -39,7 +39,7 @@ def test_extract_raw_rebuilds_the_book_from_snapshot_and_diffs(tmp_path: Path):
     assert recording.prints(0, 1)[3].tolist() == [True]
 
 
-def test_extract_frames_keeps_what_was_recorded_once_in_a_while():
+def test_extract_frames_keeps_what_was_recorded_once_in_a_while() -> None:
     """Nulls between the sparse samples are left out."""
     levels = [[f"{10 + i}", "1"] for i in range(50)]
 

@@ -5,14 +5,14 @@ from fetchers.simulated.recordings import DIRECTORY, RECORDED_COINS, load_record
 RECORDINGS = load_recordings()
 
 
-def test_recordings_are_small_and_name_their_source():
+def test_recordings_are_small_and_name_their_source() -> None:
     """All are there, below 1.5 MB together, with SOURCE.md and the licence's notice beside them."""
     assert set(RECORDINGS) == set(RECORDED_COINS)
     assert sum(path.stat().st_size for path in DIRECTORY.iterdir()) < 1_500_000
     assert "Permission is hereby granted" in (DIRECTORY / "SOURCE.md").read_text()
 
 
-def test_a_recording_loops_without_a_jump_and_backward():
+def test_a_recording_loops_without_a_jump_and_backward() -> None:
     """Around each turn the price goes back the way it came, before the start as well."""
     bitcoin = RECORDINGS["BTC"]
     once = np.abs(np.diff(bitcoin.mid(np.arange(0, bitcoin.length_s, 0.25)))).max()
@@ -22,7 +22,7 @@ def test_a_recording_loops_without_a_jump_and_backward():
     np.testing.assert_allclose(bitcoin.mid(-away), bitcoin.mid(away))
 
 
-def test_prints_come_back_in_reverse_with_their_sides_swapped():
+def test_prints_come_back_in_reverse_with_their_sides_swapped() -> None:
     """What was sold on the way there is bought on the way back, numbered on without a repeat."""
     bitcoin = RECORDINGS["BTC"]
     length_s = bitcoin.length_s
@@ -37,7 +37,7 @@ def test_prints_come_back_in_reverse_with_their_sides_swapped():
     assert (back_is_sell[:both] == ~is_sell[::-1][:both]).all()
 
 
-def test_the_book_swaps_sides_on_the_way_back():
+def test_the_book_swaps_sides_on_the_way_back() -> None:
     """The bids of the way there are the asks of the way back."""
     solana = RECORDINGS["SOL"]
     at = 30.0
@@ -46,7 +46,7 @@ def test_the_book_swaps_sides_on_the_way_back():
     np.testing.assert_array_equal(there[3], back[1])
 
 
-def test_sparse_quantities_are_there_where_recorded_and_only_there():
+def test_sparse_quantities_are_there_where_recorded_and_only_there() -> None:
     """Open interest, funding, mark and taker shares exist for the framed coins; the raw ones have prints instead."""
     now = np.array([10.0, 500.0])
     assert RECORDINGS["BTC"].known("open_interest", now) is None

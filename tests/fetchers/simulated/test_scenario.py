@@ -10,7 +10,7 @@ from tests.fetchers.simulated.stage import SECONDS, SETTINGS, TIMEOUT_S
 PLANTED = Planted(coin="AAA", venue="bybit", start_s=30.0, hold_s=10.0, fate="timeout")
 
 
-def test_the_default_scenario_fills_the_demo():
+def test_the_default_scenario_fills_the_demo() -> None:
     """A setup per venue, every fate, a decoy per lacking condition, and all of it over when the demo is."""
     scenario = default_scenario(SETTINGS, seconds=SECONDS, signal_timeout_s=TIMEOUT_S)
     setups = [planted for planted in scenario.planted if planted.lacks is None]
@@ -24,14 +24,14 @@ def test_the_default_scenario_fills_the_demo():
     assert borrower.flow_venue == "bybit"
 
 
-def test_the_default_scenario_follows_the_windows():
+def test_the_default_scenario_follows_the_windows() -> None:
     """With the full-length windows the same story takes its time."""
     scenario = default_scenario(FeatureSettings(), seconds=14_400, signal_timeout_s=3600)
     assert {planted.hold_s for planted in scenario.planted} == {450.0}
     assert min(planted.start_s for planted in scenario.planted) == pytest.approx(990.0)
 
 
-def test_impossible_plans_are_refused():
+def test_impossible_plans_are_refused() -> None:
     """A hold that outlasts the window, no hold at all, and a coin planted twice."""
     with pytest.raises(ValueError, match="hold_s was 16"):
         Scenario(settings=SETTINGS, planted=(replace(PLANTED, hold_s=16.0),))

@@ -44,7 +44,7 @@ def _held(planted: Planted, looks: list[Look]) -> list[int]:
 
 
 @pytest.mark.parametrize("planted", SETUPS, ids=lambda planted: planted.coin)
-def test_a_setup_holds_well_past_each_limit_and_is_over_with_its_hold(planted: Planted):
+def test_a_setup_holds_well_past_each_limit_and_is_over_with_its_hold(planted: Planted) -> None:
     """Every gate passes with room through the hold, the score begins above 95, and afterwards nothing passes."""
     looks, flow = _watch(planted, planted.start_s - 21, planted.end_s + 5)
     held = _held(planted, looks)
@@ -77,7 +77,7 @@ def test_a_setup_holds_well_past_each_limit_and_is_over_with_its_hold(planted: P
 
 
 @pytest.mark.parametrize("planted", DECOYS, ids=lambda planted: planted.lacks)
-def test_a_decoy_lacks_exactly_its_one_condition_by_far(planted: Planted):
+def test_a_decoy_lacks_exactly_its_one_condition_by_far(planted: Planted) -> None:
     """All through the hold, and before and after it never nothing at all."""
     looks, flow = _watch(planted, planted.start_s - 21, planted.end_s + 5)
     held = _held(planted, looks)
@@ -102,7 +102,7 @@ def test_a_decoy_lacks_exactly_its_one_condition_by_far(planted: Planted):
     assert by_far[planted.lacks or ""]()
 
 
-def test_a_lender_is_not_alertable_itself():
+def test_a_lender_is_not_alertable_itself() -> None:
     """The venue that lends open interest and flow shows an ordinary book."""
     planted = next(planted for planted in SETUPS if planted.flow_venue != planted.venue)
     looks, flow = _watch(planted, planted.start_s - 21, planted.end_s)
@@ -112,7 +112,7 @@ def test_a_lender_is_not_alertable_itself():
 
 
 @pytest.mark.parametrize("planted", SETUPS, ids=lambda planted: planted.coin)
-def test_a_setup_meets_its_fate(planted: Planted):
+def test_a_setup_meets_its_fate(planted: Planted) -> None:
     """After the hold the price falls past any take-profit, rises past any stop, or stays within 0.4 %."""
     looks, _ = _watch(planted, planted.end_s, planted.end_s + max(FATE_S, TIMEOUT_S) + 1, step_s=2.0)
     moves = np.array([looked.price for looked in looks]) / looks[0].price - 1
@@ -126,7 +126,7 @@ def test_a_setup_meets_its_fate(planted: Planted):
         assert np.abs(moves).max() < 0.004
 
 
-def test_a_setup_of_full_length_reads_the_same():
+def test_a_setup_of_full_length_reads_the_same() -> None:
     """With the default windows (15 minutes of open interest) the formulas agree as well."""
     settings = FeatureSettings()
     planted = Planted(coin="LONGA", venue="bybit", start_s=1000.0, hold_s=450.0, fate="timeout")
@@ -138,7 +138,7 @@ def test_a_setup_of_full_length_reads_the_same():
     assert not formulas.failed_gates(looks, looks, 0.0, settings)
 
 
-def test_open_interest_and_price_bend_without_a_jump():
+def test_open_interest_and_price_bend_without_a_jump() -> None:
     """From a quarter second to the next neither moves by more than half a percent."""
     times = np.arange(0.0, SECONDS, 0.25)
     for planted in SCENARIO.planted:

@@ -1,0 +1,75 @@
+"""One venue's rows as arrays, what is special about some of them, and the record of what they say at one step."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.market import FloatArray
+from fetchers.simulated.coins import Coin, Kind, Row
+from fetchers.simulated.noise import keys_of
+from fetchers.simulated.recordings import Recording
+from fetchers.simulated.setups import Setup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything a venue's bulk calls say, (n,) over its rows; prices in USDT per base, quantities in base coin."""
+
+    time_ms: int
+    sequence: int
+    bid_price: FloatArray
+    ask_price: FloatArray
+    bid_quantity: FloatArray
+    ask_quantity: FloatArray
+    last_price: FloatArray
+    mark_price: FloatArray
+    index_price: FloatArray
+    funding_rate: FloatArray  #: per the row's own interval
+    open_interest: FloatArray
+    open_price_24h: FloatArray
+    high_price_24h: FloatArray
+    low_price_24h: FloatArray
+    volume_24h: FloatArray
+    turnover_24h: FloatArray  #: [USDT]
+
+
+class Board:
+    """A venue's rows; arrays are (n,) over them, dictionaries go by a row's place in them."""
+
+    def __init__(
+        self,
+        rows: tuple[Row, ...],
+        coins: Sequence[Coin],
+        *,
+        seed: int,
+        setups: Mapping[int, Setup],
+        recordings: Mapping[int, Recording],
+    ) -> None:
+        self.rows = rows
+        self.place = {row.id: i for i, row in enumerate(rows)}
+        self.keys = np.concatenate([keys_of(seed, row.venue, row.id) for row in rows])
+        self.coin = np.array([row.coin for row in rows])
+        self.multiplier = np.array([row.multiplier for row in rows])
+        self.tick = np.array([row.tick for row in rows])
+        self.unit = np.array([row.step * row.contract_size for row in rows])  #: smallest quantity [base]
+        self.spread_bps = np.array([row.spread_bps for row in rows])
+        self.depth_usdt = np.array([row.depth_usdt for row in rows])
+        self.volume_usdt = np.array([row.volume_usdt_24h for row in rows])
+        self.interval_h = np.array([row.funding_interval_h for row in rows])
+        self.is_suspended = np.array([row.kind is Kind.SUSPENDED for row in rows])
+        self.funding_rate_8h = np.array([coins[row.coin].funding_rate_8h for row in rows])
+        #: what turns USDT into base coin where the exact price does not matter
+        self.nominal_price = self.multiplier * np.array([coins[row.coin].price_usdt for row in rows])
+        self.open_interest = np.array([row.open_interest_usdt for row in rows]) / self.nominal_price
+        #: how much of its coin's business on the biggest venue a row has
+        self.share = self.volume_usdt / np.array([coins[row.coin].volume_usdt_24h for row in rows])
+
+        self.setups = {i: setups[row.coin] for i, row in enumerate(rows) if row.coin in setups}
+        self.book_setups = {i: s for i, s in self.setups.items() if s.planted.venue == rows[i].venue}
+        self.flow_setups = {i: s for i, s in self.setups.items() if s.planted.flow_venue == rows[i].venue}
+        self.recordings = {
+            i: recordings[row.coin]
+            for i, row in enumerate(rows)
+            if row.coin in recordings and row.kind is Kind.PERPETUAL
+        }

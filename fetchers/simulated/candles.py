@@ -1,0 +1,49 @@
+"""Candles made of prints, so that they hold every price that traded."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.market import IntArray
+from fetchers.simulated.prints import Prints
+
+MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candle:
+    """One minute of one row; volume in base coin, turnover in USDT."""
+
+    open_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    turnover: float
+    count: int
+
+
+def candles_of(prints: Prints, tick: float, opens_ms: IntArray, price_before: float) -> list[Candle]:
+    """The minutes that begin at `opens_ms`; one without prints repeats the close before it."""
+    edges = np.searchsorted(prints.time_ms, np.append(opens_ms, opens_ms[-1] + MINUTE_MS))
+    price = prints.price_ticks * tick
+    close = price_before
+    candles = []
+    for open_ms, first, last in zip(opens_ms.tolist(), edges[:-1], edges[1:], strict=True):
+        quantity = prints.quantity[first:last]
+        traded = price[first:last] if last > first else np.array([close])
+        close = float(traded[-1])
+        candles.append(
+            Candle(
+                open_ms=open_ms,
+                open=float(traded[0]),
+                high=float(traded.max()),
+                low=float(traded.min()),
+                close=close,
+                volume=float(quantity.sum()),
+                turnover=float(quantity @ price[first:last]),
+                count=int(last - first),
+            )
+        )
+    return candles

@@ -1,0 +1,129 @@
+"""The whole bot but for its command line, against the simulated market over HTTP, on a clock moved by hand."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bot.config import Config, load_config
+from bot.delivery import Delivery
+from bot.demo import OVERRIDES
+from bot.orchestrator import Orchestrator
+from bot.reports import Reports
+from bot.sender import TerminalSender
+from bot.tasks import spawn
+from fetchers.feed import Feed
+from fetchers.simulated.market import SimulatedMarket
+from fetchers.simulated.scenario import Planted, Scenario
+from fetchers.simulated.server import Servers, serve
+from fetchers.venues import build_venues
+from storage.sqlite import Store
+from tests.builders import NOW_MS
+from tests.hand_clock import HandClock
+
+COINS = 12
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """A simulated market and the bots that watch it, one after the other, on one database."""
+
+    config: Config
+    clock: HandClock
+    servers: Servers
+    folder: Path
+    terminal: io.StringIO = field(default_factory=io.StringIO)
+
+    @asynccontextmanager
+    async def bot(self) -> AsyncIterator["RunningBot"]:
+        """Start a bot; it ends with the context as a killed one does: without a word."""
+        tasks: set[asyncio.Task[None]] = set()
+        async with await Store.open(self.folder / "sgnl.db") as store:
+            venues = build_venues(self.config.venues.exchanges, self.config.venues.urls, self.clock.now_ms)
+            feed = Feed(
+                venues,
+                settings=self.config.universe,
+                now_ms=self.clock.now_ms,
+                sleep=self.clock.sleep,
+                spawn=lambda work, name: spawn(work, name=name, keep=tasks),
+                refresh_interval_s=self.config.features.refresh_interval_s,
+            )
+            orchestrator = Orchestrator(config=self.config, clock=self.clock, feed=feed, store=store)
+            delivery = Delivery(store, TerminalSender(self.terminal), self.clock, max_signal_age_s=30)
+            reports = Reports(
+                config=self.config, clock=self.clock, feed=feed, orchestrator=orchestrator, delivery=delivery
+            )
+            bot = RunningBot(
+                stage=self, store=store, feed=feed, orchestrator=orchestrator, delivery=delivery, reports=reports
+            )
+            await orchestrator.restore()
+            starting = spawn(feed.start(keep=orchestrator.open_keys()), name="start", keep=tasks)
+            await bot.until_done(starting)
+            await orchestrator.start(delivery.wake)
+            spawn(delivery.run(), name="delivery", keep=tasks)
+            try:
+                yield bot
+            finally:
+                for task in list(tasks):
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await feed.close()
+
+
+@dataclass(slots=True, kw_only=True)
+class RunningBot:
+    """A bot between its ticks."""
+
+    stage: Stage
+    store: Store
+    feed: Feed
+    orchestrator: Orchestrator
+    delivery: Delivery
+    reports: Reports
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def tick_for(self, seconds: float) -> None:
+        """Tick at the refresh interval for `seconds` of the hand clock."""
+        clock, interval_ms = self.stage.clock, round(1000 * self.stage.config.features.refresh_interval_s)
+        end_ms = clock.now_ms() + round(1000 * seconds)
+        while clock.now_ms() < end_ms:
+            due_ms = clock.now_ms() + interval_ms
+            await self.until_done(spawn(self.orchestrator.tick(), name="tick", keep=self.tasks))
+            await self.delivery.drain(1)
+            await self.pass_until(max(due_ms, clock.now_ms()))
+
+    async def until_done(self, task: asyncio.Task[None]) -> None:
+        """Let real I/O happen and the hand clock go on until the task has ended."""
+        async with asyncio.timeout(60):
+            while not task.done():
+                await asyncio.sleep(0.002)
+                await self.stage.clock.advance(0.01)
+        task.result()
+
+    async def pass_until(self, end_ms: int) -> None:
+        """Go on to `end_ms` in steps, so that polls paced by the budgets get out at their times."""
+        while (left_ms := end_ms - self.stage.clock.now_ms()) > 0:
+            await self.stage.clock.advance(min(left_ms, 100) / 1000)
+            await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def staged(
+    folder: Path, *planted: Planted, exchanges: Collection[str] = (), **settings: str
+) -> AsyncIterator[Stage]:
+    """Serve a market with these setups in it, in the demo's compressed time."""
+    names = {"EXCHANGES": ",".join(exchanges)} if exchanges else {}
+    config = load_config(OVERRIDES | names | settings)
+    clock = HandClock(NOW_MS)
+    scenario = Scenario(settings=config.features, planted=planted)
+    market = SimulatedMarket(seed=3, coins_per_venue=COINS, scenario=scenario, start_ms=clock.now_ms())
+    servers = await serve(market, clock.now_ms)
+    try:
+        urls = {f"{venue.upper()}_URL": url for venue, url in servers.urls.items()}
+        yield Stage(
+            config=load_config(OVERRIDES | names | settings | urls), clock=clock, servers=servers, folder=folder
+        )
+    finally:
+        await servers.close()

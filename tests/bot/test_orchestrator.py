@@ -1,0 +1,104 @@
+"""The whole job over HTTP: poll, decide, store, tell, follow, go on after a restart."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.demo import demo_settings, scenario_for
+from fetchers.simulated.scenario import Fate, Planted
+from scoring.signals import ExitReason
+from storage.errors import StorageError
+from tests.bot.stage import staged
+
+FATES: dict[Fate, ExitReason] = {
+    "take_profit": ExitReason.TAKE_PROFIT,
+    "stop_loss": ExitReason.STOP_LOSS,
+    "timeout": ExitReason.TIMEOUT,
+}
+SETUP = Planted(coin="KORVA", venue="bybit", start_s=22, hold_s=10, fate="take_profit")
+
+
+async def test_demo_scenario(tmp_path: Path) -> None:
+    """Every planted setup alerts exactly once and meets its fate, no decoy does, and no venue's limit is exceeded."""
+    planted = scenario_for(demo_settings(), 120).planted
+    async with staged(tmp_path, *planted) as stage, stage.bot() as bot:
+        await bot.tick_for(120)
+        seen_by_us = stage.config.venues.exchanges
+        ended = {signal.coin: outcome for signal, outcome in await bot.store.signals()}
+        assert len(ended) == bot.orchestrator.signals
+        assert {coin: outcome and outcome.reason for coin, outcome in ended.items()} == {
+            setup.coin: FATES[setup.fate] for setup in planted if setup.lacks is None
+        }
+        assert {name: seen.refused for name, seen in stage.servers.requests.items()} == dict.fromkeys(seen_by_us, 0)
+
+
+@pytest.mark.parametrize("venue", ["binance", "bybit", "mexc", "lbank"])
+async def test_one_venue(tmp_path: Path, venue: str) -> None:
+    """On each venue a setup is found, alerted once in plain text, followed to its target and counted net of costs."""
+    flow_venue = "bybit" if venue == "lbank" else venue
+    setup = Planted(coin="KORVA", venue=venue, flow_venue=flow_venue, start_s=22, hold_s=10, fate="take_profit")
+    async with staged(tmp_path, setup, exchanges={venue, flow_venue}) as stage, stage.bot() as bot:
+        await bot.tick_for(60)
+        ((signal, outcome),) = await bot.store.signals()
+        assert (signal.coin, signal.venue) == ("KORVA", venue)
+        assert signal.score >= 72
+        assert sum(signal.contributions.values()) == signal.score
+        assert all(verdict.passed for verdict in signal.verdicts)
+        assert signal.borrowed == ("OI and flow: Bybit" if venue == "lbank" else "")
+        assert outcome is not None
+        assert outcome.reason is ExitReason.TAKE_PROFIT
+        assert outcome.ideal.net_percent == pytest.approx(outcome.ideal.gross_percent - 0.1)
+        text = stage.terminal.getvalue()
+        assert text.count("SHORT KORVA") == 1
+        assert text.count("TP hit: KORVA") == 1
+
+
+async def test_restart(tmp_path: Path) -> None:
+    """A bot killed with a signal open settles it from what happened meanwhile, and does not alert it again."""
+    async with staged(tmp_path, SETUP) as stage:
+        async with stage.bot() as bot:
+            await bot.tick_for(30)
+            assert len(bot.orchestrator.open_signals) == 1
+        await stage.clock.advance(40)
+        async with stage.bot() as bot:
+            assert len(bot.orchestrator.open_signals) == 1
+            await bot.tick_for(10)
+            ((_, outcome),) = await bot.store.signals()
+            assert outcome is not None
+            assert outcome.reason is ExitReason.TAKE_PROFIT
+            assert "restart" in outcome.note
+        assert stage.terminal.getvalue().count("Alerts like it") == 1
+
+
+async def test_pause(tmp_path: Path) -> None:
+    """While paused nothing is alerted, and the pause outlives a restart."""
+    async with staged(tmp_path, SETUP) as stage:
+        async with stage.bot() as bot:
+            await bot.orchestrator.pause(None)
+        async with stage.bot() as bot:
+            await bot.tick_for(40)
+            assert await bot.store.signals() == []
+            assert bot.orchestrator.refused["paused"] > 0
+
+
+async def test_disk_trouble(tmp_path: Path) -> None:
+    """A signal that cannot be stored is neither sent nor counted, and goes out once the disk is well again."""
+    async with staged(tmp_path, SETUP) as stage, stage.bot() as bot:
+        await bot.tick_for(20)
+        good = bot.store.remember
+        left = 1
+
+        async def full_disk(*arguments: object) -> None:
+            nonlocal left
+            if arguments[0] and left:
+                left -= 1
+                raise StorageError("the disk is full")
+            await good(*arguments)  # type: ignore[arg-type]
+
+        bot.store.remember = full_disk  # type: ignore[method-assign, assignment]
+        with pytest.raises(StorageError):
+            await bot.tick_for(10)
+        assert bot.orchestrator.limits.next_id == 1
+        await bot.tick_for(6)
+        assert [signal.id for signal, _ in await bot.store.signals()] == [1]
+        assert stage.terminal.getvalue().count("Alerts like it") == 1

@@ -1,0 +1,91 @@
+"""docs/history.md shows what its queries really answer."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from scoring.signals import ExitReason, Result
+from storage.sqlite import Store
+from tests.storage.builders import entry_message, make_limits, make_near_miss, make_outcome, make_signal
+from tests.storage.mariadb import PASSWORD, USER, MariaDb
+from tests.storage.test_mysql import copy
+
+PAGE = Path(__file__).parents[2] / "docs" / "history.md"
+EXAMPLE = re.compile(r"```sql\n(SELECT.*?)```\n\n```text\n(.*?)```", re.DOTALL)
+HOUR_MS = 3_600_000
+
+
+async def make_a_week(store: Store) -> None:
+    """Store a made-up week of signals, the same every time."""
+    random = Random(11)
+    for number in range(1, 41):
+        sweep = random.uniform(5, 12)
+        signal = make_signal(
+            number,
+            coin=random.choice(("XLM", "PEPE", "JASMY")),
+            venue=random.choice(("bybit", "binance", "mexc")),
+            score=round(random.uniform(72, 92), 1),
+            decided_ms=1_767_225_600_000 + number * 4 * HOUR_MS + random.randrange(HOUR_MS),
+            features={"sweep_multiple": sweep, "spread_bps": random.uniform(1, 9)},
+        )
+        misses = [
+            make_near_miss(decided_ms=signal.decided_ms, failed=(random.choice(("score", "spread", "cooldown")),))
+        ]
+        alert = replace(entry_message(number), created_ms=signal.decided_ms)
+        await store.remember([signal], make_limits(), [alert], misses)
+        await store.mark_sending(number)
+        if number % 13:
+            await store.mark_sent(number, number, signal.decided_ms + random.randrange(200, 900))
+        else:
+            await store.mark_uncertain(number, "the reply was lost")
+        if number > 38:
+            continue
+        is_win = random.random() < sweep / 19
+        held_ms = random.randrange(HOUR_MS)
+        net, reason = (1.6, ExitReason.TAKE_PROFIT) if is_win else (-0.9, ExitReason.STOP_LOSS)
+        await store.record_outcome(
+            make_outcome(
+                number,
+                reason=reason,
+                exit_ms=signal.decided_ms + held_ms,
+                held_s=held_ms / 1000,
+                ideal=Result(entry=1.0, gross_percent=net + 0.1, net_percent=net, r=net / 0.9),
+                reachable=Result(entry=1.0, gross_percent=net, net_percent=net - 0.1, r=(net - 0.1) / 0.9),
+            ),
+            make_limits(),
+            [],
+        )
+
+
+def as_text(value: Any) -> str:
+    """Return a value as the page prints it."""
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    if isinstance(value, float):
+        return f"{value:.3f}".rstrip("0").rstrip(".")
+    return "NULL" if value is None else str(value)[:19]
+
+
+def as_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return rows in aligned columns."""
+    lines = [list(names), *([as_text(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n" for line in lines
+    )
+
+
+async def test_every_query_answers_as_shown(store: Store, path: Path, server: MariaDb, database: str) -> None:
+    """Each query of the page, run on a week of example signals, gives the table below it."""
+    await make_a_week(store)
+    copy(path, server, database)
+    examples = EXAMPLE.findall(PAGE.read_text())
+    assert len(examples) >= 10
+    with server.connect(USER, PASSWORD, database) as connection, connection.cursor() as cursor:
+        for query, shown in examples:
+            cursor.execute(query)
+            assert as_table([column[0] for column in cursor.description], cursor.fetchall()) == shown, query
