@@ -233,6 +233,7 @@ class TelegramStandIn:
             "getUpdates": self._get_updates,
             "deleteWebhook": self._delete_webhook,
             "setMyCommands": self._set_my_commands,
+            "getChat": self._get_chat,
             "sendMessage": self._send_message,
             "editMessageText": self._edit_message_text,
             "answerCallbackQuery": self._answer_callback_query,
@@ -279,6 +280,13 @@ class TelegramStandIn:
             self._chat(int(scope["chat_id"]))
         self.commands[json.dumps(scope, sort_keys=True)] = commands
         return True
+
+    async def _get_chat(self, parameters: Mapping[str, str]) -> object:
+        gifts = dict.fromkeys(
+            ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription", "gifts_from_channels"), False
+        )
+        chat = self._chat(parameters.get("chat_id", ""))
+        return chat | {"accent_color_id": 0, "max_reaction_count": 11, "accepted_gift_types": gifts}
 
     async def _send_message(self, parameters: Mapping[str, str]) -> object:
         chat_id = self._writable(parameters)

@@ -101,7 +101,7 @@ _NAMED: tuple[tuple[str, float, dict[str, tuple[str, float, float]]], ...] = (
     ("BABYDOGE", 1.5e-9, {"bybit": ("1000000BABYDOGE", 1e6, 1), "lbank": ("1000000BABYDOGE", 1e6, 1)}),
     ("BONK", 1.8e-5, {"binance": ("1000BONK", 1e3, 1), "mexc": ("1000BONK", 1e3, 100)}),
     ("GAS", 3.21, {"binance": ("GAS", 1, 1), "mexc": ("GAS", 1, 0.1)}),  # ccxt renames MEXC's to GASDAO
-    ("EDGEX", 0.83, {"lbank": ("EDGEX", 1, 1), "bybit": ("EDGEX", 1, 1)}),  # LBank shows it as EDGE
+    ("EDGE", 0.83, {"lbank": ("EDGEX", 1, 1), "bybit": ("EDGE", 1, 1)}),  # LBank shows it as EDGE
     ("NEIRO", 1.13e-3, {"binance": ("NEIRO", 1, 1), "bybit": ("NEIRO", 1, 1)}),
     ("NEIRO", 4.07e-4, {"mexc": ("NEIRO", 1, 1000)}),  # the same ticker, another coin
     ("币安人生", 0.142, {"binance": ("币安人生", 1, 1)}),
@@ -157,34 +157,13 @@ _ODD: tuple[tuple[str, float, Kind, dict[str, tuple[str, str, str]]], ...] = (
     ),
     ("BTC", 0, Kind.INVERSE, {"mexc": ("BTC_USD", "BTC", "USD")}),
 )
-_SYLLABLES = (
-    "BA",
-    "CO",
-    "DI",
-    "FU",
-    "GA",
-    "HE",
-    "JI",
-    "KU",
-    "LO",
-    "MA",
-    "NE",
-    "PO",
-    "RI",
-    "SU",
-    "TA",
-    "VE",
-    "WI",
-    "XO",
-    "YU",
-    "ZE",
-)
+_SYLLABLES = [a + b for a, b in zip("BCDFGHJKLMNPRSTVWXYZ", "AOIUAEIUOAEOIUAEIOUE", strict=True)]
 
 
 def build_catalogue(
     *, seed: int, coins_per_venue: int, planted: tuple[Planted, ...], recordings: dict[str, Recording]
 ) -> Catalogue:
-    """List the recorded, named and planted coins, then invented ones until each venue has `coins_per_venue`."""
+    """List the recorded, named and planted coins, and invented ones until each venue has `coins_per_venue` at least."""
     chance = random.Random(seed)
     coins: list[Coin] = []
     rows: dict[str, list[Row]] = {venue: [] for venue in VENUES}

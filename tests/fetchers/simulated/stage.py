@@ -35,12 +35,18 @@ SETTINGS = FeatureSettings(
 SECONDS, TIMEOUT_S = 120.0, 30.0
 
 
+def make_scenario() -> Scenario:
+    """The demo's scenario."""
+    return default_scenario(SETTINGS, seconds=SECONDS, signal_timeout_s=TIMEOUT_S)
+
+
 def make_market(
     *, seed: int = 1, coins_per_venue: int = 0, scenario: Scenario | None = None, start_ms: int = START_MS
 ) -> SimulatedMarket:
     """A market with the demo's scenario unless told otherwise, and no invented coins."""
-    scenario = scenario or default_scenario(SETTINGS, seconds=SECONDS, signal_timeout_s=TIMEOUT_S)
-    return SimulatedMarket(seed=seed, coins_per_venue=coins_per_venue, scenario=scenario, start_ms=start_ms)
+    return SimulatedMarket(
+        seed=seed, coins_per_venue=coins_per_venue, scenario=scenario or make_scenario(), start_ms=start_ms
+    )
 
 
 def make_wires(market: SimulatedMarket) -> dict[str, Wire]:

@@ -5,14 +5,14 @@ import pytest
 from features.settings import FeatureSettings
 from fetchers.simulated.coins import VENUES
 from fetchers.simulated.scenario import FATE_S, Planted, Scenario, default_scenario
-from tests.fetchers.simulated.stage import SECONDS, SETTINGS, TIMEOUT_S
+from tests.fetchers.simulated.stage import SECONDS, SETTINGS, TIMEOUT_S, make_scenario
 
 PLANTED = Planted(coin="AAA", venue="bybit", start_s=30.0, hold_s=10.0, fate="timeout")
 
 
 def test_the_default_scenario_fills_the_demo() -> None:
     """A setup per venue, every fate, a decoy per lacking condition, and all of it over when the demo is."""
-    scenario = default_scenario(SETTINGS, seconds=SECONDS, signal_timeout_s=TIMEOUT_S)
+    scenario = make_scenario()
     setups = [planted for planted in scenario.planted if planted.lacks is None]
     decoys = [planted for planted in scenario.planted if planted.lacks is not None]
     assert {planted.venue for planted in setups} == set(VENUES)

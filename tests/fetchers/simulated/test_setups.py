@@ -4,12 +4,22 @@ import numpy as np
 import pytest
 
 from features.settings import FeatureSettings
-from fetchers.simulated.scenario import FATE_S, Planted, Scenario, default_scenario
+from fetchers.simulated.scenario import FATE_S, Planted, Scenario
 from fetchers.simulated.setups import Setup
 from tests.fetchers.simulated import formulas
-from tests.fetchers.simulated.stage import SECONDS, SETTINGS, START_MS, TIMEOUT_S, Look, look, make_market, make_wires
+from tests.fetchers.simulated.stage import (
+    SECONDS,
+    SETTINGS,
+    START_MS,
+    TIMEOUT_S,
+    Look,
+    look,
+    make_market,
+    make_scenario,
+    make_wires,
+)
 
-SCENARIO = default_scenario(SETTINGS, seconds=SECONDS, signal_timeout_s=TIMEOUT_S)
+SCENARIO = make_scenario()
 MARKET = make_market(scenario=SCENARIO)
 SETUPS = [planted for planted in SCENARIO.planted if planted.lacks is None]
 DECOYS = [planted for planted in SCENARIO.planted if planted.lacks is not None]
