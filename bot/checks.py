@@ -81,11 +81,10 @@ async def check_mysql(settings: MySqlSettings | None) -> str:
             connect_timeout=5,
             read_timeout=5,
             write_timeout=5,
-        ) as connection:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT VERSION()")
-                (found,) = cursor.fetchone() or ("",)
-                return str(found)
+        ) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT VERSION()")
+            (found,) = cursor.fetchone() or ("",)
+            return str(found)
 
     return f"reachable, {await asyncio.to_thread(version)}; the history is not written there by this version"
 

@@ -36,7 +36,7 @@ MIGRATIONS = (
     CREATE INDEX outcomes_by_time ON outcomes (exit_ms);
 
     CREATE TABLE near_misses (
-        id INTEGER PRIMARY KEY,
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
         decided_ms INTEGER NOT NULL,
         venue TEXT NOT NULL,
         instrument_id TEXT NOT NULL,
@@ -78,6 +78,32 @@ MIGRATIONS = (
     CREATE TABLE blocked_chats (chat_id TEXT PRIMARY KEY, reason TEXT NOT NULL);
 
     CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+    """,
+    # For the history in MySQL: which rows have changed, each once, by their last change; and which database this is.
+    """
+    CREATE TABLE changes (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        source TEXT NOT NULL,
+        row_id INTEGER NOT NULL,
+        UNIQUE (source, row_id)
+    );
+    INSERT INTO changes (source, row_id) SELECT 'signals', id FROM signals ORDER BY id;
+    INSERT INTO changes (source, row_id) SELECT 'outcomes', signal_id FROM outcomes ORDER BY signal_id;
+    INSERT INTO changes (source, row_id) SELECT 'near_misses', id FROM near_misses ORDER BY id;
+    INSERT INTO changes (source, row_id) SELECT 'outbox', id FROM outbox ORDER BY id;
+
+    CREATE TRIGGER signal_added AFTER INSERT ON signals
+    BEGIN INSERT OR REPLACE INTO changes (source, row_id) VALUES ('signals', new.id); END;
+    CREATE TRIGGER outcome_added AFTER INSERT ON outcomes
+    BEGIN INSERT OR REPLACE INTO changes (source, row_id) VALUES ('outcomes', new.signal_id); END;
+    CREATE TRIGGER near_miss_added AFTER INSERT ON near_misses
+    BEGIN INSERT OR REPLACE INTO changes (source, row_id) VALUES ('near_misses', new.id); END;
+    CREATE TRIGGER message_added AFTER INSERT ON outbox
+    BEGIN INSERT OR REPLACE INTO changes (source, row_id) VALUES ('outbox', new.id); END;
+    CREATE TRIGGER message_moved AFTER UPDATE ON outbox
+    BEGIN INSERT OR REPLACE INTO changes (source, row_id) VALUES ('outbox', new.id); END;
+
+    INSERT INTO state (key, value) VALUES ('database_id', '"' || lower(hex(randomblob(16))) || '"');
     """,
 )
 

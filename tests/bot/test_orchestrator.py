@@ -1,10 +1,15 @@
 """The whole job over HTTP: poll, decide, store, tell, follow, go on after a restart."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bot.demo import demo_settings, scenario_for
+from bot.orchestrator import FAILED_TICKS
+from bot.tasks import spawn
+from features.market import Observation
 from fetchers.simulated.scenario import Fate, Planted
 from scoring.signals import ExitReason
 from storage.errors import StorageError
@@ -16,6 +21,14 @@ FATES: dict[Fate, ExitReason] = {
     "timeout": ExitReason.TIMEOUT,
 }
 SETUP = Planted(coin="KORVA", venue="bybit", start_s=22, hold_s=10, fate="take_profit")
+CALM_MARKET = Planted(coin="KORVA", venue="bybit", start_s=10_000, hold_s=10, fate="timeout")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return once `condition` holds."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - what changes is an attribute, which nobody signals
+            await asyncio.sleep(0.002)
 
 
 async def test_demo_scenario(tmp_path: Path) -> None:
@@ -102,3 +115,43 @@ async def test_disk_trouble(tmp_path: Path) -> None:
         await bot.tick_for(6)
         assert [signal.id for signal, _ in await bot.store.signals()] == [1]
         assert stage.terminal.getvalue().count("Alerts like it") == 1
+
+
+async def test_guard(tmp_path: Path) -> None:
+    """One bad tick is survived and seen in /health; too many in a row end the run."""
+    async with staged(tmp_path, REFRESH_INTERVAL="0.2") as stage, stage.bot() as bot:
+        await bot.tick_for(1)
+        good = bot.feed.poll_quotes
+        left = 1
+
+        async def broken(*_arguments: object) -> list[Observation]:
+            nonlocal left
+            left -= 1
+            if left >= 0:
+                raise ZeroDivisionError("no such number")
+            return await good()
+
+        bot.feed.poll_quotes = broken  # type: ignore[method-assign]
+        stop = asyncio.Event()
+        running = spawn(bot.orchestrator.run(stop), name="run", keep=bot.tasks)
+        await until(lambda: bot.orchestrator.trouble != "")
+        assert list(bot.reports.status().problems()) == ["ZeroDivisionError: no such number"]
+        await until(lambda: bot.orchestrator.trouble == "")
+        stop.set()
+        await running
+        left = FAILED_TICKS
+        with pytest.raises(RuntimeError, match="5 ticks in a row failed, the last: ZeroDivisionError: no such number"):
+            await bot.orchestrator.run(asyncio.Event())
+
+
+async def test_blind_venue(tmp_path: Path) -> None:
+    """A venue blind for two minutes is told of once, and once when it is back; the others are watched on."""
+    async with staged(tmp_path, CALM_MARKET, exchanges={"bybit", "lbank"}) as stage, stage.bot() as bot:
+        await bot.tick_for(4)
+        stage.servers.faults["lbank"]["/cfd/openApi/v1/pub/marketData"] = "empty"
+        await bot.tick_for(150)
+        assert stage.terminal.getvalue().count("LBank has been blind for") == 1
+        del stage.servers.faults["lbank"]["/cfd/openApi/v1/pub/marketData"]
+        await bot.tick_for(30)
+        assert stage.terminal.getvalue().count("LBank is back") == 1
+        assert bot.orchestrator.trouble == ""

@@ -1,0 +1,133 @@
+"""Rows of the SQLite database to rows of the history: prices as decimals, times as UTC, what has no value as NULL."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from storage.rows import Row
+
+HistoryRow = tuple[str, tuple[Any, ...]]  #: table and values in the order of its COLUMNS
+
+COLUMNS = {
+    "signals": (
+        *(
+            "id",
+            "decided_at",
+            "side",
+            "venue",
+            "instrument_id",
+            "coin",
+            "pair",
+            "score",
+            "entry",
+            "take_profit",
+            "stop",
+        ),
+        *("take_profit_percent", "stop_percent", "cost_percent", "net_take_profit_percent", "net_stop_percent"),
+        *("break_even_win_rate", "sellable_usdt", "reasons", "borrowed", "code_hash", "config_hash"),
+    ),
+    "signal_features": ("signal_id", "kind", "name", "value"),
+    "near_misses": ("id", "decided_at", "venue", "instrument_id", "coin", "score", "entry"),
+    "verdicts": ("subject", "subject_id", "gate", "passed", "value", "limit_value", "reason"),
+    "exits": (
+        *("signal_id", "exited_at", "reason", "fill", "gross_percent", "net_percent", "r", "reachable_entry"),
+        *("reachable_gross_percent", "reachable_net_percent", "reachable_r", "mae_percent", "mfe_percent"),
+        *("held_s", "is_ambiguous", "note"),
+    ),
+    "deliveries": (
+        *("id", "signal_id", "chat_id", "kind", "state", "attempts", "may_repeat", "created_at", "sent_at"),
+        *("message_id", "error"),
+    ),
+}
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def upsert(table: str) -> str:
+    """Return the statement that adds a row to `table` or replaces its values."""
+    columns = COLUMNS[table]
+    marks = ", ".join(["%s"] * len(columns))
+    updates = ", ".join(f"{column} = VALUES({column})" for column in columns)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) ON DUPLICATE KEY UPDATE {updates}"  # noqa: S608 - names of ours
+
+
+def history_of_signal(row: Row) -> Iterator[HistoryRow]:
+    """Yield what a row of `signals` becomes."""
+    details = orjson.loads(row["details"])
+    levels = details["levels"]
+    yield (
+        "signals",
+        (
+            *(row["id"], _utc(row["decided_ms"]), row["side"], row["venue"], row["instrument_id"], row["coin"]),
+            *(row["pair"], _double(details["score"])),
+            *(_price(levels["entry"]), _price(levels["take_profits"][0]), _price(levels["stop"])),
+            *(_double(levels["take_profit_percent"]), _double(levels["stop_percent"]), _double(levels["cost_percent"])),
+            *(_double(levels["net_take_profit_percent"]), _double(levels["net_stop_percent"])),
+            *(_double(levels["break_even_win_rate"]), _double(details["sellable_usdt"])),
+            *("\n".join(details["reasons"]), details["borrowed"], details["code_hash"], details["config_hash"]),
+        ),
+    )
+    for kind, field in (("feature", "features"), ("sub_score", "sub_scores"), ("contribution", "contributions")):
+        for name, value in details[field].items():
+            yield "signal_features", (row["id"], kind, name, _double(value))
+    for verdict in details["verdicts"]:
+        value, limit = _double(verdict["value"]), _double(verdict["limit"])
+        gate = (verdict["name"], verdict["passed"], value, limit, verdict["reason"])
+        yield "verdicts", ("signal", row["id"], *gate)
+
+
+def history_of_outcome(row: Row) -> Iterator[HistoryRow]:
+    """Yield what a row of `outcomes` becomes."""
+    outcome = orjson.loads(row["outcome"])
+    ideal, reachable = outcome["ideal"], outcome["reachable"] or dict.fromkeys(outcome["ideal"])
+    yield (
+        "exits",
+        (
+            *(row["signal_id"], _utc(row["exit_ms"]), row["reason"], _price(outcome["fill"])),
+            *(_double(ideal[name]) for name in ("gross_percent", "net_percent", "r")),
+            _price(reachable["entry"]),
+            *(_double(reachable[name]) for name in ("gross_percent", "net_percent", "r")),
+            *(_double(outcome[name]) for name in ("mae_percent", "mfe_percent", "held_s")),
+            *(outcome["is_ambiguous"], outcome["note"]),
+        ),
+    )
+
+
+def history_of_near_miss(row: Row) -> Iterator[HistoryRow]:
+    """Yield what a row of `near_misses` becomes."""
+    details = orjson.loads(row["details"])
+    identity = (row["venue"], row["instrument_id"], row["coin"])
+    yield (
+        "near_misses",
+        (row["id"], _utc(row["decided_ms"]), *identity, _double(details["score"]), _price(details["entry"])),
+    )
+    for gate in details["failed"]:
+        yield "verdicts", ("near_miss", row["id"], gate, False, None, None, "")
+
+
+def history_of_message(row: Row) -> Iterator[HistoryRow]:
+    """Yield what a row of `outbox` becomes."""
+    sent_at = None if row["sent_ms"] is None else _utc(row["sent_ms"])
+    yield (
+        "deliveries",
+        (
+            *(row["id"], row["signal_id"], row["chat_id"], row["kind"], row["state"], row["attempts"]),
+            *(row["may_repeat"], _utc(row["created_ms"]), sent_at, row["message_id"], row["error"]),
+        ),
+    )
+
+
+def _utc(epoch_ms: int) -> str:
+    return (_EPOCH + timedelta(milliseconds=epoch_ms)).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def _double(value: float | str | None) -> float | None:
+    return None if isinstance(value, str) else value  # "inf" and "-inf": MySQL has no infinity
+
+
+def _price(value: float | str | None) -> str | None:
+    """Return all the digits that make up the float, never with an exponent, which would be a double to MySQL."""
+    return None if value is None or isinstance(value, str) else format(Decimal(repr(float(value))), "f")

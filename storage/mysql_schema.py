@@ -1,0 +1,215 @@
+"""The tables and views of the history, as numbered migrations for MySQL 8.0+ and MariaDB 10.6+.
+
+Neither server can undo a change of a table, so every statement may run again after a migration that was cut short.
+"""
+
+from pymysql.connections import Connection
+from pymysql.cursors import Cursor
+
+from storage.errors import StorageError
+
+_LOCK_WAIT_S = 5  #: less than the connection's read timeout
+
+_TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS sync (
+        database_id CHAR(32) PRIMARY KEY,
+        watermark BIGINT NOT NULL
+    ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS signals (
+        id BIGINT PRIMARY KEY,
+        decided_at DATETIME(3) NOT NULL,
+        side VARCHAR(8) NOT NULL,
+        venue VARCHAR(32) NOT NULL,
+        instrument_id VARCHAR(64) NOT NULL,
+        coin VARCHAR(64) NOT NULL,
+        pair VARCHAR(64) NOT NULL,
+        score DOUBLE NOT NULL,
+        entry DECIMAL(38, 18) NOT NULL,
+        take_profit DECIMAL(38, 18) NOT NULL,
+        stop DECIMAL(38, 18) NOT NULL,
+        take_profit_percent DOUBLE,
+        stop_percent DOUBLE,
+        cost_percent DOUBLE,
+        net_take_profit_percent DOUBLE,
+        net_stop_percent DOUBLE,
+        break_even_win_rate DOUBLE,
+        sellable_usdt DOUBLE,
+        reasons TEXT NOT NULL,
+        borrowed TEXT NOT NULL,
+        code_hash VARCHAR(64) NOT NULL,
+        config_hash VARCHAR(64) NOT NULL,
+        KEY signals_by_time (decided_at),
+        KEY signals_by_coin (coin, decided_at),
+        KEY signals_by_venue (venue, decided_at)
+    ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS signal_features (
+        signal_id BIGINT NOT NULL,
+        kind VARCHAR(16) NOT NULL,
+        name VARCHAR(64) NOT NULL,
+        value DOUBLE,
+        PRIMARY KEY (signal_id, kind, name),
+        CONSTRAINT features_of_signal FOREIGN KEY (signal_id) REFERENCES signals (id)
+    ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS near_misses (
+        id BIGINT PRIMARY KEY,
+        decided_at DATETIME(3) NOT NULL,
+        venue VARCHAR(32) NOT NULL,
+        instrument_id VARCHAR(64) NOT NULL,
+        coin VARCHAR(64) NOT NULL,
+        score DOUBLE,
+        entry DECIMAL(38, 18),
+        KEY near_misses_by_time (decided_at)
+    ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS verdicts (
+        subject VARCHAR(16) NOT NULL,
+        subject_id BIGINT NOT NULL,
+        gate VARCHAR(64) NOT NULL,
+        passed BOOLEAN NOT NULL,
+        value DOUBLE,
+        limit_value DOUBLE,
+        reason TEXT NOT NULL,
+        PRIMARY KEY (subject, subject_id, gate),
+        KEY verdicts_by_gate (gate, passed)
+    ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS exits (
+        signal_id BIGINT PRIMARY KEY,
+        exited_at DATETIME(3) NOT NULL,
+        reason VARCHAR(32) NOT NULL,
+        fill DECIMAL(38, 18),
+        gross_percent DOUBLE,
+        net_percent DOUBLE,
+        r DOUBLE,
+        reachable_entry DECIMAL(38, 18),
+        reachable_gross_percent DOUBLE,
+        reachable_net_percent DOUBLE,
+        reachable_r DOUBLE,
+        mae_percent DOUBLE,
+        mfe_percent DOUBLE,
+        held_s DOUBLE,
+        is_ambiguous BOOLEAN NOT NULL,
+        note TEXT NOT NULL,
+        KEY exits_by_time (exited_at),
+        CONSTRAINT exit_of_signal FOREIGN KEY (signal_id) REFERENCES signals (id)
+    ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS deliveries (
+        id BIGINT PRIMARY KEY,
+        signal_id BIGINT,
+        chat_id VARCHAR(64) NOT NULL,
+        kind VARCHAR(16) NOT NULL,
+        state VARCHAR(16) NOT NULL,
+        attempts INT NOT NULL,
+        may_repeat BOOLEAN NOT NULL,
+        created_at DATETIME(3) NOT NULL,
+        sent_at DATETIME(3),
+        message_id BIGINT,
+        error TEXT NOT NULL,
+        KEY deliveries_by_time (created_at),
+        CONSTRAINT delivery_of_signal FOREIGN KEY (signal_id) REFERENCES signals (id)
+    ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
+    """,
+)
+
+# The figures of scoring/statistics.py `summarise`, NULL where it has NaN or infinity. Multiplying by 1e0 makes doubles:
+# the average of whole numbers has four decimals.
+_PERFORMANCE = """
+    CREATE OR REPLACE VIEW {view} AS
+    SELECT counted.*,
+        greatest(0, ((win_rate + 1.920729441 / n)
+            - 1.959964 * sqrt(win_rate * (1 - win_rate) / n + 0.9603647206 / (n * n))) / (1 + 3.841458881 / n)
+        ) AS win_rate_low,
+        least(1, ((win_rate + 1.920729441 / n)
+            + 1.959964 * sqrt(win_rate * (1 - win_rate) / n + 0.9603647206 / (n * n))) / (1 + 3.841458881 / n)
+        ) AS win_rate_high
+    FROM (
+        SELECT {group} AS {name},
+            count(*) AS n,
+            cast(sum(net_percent > 0) AS SIGNED) AS wins,
+            avg((net_percent > 0) * 1e0) AS win_rate,
+            avg(break_even_win_rate) AS break_even_win_rate,
+            avg(r) AS expectancy_r,
+            sum(greatest(r, 0)) / nullif(sum(greatest(-r, 0)), 0) AS profit_factor,
+            sum(net_percent) AS net_percent
+        FROM signals JOIN exits ON signal_id = id
+        GROUP BY {group}
+    ) AS counted
+    ORDER BY {name}
+"""
+_GROUPS = (
+    ("daily_performance", "day", "date(exited_at)"),
+    ("performance_by_score_band", "score_band", "least(95, 5 * floor(score / 5))"),
+    ("performance_by_coin", "coin", "coin"),
+    ("performance_by_venue", "venue", "venue"),
+    ("performance_by_hour", "hour_utc", "hour(decided_at)"),
+)
+_VIEWS = (
+    """
+    CREATE OR REPLACE VIEW latest_signals AS
+    SELECT id, decided_at, side, venue, coin, pair, score, entry, take_profit, stop,
+        exited_at, reason, fill, net_percent, r, held_s, note
+    FROM signals LEFT JOIN exits ON signal_id = id
+    ORDER BY id DESC
+    """,
+    """
+    CREATE OR REPLACE VIEW open_signals AS
+    SELECT signals.* FROM signals LEFT JOIN exits ON signal_id = id WHERE signal_id IS NULL ORDER BY id
+    """,
+    """
+    CREATE OR REPLACE VIEW gate_refusals AS
+    SELECT gate, count(*) AS near_misses, max(decided_at) AS last_at
+    FROM verdicts JOIN near_misses ON near_misses.id = subject_id
+    WHERE subject = 'near_miss' AND NOT passed
+    GROUP BY gate
+    ORDER BY near_misses DESC, gate
+    """,
+    *(_PERFORMANCE.format(view=view, name=name, group=group) for view, name, group in _GROUPS),
+)
+
+MIGRATIONS = (_TABLES + _VIEWS,)
+
+
+def migrate(connection: "Connection[Cursor]") -> None:
+    """Bring the database to this code's version; of several processes one works and the others wait.
+
+    Raises
+    ------
+    StorageError
+        Another process holds the lock for too long, or newer code has been here.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT get_lock('sgnl', %s)", (_LOCK_WAIT_S,))
+        if cursor.fetchone() != (1,):
+            raise StorageError("another process is changing the tables of the history")
+        try:
+            cursor.execute("CREATE TABLE IF NOT EXISTS schema_version (version INT PRIMARY KEY) ENGINE = InnoDB")
+            cursor.execute("SELECT coalesce(max(version), 0) FROM schema_version")
+            ((version,),) = cursor.fetchall()
+            if version > len(MIGRATIONS):
+                raise StorageError(
+                    f"the history's schema is {version}, this code's is {len(MIGRATIONS)}: update the bot"
+                )
+            for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+                for statement in statements:
+                    cursor.execute(statement)
+                cursor.execute("INSERT INTO schema_version (version) VALUES (%s)", (number,))
+                connection.commit()
+        finally:
+            cursor.execute("SELECT release_lock('sgnl')")
+
+
+def forget(connection: "Connection[Cursor]") -> None:
+    """Make the next `migrate` create what is missing, and the next copy begin from the first change."""
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS schema_version, sync")
