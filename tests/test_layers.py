@@ -79,3 +79,37 @@ def test_no_name_of_a_library() -> None:
     """No module is named like a standard library module or an installed library it could be mistaken for."""
     taken = sys.stdlib_module_names | {"telegram", "aiohttp", "ccxt", "numpy", "loguru", "pymysql"}
     assert {name.rpartition(".")[2] for name in MODULES} & taken <= {"statistics", "__main__"}
+
+
+#: modules whose test has another name, since another module's test is where they are used
+TESTED_IN = {
+    "bot.__main__": "tests/bot/test_main.py",
+    "bot.checks": "tests/bot/test_main.py",
+    "bot.clock": "tests/bot/test_orchestrator.py",
+    "bot.settings": "tests/bot/test_config.py",
+    "features.parts": "tests/features/test_frame.py",
+    "features.missing": "tests/test_features_doc.py",
+    "fetchers.errors": "tests/fetchers/test_client.py",
+    "fetchers.records": "tests/fetchers/test_binance.py",
+    "scoring.signals": "tests/scoring/test_limits.py",
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_mirror(module: str) -> None:
+    """A module with functions of its own has a test of the same name in the same place, or of the name given above."""
+    path = MODULES[module]
+    if not any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _has_work(node) for node in _nodes(path)):
+        return
+    relative = path.relative_to(ROOT)
+    expected = TESTED_IN.get(module, f"tests/{relative.parent}/test_{relative.name}")
+    assert (ROOT / expected).exists(), f"{relative} has no {expected}"
+
+
+def _nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
+def _has_work(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether there is more in it than a docstring: protocols have nothing to test."""
+    return len(function.body) > 1 or not isinstance(function.body[0], ast.Expr)
