@@ -153,4 +153,4 @@ class Candles:
     received_ms: int
 
 
-Observation: TypeAlias = Quotes | OrderBook | Trades | OpenInterest
+Observation: TypeAlias = Quotes | OrderBook | Trades | OpenInterest | Candles

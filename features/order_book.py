@@ -62,7 +62,7 @@ def measure_books(books: Sequence[OrderBook], band_percent: float) -> BookMeasur
     measures = (
         bid_depth,
         ask_depth,
-        np.sum(bid_notional, axis=1, where=near_best),
+        np.where(near_best, bid_notional, 0.0).sum(axis=1),
         wall_ratio(ask_notional, is_inside(ask_distance, reach)),
         microprice_tilt_bps(best_bid, bid_quantity[:, 0], best_ask, ask_quantity[:, 0]),
     )
@@ -77,8 +77,12 @@ def measure_books(books: Sequence[OrderBook], band_percent: float) -> BookMeasur
 def pad(sides: Sequence[FloatArray]) -> FloatArray:
     """Return ragged sides as one array (b, longest, at least 1), NaN beyond a side's last level."""
     lengths = np.array([len(side) for side in sides])
-    padded = np.full((len(sides), max(int(lengths.max()), 1)), np.nan)
-    padded[np.arange(padded.shape[1]) < lengths[:, None]] = np.concatenate(sides)
+    longest = max(int(lengths.max()), 1)
+    flat = np.concatenate(sides)
+    if (lengths == longest).all():
+        return flat.reshape(len(sides), longest)
+    padded = np.full((len(sides), longest), np.nan)
+    padded[np.arange(longest) < lengths[:, None]] = flat
     return padded
 
 
@@ -109,7 +113,7 @@ def side_depth(distance: FloatArray, notional: FloatArray, reach: FloatArray) ->
     NaN where no level is nearer than reach: a side whose best level is at reach itself weighs nothing.
     """
     weight = np.maximum(1 - distance / reach[:, None], 0)
-    depth = np.sum(weight * notional, axis=1, where=is_inside(distance, reach))
+    depth = np.nansum(weight * notional, axis=1)
     return np.where(distance[:, 0] < reach * (1 - REACH_TOLERANCE), depth, np.nan)
 
 
@@ -117,8 +121,10 @@ def wall_ratio(notional: FloatArray, inside: BoolArray) -> FloatArray:
     """Return r = largest / median notional of the levels inside [1], (b,); NaN below `WALL_LEVELS` levels."""
     levels = inside.sum(axis=1)
     ascending = np.sort(np.where(inside, notional, np.inf), axis=1)
-    largest = np.max(notional, axis=1, where=inside, initial=0.0)
-    return np.where(levels >= WALL_LEVELS, largest / median_of_first(ascending, levels), np.nan)
+    largest = ascending[np.arange(len(levels)), np.maximum(levels, 1) - 1]
+    usual = np.where(levels >= WALL_LEVELS, median_of_first(ascending, levels), np.nan)
+    ratio: FloatArray = largest / usual
+    return ratio
 
 
 def median_of_first(ascending: FloatArray, count: IntArray) -> FloatArray:

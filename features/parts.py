@@ -19,7 +19,7 @@ from features.price import (
     vwap_distance,
 )
 from features.state import MarketState, stretches
-from features.trade_flow import BASELINE_SECONDS, Sweeps, best_sweep, taker_sell_share, usual_second
+from features.trade_flow import BASELINE_SECONDS, SWEEP_MULTIPLE, Sweeps, best_sweep, taker_sell_share, usual_second
 
 PRESENT = int(Missing.PRESENT)
 
@@ -182,14 +182,17 @@ class Parts:
         open_notional = np.where(open_runs.can_be_sweeps(settings.min_sweep_usdt), open_runs.notional, 0.0)
         end_ms = np.concatenate([state.run_end_ms[:, column], open_runs.end_ms[None]])
         notional = np.concatenate([state.run_notional[:, column], open_notional[None]])
-        is_alive = (notional > 0) & (self.now_ms - end_ms < settings.sweep_ttl_s * 1000)
+        alive = np.where(self.now_ms - end_ms < settings.sweep_ttl_s * 1000, notional, 0.0)
 
-        has_usual = np.count_nonzero(traded, axis=0) >= BASELINE_SECONDS
-        best = Sweeps(np.where(has_usual, 0.0, np.nan), np.full(len(column), np.nan))
-        judged = np.flatnonzero(has_usual & is_alive.any(axis=0))
-        usual = usual_second(traded[:, judged])
+        seconds = np.count_nonzero(traded, axis=0)
+        best = Sweeps(np.where(seconds >= BASELINE_SECONDS, 0.0, np.nan), np.full(len(column), np.nan))
+        # No sweep where most seconds trade more than the median may be for the largest run: no median needed there.
+        largest = alive.max(axis=0)
+        above = np.count_nonzero(traded > largest / SWEEP_MULTIPLE, axis=0)
+        judged = np.flatnonzero((seconds >= BASELINE_SECONDS) & (largest > 0) & (above <= seconds // 2))
+        usual = usual_second(traded.T[judged].T)  # in memory instrument by instrument, as `cells` gave it
         best.multiple[judged], best.age_s[judged] = best_sweep(
-            end_ms[:, judged], notional[:, judged], usual, self.now_ms, settings.sweep_ttl_s
+            end_ms[:, judged], alive[:, judged], usual, self.now_ms, settings.sweep_ttl_s
         )
         return best
 

@@ -49,7 +49,9 @@ def volatility(prices: FloatArray) -> FloatArray:
         step = logs[lag] - before
         total += np.where(np.isnan(step), 0.0, step * step)
         before = np.where(known[lag], logs[lag], before)
-    elapsed = np.where(known.any(axis=0), lags - known[::-1].argmax(axis=0) - known.argmax(axis=0), 0)
+    by_instrument = np.ascontiguousarray(known.T)
+    elapsed = lags - by_instrument[:, ::-1].argmax(axis=1) - by_instrument.argmax(axis=1)
+    elapsed[np.isnan(before)] = 0  # not one is known
     is_warm = elapsed >= WARM_SHARE * lags
     return np.where(is_warm, np.maximum(np.sqrt(total / np.maximum(elapsed, 1)), VOLATILITY_FLOOR), np.nan)
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from features.price import VOLATILITY_LAGS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSettings:
@@ -22,3 +24,8 @@ class FeatureSettings:
     min_sweep_usdt: float = 2000.0
     btc_window_s: float = 300.0
     momentum_window_s: float = 60.0
+
+    @property
+    def history_s(self) -> float:
+        """How far back prices and open interest are looked at."""
+        return max(self.oi_window_s, self.btc_window_s, VOLATILITY_LAGS * self.momentum_window_s)

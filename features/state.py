@@ -13,6 +13,7 @@ from features.derivatives import funding_rate_8h
 from features.market import (
     BTC,
     BoolArray,
+    Candles,
     FloatArray,
     Instrument,
     IntArray,
@@ -23,10 +24,11 @@ from features.market import (
     Trades,
 )
 from features.order_book import ask_share, measure_books
-from features.price import VOLATILITY_LAGS, mid_price
+from features.price import mid_price
 from features.settings import FeatureSettings
 from features.trade_flow import Runs, find_runs, keep_runs
 
+MINUTE_MS = 60_000
 LEAD_S = 60  #: seconds of prints that fit after the tick's time: a tick and a clock's error are shorter
 
 Record = TypeVar("Record", OrderBook, Trades, OpenInterest)
@@ -65,8 +67,19 @@ class MarketState(MarketArrays):
         kept = [key for key in state.column if key in self.column]
         there = np.array([self.column[key] for key in kept], dtype=np.int64)
         state.copy_columns(self, there, np.array([state.column[key] for key in kept], dtype=np.int64))
-        state.tick_ms, state._ticks, state._order = self.tick_ms.copy(), self._ticks, self._order
+        state.resume(self.tick_ms.copy(), self.ticks)
         return state
+
+    @property
+    def ticks(self) -> int:
+        """How many ticks have been opened so far."""
+        return self._ticks
+
+    def resume(self, tick_ms: IntArray, ticks: int) -> None:
+        """Go on with a ring of ticks in which `ticks` have been opened so far; the arrays are the caller's to fill."""
+        self.tick_ms, self._ticks = tick_ms, ticks
+        kept = min(ticks, len(tick_ms))
+        self._order = np.arange(ticks - kept, ticks) % len(tick_ms)
 
     @property
     def row(self) -> int:
@@ -80,10 +93,15 @@ class MarketState(MarketArrays):
 
     def price_as_of(self, time_ms: float) -> FloatArray:
         """Return P [USDT], (n,), of the newest tick at or before `time_ms`, NaN where there was none shortly before."""
+        row = self.row_as_of(time_ms)
+        return np.full(len(self.instruments), np.nan) if row is None else self.price_at[row]
+
+    def row_as_of(self, time_ms: float) -> int | None:
+        """Return the row of the newest tick at or before `time_ms`, None where there was none shortly before."""
         settings = self.settings
         tolerance_s = max(settings.max_data_age_s, 1.5 * settings.refresh_interval_s)
         rows = self.rows(time_ms - tolerance_s * 1000, time_ms)
-        return self.price_at[rows[-1]] if len(rows) else np.full(len(self.instruments), np.nan)
+        return int(rows[-1]) if len(rows) else None
 
     def cells(self, array: FloatArray, rows: IntArray, column: IntArray) -> FloatArray:
         """Return some rows of some instruments, (len(rows), len(column)), of an array kept instrument by instrument."""
@@ -94,11 +112,16 @@ class MarketState(MarketArrays):
         """Return the rows of the `count` epoch seconds that end with `last_s`."""
         return np.arange(last_s - count + 1, last_s + 1) % len(self.traded_at)
 
-    def advance(self, now_ms: int) -> None:
-        """Open the row of the tick at `now_ms`; a tick no later than the open one leaves that open.
+    def open_past(self, now_ms: int) -> None:
+        """Before the first tick, open rows for the ticks that would have been, for histories to be written into."""
+        if not self._ticks:
+            self._ticks = len(self.tick_ms) - 1
+            self._order = np.arange(self._ticks)
+            back_s = self.settings.refresh_interval_s * np.arange(self._ticks, 0, -1)
+            self.tick_ms[: self._ticks] = now_ms - np.rint(1000 * back_s).astype(np.int64)
 
-        Times before the first live tick are welcome at start, to append a venue's history to.
-        """
+    def advance(self, now_ms: int) -> None:
+        """Open the row of the tick at `now_ms`; a tick no later than the open one leaves that open."""
         before_ms = int(self.tick_ms[self.row]) if self._ticks else 0
         if now_ms <= before_ms:
             return
@@ -135,6 +158,8 @@ class MarketState(MarketArrays):
                     trades.append(observation)
                 case OpenInterest():
                     self._append_open_interest(observation)
+                case Candles():
+                    self._append_candles(observation)
         for columns, batch in self._batches(books):
             self._append_books(columns, batch)
         for columns, lists in self._batches(trades):
@@ -226,6 +251,24 @@ class MarketState(MarketArrays):
             lacking = rows[np.isnan(self.open_interest_at[rows, column])]
             self.open_interest_at[lacking, column] = point.open_interest_base
 
+    def _append_candles(self, candles: Candles) -> None:
+        """Let ticks of the past that know no price learn the one known next to them, at either end of a minute."""
+        column, settings = self.column.get((candles.venue, candles.id)), self.settings
+        if column is None:
+            self.unknown_ids.add((candles.venue, candles.id))
+            return
+        shortest_s = min(settings.momentum_window_s, settings.btc_window_s, settings.oi_window_s)
+        if shortest_s * 1000 < MINUTE_MS or not len(candles.open_ms):
+            return  # half a minute too early or too late is too much for such a window
+        close_ms = np.minimum(candles.open_ms + MINUTE_MS, candles.received_ms)
+        time_ms, price = np.concatenate([close_ms, candles.open_ms]), np.concatenate([candles.close, candles.open])
+        order = np.argsort(time_ms, kind="stable")
+        time_ms, price = time_ms[order], price[order]
+        rows = self.rows(time_ms[0], time_ms[-1])
+        lacking = rows[np.isnan(self.price_at[rows, column])]
+        nearest = np.searchsorted((time_ms[1:] + time_ms[:-1]) / 2, self.tick_ms[lacking])
+        self.price_at[lacking, column] = price[nearest]
+
     def _append_books(self, column: IntArray, books: list[OrderBook]) -> None:
         time_ms = np.array([book.exchange_ms for book in books], dtype=np.int64)
         newer = time_ms > self.book_ms[column]
@@ -251,39 +294,46 @@ class MarketState(MarketArrays):
         self._note_best(column, measures.best_bid, measures.best_ask, time_ms)
 
     def _append_trades(self, column: IntArray, lists: list[Trades]) -> None:
-        first_ms = np.array([trades.time_ms[0] if len(trades.time_ms) else trades.exchange_ms for trades in lists])
-        last_ms = [trades.time_ms[-1] if len(trades.time_ms) else 0 for trades in lists]
+        counts = np.array([len(trades.time_ms) for trades in lists])
+        reply_ms = np.array([trades.exchange_ms for trades in lists])
+        first_ms, last_ms = reply_ms.copy(), np.zeros_like(reply_ms)
+        has_prints = np.flatnonzero(counts)
+        first_ms[has_prints] = [lists[i].time_ms[0] for i in has_prints.tolist()]
+        last_ms[has_prints] = [lists[i].time_ms[-1] for i in has_prints.tolist()]
         is_gap = np.array([not trades.continues for trades in lists]) | (self.trades_ms[column] == 0)
         self.covered_from_ms[column[is_gap]] = first_ms[is_gap]
-        self.trades_ms[column] = np.maximum(self.trades_ms[column], [trades.exchange_ms for trades in lists])
+        self.trades_ms[column] = np.maximum(self.trades_ms[column], reply_ms)
         self.print_ms[column] = np.maximum(self.print_ms[column], last_ms)
         self._close_runs(column[is_gap])
 
         # An open run comes back as the few prints that stand for it, ahead of the new ones of its list.
         resumed = np.isfinite(self.open_notional[column])
-        lengths = OPEN_PRINTS * resumed + [len(trades.time_ms) for trades in lists]
+        lengths = OPEN_PRINTS * resumed + counts
         start = np.cumsum(lengths) - lengths
         time_ms = _interleave(self.open_ms.T[column], resumed, [trades.time_ms for trades in lists])
         price = _interleave(self.open_price.T[column], resumed, [trades.price for trades in lists])
         nothing, sells = np.zeros((len(lists), OPEN_PRINTS)), np.ones((len(lists), OPEN_PRINTS), dtype=bool)
         notional = price * _interleave(nothing, resumed, [trades.quantity for trades in lists])
         is_sell = _interleave(sells, resumed, [trades.is_taker_sell for trades in lists])
-        index = np.repeat(np.arange(len(lists)), lengths)
-        self._add_to_seconds(column, index, time_ms // 1000, notional, is_sell)
+        self._add_to_seconds(column, start, time_ms // 1000, notional, is_sell)
         notional[start[resumed]] = self.open_notional[column[resumed]]
-        self._follow_runs(column, find_runs(index, time_ms, price, notional, is_sell, self.settings.min_sweep_usdt))
+        self._follow_runs(column, find_runs(start, time_ms, price, notional, is_sell, self.settings.min_sweep_usdt))
 
     def _add_to_seconds(
-        self, column: IntArray, index: IntArray, second: IntArray, notional: FloatArray, is_sell: BoolArray
+        self, column: IntArray, list_start: IntArray, second: IntArray, notional: FloatArray, is_sell: BoolArray
     ) -> None:
         if not len(second):
             return
-        start = np.flatnonzero(np.append(True, (index[1:] != index[:-1]) | (second[1:] != second[:-1])))
+        begins = np.ones(len(second) + 1, dtype=bool)
+        begins[1:-1] = second[1:] != second[:-1]
+        begins[list_start] = True
+        start = np.flatnonzero(begins[:-1])
         traded, sold = np.add.reduceat(notional, start), np.add.reduceat(notional * is_sell, start)
         last_s = int(self.tick_ms[self.row]) // 1000 + LEAD_S
         fits = (second[start] > last_s - len(self.traded_at)) & (second[start] <= last_s)
         start = start[fits]
-        cell = second[start] % len(self.traded_at), column[index[start]]
+        at = column[np.searchsorted(list_start, start, side="right") - 1]
+        cell = second[start] % len(self.traded_at), at
         self.traded_at[cell] += traded[fits]
         self.taker_sold_at[cell] += sold[fits]
 
@@ -373,11 +423,6 @@ def _keep_newer(
 
 
 def _ticks_needed(settings: FeatureSettings) -> int:
-    longest_s = max(
-        settings.oi_window_s,
-        settings.book_window_s,
-        settings.btc_window_s,
-        VOLATILITY_LAGS * settings.momentum_window_s,
-    )
+    longest_s = max(settings.history_s, settings.book_window_s)
     spare = 4  # the open row, and the tolerance of a lookup at the far end
     return math.ceil((longest_s + settings.max_data_age_s) / settings.refresh_interval_s) + spare

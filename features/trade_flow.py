@@ -37,7 +37,7 @@ class Runs(NamedTuple):
 
 
 def find_runs(
-    list_index: IntArray,
+    list_start: IntArray,
     time_ms: IntArray,
     price: FloatArray,
     notional: FloatArray,
@@ -48,8 +48,8 @@ def find_runs(
 
     Parameters
     ----------
-    list_index
-        Which list a print belongs to, (k,) ascending; a run never crosses lists.
+    list_start
+        Where each list of prints starts in the arrays below, (lists,) ascending; a run never crosses lists.
     time_ms, price, notional, is_taker_sell
         (k,) each, oldest first within a list; [epoch ms], [USDT], [USDT].
     min_usdt
@@ -60,15 +60,16 @@ def find_runs(
     A run is cut greedily, before the print that would make it last longer than `SWEEP_LENGTH_MS` from its first; that
     print starts the next run. Design section 3.
     """
-    new_list = np.diff(list_index, prepend=-1) != 0
-    begins = new_list.copy()  # so does a sell after a buy
-    begins[1:] |= ~is_taker_sell[:-1]
+    begins = np.zeros(len(time_ms) + 1, dtype=bool)
+    begins[list_start] = begins[-1] = True
+    is_last = begins[1:].copy()
+    begins[1:-1] |= ~is_taker_sell[:-1]
     sells = np.flatnonzero(is_taker_sell)
     time, usdt = time_ms[sells], notional[sells]
     start = cut_runs(time, begins[sells])
     end = np.append(start[1:], len(sells))[: len(start)] - 1
     total = np.add.reduceat(usdt, start)
-    is_open = np.append(new_list[1:], True)[sells[end]]
+    is_open = is_last[sells[end]]
 
     kept = np.flatnonzero((total >= min_usdt) | is_open)
     start, end, total, is_open = start[kept], end[kept], total[kept], is_open[kept]
@@ -77,13 +78,14 @@ def find_runs(
     prices, first = price[sells[member]], price[sells[start]]
     second = _first_other(prices, run, first, differs := prices != first[run])
     third = _first_other(prices, run, first, differs & (prices != second[run]))
-    return Runs(
-        list_index[sells[start]], time[start], time[end], first, second, third, price[sells[end]], total, is_open
-    )
+    list_index = np.searchsorted(list_start, sells[start], side="right") - 1
+    return Runs(list_index, time[start], time[end], first, second, third, price[sells[end]], total, is_open)
 
 
 def cut_runs(time_ms: IntArray, begins: BoolArray) -> IntArray:
     """Return where runs start, ascending: where a print `begins` one, and where the run before would get too long."""
+    begins = begins.copy()
+    begins[1:] |= time_ms[1:] - time_ms[:-1] > SWEEP_LENGTH_MS  # a pause that no run outlives
     starts = np.flatnonzero(begins)
     limit = np.append(starts[1:], len(time_ms))[: len(starts)]
     too_long = time_ms[limit - 1] - time_ms[starts] > SWEEP_LENGTH_MS

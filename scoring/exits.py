@@ -65,14 +65,14 @@ def start(signal: Signal) -> OpenSignal:
     return OpenSignal(signal=signal, looked_ms=signal.decided_ms, best_price=entry, worst_price=entry)
 
 
-def start_near_miss(near_miss: NearMiss) -> OpenSignal | None:
-    """Return a near miss as if it were a signal, of id 0, to see what it would have made; None without levels."""
+def start_near_miss(near_miss: NearMiss, near_miss_id: int = 0) -> OpenSignal | None:
+    """Return a near miss as if it were a signal, to see what it would have made; None without levels."""
     if near_miss.levels is None:
         return None
     nothing = DataTimes(price_ms=None, book_ms=None, trades_ms=None, open_interest_ms=None, funding_ms=None)
     return start(
         Signal(
-            id=0,
+            id=near_miss_id,
             side=near_miss.levels.side,
             venue=near_miss.venue,
             instrument_id=near_miss.instrument_id,

@@ -107,6 +107,14 @@ def by_hour(rows: Iterable[Row], timezone: str, entry: Entry = "ideal") -> dict[
     return _summaries(rows, lambda signal, _: datetime.fromtimestamp(signal.decided_ms / 1000, zone).hour, entry)
 
 
+def by_day(rows: Iterable[Row], timezone: str, entry: Entry = "ideal") -> dict[str, Summary]:
+    """Summarise by the day of the exit in `timezone`, such as "2026-01-31"."""
+    zone = ZoneInfo(timezone)
+    return _summaries(
+        rows, lambda _, outcome: datetime.fromtimestamp(outcome.exit_ms / 1000, zone).date().isoformat(), entry
+    )
+
+
 def by_exit_reason(rows: Iterable[Row], entry: Entry = "ideal") -> dict[str, Summary]:
     """Summarise by why the signals ended."""
     return _summaries(rows, lambda _, outcome: outcome.reason.value, entry)

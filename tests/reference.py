@@ -71,12 +71,13 @@ class Reference:
             log = self.logs.get((observation.venue, observation.id))
             if log is None:
                 continue
-            if isinstance(observation, OpenInterest):
-                self._note_open_interest(log, observation)
-            elif isinstance(observation, OrderBook):
-                self._note_book(log, observation)
-            else:
-                self._note_trades(log, observation)
+            match observation:
+                case OpenInterest():
+                    self._note_open_interest(log, observation)
+                case OrderBook():
+                    self._note_book(log, observation)
+                case Trades():
+                    self._note_trades(log, observation)
 
     def _note_quotes(self, log: Log, quotes: Quotes, i: int) -> None:
         tick, ms = len(self.ticks) - 1, int(quotes.exchange_ms[i])

@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from features.frame import FEATURES, PARTS, FeatureFrame, compute_features
-from features.market import Observation, Trades
+from features.market import Observation, OpenInterest, OrderBook, Quotes
 from features.missing import Missing
 from features.settings import FeatureSettings
 from features.state import MarketState
@@ -147,7 +147,9 @@ def test_what_lies_outside_every_window_changes_nothing(seed: int, damage: float
     state = MarketState(recent.instruments, SHORT)
     for tick in before.ticks:
         state.advance(tick.now_ms - pause_ms)
-        state.append([earlier(record, pause_ms) for record in tick.observations if not isinstance(record, Trades)])
+        state.append(
+            [earlier(one, pause_ms) for one in tick.observations if isinstance(one, Quotes | OrderBook | OpenInterest)]
+        )
     changed, plain = features_of(recent, state), features_of(recent)
     for part in PARTS:
         seen = plain.missing[part] != Missing.NOT_SEEN  # "stale" once there was something
@@ -155,8 +157,10 @@ def test_what_lies_outside_every_window_changes_nothing(seed: int, damage: float
     assert_same(changed, plain, [feature.name for feature in FEATURES])
 
 
-def earlier(record: Observation, by_ms: int) -> Observation:
-    """Return an observation as of some time before."""
+def earlier(record: Quotes | OrderBook | OpenInterest, by_ms: int) -> Observation:
+    """Return an observation as of some time before, without the funding interval, which holds until told otherwise."""
+    if isinstance(record, Quotes):
+        record = replace(record, funding_interval_h=None)
     when: dict[str, Any] = {"exchange_ms": record.exchange_ms - by_ms, "received_ms": record.received_ms - by_ms}
     return replace(record, **when)
 

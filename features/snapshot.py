@@ -1,0 +1,136 @@
+"""A market state as a plain record and back, whole for a restart, or no more than one instrument's features look at."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.arrays import STATE
+from features.frame import FeatureFrame
+from features.market import BoolArray, FloatArray, Instrument, IntArray
+from features.price import VOLATILITY_LAGS, WARM_SHARE
+from features.settings import FeatureSettings
+from features.state import MarketState
+
+#: the arrays that prints are added to
+FLOW = frozenset(
+    ("trades_ms", "print_ms", "covered_from_ms", "run_end_ms", "run_notional", "open_ms", "open_price", "open_notional")
+    + ("traded_at", "taker_sold_at")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything a `MarketState` holds; arrays as they lie in their rings, so that sums over them keep their order."""
+
+    settings: FeatureSettings
+    instruments: tuple[Instrument, ...]
+    ticks: int  #: opened so far
+    tick_ms: IntArray
+    arrays: dict[str, NDArray[Any]]  #: by name in `STATE`
+
+    @property
+    def newest_ms(self) -> int:
+        """The time of the last tick [epoch ms], 0 where there was none."""
+        return int(self.tick_ms.max(initial=0))
+
+
+def take_snapshot(state: MarketState) -> Snapshot:
+    """Copy a state."""
+    return Snapshot(
+        settings=state.settings,
+        instruments=state.instruments,
+        ticks=state.ticks,
+        tick_ms=state.tick_ms.copy(),
+        arrays={quantity.name: getattr(state, quantity.name).copy(order="K") for quantity in STATE},
+    )
+
+
+def take_windows(state: MarketState) -> Snapshot:
+    """Copy what a restart goes on from.
+
+    The prints stay out: a venue's first reply brings them again, and they would count twice. So do prices, open
+    interest and funding that are too old for a later tick to look at.
+    """
+    snapshot = take_snapshot(state)
+    settings = state.settings
+    read_from_ms = state.tick_ms.max() - 1000 * (settings.history_s + settings.max_data_age_s)
+    for name in ("price_at", "open_interest_at", "funding_8h_at"):
+        snapshot.arrays[name][state.tick_ms < read_from_ms] = np.nan
+    for quantity in STATE:
+        if quantity.name in FLOW:
+            snapshot.arrays[quantity.name][...] = quantity.empty
+    return snapshot
+
+
+def restore(snapshot: Snapshot) -> MarketState:
+    """Return the state that was taken.
+
+    Raises
+    ------
+    ValueError
+        The arrays do not fit its settings, or one is missing: another version's code took it.
+    """
+    state = MarketState(snapshot.instruments, snapshot.settings)
+    taken = {"tick_ms": snapshot.tick_ms.shape} | {name: array.shape for name, array in snapshot.arrays.items()}
+    needed = {name: getattr(state, name).shape for name in ("tick_ms", *(quantity.name for quantity in STATE))}
+    if taken != needed:
+        raise ValueError("the arrays were not those that the settings need")
+    state.resume(snapshot.tick_ms.copy(), snapshot.ticks)
+    for name, array in snapshot.arrays.items():
+        getattr(state, name)[...] = array
+    return state
+
+
+def slice_state(state: MarketState, features: FeatureFrame, column: int) -> Snapshot:
+    """Return what `features` looked at for one instrument: it, its lender and the Bitcoin used, little else.
+
+    `compute_features` on the restored slice, at the same time, gives column 0 the same bits as `column` had. What lends
+    or is Bitcoin cannot signal there.
+    """
+    lender = int(features.lender[column])
+    bitcoin = [place for place in state.btc_columns.tolist() if state.instruments[place].venue == features.btc_venue]
+    columns = [column, *([lender] if lender >= 0 else []), *bitcoin]
+    others = (replace(state.instruments[place], is_eligible=False) for place in columns[1:])
+    few = state.with_instruments([state.instruments[column], *others])
+    flow = 1 if features.borrows_flow[column] else 0
+
+    prices = _prices_read(few, features.now_ms)
+    settings, now_ms = state.settings, features.now_ms
+    flow_s = math.ceil(settings.flow_window_s)
+    seconds = few.second_rows(now_ms // 1000, max(flow_s, math.ceil(settings.sweep_baseline_s)))
+    _keep(few.price_at, prices)
+    _keep(few.open_interest_at, prices)
+    _keep(few.funding_8h_at, _cells(few.funding_8h_at, few.rows(now_ms - settings.oi_window_s * 1000, now_ms), 0))
+    _keep(few.bid_depth_at, _cells(few.bid_depth_at, few.rows(now_ms - settings.book_window_s * 1000, now_ms), 0))
+    _keep(few.traded_at, _cells(few.traded_at, seconds, flow), empty=0.0)
+    _keep(few.taker_sold_at, _cells(few.taker_sold_at, seconds[-flow_s:], flow), empty=0.0)
+    return take_snapshot(few)
+
+
+def _prices_read(state: MarketState, now_ms: int) -> BoolArray:
+    """Which cells returns and open-interest changes start from."""
+    settings = state.settings
+    read = np.zeros(state.price_at.shape, dtype=bool)
+    lags_s = [lag * settings.momentum_window_s for lag in range(1, VOLATILITY_LAGS + 1)]
+    for back_s in (*lags_s, settings.btc_window_s):
+        if (row := state.row_as_of(now_ms - back_s * 1000)) is not None:
+            read[row] = True
+    window_ms = settings.oi_window_s * 1000
+    rows = state.rows(now_ms - window_ms, now_ms - window_ms * WARM_SHARE)
+    known = np.isfinite(state.open_interest_at[rows]) & np.isfinite(state.price_at[rows])
+    for column in np.flatnonzero(known.any(axis=0)):
+        read[rows[known[:, column].argmax()], column] = True
+    return read
+
+
+def _cells(array: FloatArray, rows: IntArray, column: int) -> BoolArray:
+    cells = np.zeros(array.shape, dtype=bool)
+    cells[rows, column] = True
+    return cells
+
+
+def _keep(array: FloatArray, cells: BoolArray, *, empty: float = np.nan) -> None:
+    array[~cells] = empty

@@ -1,0 +1,131 @@
+"""The full input of one decision, small enough to keep with its signal, and the same decision made of it again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from features.frame import FeatureFrame, compute_features
+from features.market import Observation, OrderBook, Trades
+from features.order_book import ask_share, measure_books
+from features.snapshot import Snapshot, restore, slice_state
+from features.state import MarketState
+from scoring.decide import decide, explain
+from scoring.settings import ScoringSettings
+from scoring.signals import Limits, Signal, Verdict
+
+MOST_PRINTS = 300  #: the newest: a sweep that still counts is among them
+BOOK_NOISE = (
+    1e-12  #: [fraction] a sum over a book's levels may differ by, where books of more levels were summed with it
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """Everything `decide` looked at for one signal."""
+
+    signal_id: int
+    decided_ms: int
+    features_ms: int  #: the time the features were computed for
+    market: Snapshot  #: the instrument first, then whoever lent to it, then Bitcoin: the cells that were looked at
+    books: tuple[OrderBook, ...]  #: the book, and the one before it, newest first
+    prints: tuple[Trades, ...]  #: the last prints of the venue that the flow came from, oldest first
+    limits: Limits  #: as they were, less other coins'
+    settings: ScoringSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recomputed:
+    """What this code makes of a capture."""
+
+    signal: Signal | None  #: None: it would not signal
+    verdicts: tuple[Verdict, ...]
+    books_agree: bool  #: the ask shares and walls that the score stands on are those of the books
+
+
+def capture(
+    signal: Signal,
+    state: MarketState,
+    features: FeatureFrame,
+    limits: Limits,
+    settings: ScoringSettings,
+    recent: Iterable[Observation],
+) -> Capture:
+    """Keep what a signal was decided on.
+
+    `state`, `features` and `limits` are as `decide` had them; of several signals of one tick the later ones had the
+    limits that the earlier ones left. `recent` is what has arrived since the book before the last, oldest first.
+    """
+    column = state.column[signal.venue, signal.instrument_id]
+    key = state.instruments[column].key
+    flow_key = state.instruments[int(features.lender[column])].key if features.borrows_flow[column] else key
+    seen = list(recent)
+    book_times_ms = (int(state.book_ms[column]), int(state.previous_book_ms[column]))
+    books = {
+        book.exchange_ms: book
+        for book in reversed(seen)  # of two with one time the state took the first
+        if isinstance(book, OrderBook) and (book.venue, book.id) == key and book.exchange_ms in book_times_ms
+    }
+    prints = [trades for trades in seen if isinstance(trades, Trades) and (trades.venue, trades.id) == flow_key]
+    return Capture(
+        signal_id=signal.id,
+        decided_ms=signal.decided_ms,
+        features_ms=features.now_ms,
+        market=slice_state(state, features, column),
+        books=tuple(books[time_ms] for time_ms in sorted(books, reverse=True)),
+        prints=_newest(prints),
+        limits=_of_coin(limits, signal),
+        settings=settings,
+    )
+
+
+def recompute(captured: Capture) -> Recomputed:
+    """Decide once more."""
+    state = restore(captured.market)
+    features = compute_features(state, captured.features_ms)
+    inputs = captured.decided_ms, features, captured.limits, (), captured.settings
+    signals = decide(*inputs).signals
+    return Recomputed(
+        signal=signals[0] if signals else None,
+        verdicts=explain(*inputs, 0),
+        books_agree=_books_agree(captured, state),
+    )
+
+
+def _newest(prints: list[Trades]) -> tuple[Trades, ...]:
+    kept: list[Trades] = []
+    left = MOST_PRINTS
+    for trades in reversed(prints):
+        if count := min(left, len(trades.time_ms)):
+            columns = ("time_ms", "price", "quantity", "is_taker_sell")
+            kept.append(replace(trades, **{name: getattr(trades, name)[-count:] for name in columns}))
+            left -= count
+    return tuple(reversed(kept))
+
+
+def _of_coin(limits: Limits, signal: Signal) -> Limits:
+    coin, venue = signal.coin, signal.venue
+    return replace(
+        limits,
+        last_signal_ms=_only(limits.last_signal_ms, coin),
+        last_exit_ms=_only(limits.last_exit_ms, coin),
+        muted_coins=_only(limits.muted_coins, coin),
+        muted_venues=_only(limits.muted_venues, venue),
+    )
+
+
+def _only(times_ms: dict[str, int], key: str) -> dict[str, int]:
+    return {key: times_ms[key]} if key in times_ms else {}
+
+
+def _books_agree(captured: Capture, state: MarketState) -> bool:
+    kept = (
+        (ask_share(state.bid_depth, state.ask_depth), state.wall_ratio),
+        (state.previous_ask_share, state.previous_wall_ratio),
+    )
+    for book, (share, wall) in zip(captured.books, kept, strict=False):  # after a restart the first has none before it
+        measured = measure_books([book], captured.market.settings.book_band_percent)
+        found = ask_share(measured.bid_depth, measured.ask_depth)[0], measured.wall_ratio[0]
+        if not np.allclose(found, (share[0], wall[0]), rtol=BOOK_NOISE, atol=0, equal_nan=True):
+            return False
+    return True

@@ -1,0 +1,180 @@
+"""Features of the order book, by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from features.order_book import (
+    ask_share,
+    bid_exhaustion,
+    full_reach,
+    measure_books,
+    microprice_tilt_bps,
+    pad,
+    side_depth,
+    usual_depth,
+    wall_ratio,
+)
+from tests.builders import order_book
+
+NAN = math.nan
+
+
+def test_depth_falls_to_nothing_at_reach() -> None:
+    """A level half way to reach counts half; at reach nothing; beyond it not at all."""
+    distance = np.array([[0.0025, 0.005, 0.01, 0.02]])
+    assert_allclose(side_depth(distance, np.full((1, 4), 1000.0), np.array([0.01])), [750 + 500])
+
+
+@pytest.mark.parametrize("best", [0.01, 0.02, NAN])
+def test_a_side_without_a_level_nearer_than_reach_is_missing(best: float) -> None:
+    """At reach, beyond it, or no level at all."""
+    assert_allclose(side_depth(np.array([[best]]), np.array([[1000.0]]), np.array([0.01])), [NAN])
+
+
+def test_only_a_full_side_limits_reach() -> None:
+    """Three of three levels end at 0.3 %; two of three show all there is."""
+    distance = np.array([[0.001, 0.002, 0.003], [0.001, 0.002, NAN], [NAN, NAN, NAN]])
+    assert_allclose(full_reach(distance, np.array([3, 3, 3])), [0.003, math.inf, math.inf])
+
+
+def test_both_sides_are_cut_at_the_shorter_full_side() -> None:
+    """Asks end at 0.2 %, so bids beyond that do not count either."""
+    book = order_book(
+        bids=((99.9, 10.0), (99.85, 10.0), (99.0, 1000.0)), asks=((100.1, 10.0), (100.2, 10.0)), levels_asked=2
+    )
+    measures = measure_books([book], band_percent=1.0)
+    assert_allclose(measures.bid_depth, [999 * 0.5 + 998.5 * 0.25])
+    assert_allclose(measures.ask_depth, [1001 * 0.5])
+
+
+def test_the_band_limits_reach() -> None:
+    """A bid of 10 at 99.5 is half way to 1 %: 497.5 USDT; one at 98 does not count."""
+    book = order_book(bids=((99.5, 10.0), (98.0, 10.0)), asks=((100.5, 10.0),))
+    assert_allclose(measure_books([book], band_percent=1.0).bid_depth, [497.5])
+
+
+@pytest.mark.parametrize(
+    ("bids", "asks"),
+    [
+        ((), ((100.1, 1.0),)),
+        (((99.9, 1.0),), ()),
+        ((), ()),
+        (((100.2, 1.0),), ((100.1, 1.0),)),
+        (((90.0, 1.0),), ((110.0, 1.0),)),
+    ],
+)
+def test_an_empty_crossed_or_wide_book_says_nothing(
+    bids: tuple[tuple[float, float], ...], asks: tuple[tuple[float, float], ...]
+) -> None:
+    """From the depth on everything is missing, for both sides."""
+    measures = measure_books([order_book(bids=bids, asks=asks), order_book()], band_percent=1.0)
+    for values in measures[3:]:
+        assert math.isnan(values[0])
+    assert math.isfinite(measures.bid_depth[1])
+
+
+def test_one_level_of_one_asked_reaches_nowhere() -> None:
+    """Its last level is its best, so nothing is nearer than reach."""
+    book = order_book(bids=((99.9, 1.0),), asks=((100.1, 1.0),), levels_asked=1)
+    assert math.isnan(measure_books([book], band_percent=1.0).bid_depth[0])
+
+
+def test_sellable_takes_the_bids_within_a_thousandth() -> None:
+    """100 for 5 and 99.95 for 2, but not 99.8."""
+    book = order_book(bids=((100.0, 5.0), (99.95, 2.0), (99.8, 9.0)))
+    assert_allclose(measure_books([book], band_percent=1.0).sellable, [699.9])
+
+
+def test_wall_ratio() -> None:
+    """900 among 100s is 9; equal levels are 1; an even count averages the middle two; four levels say nothing."""
+    notional = np.array(
+        [
+            [100.0, 100.0, 900.0, 100.0, 100.0, NAN],
+            [50.0, 50.0, 50.0, 50.0, 50.0, 50.0],
+            [100.0, 200.0, 300.0, 400.0, 500.0, 1400.0],
+            [1.0, 1.0, 1.0, 9.0, NAN, NAN],
+        ]
+    )
+    assert_allclose(wall_ratio(notional, np.isfinite(notional)), [9, 1, 4, NAN])
+
+
+def test_a_wall_beyond_reach_does_not_count() -> None:
+    """The large level at 102 is outside 1 %."""
+    asks = [(100.1 + 0.1 * i, 10.0) for i in range(5)]
+    near = measure_books([order_book(asks=asks)], band_percent=1.0).wall_ratio
+    far = measure_books([order_book(asks=[*asks, (102.0, 1e6)])], band_percent=1.0).wall_ratio
+    assert_allclose(near, far)
+
+
+def test_microprice_leans_away_from_the_larger_side() -> None:
+    """10 bid against 30 offered puts it at 99.95, 5 bps below the mid."""
+    tilt = microprice_tilt_bps(np.array([99.9]), np.array([10.0]), np.array([100.1]), np.array([30.0]))
+    assert_allclose(tilt, [-5.0])
+
+
+def test_ask_share_and_its_mirror() -> None:
+    """3,000 of 4,000 is 0.75, and swapped sides give the rest to one."""
+    bid, ask = np.array([1000.0, NAN]), np.array([3000.0, 1.0])
+    assert_allclose(ask_share(bid, ask), [0.75, NAN])
+    assert_allclose(ask_share(ask, bid), [0.25, NAN])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_swapping_the_sides_mirrors_the_share(seed: int) -> None:
+    """Reflected about the mid, a book's share becomes one less it."""
+    random = np.random.default_rng(seed)
+    steps, count = np.cumsum(random.integers(1, 9, 12)) / 64, int(random.integers(1, 12))
+    quantity = random.lognormal(0, 1, 12)
+    below = [(128 - step, q) for step, q in zip(steps.tolist(), quantity.tolist(), strict=True)]
+    above = [(128 + step, q) for step, q in zip(steps[:count].tolist(), quantity[::-1].tolist(), strict=False)]
+    mirror = [[(256 - price, q) for price, q in side] for side in (above, below)]
+    # Quantities are restated so that each level keeps its notional where its price has changed.
+    restated = [
+        [(new, q * old / new) for (new, q), (old, _) in zip(side, was, strict=True)]
+        for side, was in zip(mirror, (above, below), strict=True)
+    ]
+    books = [
+        order_book(bids=below, asks=above, levels_asked=12),
+        order_book(bids=restated[0], asks=restated[1], levels_asked=12),
+    ]
+    measures = measure_books(books, band_percent=1.0)
+    share = ask_share(measures.bid_depth, measures.ask_depth)
+    assert share[1] == pytest.approx(1 - share[0], rel=1e-9)
+
+
+def test_pad() -> None:
+    """Ragged sides, one of them empty, in one array."""
+    padded = pad([np.array([1.0, 2.0]), np.array([]), np.array([3.0])])
+    assert_allclose(padded, np.array([[1, 2], [NAN, NAN], [3, NAN]]))
+
+
+TICKS = np.array([0, 60_000, 120_000, 180_000])
+
+
+@pytest.mark.parametrize(
+    ("depth", "median"),
+    [
+        ([1000.0, 900.0, 1100.0, 1200.0], 1050),
+        ([1000.0, NAN, 900.0, 1200.0], 1000),
+        ([1000.0, NAN, NAN, 900.0], NAN),  # two books
+        ([NAN, 1000.0, 1000.0, 1000.0], 1000),
+        ([NAN] * 4, NAN),
+    ],
+)
+def test_usual_depth(depth: list[float], median: float) -> None:
+    """The median of at least three books."""
+    assert_allclose(usual_depth(np.array([depth]).T, TICKS, 120.0), [median])
+
+
+def test_usual_depth_needs_a_span() -> None:
+    """Three books within a minute are one look."""
+    assert_allclose(usual_depth(np.full((3, 1), 5.0), np.array([0, 30_000, 60_000]), 120.0), [NAN])
+    assert_allclose(usual_depth(np.empty((0, 2)), np.empty(0, dtype=np.int64), 120.0), [NAN, NAN])
+
+
+def test_bid_exhaustion() -> None:
+    """400 where 1,000 is usual is 0.6; deeper than usual is negative."""
+    assert_allclose(bid_exhaustion(np.array([400.0, 1500.0, 1.0]), np.array([1000.0, 1000.0, NAN])), [0.6, -0.5, NAN])

@@ -1,0 +1,231 @@
+"""The market over time: rows, freshness, order and size."""
+
+import math
+
+import numpy as np
+import pytest
+
+from features.frame import compute_features
+from features.market import Candles, Instrument, Observation
+from features.missing import Missing
+from features.settings import FeatureSettings
+from features.state import LEAD_S, MarketState
+from tests.builders import ID, NOW_MS, VENUE, instrument, open_interest, order_book, quotes, trades
+from tests.features.markets import SHORT, random_market
+
+
+def told(*observations: Observation, instruments: tuple[Instrument, ...] = (), now_ms: int = NOW_MS) -> MarketState:
+    """Return a state of one tick."""
+    state = MarketState(instruments or (instrument(),), FeatureSettings())
+    state.advance(now_ms)
+    state.append(observations)
+    return state
+
+
+def test_rows_are_found_after_any_number_of_rounds() -> None:
+    """A ring gives the same rows as a plain list."""
+    state = MarketState(
+        [instrument()], FeatureSettings(oi_window_s=40, book_window_s=40, btc_window_s=40, momentum_window_s=2)
+    )
+    assert len(state.tick_ms) == 15
+    times = [NOW_MS + 5000 * i for i in range(50)]
+    for number, now_ms in enumerate(times):
+        state.advance(now_ms)
+        kept = times[max(0, number - 14) : number + 1]
+        inside = [t for t in kept if now_ms - 31_000 <= t <= now_ms - 4_000]
+        assert state.tick_ms[state.rows(now_ms - 31_000, now_ms - 4_000)].tolist() == inside
+        assert state.tick_ms[state.row] == now_ms
+
+
+def test_append_needs_a_tick() -> None:
+    """There is no row to write into before the first."""
+    with pytest.raises(ValueError, match="advanced"):
+        MarketState([instrument()], FeatureSettings()).append([quotes()])
+
+
+def test_a_tick_that_is_not_later_opens_nothing() -> None:
+    """A clock that stands still or steps back does not disturb the rows."""
+    state = told(quotes())
+    state.advance(NOW_MS)
+    state.advance(NOW_MS - 5000)
+    assert len(state.rows(0, NOW_MS)) == 1
+
+
+def test_unknown_ids_are_counted() -> None:
+    """Bulk, book and open interest of somebody else change nothing."""
+    state = told(
+        quotes(ids=("X", ID)), order_book(id="Y"), open_interest(id="Z"), trades(venue="mexc"), quotes(venue="kraken")
+    )
+    assert state.unknown_ids == {(VENUE, "X"), (VENUE, "Y"), (VENUE, "Z"), ("mexc", ID), ("kraken", ID)}
+    assert state.price.tolist() == [100.0]
+
+
+def test_a_price_is_carried_while_it_is_fresh() -> None:
+    """Fifteen seconds long, then the cell is missing."""
+    state = told(quotes())
+    for after_s in (15, 16):
+        state.advance(NOW_MS + after_s * 1000)
+    assert state.price_at[:3, 0].tolist()[:2] == [100.0, 100.0]
+    assert math.isnan(state.price_at[2, 0])
+
+
+def test_an_older_quote_does_not_replace_a_newer_one() -> None:
+    """Replies may overtake each other."""
+    state = told(quotes(NOW_MS, bid_price=100.0, ask_price=100.0), quotes(NOW_MS - 1, bid_price=50.0, ask_price=50.0))
+    assert state.price.tolist() == state.best_bid.tolist() == [100.0]
+
+
+def test_marks_and_mids_are_never_mixed() -> None:
+    """Once a bulk quote has come, what was kept of the mark is gone, and the mark is no price any more."""
+    state = told(quotes(bid_price=None, ask_price=None, mark_price=90.0))
+    assert state.price_at[0].tolist() == [90.0]
+    state.advance(NOW_MS + 5000)
+    state.append([quotes(NOW_MS + 5000)])
+    assert math.isnan(state.price_at[0, 0])
+    state.append([quotes(NOW_MS + 6000, bid_price=None, ask_price=None, mark_price=90.0)])
+    assert (state.price[0], state.mark_price[0]) == (100.0, 90.0)
+
+
+def test_best_prices_are_the_newer_of_bulk_and_book() -> None:
+    """A book polled after the bulk corrects it, an older one does not."""
+    state = told(quotes(NOW_MS), order_book(exchange_ms=NOW_MS - 1, bids=((50.0, 1.0),)))
+    assert state.best_bid.tolist() == [99.9]
+    state.append([order_book(exchange_ms=NOW_MS + 1, bids=((99.95, 1.0),))])
+    assert state.best_bid.tolist() == [99.95]
+
+
+def test_history_fills_the_ticks_that_did_not_know_it() -> None:
+    """A point that comes late is known from its time for as long as a live one would be; live values stay."""
+    state = MarketState([instrument()], FeatureSettings())
+    for number in range(20):
+        state.advance(NOW_MS + 5000 * number)
+        if number == 5:
+            state.append([open_interest(7.0, exchange_ms=NOW_MS + 25_000)])
+    state.append([open_interest(3.0, exchange_ms=NOW_MS + 10_000, is_live=False)])
+    known = state.open_interest_at[:20, 0]
+    assert known[2:5].tolist() == [3.0] * 3
+    assert known[5:18].tolist() == [7.0] * 13
+    assert np.isnan(known[[0, 1, 18, 19]]).all()
+
+
+def test_history_may_be_told_before_the_first_live_tick() -> None:
+    """A warm start: past ticks, then the present, and the window is full at once."""
+    state = MarketState([instrument()], FeatureSettings())
+    for ago_s in range(900, 0, -60):
+        then_ms = NOW_MS - ago_s * 1000
+        state.advance(then_ms)
+        state.append([quotes(then_ms), open_interest(1e6, exchange_ms=then_ms, is_live=False)])
+    state.advance(NOW_MS)
+    state.append([quotes(), open_interest(1.02e6)])
+    frame = compute_features(state, NOW_MS)
+    assert frame.open_interest_change[0] == pytest.approx(0.02)
+    assert frame.missing["momentum"][0] == Missing.PRESENT
+
+
+def minutes(count: int, close: float = 101.0) -> Candles:
+    """Return candles up to now, each from 100 to `close`."""
+    opens = np.arange(NOW_MS - count * 60_000, NOW_MS, 60_000)
+    flat = np.full(count, 100.0)
+    return Candles(
+        venue=VENUE,
+        id=ID,
+        open_ms=opens,
+        open=flat,
+        high=flat + 1,
+        low=flat,
+        close=flat + close - 100,
+        received_ms=NOW_MS,
+    )
+
+
+def test_candles_fill_the_past_before_the_first_tick() -> None:
+    """A cold start: the ticks that would have been take the price next to them, and momentum is there at once."""
+    state = MarketState([instrument(), instrument(id="B")], FeatureSettings())
+    state.open_past(NOW_MS)
+    state.advance(NOW_MS)
+    state.append([quotes(ids=(ID, "B")), minutes(20)])
+    frame = compute_features(state, NOW_MS)
+    assert frame.missing["momentum"].tolist() == [Missing.PRESENT, Missing.WARMING_UP]
+    rows = state.rows(NOW_MS - 65_000, NOW_MS - 35_000)
+    assert state.price_at[rows, 0].tolist() == [101.0, 101.0, 100.0, 100.0, 100.0, 100.0, 100.0][: len(rows)]
+    assert np.isnan(state.price_at[state.rows(0, NOW_MS - 1_201_000), 0]).all()
+
+
+def test_candles_never_replace_what_was_seen_nor_fill_windows_of_seconds() -> None:
+    """A tick's own price is better than a minute's, and half a minute too late is too much for a short window."""
+    state = told(quotes())
+    state.advance(NOW_MS + 5000)
+    state.append([minutes(20, close=200.0)])
+    assert state.price_at[state.rows(0, NOW_MS), 0].tolist() == [100.0]
+    short = MarketState([instrument()], SHORT)
+    short.open_past(NOW_MS)
+    short.append([minutes(20)])
+    assert np.isnan(short.price_at).all()
+
+
+def test_several_books_of_one_tick_follow_one_another() -> None:
+    """The one before counts for the wall, whether it came in the same call or not; a repeated one does not."""
+    books = [order_book(exchange_ms=NOW_MS + i, bids=((99.0 + i / 10, 10.0),)) for i in (0, 1, 1, 2)]
+    state = told(*books)
+    assert (state.book_ms[0], state.previous_book_ms[0]) == (NOW_MS + 2, NOW_MS + 1)
+    assert state.bid_depth_at[0, 0] == state.bid_depth[0]
+
+
+def test_prints_fall_into_their_seconds() -> None:
+    """Late ones too, as far back as the ring holds; what is older or far ahead is dropped."""
+    second = NOW_MS // 1000
+    seconds = [second - 10_000, second - 2, second, second, second + LEAD_S + 1]
+    state = told(trades([(s * 1000, 10.0, 1.0, i == 1) for i, s in enumerate(seconds)]))
+    assert state.traded_at.sum() == 30.0
+    assert state.traded_at[state.second_rows(second, 3), 0].tolist() == [10.0, 0.0, 20.0]
+    assert state.taker_sold_at[state.second_rows(second, 3), 0].tolist() == [10.0, 0.0, 0.0]
+
+
+def test_a_second_is_empty_when_its_row_comes_round_again() -> None:
+    """The ring of seconds forgets."""
+    state = told(trades([(NOW_MS, 10.0, 1.0, True)]))
+    for number in range(1, 100):
+        state.advance(NOW_MS + number * 5000)
+    assert state.traded_at.sum() == 0.0
+
+
+FALLING = [(NOW_MS - 900 + i * 100, 100.0 - i, 10.0, True) for i in range(6)]
+
+
+@pytest.mark.parametrize("cut", range(7))
+def test_a_sweep_may_arrive_in_pieces(cut: int) -> None:
+    """Wherever a reply ends, the run is the same."""
+    state = told(trades(FALLING[:cut]), trades(FALLING[cut:]))
+    runs = state.open_runs(np.array([0]))
+    assert runs.notional[0] == pytest.approx(sum(p * q for _, p, q, _ in FALLING))
+    assert runs.can_be_sweeps(2000.0).tolist() == [True]
+    assert (runs.start_ms[0], runs.end_ms[0]) == (FALLING[0][0], FALLING[-1][0])
+
+
+def test_a_gap_closes_the_open_run() -> None:
+    """What may have been missed in between is not assumed; the run before stays a sweep."""
+    state = told(trades(FALLING[:4]), trades(FALLING[4:], continues=False))
+    assert state.run_notional[-1, 0] == pytest.approx(10 * (100 + 99 + 98 + 97))
+    assert state.open_runs(np.array([0])).notional[0] == pytest.approx(10 * (96 + 95))
+    assert state.covered_from_ms[0] == FALLING[4][0]
+
+
+def test_another_universe_keeps_what_both_hold() -> None:
+    """Columns move with their instruments: the frame of those that stay is the same."""
+    market = random_market(5, 60, 0.1)
+    state = MarketState(market.instruments, SHORT)
+    for tick in market.ticks:
+        state.advance(tick.now_ms)
+        state.append(tick.observations)
+    now_ms = market.ticks[-1].now_ms
+    reordered = [instrument(id="NEWUSDT"), *reversed(market.instruments)]
+    before, after = compute_features(state, now_ms), compute_features(state.with_instruments(reordered), now_ms)
+    for name in ("price", "bid_depth_usdt", "bid_exhaustion", "sweep_multiple", "open_interest_change", "momentum_z"):
+        np.testing.assert_array_equal(getattr(after, name)[:0:-1], getattr(before, name), err_msg=name)
+    assert after.missing["price"][0] == Missing.NOT_SEEN
+
+
+def test_the_default_state_of_2500_instruments_is_below_60_mb() -> None:
+    """And it stays so: every array is allocated once."""
+    state = MarketState([instrument(id=f"C{i}USDT") for i in range(2500)], FeatureSettings())
+    assert state.nbytes < 60e6
