@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SECONDS ?= 120
 
-.PHONY: install demo run test check format bench lock recordings clean
+.PHONY: install demo run test check format bench torture lock clean
 
 install: $(INSTALLED)
 
@@ -35,6 +35,9 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench
+
+torture: $(INSTALLED)  ## the long versions of the suite's chaos; each writes its result into docs/
+	$(BIN)/python -m tests.torture
 
 lock: $(INSTALLED)  ## after a change of dependencies in pyproject.toml
 	$(BIN)/python -m pip install --quiet pip-tools

@@ -11,7 +11,7 @@ for _name in (signal.SIGINT, signal.SIGTERM):
 import argparse
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,16 +20,21 @@ from typing import Any, TextIO
 import orjson
 from loguru import logger
 
-from bot import checks, demo
+from bot import checks, demo, history_report, why
+from bot.answers import Answers
 from bot.clock import SystemClock
 from bot.config import Config, ConfigError, load_config
+from bot.daily_report import tell_daily
 from bot.delivery import Delivery, Latency
+from bot.housekeeping import Housekeeper
 from bot.logs import set_up_logs
 from bot.orchestrator import Orchestrator
+from bot.pairing import Pairing, paired
 from bot.reports import Reports
 from bot.sender import TerminalSender
+from bot.settings import EXCHANGES
 from bot.tasks import spawn
-from bot.telegram_commands import MENU, Commands
+from bot.telegram_commands import Commands
 from bot.telegram_edge import StartError, TelegramEdge, TelegramSender, build_application
 from bot.version import VERSION, code_hash
 from bot.web import WebError, build_app, serve
@@ -41,13 +46,17 @@ from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.server import serve as serve_market
 from fetchers.venues import build_venues
 from scoring.reasons import VENUE_NAMES
+from scoring.statistics import BAND_POINTS
 from storage.errors import StorageError
+from storage.history import History
+from storage.mysql import Mirror
 from storage.sqlite import Store
 
 DONE, FAILED, USAGE = 0, 1, 2
-LATER = ("replay", "why", "report", "test-alert")
+LATER = ("replay", "test-alert")
 DRAIN_S = 5.0  #: how long messages may still go out after the last tick
 DATABASE = "sgnl.db"
+_DAY_MS = 86_400_000
 
 
 class Interrupt:
@@ -111,6 +120,20 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seconds", type=_seconds, default=demo.SECONDS, help="for how long setups are planted")
     command.add_argument("--coins", type=_coins, default=demo.COINS, help="coins a venue (default %(default)s)")
     command.add_argument("--until-eof", action="store_true", help="end when standard input is closed")
+    command = commands.add_parser("report", help="what the signals have made, in figures net of costs")
+    command.add_argument("--days", type=_days, help="of the last so many days (default: ever)")
+    command.add_argument("--band", type=_band, help="of the five points of score from here on, such as 75")
+    command.add_argument("--coin", help="of this coin")
+    command.add_argument("--venue", choices=EXCHANGES, help="of this venue")
+    form = command.add_mutually_exclusive_group()
+    for name, render in (("json", history_report.as_json), ("csv", history_report.as_csv)):
+        form.add_argument(f"--{name}", dest="render", action="store_const", const=render, help=f"print {name.upper()}")
+    command.set_defaults(render=history_report.as_table)
+    command = commands.add_parser("why", help="decide a past signal again from what was kept of its input")
+    command.add_argument("signal", type=int, help="the number after # in the alert")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command = commands.add_parser("backup", help="copy the database to a file; the bot may go on running")
+    command.add_argument("file", type=Path, help="where to")
     for name in LATER:
         commands.add_parser(name, help="comes in a later version")
     return parser
@@ -130,6 +153,19 @@ def _coins(text: str) -> int:
     return coins
 
 
+def _days(text: str) -> float:
+    days = float(text)
+    if not 0 < days <= 36_500:
+        raise argparse.ArgumentTypeError(f"was {text}, expected more than 0 and at most 36500")
+    return days
+
+
+def _band(text: str) -> int:
+    if text not in map(str, range(0, 100, BAND_POINTS)):
+        raise argparse.ArgumentTypeError(f"was {text}, expected 0, 5, 10 … 95")
+    return int(text)
+
+
 async def _command(options: argparse.Namespace) -> int:
     if options.command in LATER:
         _say(f"{options.command} comes in a later version of SGNL", to=sys.stderr)
@@ -147,6 +183,12 @@ async def _command(options: argparse.Namespace) -> int:
                 return await _check(as_json=options.json)
             case "simulate":
                 return await _simulate(options.seconds, options.coins, until_eof=options.until_eof)
+            case "report":
+                return await _history_report(options)
+            case "why":
+                return await _why(options.signal, as_json=options.json)
+            case "backup":
+                return await _back_up(options.file)
             case _:
                 await run_bot(load_config(os.environ, Path(".env")), interrupt)
                 return DONE
@@ -199,13 +241,39 @@ async def _simulate(seconds: float, coins: int, *, until_eof: bool) -> int:
     return DONE
 
 
+async def _history_report(options: argparse.Namespace) -> int:
+    since_ms = SystemClock().now_ms() - round(_DAY_MS * options.days) if options.days else 0
+    filters = history_report.Filters(since_ms=since_ms, band=options.band, coin=options.coin, venue=options.venue)
+    config = load_config(os.environ, Path(".env"))
+    async with await History.open(config.data_dir / DATABASE) as history:
+        _say(options.render(await history_report.make_report(history, filters)))
+    return DONE
+
+
+async def _why(signal_id: int, *, as_json: bool) -> int:
+    config = load_config(os.environ, Path(".env"))
+    async with await History.open(config.data_dir / DATABASE) as history:
+        explained = await why.explain_signal(history, signal_id)
+    if explained is None:
+        _say(f"there is no signal {signal_id} in {config.data_dir / DATABASE}", to=sys.stderr)
+        return FAILED
+    _say(why.as_json(explained) if as_json else why.as_text(explained))
+    return DONE if explained.is_same else FAILED
+
+
+async def _back_up(file: Path) -> int:
+    config = load_config(os.environ, Path(".env"))
+    async with await History.open(config.data_dir / DATABASE) as history:
+        await history.back_up(file)
+    _say(f"the database as it is now is in {file}")
+    return DONE
+
+
 async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None = None) -> Run:
     """Wire the bot and watch until it is interrupted, or for `seconds` from here."""
     _set_up_logs(config)
     for change in config.changed():
         logger.info("set: {}", change)
-    if config.mysql is not None:
-        logger.warning("MYSQL_HOST is set, but this version does not write the history there yet")
     if seconds is not None:
         asyncio.get_running_loop().call_later(seconds, interrupt.asked.set)
     config = replace(config, scoring=replace(config.scoring, code_hash=code_hash()))
@@ -213,6 +281,14 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
     tasks: set[asyncio.Task[None]] = set()
     async with AsyncExitStack() as resources:
         store = await resources.enter_async_context(await Store.open(config.data_dir / DATABASE))
+        await store.begin_run(clock.now_ms(), VERSION, config.scoring.code_hash, config.scoring.config_hash)
+        mirror = _mirror(config, resources)
+        token, api_url = config.telegram.bot_token, config.telegram.api_url
+        application = build_application(token, api_url) if token else None
+        if application is not None and not config.telegram.chat_ids:
+            known = await paired(config.telegram, store)
+            pairing = Pairing(application, store, clock, show=_say)
+            config = replace(config, telegram=known or await pairing.run(config.telegram))
         feed = Feed(
             _venues(config),
             settings=config.universe,
@@ -221,26 +297,43 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
             spawn=lambda work, name: spawn(work, name=name, keep=tasks),
             refresh_interval_s=config.features.refresh_interval_s,
             reload_s=config.venues.universe_reload_s,
+            window_s=config.features.history_s,
         )
         orchestrator = Orchestrator(config=config, clock=clock, feed=feed, store=store)
-        token, api_url = config.telegram.bot_token, config.telegram.api_url
-        application = build_application(token, api_url) if token else None
         delivery = Delivery(
             store,
             TelegramSender(application.bot) if application else TerminalSender(sys.stdout),
             clock,
             max_signal_age_s=config.telegram.max_signal_age_s,
             current_price=orchestrator.current_price,
+            modes=config.telegram.modes,
+            quiet_hours=config.telegram.quiet_hours,
+            timezone=config.scoring.timezone,
         )
         reports = Reports(config=config, clock=clock, feed=feed, orchestrator=orchestrator, delivery=delivery)
+        reports.housekeeper = Housekeeper(
+            store=store,
+            feed=feed,
+            mirror=mirror,
+            clock=clock,
+            notify=orchestrator.notify,
+            retention_days=config.retention_days,
+        )
         web = serve(build_app(reports, store, config.http.token), config.http)
         logger.info("status and signals as JSON: {}", await resources.enter_async_context(web))
+        answers = Answers(
+            config=config, clock=clock, store=store, orchestrator=orchestrator, delivery=delivery, reports=reports
+        )
         if application is not None:
-            steering_ids = config.telegram.steering_ids
-            commands = Commands(reports, delivery.reply, admin_ids=steering_ids, now_ms=clock.now_ms)
-            edge = TelegramEdge(
-                application, handlers=commands.handlers(), menu=MENU, admin_ids=sorted(steering_ids), clock=clock
+            commands = Commands(
+                answers,
+                delivery,
+                store,
+                admin_ids=config.telegram.steering_ids,
+                chat_ids=config.telegram.chat_ids,
+                now_ms=clock.now_ms,
             )
+            edge = TelegramEdge(application, handlers=commands.handlers(), menus=commands.menus(), clock=clock)
             resources.push_async_callback(edge.close)
             reports.edge = edge
             await edge.start()
@@ -249,16 +342,29 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
         await feed.start(keep=orchestrator.open_keys())
         interrupt.is_graceful = True
         try:
-            await _watch(orchestrator, delivery, reports, interrupt.asked)
+            telling = tell_daily(clock, config.telegram.report_hour, config.scoring.timezone, answers.send_daily_report)
+            await _watch(orchestrator, delivery, reports, telling, interrupt.asked)
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
+        await store.end_run(clock.now_ms())
         return await _report(orchestrator, delivery, reports, store, feed)
 
 
-async def _watch(orchestrator: Orchestrator, delivery: Delivery, reports: Reports, stop: asyncio.Event) -> None:
+async def _watch(
+    orchestrator: Orchestrator,
+    delivery: Delivery,
+    reports: Reports,
+    telling: Coroutine[Any, Any, None],
+    stop: asyncio.Event,
+) -> None:
     """Tick until `stop` with the delivery and the commands beside, then let out what is still to be said."""
     async with asyncio.TaskGroup() as group:
-        beside = [group.create_task(delivery.run(), name="delivery")]
+        beside = [
+            group.create_task(delivery.run(), name="delivery"),
+            group.create_task(telling, name="daily report"),
+        ]
+        if reports.housekeeper is not None:
+            beside.append(group.create_task(reports.housekeeper.run(), name="housekeeping"))
         if reports.edge is not None:
             beside.append(group.create_task(reports.edge.run(), name="commands"))
         await orchestrator.start(delivery.wake)
@@ -268,6 +374,16 @@ async def _watch(orchestrator: Orchestrator, delivery: Delivery, reports: Report
             logger.warning("{} messages could not be sent yet; they go out at the next start", unsent)
         for task in beside:
             task.cancel()
+
+
+def _mirror(config: Config, resources: AsyncExitStack) -> Mirror | None:
+    """Begin to copy the history to MySQL where there is one."""
+    if config.mysql is None:
+        return None
+    mirror = Mirror(config.data_dir / DATABASE, **asdict(config.mysql))
+    mirror.start()
+    resources.push_async_callback(mirror.close)
+    return mirror
 
 
 def _venues(config: Config) -> list[Venue]:

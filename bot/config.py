@@ -18,14 +18,16 @@ import orjson
 from dotenv.parser import parse_stream
 
 from bot.settings import EXCHANGES, SETTINGS, Setting
+from bot.sounds import Mode, QuietHours
 from features.settings import FeatureSettings
 from fetchers.universe import UniverseSettings
 from scoring.settings import ScoringSettings
+from storage.outbox import Kind
 
-#: compose's database reads it from the same .env
-COMPOSE_ONLY = "MYSQL_ROOT_PASSWORD"
+#: compose's database reads them from the same .env
+COMPOSE_ONLY = ("MYSQL_ROOT_PASSWORD", "MYSQL_REVIEW_PASSWORD")
 #: other programs' variables that look like ours with a slip of the finger
-FOREIGN = frozenset({"HTTPS_HOST", "HTTPS_PORT", COMPOSE_ONLY, f"{COMPOSE_ONLY}_FILE"})
+FOREIGN = frozenset({"HTTPS_HOST", "HTTPS_PORT", *COMPOSE_ONLY, *(f"{name}_FILE" for name in COMPOSE_ONLY)})
 SECRET_FILES = frozenset(f"{setting.name}_FILE" for setting in SETTINGS.values() if setting.is_secret)
 KNOWN = SETTINGS.keys() | SECRET_FILES
 #: TELEGRAM_TOKEN is refused for TELEGRAM_BOT_TOKEN (0.88), MYSQL_TCP_PORT is not for MYSQL_PORT (0.83)
@@ -59,10 +61,13 @@ class TelegramSettings:
     """The chats, and who may steer from them."""
 
     bot_token: str = field(repr=False)  #: "": no Telegram, the alerts appear in the terminal
-    chat_ids: tuple[str, ...]  #: "123", "-100123", "@channel", each with ":thread" for a topic
+    chat_ids: tuple[str, ...]  #: "123", "-100123", "@channel", each with ":thread" for a topic; () is to be paired
     admin_ids: tuple[int, ...]
     api_url: str  #: without the final /bot
     max_signal_age_s: float
+    modes: dict[Kind, Mode]
+    quiet_hours: QuietHours | None
+    report_hour: int  #: of the day in TIMEZONE
 
     @property
     def steering_ids(self) -> frozenset[int]:
@@ -103,6 +108,7 @@ class Config:
     http: HttpSettings
     mysql: MySqlSettings | None
     data_dir: Path
+    retention_days: int
     log_level: str
     texts: dict[str, str] = field(repr=False)  #: every setting that is no secret, by its name, as it was written
 
@@ -167,7 +173,7 @@ def _read_env_file(path: Path, problems: list[str]) -> dict[str, str]:
 def _unknown_names(source: str, values: Mapping[str, str]) -> Iterator[str]:
     """Every unknown name in .env; in the environment, which is full of other programs' names, the near misses only."""
     is_shared = source == "environment"
-    for name in sorted(values.keys() - KNOWN - (FOREIGN if is_shared else {COMPOSE_ONLY})):
+    for name in sorted(values.keys() - KNOWN - (FOREIGN if is_shared else {*COMPOSE_ONLY})):
         near = get_close_matches(name, KNOWN, n=1, cutoff=NEAR_MISS if is_shared else 0.6)
         if near or not is_shared:
             yield f"{name} ({source}): is no setting" + (f", did you mean {near[0]}?" if near else "")
@@ -205,8 +211,6 @@ def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
     ):
         if values[smaller] > values[larger]:
             yield f"{smaller}: was {values[smaller]:.15g}, expected at most {larger}, which is {values[larger]:.15g}"
-    if values["TELEGRAM_BOT_TOKEN"] and not values["TELEGRAM_CHAT_ID"]:
-        yield "TELEGRAM_CHAT_ID: is not set, expected the chat that TELEGRAM_BOT_TOKEN shall write to"
     if not values["HTTP_TOKEN"] and not _is_loopback(values["HTTP_HOST"]):
         yield f"HTTP_TOKEN: is not set, expected one since HTTP_HOST {values['HTTP_HOST']} is open to other machines"
 
@@ -228,6 +232,7 @@ def _build(values: Mapping[str, Any], texts: Mapping[str, str]) -> Config:
             group, _, field_name = place.rpartition(".")
             groups[group][field_name] = values[name]
     fees = dict(values["TAKER_FEE_PERCENT"])
+    modes = {kind: values[f"{kind.name}_MESSAGES"] for kind in Kind}
     urls = {venue: values[f"{venue.upper()}_URL"] or None for venue in EXCHANGES}
     return Config(
         features=FeatureSettings(**groups["features"]),
@@ -239,10 +244,11 @@ def _build(values: Mapping[str, Any], texts: Mapping[str, str]) -> Config:
         ),
         venues=VenueSettings(**groups["venues"], urls=urls, headroom=values["RATE_HEADROOM_PERCENT"] / 100),
         universe=UniverseSettings(**groups["universe"]),
-        telegram=TelegramSettings(**groups["telegram"]),
+        telegram=TelegramSettings(**groups["telegram"], modes=modes),
         http=HttpSettings(**groups["http"]),
         mysql=MySqlSettings(**groups["mysql"]) if values["MYSQL_HOST"] else None,
         data_dir=Path(values["DATA_DIR"]),
+        retention_days=values["RETENTION_DAYS"],
         log_level=values["LOG_LEVEL"],
         texts={name: texts[name] for name in public},
     )

@@ -8,9 +8,9 @@ entries wait still goes first.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 import numpy as np
@@ -18,10 +18,11 @@ from loguru import logger
 
 from bot.clock import Clock
 from bot.messages import mark_expired, mark_late, mark_may_repeat, mark_sent
-from bot.pacing import Pacer
+from bot.pacing import LONGEST_SPAN_MS, Pacer
 from bot.sender import (
     BadText,
     Blocked,
+    Content,
     MaybeSent,
     Migrated,
     NotSent,
@@ -31,6 +32,8 @@ from bot.sender import (
     is_person,
     plain_text,
 )
+from bot.sounds import Mode, QuietHours, is_silent, parse_quiet_hours
+from bot.status import Incident
 from storage.outbox import DeliveryState, Kind, NewMessage, OutboxMessage
 from storage.sqlite import Store
 
@@ -39,6 +42,8 @@ _LONGEST_BACKOFF_S = 30.0
 _RESEND_AFTER_S = 2.0  #: lets a hiccup pass before the one repetition there is
 _EXPIRY_FACTOR = 4  #: an entry this many times older than "late" is not sent
 _MIGRATED = "migrated_chats"  #: old id -> new id, in the store's state
+_QUIET_HOURS = "quiet_hours"  #: what /quiet said, "" for none, in the store's state
+_ALL_LOUD = dict.fromkeys(Kind, Mode.ON) | {Kind.NOTICE: Mode.SILENT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,18 +66,25 @@ class Delivery:
         *,
         max_signal_age_s: float,
         current_price: Callable[[int], float | None] = lambda _signal_id: None,
+        modes: Mapping[Kind, Mode] = _ALL_LOUD,
+        quiet_hours: QuietHours | None = None,
+        timezone: str = "UTC",
     ) -> None:
         self._store = store
         self._sender = sender
         self._clock = clock
         self._max_age_s = max_signal_age_s
         self._current_price = current_price
+        self._modes = modes
+        self._timezone = timezone
         self._pacer = Pacer()
         self._awake = asyncio.Event()
         self._idle = asyncio.Event()
         self._busy: set[str] = set()
         self._migrated: dict[str, str] = {}
         self._latencies_ms: deque[int] = deque(maxlen=1000)
+        self._incidents: dict[str, Incident] = {}
+        self.quiet_hours = quiet_hours
         self.trouble = ""  #: why messages do not get out now, for /health
 
     def wake(self) -> None:
@@ -82,6 +94,9 @@ class Delivery:
     async def run(self) -> None:
         """Send until cancelled; a request under way then is called uncertain when the store is opened next."""
         self._migrated = await self._store.get_state(_MIGRATED) or {}
+        if (quiet := await self._store.get_state(_QUIET_HOURS)) is not None:
+            self.quiet_hours = parse_quiet_hours(quiet) if quiet else None
+        await self._recall_pace()
         for message in await self._store.uncertain_messages():
             await self._resend_to_person(message, message.error)
         async with asyncio.TaskGroup() as group:
@@ -108,18 +123,33 @@ class Delivery:
         counts = await self._store.outbox_counts()
         return counts[DeliveryState.PENDING] + counts[DeliveryState.SENDING]
 
-    async def reply(self, chat_id: str, html: str, reply_to_message_id: int | None) -> None:
-        """Answer a command: past the outbox, at the same pace."""
-        while wait_ms := self._pacer.wait_ms(chat_id, self._clock.now_ms()):
-            await self._clock.sleep(wait_ms / 1000)
-        self._pacer.add(chat_id, self._clock.now_ms())
+    async def reply(self, chat_id: str, content: Content, reply_to_message_id: int | None = None) -> None:
+        """Answer a command: past the outbox, at a pace that leaves room for alerts."""
+        await self._wait_for_turn(chat_id)
         try:
-            await self._send(chat_id, html, reply_to_message_id, is_silent=False)
+            await self._send(chat_id, content, reply_to_message_id, is_silent=False)
         except SendError as error:
             logger.warning("an answer to chat {} was lost: {}", chat_id, error)
         else:
             if chat_id in await self._store.blocked_chats():
                 await self._store.unblock_chat(chat_id)
+
+    async def turn_page(self, chat_id: str, message_id: int, content: Content) -> None:
+        """Change an answer in place."""
+        await self._wait_for_turn(chat_id)
+        try:
+            await self._sender.edit(chat_id, message_id, content)
+        except SendError as error:
+            logger.warning("an answer in chat {} could not be changed: {}", chat_id, error)
+
+    async def set_quiet_hours(self, quiet_hours: QuietHours | None) -> None:
+        """Let nothing ring in these hours, from now on and after a restart."""
+        await self._store.set_state(_QUIET_HOURS, str(quiet_hours) if quiet_hours else "")
+        self.quiet_hours = quiet_hours
+
+    def incidents(self) -> tuple[Incident, ...]:
+        """Return what Telegram has done to our messages since the start, the latest first."""
+        return tuple(sorted(self._incidents.values(), key=lambda incident: -incident.last_ms))
 
     def latency(self) -> Latency | None:
         """Return the latency of the last thousand alerts, None before the first."""
@@ -127,6 +157,20 @@ class Delivery:
             return None
         p50_ms, p95_ms = np.percentile(self._latencies_ms, (50, 95))
         return Latency(count=len(self._latencies_ms), p50_ms=float(p50_ms), p95_ms=float(p95_ms))
+
+    async def _recall_pace(self) -> None:
+        """Count what the last run sent: a restart does not make Telegram forget."""
+        now_ms = self._clock.now_ms()
+        recent = await self._store.recent_sends(now_ms - LONGEST_SPAN_MS, now_ms)
+        for chat_id, sent_ms in recent:
+            self._pacer.add(self._target(chat_id), sent_ms)
+        for chat_id in {chat_id for chat_id, _ in recent}:  # answers and edits of the last seconds nobody wrote down
+            self._pacer.use_up_burst(self._target(chat_id), now_ms)
+
+    async def _wait_for_turn(self, chat_id: str) -> None:
+        while wait_ms := self._pacer.wait_ms(chat_id, self._clock.now_ms(), is_answer=True):
+            await self._clock.sleep(wait_ms / 1000)
+        self._pacer.add(chat_id, self._clock.now_ms())
 
     async def _look_again(self) -> None:
         while True:
@@ -164,46 +208,61 @@ class Delivery:
         expired = (await self._store.expired_untold()).get(chat_id, 0)
         await self._store.mark_sending(message.id)
         try:
-            message_id = await self._send(
-                target,
-                self._text(message, expired),
-                message.reply_to_message_id,
-                is_silent=message.message.kind is Kind.NOTICE,
-            )
+            message_id = await self._send_or_edit(message, target, expired)
         except NotSent as error:
             return await self._retry(message, error)
         except Blocked as error:
+            self._note("blocked", chat_id, str(error))
             logger.error("chat {} refuses the bot ({}): nothing more is sent to it", chat_id, error)
             await self._store.block_chat(chat_id, str(error))
         except Migrated as error:
+            self._note("moved", chat_id, str(error))
             logger.warning("chat {}: {}; put it in TELEGRAM_CHAT_ID", chat_id, error)
             self._migrated[chat_id.partition(":")[0]] = error.new_chat_id
             await self._store.set_state(_MIGRATED, self._migrated)
             await self._store.mark_retry(message.id, self._clock.now_ms(), str(error))
         except (BadText, Rejected) as error:
+            self._note("rejected", chat_id, str(error))
             logger.error("chat {}: Telegram rejects message {} ({}); it is given up", chat_id, message.id, error)
             await self._store.mark_failed(message.id, str(error))
         except Exception as error:  # noqa: BLE001 - MaybeSent, or what nobody expected: the loop outlives it, in doubt
             if not isinstance(error, MaybeSent):
                 logger.exception("message {} failed in a way nobody expected", message.id)
+            self._note("uncertain", chat_id, str(error))
             await self._store.mark_uncertain(message.id, str(error))
             return await self._resend_to_person(message, str(error))
         else:
             sent_ms = self._clock.now_ms()
             self._note_success(message, sent_ms)
-            await self._store.mark_sent(message.id, message_id, sent_ms, told_expired=expired > 0)
+            await self._store.mark_sent(
+                message.id, message_id, sent_ms, told_expired=expired > 0, revision=message.revision
+            )
         return 0.0
 
-    async def _send(self, chat_id: str, html: str, reply_to_message_id: int | None, *, is_silent: bool) -> int:
+    async def _send_or_edit(self, message: OutboxMessage, target: str, expired: int) -> int:
+        new = message.message
+        content = Content(html=self._text(message, expired), buttons=new.buttons)
+        if message.message_id is None:
+            silent = is_silent(self._modes, new.kind, self.quiet_hours, self._clock.now_ms(), self._timezone)
+            return await self._send(target, content, message.reply_to_message_id, is_silent=silent)
+        try:
+            await self._sender.edit(target, message.message_id, content)
+        except MaybeSent as error:  # an edit can be repeated
+            raise NotSent(str(error)) from error
+        return message.message_id
+
+    async def _send(self, chat_id: str, content: Content, reply_to_message_id: int | None, *, is_silent: bool) -> int:
         """Send, in plain text where Telegram cannot read the HTML."""
         try:
-            return await self._sender.send(chat_id, html, reply_to_message_id=reply_to_message_id, is_silent=is_silent)
-        except BadText as error:
-            logger.error("Telegram cannot read this HTML ({}), so it goes as plain text: {}", error, html)
-            self._pacer.add(chat_id, self._clock.now_ms())
             return await self._sender.send(
-                chat_id, escape(plain_text(html)), reply_to_message_id=reply_to_message_id, is_silent=is_silent
+                chat_id, content, reply_to_message_id=reply_to_message_id, is_silent=is_silent
             )
+        except BadText as error:
+            self._note("sent as plain text", chat_id, str(error))
+            logger.error("Telegram cannot read this HTML ({}), so it goes as plain text: {}", error, content.html)
+            self._pacer.add(chat_id, self._clock.now_ms())
+            plain = replace(content, html=escape(plain_text(content.html)))
+            return await self._sender.send(chat_id, plain, reply_to_message_id=reply_to_message_id, is_silent=is_silent)
 
     def _text(self, message: OutboxMessage, expired: int) -> str:
         """Return the text with what is only known as it leaves."""
@@ -229,7 +288,9 @@ class Delivery:
             if not self.trouble:
                 logger.warning("messages do not get out ({}); they are tried again until they do", error)
             self.trouble = str(error)
+            self._note("not sent yet", message.message.chat_id, str(error))
         else:
+            self._note("flood wait", message.message.chat_id, str(error))
             logger.warning("Telegram tells us to leave chat {} alone for {:g} s", message.message.chat_id, rest_s)
         await self._store.mark_retry(message.id, self._clock.now_ms() + round(rest_s * 1000), str(error))
         return rest_s
@@ -248,6 +309,12 @@ class Delivery:
         )
         await self._store.mark_retry(message.id, self._clock.now_ms() + round(1000 * _RESEND_AFTER_S), error)
         return _RESEND_AFTER_S
+
+    def _note(self, what: str, chat_id: str, words: str) -> None:
+        count = self._incidents[what].count + 1 if what in self._incidents else 1
+        self._incidents[what] = Incident(
+            what=what, count=count, last_ms=self._clock.now_ms(), words=f"chat {chat_id}: {words}"
+        )
 
     def _note_success(self, message: OutboxMessage, sent_ms: int) -> None:
         if self.trouble:

@@ -3,41 +3,54 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from loguru import logger
 
+from bot.charts import PriceHistory
 from bot.clock import Clock
 from bot.config import Config
+from bot.daily_report import DayLog
 from bot.looks import look_at
 from bot.messages import (
+    entry_buttons,
+    render_cap,
     render_entry,
     render_exit,
+    render_guard,
     render_start,
     render_stop,
+    render_storm,
     render_track_record,
     render_venue_back,
     render_venue_blind,
 )
+from bot.near_misses import NearMisses
 from bot.sender import TERMINAL_CHAT
+from bot.sounds import Mode
+from bot.storm import Storm
 from bot.version import VERSION
 from features.frame import FeatureFrame, compute_features
-from features.market import Observation
+from features.market import Observation, OrderBook, Trades
+from features.snapshot import restore, take_windows
 from features.state import MarketState
 from fetchers.feed import Feed
-from fetchers.plan import Wanted
+from fetchers.plan import Key, Wanted
 from scoring.bound import upper_bound
+from scoring.capture import Capture, capture
 from scoring.decide import Decision, decide
 from scoring.exits import Look, follow, start
-from scoring.limits import after_outcome, pause, resume
+from scoring.limits import after_outcome, after_signal, pause, resume, signals_today
+from scoring.reasons import VENUE_NAMES
 from scoring.signals import FOREVER_MS, Limits, OpenSignal, Outcome, Signal
 from storage.errors import StorageError
 from storage.outbox import Kind, NewMessage
 from storage.sqlite import Store
 
+SAVE_EVERY_MS = 60_000  #: the windows; what a killed bot lacks of them it has to watch again
 FAILED_TICKS = 5  #: so many in a row that nobody expected end the process: it restarts, or a person looks
 
 
@@ -70,6 +83,13 @@ class Orchestrator:
         self._state = MarketState((), config.features)
         self._closed: list[tuple[Signal, Outcome]] = []
         self._near: set[tuple[str, tuple[str, ...]]] = set()
+        self._near_misses = NearMisses(
+            store, config.scoring, max_data_age_s=config.features.max_data_age_s, started_ms=clock.now_ms()
+        )
+        # two books of what a signal was decided on, neither older than the oldest that may be looked at
+        ticks = math.ceil(2 * config.features.max_data_age_s / config.features.refresh_interval_s) + 1
+        self._recent: deque[Sequence[Observation]] = deque(maxlen=ticks)
+        self._saved_ms = clock.now_ms()
         self._deciding = asyncio.Lock()  # a command must not change the limits between a decision and its commit
         self.chats = config.telegram.chat_ids if config.telegram.bot_token else (TERMINAL_CHAT,)
         self.started_ms = clock.now_ms()
@@ -82,6 +102,9 @@ class Orchestrator:
         self.refused: dict[str, int] = {}
         self.outbox: dict[str, int] = {}
         self.durations_ms: deque[int] = deque(maxlen=1000)
+        self.day = DayLog(since_ms=self.started_ms)
+        self._storm = Storm(config.scoring.burst_window_s)
+        self.books: dict[tuple[str, str], OrderBook] = {}  #: the last one of each instrument, for charts
         self.trouble = ""  #: why ticks fail now, for /health
 
     async def restore(self) -> None:
@@ -89,7 +112,9 @@ class Orchestrator:
         saved = await self._store.load()
         self.limits = saved.limits
         self.open_signals = {open_signal.signal.id: open_signal for open_signal in saved.open_signals}
+        self._near_misses.resume(saved.followed)
         self._closed = await self._store.closed_signals()
+        await self._restore_windows()
 
     def open_keys(self) -> set[tuple[str, str]]:
         """Return (venue, id) of the instruments that have an open signal."""
@@ -102,7 +127,8 @@ class Orchestrator:
         await self.notify(render_start(VERSION, counts, tuple(self.open_signals.values()), self._clock.now_ms()))
 
     async def stop(self) -> None:
-        """Say that it ends."""
+        """Say that it ends, and keep the windows for the next start."""
+        await self.save_windows()
         await self.notify(render_stop("it was told to", tuple(self.open_signals.values()), self._clock.now_ms()))
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -114,6 +140,8 @@ class Orchestrator:
             failed = 0 if await self._try_tick() else failed + 1
             if failed == FAILED_TICKS:
                 raise RuntimeError(f"{failed} ticks in a row failed, the last: {self.trouble}")
+            if self._clock.now_ms() - self._saved_ms >= SAVE_EVERY_MS:
+                await self.save_windows()
             now_ms = self._clock.now_ms()
             due_ms = max(
                 due_ms + interval_ms, now_ms
@@ -126,35 +154,68 @@ class Orchestrator:
         """Look at the market once, and act on it."""
         started_ms = self._clock.now_ms()
         self._follow_universe()
+        self._state.open_past(started_ms)
         self._state.advance(started_ms)
         quotes = await self._feed.poll_quotes()
         self._state.append(quotes)
         polls = await self._feed.poll_candidates(self._wanted())
         self._state.append(polls)
-        replied_ms = self._clock.now_ms()
-        features = compute_features(self._state, replied_ms)
+        seen = [one for one in (*quotes, *polls) if isinstance(one, OrderBook | Trades)]
+        self.books |= {(book.venue, book.id): book for book in seen if isinstance(book, OrderBook)}
+        self._recent.append(seen)
+        prints = _prints(seen)
+        features = compute_features(self._state, self._clock.now_ms())
         async with self._deciding:
-            await self._follow_open(features, [*quotes, *polls])
+            await self._follow_open(features, prints)
             decision = decide(self._clock.now_ms(), features, self.limits, self.open_coins(), self._config.scoring)
-            await self._remember(decision, replied_ms)
+            await self._remember(features, decision)
         self._announce()
+        await self._near_misses.follow(features, self._state.column, prints)
         await self._record(features, decision, started_ms)
+
+    async def save_windows(self) -> None:
+        """Keep the market for a restart, and how far near misses have been followed; without them it is only colder."""
+        self._saved_ms = self._clock.now_ms()
+        try:
+            await self._store.save_windows(take_windows(self._state), tuple(self._near_misses.followed.values()))
+        except StorageError as error:
+            logger.warning("the windows cannot be saved: {}", error)
 
     async def pause(self, until_ms: int | None) -> None:
         """Give no new signals until then, or until `resume` where None."""
-        await self._command(lambda limits: pause(limits, FOREVER_MS if until_ms is None else until_ms))
+        await self.change_limits(lambda limits: pause(limits, FOREVER_MS if until_ms is None else until_ms))
 
     async def resume(self) -> None:
         """Give signals again."""
-        await self._command(resume)
+        await self.change_limits(resume)
 
-    async def notify(self, html: str) -> None:
-        """Queue a notice for every chat."""
-        now_ms = self._clock.now_ms()
-        await self._store.enqueue(
-            [NewMessage(chat_id=chat, kind=Kind.NOTICE, html=html, created_ms=now_ms) for chat in self.chats]
-        )
+    async def notify(self, html: str, kind: Kind = Kind.NOTICE) -> None:
+        """Queue a message that belongs to no signal for every chat."""
+        await self._store.enqueue(self._notices(html, kind))
         self._announce()
+
+    async def price_history(
+        self, key: tuple[str, str], needed_ms: int | None = None, lead_ms: int = 0
+    ) -> PriceHistory | None:
+        """Return what is kept of an instrument, or the venue's candles where that begins after `needed_ms`.
+
+        The candles begin `lead_ms` earlier still.
+        """
+        column, rows = self._state.column.get(key), self._state.rows(0, math.inf)
+        is_kept = needed_ms is None or (len(rows) and self._state.tick_ms[rows[0]] <= needed_ms)
+        if needed_ms is not None and not is_kept and key[0] in self._feed.status():
+            candles = await self._feed.fetch_candles(key, needed_ms - lead_ms)
+            if candles is not None and len(candles.open_ms):
+                return PriceHistory(
+                    time_ms=candles.open_ms, price=candles.close, open_interest=np.full(len(candles.close), np.nan)
+                )
+        if column is None or not np.isfinite(self._state.price_at[rows, column]).any():
+            return None
+        return PriceHistory(
+            time_ms=self._state.tick_ms[rows],
+            price=self._state.price_at[rows, column],
+            open_interest=self._state.open_interest_at[rows, column],
+        )
 
     def current_price(self, signal_id: int) -> float | None:
         """Return the price an entry of this signal would now start from, None where it is not known."""
@@ -189,11 +250,27 @@ class Orchestrator:
         self.trouble = ""
         return True
 
-    async def _command(self, change: Callable[[Limits], Limits]) -> None:
+    async def change_limits(self, change: Callable[[Limits], Limits]) -> None:
+        """Apply and store what a command wants of the limits."""
         async with self._deciding:
             limits = change(self.limits)
             await self._store.save_limits(limits)
             self.limits = limits
+
+    async def _restore_windows(self) -> None:
+        """Go on with the market as it was, where anything of it is still inside a window."""
+        try:
+            saved = await self._store.load_windows()
+            state = None if saved is None else restore(saved)
+        except ValueError as error:
+            logger.warning("the windows begin empty: {}", error)
+            return
+        if state is None or state.settings != self._config.features:
+            return
+        age_ms = self._clock.now_ms() - int(state.tick_ms.max())
+        if 0 <= age_ms <= 1000 * self._config.features.book_window_s:  # one from the future would hold up every tick
+            logger.info("the windows go on from {:.0f} s ago", age_ms / 1000)
+            self._state = state
 
     def _follow_universe(self) -> None:
         if self._feed.universe is not self._universe or not self._state.instruments:
@@ -226,14 +303,14 @@ class Orchestrator:
     def _column(self, open_signal: OpenSignal) -> int | None:
         return self._state.column.get((open_signal.signal.venue, open_signal.signal.instrument_id))
 
-    async def _follow_open(self, features: FeatureFrame, observations: Sequence[Observation]) -> None:
+    async def _follow_open(self, features: FeatureFrame, prints: Mapping[Key, Sequence[Trades]]) -> None:
         """Judge every open signal by what this tick saw, before anything new is decided."""
         moved = []
         for signal_id, open_signal in list(self.open_signals.items()):
             column = self._column(open_signal)
-            if column is not None and not np.isfinite(features.best_bid[column]):
-                continue  # nothing was seen of it: the time since the last look stays a gap, to be settled from candles
-            look = await self._look(open_signal, column, features, observations)
+            if self._is_unseen(open_signal, column, features):
+                continue  # the time since the last look stays a gap, to be settled from candles
+            look = await self._look(open_signal, column, features, prints)
             followed = follow(open_signal, look, self._config.scoring)
             if isinstance(followed, OpenSignal):
                 self.open_signals[signal_id] = followed
@@ -242,32 +319,45 @@ class Orchestrator:
                 await self._close(open_signal.signal, followed)
         await self._store.save_open(moved)
 
+    def _is_unseen(self, open_signal: OpenSignal, column: int | None, features: FeatureFrame) -> bool:
+        if column is not None:
+            return not np.isfinite(features.best_bid[column])
+        # a venue that could not be loaded since the start has delisted nothing
+        report = self._feed.status().get(open_signal.signal.venue)
+        return report is not None and report.kept == 0
+
     async def _look(
         self,
         open_signal: OpenSignal,
         column: int | None,
         features: FeatureFrame,
-        observations: Sequence[Observation],
+        prints: Mapping[Key, Sequence[Trades]],
     ) -> Look:
         """What was seen since the last look; where that is long ago, candles tell what happened meanwhile."""
         gap, candles = "", None
+        key = (open_signal.signal.venue, open_signal.signal.instrument_id)
         if features.now_ms - open_signal.looked_ms > 1000 * self._config.features.max_data_age_s:
             gap = "a restart" if open_signal.looked_ms < self.started_ms else "a time without data"
-            key = (open_signal.signal.venue, open_signal.signal.instrument_id)
-            candles = await self._feed.fetch_candles(key, open_signal.looked_ms)
-        return look_at(open_signal, features, column, observations, gap=gap, candles=candles)
+            if key[0] in self._feed.status():
+                candles = await self._feed.fetch_candles(key, open_signal.looked_ms)
+        return look_at(open_signal, features, column, prints.get(key, ()), gap=gap, candles=candles)
 
     async def _close(self, signal: Signal, outcome: Outcome) -> None:
         html = render_exit(signal, outcome, reach_s=self._config.scoring.reach_s)
-        limits = after_outcome(self.limits, signal, outcome, self._config.scoring)
-        await self._store.record_outcome(outcome, limits, self._messages(Kind.EXIT, html, signal))
+        settings = self._config.scoring
+        limits = after_outcome(self.limits, signal, outcome, settings)
+        messages = self._messages(Kind.EXIT, html, signal)
+        if limits.guard_until_ms > self.limits.guard_until_ms:
+            stops, until_ms = len(limits.stop_times_ms), limits.guard_until_ms
+            messages += self._notices(render_guard(stops, settings.stoploss_guard_s, until_ms, settings.timezone))
+        await self._store.record_outcome(outcome, limits, messages)
         self.limits = limits
         del self.open_signals[signal.id]
         self._closed.append((signal, outcome))
         self.exits += 1
 
-    async def _remember(self, decision: Decision, replied_ms: int) -> None:
-        """Commit the signals with their messages and limits, and the near misses that are new."""
+    async def _remember(self, features: FeatureFrame, decision: Decision) -> None:
+        """Commit the signals with their input, messages and limits, and the near misses that are new."""
         near = {(near_miss.coin, near_miss.failed): near_miss for near_miss in decision.near_misses}
         new = [near_miss for name, near_miss in near.items() if name not in self._near]
         self._near = set(near)
@@ -276,12 +366,27 @@ class Orchestrator:
         messages = [
             message
             for signal in decision.signals
-            for message in self._messages(Kind.ENTRY, self._entry(signal, replied_ms), signal)
+            for message in self._messages(Kind.ENTRY, self._entry(signal, features.now_ms), signal)
         ]
-        await self._store.remember(decision.signals, decision.limits, messages, new)
+        messages += self._crowd(decision)
+        followed = self._near_misses.choose(new)
+        captures = self._captures(features, decision)
+        await self._store.remember(
+            decision.signals, decision.limits, messages, new, followed=followed, captures=captures
+        )
         self.limits = decision.limits
         self.open_signals |= {signal.id: start(signal) for signal in decision.signals}
         self.signals += len(decision.signals)
+        await self._near_misses.begin(followed)
+
+    def _captures(self, features: FeatureFrame, decision: Decision) -> list[Capture]:
+        """What each signal was decided on; a later one had the limits that the earlier ones had left."""
+        limits, settings, captures = self.limits, self._config.scoring, []
+        for signal in decision.signals:
+            recent = [one for seen in self._recent for one in seen]
+            captures.append(capture(signal, self._state, features, limits, settings, recent))
+            limits = after_signal(limits, signal, settings)
+        return captures
 
     def _entry(self, signal: Signal, replied_ms: int) -> str:
         return render_entry(
@@ -290,7 +395,28 @@ class Orchestrator:
             decided_after_ms=signal.decided_ms - replied_ms,
         )
 
+    def _crowd(self, decision: Decision) -> list[NewMessage]:
+        """What is said of the limits a decision has met."""
+        settings, messages = self._config.scoring, []
+        if refused := self._storm.add(decision.near_misses):
+            html = render_storm(refused, settings.burst_limit, settings.burst_window_s)
+            messages += self._notices(html, Kind.STORM, edit_key=self._storm.key)
+        used = signals_today(decision.limits, self._clock.now_ms(), settings.timezone)
+        if decision.signals and used >= settings.max_daily_trades:
+            messages += self._notices(render_cap(settings.max_daily_trades, settings.timezone))
+        return messages
+
+    def _notices(self, html: str, kind: Kind = Kind.NOTICE, edit_key: str = "") -> list[NewMessage]:
+        if self._config.telegram.modes[kind] is Mode.OFF:
+            return []
+        now_ms = self._clock.now_ms()
+        return [
+            NewMessage(chat_id=chat, kind=kind, html=html, created_ms=now_ms, edit_key=edit_key) for chat in self.chats
+        ]
+
     def _messages(self, kind: Kind, html: str, signal: Signal) -> list[NewMessage]:
+        if self._config.telegram.modes[kind] is Mode.OFF:
+            return []
         created_ms = signal.decided_ms if kind is Kind.ENTRY else self._clock.now_ms()
         return [
             NewMessage(
@@ -300,6 +426,7 @@ class Orchestrator:
                 created_ms=created_ms,
                 signal_id=signal.id,
                 entry_price=signal.levels.entry,
+                buttons=entry_buttons(signal) if kind is Kind.ENTRY else (),
             )
             for chat in self.chats
         ]
@@ -316,7 +443,27 @@ class Orchestrator:
         self.outbox = {state.value: count for state, count in (await self._store.outbox_counts()).items()}
         for gate, count in decision.refused.items():
             self.refused[gate] = self.refused.get(gate, 0) + count
+        conditions = {name: report.condition for name, report in self._feed.status().items()}
+        self.day.note(len(features.instruments), _best(features, decision), decision.refused, conditions)
         ended_ms = self._clock.now_ms()
         self.last_tick = Tick(features=features, decision=decision, ended_ms=ended_ms)
         self.ticks += 1
         self.durations_ms.append(ended_ms - started_ms)
+
+
+def _prints(observations: Iterable[Observation]) -> dict[Key, list[Trades]]:
+    found: dict[Key, list[Trades]] = {}
+    for one in observations:
+        if isinstance(one, Trades):
+            found.setdefault((one.venue, one.id), []).append(one)
+    return found
+
+
+def _best(features: FeatureFrame, decision: Decision) -> tuple[float, str]:
+    """The best score of those that may signal, and whose it is."""
+    eligible = [column for column, one in enumerate(features.instruments) if one.is_eligible]
+    if not eligible:
+        return 0.0, ""
+    column = max(eligible, key=lambda column: decision.scores.ups[column])
+    instrument = features.instruments[column]
+    return float(decision.scores.ups[column]), f"{instrument.pair} {VENUE_NAMES[instrument.venue]}"

@@ -2,12 +2,15 @@
 
 Telegram publishes one message a second in a chat with short bursts allowed, 20 a minute in a group, 30 a second overall
 (core.telegram.org/bots/faq, "My bot is hitting limits"). Each span here is a tenth longer: Telegram counts at its door,
-we count at ours.
+we count at ours. Answers to commands leave a third of each limit free, so that nobody's questions hold up an alert.
 """
 
 from collections import deque
 
 from bot.sender import TERMINAL_CHAT, is_person
+
+LONGEST_SPAN_MS = 66_000
+_BURST = 3
 
 
 class Window:
@@ -17,11 +20,12 @@ class Window:
         self._sent_ms: deque[int] = deque(maxlen=limit)
         self._span_ms = span_ms
 
-    def wait_ms(self, now_ms: int) -> int:
+    def wait_ms(self, now_ms: int, *, is_answer: bool) -> int:
         """Return how long until one more fits, 0 for now."""
-        if len(self._sent_ms) < (self._sent_ms.maxlen or 0):
-            return 0
-        return max(0, self._sent_ms[0] + self._span_ms - now_ms)
+        limit = self._sent_ms.maxlen or 0
+        if is_answer:
+            limit -= limit // 3
+        return max(0, self._sent_ms[-limit] + self._span_ms - now_ms) if len(self._sent_ms) >= limit else 0
 
     def add(self, now_ms: int) -> None:
         """Count a message."""
@@ -35,19 +39,24 @@ class Pacer:
         self._overall = Window(30, 1_100)
         self._chats: dict[str, tuple[Window, ...]] = {}
 
-    def wait_ms(self, chat_id: str, now_ms: int) -> int:
+    def wait_ms(self, chat_id: str, now_ms: int, *, is_answer: bool = False) -> int:
         """Return how long until the chat may have one more message, 0 for now."""
-        return max((window.wait_ms(now_ms) for window in self._windows(chat_id)), default=0)
+        return max((window.wait_ms(now_ms, is_answer=is_answer) for window in self._windows(chat_id)), default=0)
 
     def add(self, chat_id: str, now_ms: int) -> None:
         """Count a message to the chat."""
         for window in self._windows(chat_id):
             window.add(now_ms)
 
+    def use_up_burst(self, chat_id: str, now_ms: int) -> None:
+        """Leave the chat nothing to send at once."""
+        for _ in range(_BURST):
+            self.add(chat_id, now_ms)
+
     def _windows(self, chat_id: str) -> tuple[Window, ...]:
         chat = chat_id.partition(":")[0]  # the topics of a group share its limit
         if chat not in self._chats:
-            burst = Window(3, 3_300)  # one a second in the long run, three at once
-            minute = () if is_person(chat) else (Window(20, 66_000),)
+            burst = Window(_BURST, 3_300)  # one a second in the long run, three at once
+            minute = () if is_person(chat) else (Window(20, LONGEST_SPAN_MS),)
             self._chats[chat] = () if chat == TERMINAL_CHAT else (self._overall, burst, *minute)
         return self._chats[chat]

@@ -8,11 +8,14 @@ import numpy as np
 from bot.clock import Clock
 from bot.config import Config
 from bot.delivery import Delivery
+from bot.housekeeping import Housekeeper
 from bot.messages import render_status
 from bot.orchestrator import Orchestrator, Tick
+from bot.phrases import until_text
 from bot.status import BotStatus, VenueStatus
 from bot.telegram_edge import TelegramEdge
 from bot.version import VERSION
+from features.market import Instrument
 from features.missing import Missing
 from fetchers.feed import Feed
 from fetchers.lane import VenueReport
@@ -20,6 +23,7 @@ from scoring.decide import explain, features_at
 from scoring.limits import signals_today
 from scoring.reasons import missing_parts
 from scoring.score import WEIGHTS
+from storage.history import symbol_key
 
 LEADERS = 100
 
@@ -42,6 +46,7 @@ class Reports:
         self._orchestrator = orchestrator
         self._delivery = delivery
         self.edge: TelegramEdge | None = None  #: set where there is one
+        self.housekeeper: Housekeeper | None = None  #: set where there is one
 
     def status(self) -> BotStatus:
         """Return the bot's state now."""
@@ -67,6 +72,8 @@ class Reports:
             refused=bot.refused,
             outbox=bot.outbox,
             faults=tuple(fault for fault in faults if fault),
+            notes=self.housekeeper.notes() if self.housekeeper else (),
+            incidents=self._delivery.incidents(),
         )
 
     def markets(self) -> Sequence[Mapping[str, Any]]:
@@ -99,6 +106,19 @@ class Reports:
             ),
         }
 
+    def find(self, symbol: str) -> list[Instrument]:
+        """Return the instruments of a coin, a pair or a venue's id, the best score first."""
+        tick, wanted = self._orchestrator.last_tick, symbol_key(symbol)
+        if tick is None:
+            return []
+        ups, instruments = tick.decision.scores.ups, tick.features.instruments
+        found = [
+            column
+            for column, one in enumerate(instruments)
+            if wanted in (symbol_key(one.coin), symbol_key(one.base), symbol_key(one.id))
+        ]
+        return [instruments[column] for column in sorted(found, key=lambda column: -ups[column])]
+
     async def status_text(self) -> str:
         """Return the answer to /status, HTML."""
         return render_status(self.status(), self._config.scoring.timezone)
@@ -120,7 +140,7 @@ class Reports:
             report.last_error if report.condition != "ok" else "",
             f"{report.polls.pruned} of {report.polls.eligible} pruned, {report.polls.polled} polled a tick",
             f"{report.polls.starved} wanted beyond the budget" if report.polls.starved else "",
-            f"{self._warming(name)} warming up" if self._warming(name) else "",
+            self._warming(name, report.full_by_ms),
         ]
         return VenueStatus(
             venue=name,
@@ -131,14 +151,18 @@ class Reports:
             budget_used_percent=100 * max(report.used_share.values(), default=0.0),
         )
 
-    def _warming(self, venue: str) -> int:
-        """How many of the venue's instruments still wait for their windows to fill."""
+    def _warming(self, venue: str, full_by_ms: int | None) -> str:
+        """How many of the venue's instruments still wait for their windows to fill, and until when."""
         tick = self._orchestrator.last_tick
         if tick is None:
-            return 0
+            return ""
         here = np.array([instrument.venue == venue for instrument in tick.features.instruments], bool)
         parts = (tick.features.missing[part] == Missing.WARMING_UP for part in ("momentum", "open_interest_change"))
-        return int(np.count_nonzero(np.logical_or(*parts) & here))
+        count = np.count_nonzero(np.logical_or(*parts) & here)
+        if not count:
+            return ""
+        until = until_text(full_by_ms, self._config.scoring.timezone) if full_by_ms else ""
+        return f"{count} warming up {until}".rstrip()
 
 
 def _row(tick: Tick, column: int) -> dict[str, Any]:

@@ -10,14 +10,26 @@ SendError
 """
 
 import re
+from dataclasses import dataclass
 from html import unescape
 from typing import Protocol, TextIO
+
+from storage.outbox import Button
 
 TERMINAL_CHAT = "terminal"
 
 _TAG = re.compile(
     r"</?(?:a|b|strong|i|em|u|ins|s|strike|del|tg-spoiler|span|code|pre|blockquote)(?:\s[^<>]*)?>", re.IGNORECASE
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a message shows."""
+
+    html: str
+    buttons: tuple[Button, ...] = ()
+    picture: bytes | None = None  #: a PNG above the text, which is then at most 1,024 characters long
 
 
 class SendError(Exception):
@@ -57,10 +69,15 @@ class Rejected(SendError):
 
 
 class Sender(Protocol):
-    """Sends one message, once."""
+    """Sends or edits one message, once."""
 
-    async def send(self, chat_id: str, html: str, *, reply_to_message_id: int | None, is_silent: bool) -> int:
+    async def send(
+        self, chat_id: str, content: Content, *, reply_to_message_id: int | None = None, is_silent: bool = False
+    ) -> int:
         """Return the id of the message in the chat, or raise a SendError."""
+
+    async def edit(self, chat_id: str, message_id: int, content: Content) -> None:
+        """Change text and buttons of a message without a picture, or raise a SendError."""
 
 
 class TerminalSender:
@@ -70,13 +87,20 @@ class TerminalSender:
         self._stream = stream
         self._message_id = 0
 
-    async def send(self, chat_id: str, html: str, *, reply_to_message_id: int | None, is_silent: bool) -> int:
+    async def send(
+        self, chat_id: str, content: Content, *, reply_to_message_id: int | None = None, is_silent: bool = False
+    ) -> int:
         """Write the text and an empty line."""
-        del chat_id, reply_to_message_id, is_silent  # a terminal has one chat and no bell
-        self._stream.write(f"{plain_text(html)}\n\n")
-        self._stream.flush()
+        del reply_to_message_id, is_silent  # a terminal has no bell
+        await self.edit(chat_id, 0, content)
         self._message_id += 1
         return self._message_id
+
+    async def edit(self, chat_id: str, message_id: int, content: Content) -> None:
+        """Write the text again: what stands in a terminal stays."""
+        del chat_id, message_id  # a terminal is one chat
+        self._stream.write(f"{plain_text(content.html)}\n\n")
+        self._stream.flush()
 
 
 def plain_text(html: str) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from bot.sounds import Mode, parse_quiet_hours
+
 EXCHANGES = ("lbank", "binance", "mexc", "bybit")
 
 
@@ -135,6 +137,8 @@ COINS = Kind(
     parse=lambda text: frozenset(coin.strip() for coin in text.upper().split(",")),
     empty=frozenset(),
 )
+QUIET = Kind(expected="a span of the day such as 23:00-07:00", parse=parse_quiet_hours, empty=None)
+MODE = Kind(expected="on, silent or off", parse=lambda text: Mode(text.lower()))
 PORT = _whole(0, 65535)
 WINDOW = _number(0.1, 7200)  # the arrays keep every tick of it
 SECONDS = _number(0.1, 86_400)
@@ -151,13 +155,24 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting("TELEGRAM_BOT_TOKEN", "", BOT_TOKEN, "", ("telegram.bot_token",),
                 "Token of your bot. Without it the alerts appear in the terminal", is_secret=True),
         Setting("TELEGRAM_CHAT_ID", "", CHATS, "", ("telegram.chat_ids",),
-                "Where the alerts go"),
+                "Where the alerts go. Not set: the chat that sends the code the bot shows at its start"),
         Setting("TELEGRAM_ADMIN_IDS", "", USERS, "", ("telegram.admin_ids",),
                 "Who may give commands. Not set: the private chats of TELEGRAM_CHAT_ID"),
         Setting("TELEGRAM_API_URL", "https://api.telegram.org", URL, "", ("telegram.api_url",),
                 "The Bot API server, for those who run their own"),
         Setting("MAX_SIGNAL_AGE_SECONDS", "30", SECONDS, "s", ("telegram.max_signal_age_s",),
                 "An entry alert sent later is marked LATE, four times as late it is dropped and said so"),
+        Setting("ENTRY_MESSAGES", "on", MODE, "", (), "Alerts: on, silent or off"),
+        Setting("EXIT_MESSAGES", "on", MODE, "", (), "How alerts ended"),
+        Setting("NOTICE_MESSAGES", "silent", MODE, "", (),
+                "Start and stop, a venue blind or back, stop-loss guard and daily cap"),
+        Setting("STORM_MESSAGES", "silent", MODE, "", (),
+                "The list of coins that passed every gate but BURST_LIMIT"),
+        Setting("REPORT_MESSAGES", "silent", MODE, "", (), "The daily report"),
+        Setting("REPORT_HOUR", "8", _whole(0, 23), "", ("telegram.report_hour",),
+                "Hour of the day in TIMEZONE at which it comes"),
+        Setting("QUIET_HOURS", "", QUIET, "", ("telegram.quiet_hours",),
+                "When nothing rings, in TIMEZONE; /quiet changes it"),
     ),
     "Venues": (
         Setting("EXCHANGES", "lbank,binance,mexc,bybit", VENUES, "", ("venues.exchanges",),
@@ -261,6 +276,8 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
     "Storage": (
         Setting("DATA_DIR", "data", Kind(expected="a path", parse=str), "", (),
                 "Folder of the database"),
+        Setting("RETENTION_DAYS", "90", _whole(2, 36_500), "days", (),
+                "Older near misses, messages and venue states are deleted there; signals and outcomes stay"),
         Setting("MYSQL_HOST", "", HOST, "", ("mysql.host",),
                 "Server that keeps the history. Not set: no MySQL"),
         Setting("MYSQL_PORT", "3306", _whole(1, 65535), "", ("mysql.port",), "Its port"),
@@ -276,7 +293,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting("HTTP_TOKEN", "", WEB_TOKEN, "", ("http.token",),
                 "Who asks has to send it as a Bearer token", is_secret=True),
         Setting("TIMEZONE", "UTC", ZONE, "", ("scoring.timezone",),
-                "Where the day of MAX_DAILY_TRADES begins"),
+                "Where you live: for the day of MAX_DAILY_TRADES, QUIET_HOURS and REPORT_HOUR"),
         Setting("LOG_LEVEL", "INFO", LOG_LEVEL, "", (),
                 "How much the log says"),
     ),

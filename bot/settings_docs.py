@@ -38,4 +38,8 @@ def _env_lines() -> Iterator[str]:
             unit = f"{setting.unit}, " if setting.unit else ""
             yield f"# {setting.help} ({unit}{setting.kind.expected})"
             yield f"{'' if setting.name in FIRST else '#'}{setting.name}={setting.default}"
-    yield from ("", "# Read by the database of docker compose only, not by the bot", f"#{COMPOSE_ONLY}=")
+    yield from (
+        "",
+        "# Read by the database of docker compose only, not by the bot",
+        *(f"#{name}=" for name in COMPOSE_ONLY),
+    )

@@ -20,6 +20,16 @@ class VenueStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """Something that Telegram did to our messages, and how often since the start."""
+
+    what: str
+    count: int
+    last_ms: int
+    words: str  #: Telegram's, of the last time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BotStatus:
     """The whole bot at `now_ms`."""
 
@@ -41,6 +51,8 @@ class BotStatus:
     refused: dict[str, int]  #: by gate, since the start
     outbox: dict[str, int]  #: messages by delivery state
     faults: tuple[str, ...]  #: what Telegram, the web app or the databases have to complain of; () is all well
+    notes: tuple[str, ...] = ()  #: what ails the databases while alerts go on: no reason to be called unwell
+    incidents: tuple[Incident, ...] = ()  #: what Telegram did to our messages, the latest first
 
     def problems(self) -> Iterator[str]:
         """Yield what makes the bot useless now; one blind venue of several does not."""

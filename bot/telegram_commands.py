@@ -1,161 +1,205 @@
-"""What can be said to the bot in Telegram, who may say it, and what it answers."""
+"""Who may say what to the bot in Telegram, and how its answers get there; what it answers is in bot/answers.py.
 
-import re
-from collections.abc import Awaitable, Callable, Collection
-from datetime import timedelta
+Admins may say everything anywhere. Whoever writes in a chat the alerts go to may read, and nobody else is answered.
+"""
+
+from collections.abc import Callable, Collection, Sequence
 from html import escape
-from typing import Any, Protocol
+from typing import Any
 
 from loguru import logger
-from telegram import Message, Update
+from telegram import (
+    BotCommandScopeChat,
+    BotCommandScopeChatMember,
+    CallbackQuery,
+    InaccessibleMessage,
+    Message,
+    Update,
+)
 from telegram.constants import ChatType
+from telegram.error import TelegramError
 from telegram.ext import BaseHandler, CallbackQueryHandler, ContextTypes, MessageHandler, filters
 
+from bot.answer_texts import Listing
+from bot.answers import BY_NAME, COMMANDS, Answers, Command, Said
+from bot.arguments import UsageError
+from bot.delivery import Delivery
 from bot.messages import render_help
+from bot.sender import Content
+from bot.telegram_edge import Menu
+from scoring.signals import Signal
+from storage.outbox import Button
+from storage.sqlite import Store
 
-#: shown by /help and in Telegram's menu
-MENU = (
-    ("status", "what the bot is doing and how it fares"),
-    ("pause", "no new alerts, for a while (/pause 2h) or until /resume; open signals are followed on"),
-    ("resume", "alert again"),
-    ("help", "this list"),
-)
-
+STALE = "This button is out of date."
+NOT_ALLOWED = "Only my admins may do that."
 _MAX_AGE_S = 60  # what waited longer while the bot was away may no longer be meant
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-_LONGEST = timedelta(days=30)
-
-Answer = Callable[[str], Awaitable[str]]  #: what follows the command -> HTML
-
-
-class Control(Protocol):
-    """What commands may do to the bot."""
-
-    async def status_text(self) -> str:
-        """Return the answer to /status, HTML."""
-
-    async def pause(self, until_ms: int | None) -> None:
-        """Give no new signals until then, or until `resume` where None."""
-
-    async def resume(self) -> None:
-        """Give signals again."""
-
-
-class Reply(Protocol):
-    """Sends an answer: `Delivery.reply`."""
-
-    async def __call__(self, chat_id: str, html: str, reply_to_message_id: int | None) -> None:
-        """Return when the answer has been sent, or given up."""
-
-
-class UsageError(Exception):
-    """A command cannot be understood; the text helps."""
+_LONGEST_PRESS = 64  #: bytes Telegram lets a button carry
 
 
 class Commands:
-    """Answers those who may steer; refuses everybody else once."""
+    """Answers those who may ask; refuses everybody else once."""
 
     def __init__(
-        self, control: Control, reply: Reply, *, admin_ids: Collection[int], now_ms: Callable[[], int]
+        self,
+        answers: Answers,
+        delivery: Delivery,
+        store: Store,
+        *,
+        admin_ids: Collection[int],
+        chat_ids: Collection[str],
+        now_ms: Callable[[], int],
     ) -> None:
-        self._control = control
-        self._reply = reply
+        self._answers = answers
+        self._delivery = delivery
+        self._store = store
         self._admin_ids = admin_ids
+        self._chats = tuple(dict.fromkeys(chat_id.partition(":")[0] for chat_id in chat_ids))
         self._now_ms = now_ms
         self._refused: set[int] = set()
-        self._answers: dict[str, Answer] = {
-            "start": self._help,
-            "help": self._help,
-            "status": self._status,
-            "pause": self._pause,
-            "stop": self._pause,
-            "stopentry": self._pause,
-            "resume": self._resume,
-        }
 
     def handlers(self) -> list[BaseHandler[Any, Any, Any]]:
         """Return what PTB's application calls."""
-        return [MessageHandler(filters.COMMAND, self._on_command), CallbackQueryHandler(_on_button)]
+        return [MessageHandler(filters.COMMAND, self._on_command), CallbackQueryHandler(self._on_press)]
+
+    def menus(self) -> list[Menu]:
+        """Return who sees which commands; a narrower scope wins over a wider one."""
+        readers = [(command.name, command.help) for command in _commands(is_admin=False)]
+        admins = [(command.name, command.help) for command in _commands(is_admin=True)]
+        private = {str(admin_id) for admin_id in self._admin_ids}
+        menus: list[Menu] = [(BotCommandScopeChat(chat), readers) for chat in self._chats if chat not in private]
+        for admin_id in sorted(self._admin_ids):
+            menus.append((BotCommandScopeChat(admin_id), admins))
+            groups = (chat for chat in self._chats if not chat.isdigit())
+            menus += [(BotCommandScopeChatMember(group, admin_id), admins) for group in groups]
+        return menus
 
     async def _on_command(self, update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
         message, user = update.message, update.effective_user
         if message is None or message.text is None or user is None:
             return
-        command, _, argument = message.text.partition(" ")
-        name, _, addressee = command.removeprefix("/").partition("@")
+        name, _, argument = message.text.partition(" ")
+        name, _, addressee = name.removeprefix("/").partition("@")
         if addressee and addressee.lower() != context.bot.username.lower():
             return
-        if user.id in self._admin_ids:
-            html = await self._answer(name.lower(), argument.strip(), message)
+        name, is_admin = name.lower(), user.id in self._admin_ids
+        if not is_admin and str(message.chat_id) not in self._chats:
+            content = self._refuse(user.id, name)
         else:
-            html = self._refuse(user.id, command)
-        if html:
-            topic = f":{message.message_thread_id}" if message.is_topic_message else ""
-            await self._reply(f"{message.chat_id}{topic}", html, message.message_id)
+            content = await self._answer(name, argument.strip(), message, is_admin=is_admin)
+        if content is not None:
+            await self._delivery.reply(_address(message), content, message.message_id)
 
-    async def _answer(self, name: str, argument: str, message: Message) -> str:
+    async def _answer(self, name: str, argument: str, message: Message, *, is_admin: bool) -> Content | None:
         age_s = self._now_ms() / 1000 - message.date.timestamp()
         if age_s > _MAX_AGE_S:
             logger.warning("/{} was sent {:.0f} s ago: ignored", name, age_s)
-            return (
-                f"/{escape(name)} is {age_s / 60:.0f} min old, so it was ignored. Send it again if you still mean it."
-            )
-        if name not in self._answers:
+            old = f"/{escape(name)} is {age_s / 60:.0f} min old, so it was ignored."
+            return Content(html=f"{old} Send it again if you still mean it.")
+        if name in {"start", "help"}:
+            return Content(html=render_help((command.name, command.help) for command in _commands(is_admin=is_admin)))
+        if name not in BY_NAME:
             # In a group it may be meant for another bot.
-            return (
-                f"/{escape(name)} is no command of mine, /help lists them."
-                if message.chat.type == ChatType.PRIVATE
-                else ""
-            )
+            is_private = message.chat.type == ChatType.PRIVATE
+            return Content(html=f"/{escape(name)} is no command of mine, /help lists them.") if is_private else None
+        command = BY_NAME[name]
+        if command.is_steering and not is_admin:
+            user = message.from_user
+            return self._refuse(user.id if user else 0, name, NOT_ALLOWED)
         try:
-            return await self._answers[name](argument)
+            return paged(await command.answer(self._answers, argument), command.name, argument)
         except UsageError as error:
-            return escape(str(error))
+            return Content(html=escape(str(error)))
 
-    def _refuse(self, user_id: int, command: str) -> str:
+    def _refuse(self, user_id: int, command: str, words: str = "") -> Content | None:
         if user_id in self._refused:
-            return ""
+            return None
         self._refused.add(user_id)
-        logger.warning("user {} may not steer the bot and was refused: {}", user_id, command)
-        return f"Sorry, I only answer my owner. If that is you, put your id {user_id} into TELEGRAM_ADMIN_IDS."
+        logger.warning("user {} may not steer the bot and was refused: /{}", user_id, command)
+        hint = f"If that is you, put your id {user_id} into TELEGRAM_ADMIN_IDS."
+        return Content(html=f"{words or 'Sorry, I only answer my owner.'} {hint}")
 
-    async def _help(self, _argument: str) -> str:
-        return render_help(MENU)
+    async def _on_press(self, update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
+        query = update.callback_query
+        if query is None:
+            return
+        message = query.message
+        if message is None or isinstance(message, InaccessibleMessage):
+            await _say(query, STALE)
+            return
+        is_admin = query.from_user.id in self._admin_ids
+        if not is_admin and str(message.chat.id) not in self._chats:
+            await _say(query, NOT_ALLOWED)
+            return
+        action, _, rest = (query.data or "").partition(":")
+        presses = {"why": self._on_why, "chart": self._on_why, "mute": self._on_mute, "page": self._on_page}
+        if action not in presses or not isinstance(message, Message):
+            await _say(query, STALE)
+        elif action == "mute" and not is_admin:
+            await _say(query, NOT_ALLOWED)
+        else:
+            await presses[action](query, message, action, rest, is_admin)
 
-    async def _status(self, _argument: str) -> str:
-        return await self._control.status_text()
+    async def _on_why(self, query: CallbackQuery, message: Message, action: str, rest: str, _is_admin: bool) -> None:  # noqa: FBT001 - the presses share one form
+        if await self._signal(rest) is None:
+            await _say(query, STALE)
+        elif await _say(query, ""):
+            await self._reply_to_press(message, BY_NAME[action], rest)
 
-    async def _pause(self, argument: str) -> str:
-        if not argument:
-            await self._control.pause(None)
-            return "Paused until /resume. Open signals are followed to their exit."
-        length_ms = parse_duration_ms(argument)
-        await self._control.pause(self._now_ms() + length_ms)
-        return f"Paused for {escape(argument)}. Open signals are followed to their exit; /resume ends the pause."
+    async def _on_mute(self, query: CallbackQuery, _message: Message, _action: str, rest: str, _is_admin: bool) -> None:  # noqa: FBT001 - the presses share one form
+        signal = await self._signal(rest)
+        if signal is None:
+            await _say(query, STALE)
+        elif await _say(query, f"{signal.coin} is muted for 1 h."):
+            await self._answers.mute_for_an_hour(signal)
 
-    async def _resume(self, _argument: str) -> str:
-        await self._control.resume()
-        return "Alerting again."
+    async def _on_page(self, query: CallbackQuery, message: Message, _action: str, rest: str, is_admin: bool) -> None:  # noqa: FBT001 - the presses share one form
+        number, _, rest = rest.partition(":")
+        name, _, argument = rest.partition(":")
+        command = BY_NAME.get(name)
+        if command is None or not number.isdecimal() or (command.is_steering and not is_admin):
+            await _say(query, STALE if command is None or not number.isdecimal() else NOT_ALLOWED)
+        elif await _say(query, ""):
+            content = paged(await command.answer(self._answers, argument), name, argument, int(number))
+            await self._delivery.turn_page(_address(message), message.message_id, content)
+
+    async def _reply_to_press(self, message: Message, command: Command, argument: str) -> None:
+        try:
+            content = paged(await command.answer(self._answers, argument), command.name, argument)
+        except UsageError as error:
+            content = Content(html=escape(str(error)))
+        await self._delivery.reply(_address(message), content, message.message_id)
+
+    async def _signal(self, text: str) -> Signal | None:
+        """Return the alert a button belongs to, None where this bot knows none of the number."""
+        found = await self._store.signal(int(text)) if text.isdecimal() and len(text) <= 15 else None
+        return found[0] if found else None
 
 
-def parse_duration_ms(text: str) -> int:
-    """Return the length of e.g. 30m, 2h, 1d or 1h30m [ms].
-
-    Raises
-    ------
-    UsageError
-        It is something else, nothing at all, or longer than 30 days.
-    """
-    compact = "".join(text.lower().split())
-    if not re.fullmatch(r"(\d{1,6}[mhd])+", compact):
-        raise UsageError(f'A time looks like 30m, 2h or 1d, was "{text}"')
-    length = sum((int(count) * _UNITS[unit] for count, unit in re.findall(r"(\d+)([mhd])", compact)), timedelta())
-    if not timedelta() < length <= _LONGEST:
-        raise UsageError(f'A time is at least 1m and at most {_LONGEST.days}d, was "{text}"')
-    return round(length.total_seconds() * 1000)
+def paged(said: Said, name: str, argument: str, number: int = 0) -> Content:
+    """Return what was said, of a list one page with buttons for the ones beside it."""
+    if not isinstance(said, Listing):
+        return said
+    number = min(number, said.pages - 1)
+    beside = [("« Back", number - 1), ("More »", number + 1)]
+    presses = [(text, f"page:{page}:{name}:{argument}") for text, page in beside if 0 <= page < said.pages]
+    buttons = tuple(Button(text=text, press=press) for text, press in presses if len(press.encode()) <= _LONGEST_PRESS)
+    return Content(html=said.page(number), buttons=buttons)
 
 
-async def _on_button(update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
-    """Answer a press at once; no message of this version has buttons, so whatever is pressed is from another."""
-    if update.callback_query is not None:
-        await update.callback_query.answer("This button is out of date.")
+def _commands(*, is_admin: bool) -> Sequence[Command]:
+    return [command for command in COMMANDS if is_admin or not command.is_steering]
+
+
+def _address(message: Message) -> str:
+    return f"{message.chat_id}:{message.message_thread_id}" if message.is_topic_message else f"{message.chat_id}"
+
+
+async def _say(query: CallbackQuery, text: str) -> bool:
+    """Answer a press; False where Telegram has forgotten it, so that nothing is done for a press of long ago."""
+    try:
+        await query.answer(text or None)
+    except TelegramError as error:
+        logger.warning("a press could not be answered, so nothing was done: {}", error)
+        return False
+    return True

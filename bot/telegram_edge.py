@@ -7,14 +7,27 @@ that are too old by saying so.
 
 import logging
 import os
+from asyncio import Lock, TaskGroup
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import httpx
 from loguru import logger
-from telegram import Bot, BotCommand, BotCommandScopeChat, LinkPreviewOptions, ReplyParameters, Update
+from telegram import (
+    Bot,
+    BotCommand,
+    BotCommandScope,
+    CopyTextButton,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    ReplyParameters,
+    Update,
+)
 from telegram.constants import ParseMode
 from telegram.error import (
     BadRequest,
@@ -30,14 +43,18 @@ from telegram.ext import Application, ApplicationBuilder, BaseHandler
 from telegram.request import HTTPXRequest
 
 from bot.clock import Clock
-from bot.sender import BadText, Blocked, MaybeSent, Migrated, NotSent, Rejected, SendError
+from bot.sender import BadText, Blocked, Content, MaybeSent, Migrated, NotSent, Rejected, SendError
+from storage.outbox import Button
 
 AnyApplication = Application[Any, Any, Any, Any, Any, Any]
+Menu = tuple[BotCommandScope, Sequence[tuple[str, str]]]  #: who sees it, and its commands with what they do
 
 ALLOWED_UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY)
 # What httpx raises before a byte of the request has left.
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+_MOST_WAITING = 20  #: commands of one chat; who writes more is not answered
+_BUTTONS_A_ROW = 2
 UNKNOWN_BOT = "TELEGRAM_BOT_TOKEN: Telegram does not know this bot; copy the token from @BotFather again"
 
 
@@ -86,25 +103,60 @@ class TelegramSender:
     def __init__(self, bot: Bot) -> None:
         self._bot = bot
 
-    async def send(self, chat_id: str, html: str, *, reply_to_message_id: int | None, is_silent: bool) -> int:
+    async def send(
+        self, chat_id: str, content: Content, *, reply_to_message_id: int | None = None, is_silent: bool = False
+    ) -> int:
         """Return the id of the message in the chat, or raise a SendError."""
         chat, _, topic = chat_id.partition(":")
         reply = None
         if reply_to_message_id is not None:
             reply = ReplyParameters(message_id=reply_to_message_id, allow_sending_without_reply=True)
+        shared: dict[str, Any] = {
+            "chat_id": chat,
+            "parse_mode": ParseMode.HTML,
+            "message_thread_id": int(topic) if topic else None,
+            "reply_parameters": reply,
+            "disable_notification": is_silent,
+            "reply_markup": _keyboard(content.buttons),
+        }
         try:
-            message = await self._bot.send_message(
-                chat_id=chat,
-                text=html,
-                parse_mode=ParseMode.HTML,
-                message_thread_id=int(topic) if topic else None,
-                reply_parameters=reply,
-                disable_notification=is_silent,
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
-            )
+            if content.picture is not None:
+                message = await self._bot.send_photo(photo=content.picture, caption=content.html, **shared)
+            else:
+                message = await self._bot.send_message(
+                    text=content.html, link_preview_options=LinkPreviewOptions(is_disabled=True), **shared
+                )
         except TelegramError as error:
             raise translate(error) from error
         return message.message_id
+
+    async def edit(self, chat_id: str, message_id: int, content: Content) -> None:
+        """Change text and buttons of a message without a picture, or raise a SendError."""
+        try:
+            await self._bot.edit_message_text(
+                chat_id=chat_id.partition(":")[0],
+                message_id=message_id,
+                text=content.html,
+                parse_mode=ParseMode.HTML,
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+                reply_markup=_keyboard(content.buttons),
+            )
+        except TelegramError as error:
+            if "message is not modified" not in str(error).lower():
+                raise translate(error) from error
+
+
+def _keyboard(buttons: Sequence[Button]) -> InlineKeyboardMarkup | None:
+    keys = [
+        InlineKeyboardButton(
+            button.text,
+            callback_data=button.press or None,
+            copy_text=CopyTextButton(button.copy) if button.copy else None,
+        )
+        for button in buttons
+    ]
+    rows = [keys[at : at + _BUTTONS_A_ROW] for at in range(0, len(keys), _BUTTONS_A_ROW)]
+    return InlineKeyboardMarkup(rows) if rows else None
 
 
 def translate(error: TelegramError) -> SendError:
@@ -142,16 +194,16 @@ class TelegramEdge:
         application: AnyApplication,
         *,
         handlers: Sequence[BaseHandler[Any, Any, Any]],
-        menu: Sequence[tuple[str, str]],
-        admin_ids: Sequence[int],
+        menus: Sequence[Menu],
         clock: Clock,
         poll_s: int = Timeouts().poll_s,
     ) -> None:
         self._application = application
-        self._menu = [BotCommand(name, help_text) for name, help_text in menu]
-        self._admin_ids = admin_ids
+        self._menus = menus
         self._clock = clock
         self._poll_s = poll_s
+        self._turn: defaultdict[int, Lock] = defaultdict(Lock)
+        self._waiting: defaultdict[int, int] = defaultdict(int)
         self.trouble = ""  #: why commands are not heard now, for /health
         application.add_handlers(handlers)
         application.add_error_handler(_log_error)
@@ -179,6 +231,13 @@ class TelegramEdge:
         StartError
             Telegram refuses the token.
         """
+        try:
+            async with TaskGroup() as group:
+                await self._poll(group)
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def _poll(self, group: TaskGroup) -> None:
         offset, pause_s, is_prepared = 0, _FIRST_PAUSE_S, False
         while True:
             try:
@@ -203,7 +262,20 @@ class TelegramEdge:
             pause_s = _FIRST_PAUSE_S
             for update in updates:
                 offset = update.update_id + 1
+                group.create_task(self._handle(update), name=f"update {update.update_id}")
+
+    async def _handle(self, update: Update) -> None:
+        """Handle the commands of a chat one after the other, beside the other chats'; presses at once."""
+        chat_id = update.effective_chat.id if update.effective_chat else 0
+        if self._waiting[chat_id] >= _MOST_WAITING:
+            logger.warning("chat {} asks faster than it can be answered: something was dropped", chat_id)
+            return
+        self._waiting[chat_id] += 1
+        try:
+            async with self._turn[chat_id] if update.message is not None else nullcontext():
                 await self._application.process_update(update)
+        finally:
+            self._waiting[chat_id] -= 1
 
     async def close(self) -> None:
         """Close the connections."""
@@ -213,11 +285,12 @@ class TelegramEdge:
     async def _prepare(self) -> None:
         await self._application.initialize()
         await self._application.bot.delete_webhook()  # polling is refused while one is set
-        for admin_id in self._admin_ids:
+        for scope, commands in self._menus:
+            menu = [BotCommand(name, help_text) for name, help_text in commands]
             try:
-                await self._application.bot.set_my_commands(self._menu, scope=BotCommandScopeChat(admin_id))
-            except BadRequest as error:
-                logger.info("Telegram shows no menu to {} yet: {}", admin_id, error)
+                await self._application.bot.set_my_commands(menu, scope=scope)
+            except (BadRequest, Forbidden) as error:
+                logger.info("Telegram shows no menu in {} yet: {}", scope.to_dict(), error)
 
     def _out_of_reach(self, error: TelegramError) -> None:
         if not self.trouble:

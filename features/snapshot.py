@@ -15,10 +15,10 @@ from features.settings import FeatureSettings
 from features.state import MarketState
 
 #: the arrays that prints are added to
-FLOW = frozenset(
-    ("trades_ms", "print_ms", "covered_from_ms", "run_end_ms", "run_notional", "open_ms", "open_price", "open_notional")
-    + ("traded_at", "taker_sold_at")
-)
+FLOW = {
+    *("trades_ms", "print_ms", "covered_from_ms", "traded_at", "taker_sold_at"),
+    *("run_end_ms", "run_notional", "open_ms", "open_price", "open_notional"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

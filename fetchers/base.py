@@ -1,6 +1,6 @@
 """What the rest of the bot may ask of a venue."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +8,8 @@ from features.market import Candles, Instrument, OpenInterest, OrderBook, Quotes
 from fetchers.budget import RateBudget
 
 BOOK_LEVELS = 50
+MARKETS_DEADLINE_S = 20.0  #: of a request for a market list
+NOT_CRYPTO = "not crypto"  #: why shares and commodities are dropped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +37,22 @@ class Venue(Protocol):
     candidate_cost: Mapping[str, float]
     #: the most that one round of bulk calls costs, by pool; polls leave it free
     quotes_cost: Mapping[str, float]
+    #: what the history of one instrument costs, by pool; {} where the venue publishes none
+    history_cost: Mapping[str, float]
+    #: whether that fills every window; otherwise some fill only as time goes
+    has_whole_history: bool
+
+    def set_deadline(self, seconds: float) -> None:
+        """Give every request so long from its sending; the market list, which has megabytes, has more."""
 
     async def open(self) -> None:
         """Create the session; nothing is sent yet."""
 
     async def close(self) -> None:
         """Close the session and its sockets."""
+
+    def watch(self, ids: Collection[str]) -> None:
+        """Forget what was remembered of any other instrument."""
 
     async def load_markets(self) -> tuple[Listing, ...]:
         """Return every row of the venue's list, parsed off the loop."""

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from features.market import Candles, OpenInterest, OrderBook, Quotes, Trades, read_only
-from fetchers.base import BOOK_LEVELS, ClockOffset, Listing
+from fetchers.base import BOOK_LEVELS, MARKETS_DEADLINE_S, NOT_CRYPTO, ClockOffset, Listing
 from fetchers.budget import HEADROOM, ClockMinute, RateBudget, Sliding
 from fetchers.client import Reply
 from fetchers.errors import RateLimited, UnknownSymbol
 from fetchers.markets import Market, default_url, instrument, parse_markets
 from fetchers.payload import each, error_code, member, number, objects, table, time_ms
-from fetchers.records import Arrival, bulk, candles, open_interest_history, order_book
+from fetchers.records import Arrival, bulk, candles, newest_change_ms, open_interest_history, order_book
 from fetchers.rest import RestVenue
 from fetchers.trades import News, PrintFormat, Seen, news_of
 
@@ -76,15 +76,17 @@ def _why_not(market: Market) -> str:
     if row["status"] == "PENDING_TRADING" or row.get("underlyingType") == "PREMARKET":
         return "pre-launch"
     if row["contractType"] != "PERPETUAL" or row.get("underlyingType", "COIN") != "COIN":
-        return "not crypto"
+        return NOT_CRYPTO
     if not market["active"]:
         return "not trading"
     return "" if row["deliveryDate"] == NEVER_DELIVERED_MS else "delisting"
 
 
 def parse_book_tickers(payload: Any, arrival: Arrival) -> Quotes:
-    """Return best bids and asks."""
-    return bulk(payload, "binance bookTicker", arrival, "time", bid_price="bidPrice", ask_price="askPrice")
+    """Return best bids and asks, as old as the newest: a row's time is when its best last changed."""
+    call = "binance bookTicker"
+    venue_ms = newest_change_ms(payload, "time", call, arrival)
+    return bulk(payload, call, arrival, venue_ms, bid_price="bidPrice", ask_price="askPrice")
 
 
 def parse_premium_index(payload: Any, intervals_h: Mapping[str, float], arrival: Arrival) -> Quotes:
@@ -221,16 +223,23 @@ class Binance(RestVenue):
             },
             headroom=headroom,
         )
-        super().__init__(base_url=base_url or default_url(NAME), budget=budget, judge=self._judge, now_ms=now_ms)
+        super().__init__(
+            base_url=base_url or default_url(NAME),
+            budget=budget,
+            quotes_cost={WEIGHT: 55},  # best bid and ask 5, mark and funding 10, 24 h figures 40
+            judge=self._judge,
+            now_ms=now_ms,
+        )
         self.candidate_cost: Mapping[str, float] = {WEIGHT: 8}  # book 2, prints 5, open interest 1
-        self.quotes_cost: Mapping[str, float] = {WEIGHT: 55}  # best bid and ask 5, mark and funding 10, 24 h figures 40
+        self.history_cost: Mapping[str, float] = {WEIGHT: 1, STATISTICS: 1}  # up to 99 candles, open interest
+        self.has_whole_history = True
         self._intervals_h: dict[str, float] = {}
         self._day_tickers_due_ms = 0
 
     async def load_markets(self) -> tuple[Listing, ...]:
         """Return every row of exchangeInfo, and remember the funding intervals."""
         await self._part("funding intervals", self._learn_intervals())
-        reply = await self._client.get(MARKETS, cost={WEIGHT: 1})
+        reply = await self._client.get(MARKETS, cost={WEIGHT: 1}, deadline_s=MARKETS_DEADLINE_S)
         return await parse_markets(NAME, member(reply.json, "symbols", list, "binance exchangeInfo"), listing)
 
     async def measure_clock(self) -> ClockOffset:
@@ -280,15 +289,15 @@ class Binance(RestVenue):
         return parse_open_interest_history(reply.json, instrument_id, self._arrival(reply))
 
     async def _book_tickers(self) -> Quotes:
-        reply = await self._client.get(BOOK_TICKERS, cost={WEIGHT: 5})
+        reply = await self._client.get(BOOK_TICKERS, cost={WEIGHT: 5}, is_bulk=True)
         return parse_book_tickers(reply.json, self._arrival(reply))
 
     async def _premium_index(self) -> Quotes:
-        reply = await self._client.get(PREMIUM_INDEX, cost={WEIGHT: 10})
+        reply = await self._client.get(PREMIUM_INDEX, cost={WEIGHT: 10}, is_bulk=True)
         return parse_premium_index(reply.json, self._intervals_h, self._arrival(reply))
 
     async def _day_tickers(self) -> Quotes:
-        reply = await self._client.get(DAY_TICKERS, cost={WEIGHT: 40})
+        reply = await self._client.get(DAY_TICKERS, cost={WEIGHT: 40}, is_bulk=True)
         quotes = parse_day_tickers(reply.json, self._arrival(reply))
         self._day_tickers_due_ms = self._now_ms() + DAY_TICKERS_EVERY_MS
         return quotes

@@ -5,13 +5,10 @@ requests in 5 s for all public calls of one address, from Bybit's v5 documentati
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from features.market import Candles, OpenInterest, OrderBook, Quotes, Trades, read_only
-from fetchers.base import BOOK_LEVELS, ClockOffset, Listing
+from features.market import Candles, OpenInterest, OrderBook, Quotes, Trades
+from fetchers.base import BOOK_LEVELS, MARKETS_DEADLINE_S, NOT_CRYPTO, ClockOffset, Listing
 from fetchers.budget import HEADROOM, RateBudget, Sliding
 from fetchers.client import Reply
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol, Unreachable
@@ -65,7 +62,7 @@ def _why_not(market: Market) -> str:
     if not market["active"]:
         return "not trading"
     if row.get("symbolType", "") not in CRYPTO:
-        return "not crypto"
+        return NOT_CRYPTO
     return "" if str(row.get("deliveryTime", "0")) in ("", "0") else "delisting"  # a perpetual's is its last day
 
 
@@ -73,11 +70,11 @@ def parse_tickers(payload: Any, arrival: Arrival) -> Quotes:
     """Return everything that comes in bulk, as old as the reply."""
     call = "bybit tickers"
     rows, venue_ms = _rows(payload, call)
-    quotes = bulk(
+    return bulk(
         rows,
         call,
         arrival,
-        None,
+        venue_ms,
         mark_price="markPrice",
         index_price="indexPrice",
         bid_price="bid1Price",
@@ -88,7 +85,6 @@ def parse_tickers(payload: Any, arrival: Arrival) -> Quotes:
         volume_base_24h="volume24h",
         volume_usdt_24h="turnover24h",
     )
-    return replace(quotes, exchange_ms=read_only(np.full(len(quotes.ids), arrival.ours(venue_ms)), np.int64))
 
 
 def parse_order_book(payload: Any, instrument_id: str, arrival: Arrival) -> OrderBook:
@@ -180,9 +176,12 @@ class Bybit(RestVenue):
 
     def __init__(self, base_url: str | None, now_ms: Callable[[], int], headroom: float = HEADROOM) -> None:
         budget = RateBudget({HTTP: Sliding(REQUESTS, REQUESTS_WINDOW_MS)}, headroom=headroom)
-        super().__init__(base_url=base_url or default_url(NAME), budget=budget, judge=judge, now_ms=now_ms)
+        super().__init__(
+            base_url=base_url or default_url(NAME), budget=budget, quotes_cost=ONE, judge=judge, now_ms=now_ms
+        )
         self.candidate_cost: Mapping[str, float] = {HTTP: 2}  # book and prints
-        self.quotes_cost: Mapping[str, float] = ONE
+        self.history_cost: Mapping[str, float] = {HTTP: 2}  # candles, open interest
+        self.has_whole_history = True
 
     async def load_markets(self) -> tuple[Listing, ...]:
         """Return every row of instruments-info: what trades, and what is listed ahead of its launch."""
@@ -194,7 +193,8 @@ class Bybit(RestVenue):
         cursor = ""
         for _ in range(MOST_PAGES):
             paging = {"cursor": cursor} if cursor else {}
-            reply = await self._client.get(MARKETS, {"category": "linear", "limit": 1000, **params, **paging}, cost=ONE)
+            query: dict[str, str | int] = {"category": "linear", "limit": 1000, **params, **paging}
+            reply = await self._client.get(MARKETS, query, cost=ONE, deadline_s=MARKETS_DEADLINE_S)
             page, cursor = parse_market_page(reply.json)
             rows += page
             if not (page and cursor):
@@ -208,7 +208,7 @@ class Bybit(RestVenue):
 
     async def fetch_quotes(self) -> list[Quotes]:
         """Return everything that comes in bulk."""
-        reply = await self._client.get(TICKERS, {"category": "linear"}, cost=ONE)
+        reply = await self._client.get(TICKERS, {"category": "linear"}, cost=ONE, is_bulk=True)
         return [parse_tickers(reply.json, self._arrival(reply))]
 
     async def fetch_order_book(self, instrument_id: str) -> OrderBook:

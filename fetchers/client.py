@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -18,7 +19,7 @@ from fetchers.errors import BadPayload, RateLimited, Unreachable
 
 HTTP_OK, HTTP_TOO_MANY_REQUESTS, HTTP_SERVER_ERROR = 200, 429, 500
 SOCKETS = 20
-_KEEPALIVE_SHARE = 0.8  #: of the deadline
+KEEPALIVE_S = 8.0  #: over the time between two ticks
 _EXCERPT = 80  #: characters of a bad body that an error shows
 _DEFAULT_HOLD_MS = 60_000
 
@@ -41,7 +42,8 @@ class VenueClient:
     """GETs JSON from one venue.
 
     `judge` is the venue's own: it raises RateLimited, UnknownSymbol, BadPayload for what that venue means by a reply,
-    and may correct the budget from its headers. What it lets pass must still be a 200 with JSON.
+    and may correct the budget from its headers. What it lets pass must still be a 200 with JSON. `kept_free` is what
+    other calls leave in each pool for the bulk calls, which wait for nobody.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class VenueClient:
         budget: RateBudget,
         now_ms: Callable[[], int],
         judge: Callable[[Reply], None],
+        kept_free: Mapping[str, float] = MappingProxyType({}),
         deadline_s: float = 10.0,
     ) -> None:
         self._venue = venue
@@ -59,18 +62,19 @@ class VenueClient:
         self._budget = budget
         self._now_ms = now_ms
         self._judge = judge
-        self._deadline_s = deadline_s
+        self._kept_free = kept_free
+        self.deadline_s = deadline_s  #: of one request, from its sending
         self._queues: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by pool, first come first served
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
         """Create the session; nothing is sent yet."""
         # aiohttp 3.14 fails the next request on a kept connection that idled longer than its read timeout after a large
-        # compressed reply (aiohttp #12953): no read timeout, and connections are dropped before the deadline's length.
+        # compressed reply (aiohttp #12953): no read timeout, only a deadline for the whole request.
         connector = aiohttp.TCPConnector(
             limit=SOCKETS,
             limit_per_host=SOCKETS,
-            keepalive_timeout=_KEEPALIVE_SHARE * self._deadline_s,
+            keepalive_timeout=KEEPALIVE_S,
             ttl_dns_cache=300,
         )
         self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
@@ -82,7 +86,13 @@ class VenueClient:
             self._session = None
 
     async def get(
-        self, path: str, params: Mapping[str, str | int] | None = None, *, cost: Mapping[str, float]
+        self,
+        path: str,
+        params: Mapping[str, str | int] | None = None,
+        *,
+        cost: Mapping[str, float],
+        is_bulk: bool = False,
+        deadline_s: float | None = None,
     ) -> Reply:
         """Wait for a place in the budget, send, and return a good reply.
 
@@ -91,9 +101,15 @@ class VenueClient:
         Unreachable, RateLimited, BadPayload, UnknownSymbol
             RateLimited also without sending, where a hold lasts longer than the deadline.
         """
-        await self._take(path, cost)
+        if is_bulk:
+            await self._take(path, cost, {})
+        else:
+            async with AsyncExitStack() as places:
+                for pool in sorted(cost):  # one order for all, so that two calls never wait for each other
+                    await places.enter_async_context(self._queues[pool])
+                await self._take(path, cost, self._kept_free)
         try:
-            reply = await self._send(path, params, tuple(cost))
+            reply = await self._send(path, params, tuple(cost), deadline_s or self.deadline_s)
         finally:
             self._budget.done(cost, self._now_ms())
         try:
@@ -104,30 +120,31 @@ class VenueClient:
             raise
         return reply
 
-    async def _take(self, path: str, cost: Mapping[str, float]) -> None:
-        async with AsyncExitStack() as places:
-            for pool in sorted(cost):  # one order for all, so that two calls never wait for each other
-                await places.enter_async_context(self._queues[pool])
-            while (wait_s := self._budget.take(cost, self._now_ms())) > 0:
-                until_ms = self._budget.held_until_ms(cost)
-                if until_ms - self._now_ms() > 1000 * self._deadline_s:
-                    # its pool only: whether all of the venue is on hold was said by the reply that began it
-                    message = f"{self._venue} {path}: not sent, on hold"
-                    raise RateLimited(message, until_ms=until_ms, pool=next(iter(cost)))
-                await asyncio.sleep(wait_s)
+    async def _take(self, path: str, cost: Mapping[str, float], kept_free: Mapping[str, float]) -> None:
+        whole = {pool: amount + kept_free.get(pool, 0.0) for pool, amount in cost.items()}
+        while (wait_s := self._budget.wait_s(whole, self._now_ms())) > 0:
+            until_ms = self._budget.held_until_ms(cost)
+            if until_ms - self._now_ms() > 1000 * self.deadline_s:
+                # its pool only: whether all of the venue is on hold was said by the reply that began it
+                message = f"{self._venue} {path}: not sent, on hold"
+                raise RateLimited(message, until_ms=until_ms, pool=next(iter(cost)))
+            await asyncio.sleep(wait_s)
+        self._budget.take(cost, self._now_ms())
 
-    async def _send(self, path: str, params: Mapping[str, str | int] | None, pools: tuple[str, ...]) -> Reply:
+    async def _send(
+        self, path: str, params: Mapping[str, str | int] | None, pools: tuple[str, ...], deadline_s: float
+    ) -> Reply:
         if self._session is None:
             raise Unreachable(f"{self._venue} {path}: the session is closed")
         sent_ms = self._now_ms()
         try:
             async with (
-                asyncio.timeout(self._deadline_s),
+                asyncio.timeout(deadline_s),
                 self._session.get(self._base_url + path, params=params, allow_redirects=False) as response,
             ):
                 body = await response.read()
         except TimeoutError as error:
-            raise Unreachable(f"{self._venue} {path}: no answer within {self._deadline_s:g} s") from error
+            raise Unreachable(f"{self._venue} {path}: no answer within {deadline_s:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise Unreachable(f"{self._venue} {path}: {type(error).__name__}: {error}") from error
         return Reply(

@@ -17,12 +17,14 @@ from fetchers.universe import Universe, UniverseSettings, build_universe
 
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 60.0  #: of a venue that could not be loaded
 EARLIEST_RELOAD_MS = 60_000  #: after the last, when an unknown id shows up
+DEADLINE_SHARE = 0.4  #: of the time between ticks that either half of a poll may take, so that all venues keep it
 
 
 class Feed:
     """The venues' edge as the orchestrator sees it.
 
-    `spawn` starts a named background task and reports the exception that ends it (bot/tasks.py).
+    `spawn` starts a named background task and reports the exception that ends it (bot/tasks.py). `window_s` is how far
+    back the features look at prices and open interest, and so how much history is asked for.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Feed:
         spawn: Spawn,
         refresh_interval_s: float = 5.0,
         reload_s: float = 900.0,
+        window_s: float = 900.0,
     ) -> None:
         self._settings = settings
         self._now_ms = now_ms
@@ -42,7 +45,18 @@ class Feed:
         self._spawn = spawn
         self._tick_ms = round(1000 * refresh_interval_s)
         self._reload_ms = round(1000 * reload_s)
-        self._lanes = {venue.name: Lane(venue, now_ms=now_ms, sleep=sleep, start=self._start_task) for venue in venues}
+        self._deadline_s = DEADLINE_SHARE * refresh_interval_s
+        self._lanes = {
+            venue.name: Lane(
+                venue,
+                now_ms=now_ms,
+                sleep=sleep,
+                start=self._start_task,
+                window_s=window_s,
+                deadline_s=refresh_interval_s,
+            )
+            for venue in venues
+        }
         self._tasks: set[asyncio.Task[None]] = set()
         self._universe = Universe(instruments=())
         self._keep: Collection[Key] = ()
@@ -91,28 +105,30 @@ class Feed:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(lane.venue.close() for lane in self._lanes.values()))
 
-    async def poll_quotes(self, deadline_s: float = 2.0) -> list[Observation]:
+    async def poll_quotes(self, deadline_s: float | None = None) -> list[Observation]:
         """Make the bulk calls of all venues and return what has arrived since the last poll, of whatever kind.
 
         A venue whose bulk calls fail is asked but not waited for; what comes too late now comes with the next poll.
         """
         started = [task for lane in self._loaded() if (task := lane.start_quotes()) is not None]
         if started:
-            await asyncio.wait(started, timeout=deadline_s)
+            await asyncio.wait(started, timeout=deadline_s or self._deadline_s)
         self._reload_if_due()
         return self._drain()
 
-    async def poll_candidates(self, wanted: Sequence[Wanted], deadline_s: float = 2.0) -> list[Observation]:
+    async def poll_candidates(self, wanted: Sequence[Wanted], deadline_s: float | None = None) -> list[Observation]:
         """Poll what is wanted and a rotation of the rest, and return what has arrived since the last poll.
 
-        What fits into the budgets at once is waited for, until the deadline; the rest of the plan is sent as the
-        budgets allow, until the next plan replaces it.
+        What is wanted and fits into the budgets at once is waited for, until the deadline; the rest of the plan is sent
+        as the budgets allow, until the next plan replaces it, and comes with a later poll.
         """
         self._keep = {want.key for want in wanted if want.kind == "open"}
+        await asyncio.sleep(0)  # whoever is ready goes before the plan, which thousands of candidates make long
         plan = self._plan(wanted)
-        polls = {name: self._lanes[name].start_polls(ids) for name, ids in plan.polls.items()}
+        await asyncio.sleep(0)
+        polls = {name: self._lanes[name].start_polls(ids, plan.awaited[name]) for name, ids in plan.polls.items()}
         with suppress(TimeoutError):
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout(deadline_s or self._deadline_s):
                 for name, started in polls.items():
                     await self._lanes[name].wait_for(started)
         return self._drain()
@@ -177,7 +193,7 @@ class Feed:
     def _loaded(self) -> list[Lane]:
         return [lane for lane in self._lanes.values() if lane.is_loaded]
 
-    def _plan(self, wanted: Iterable[Wanted]) -> Plan:
+    def _plan(self, wanted: Sequence[Wanted]) -> Plan:
         now_ms = self._now_ms()
         lanes = {name: lane for name, lane in self._lanes.items() if lane.can_be_polled}
         plan = make_plan(
@@ -188,11 +204,14 @@ class Feed:
             ],
             rotation={name: lane.rotation() for name, lane in lanes.items()},
             eligible=self._universe.eligible_by_venue(),
-            available={name: lane.venue.budget.available(now_ms, self._tick_ms) for name, lane in lanes.items()},
+            available={name: lane.available(self._tick_ms) for name, lane in lanes.items()},
             costs={name: lane.venue.candidate_cost for name, lane in lanes.items()},
         )
         for name, counts in plan.counts.items():
             self._lanes[name].counts = counts
+        for name, lane in lanes.items():
+            here = sorted((want for want in wanted if want.key[0] == name), key=lambda want: -want.bound)
+            lane.history.prefer([want.key[1] for want in here])
         return plan
 
     def _start_task(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:

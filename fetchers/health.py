@@ -11,6 +11,7 @@ after its last one: a call in ten going wrong is one trouble, not many. The venu
 An instrument that fails alone, while others of its venue are well, is left out for a growing while.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -128,6 +129,10 @@ class Quarantine:
     def __init__(self) -> None:
         self._strikes: dict[str, _Strikes] = {}
         self._last_good_ms = 0  #: of any instrument
+
+    def watch(self, ids: Collection[str]) -> None:
+        """Forget any other instrument."""
+        self._strikes = {key: strikes for key, strikes in self._strikes.items() if key in ids}
 
     def success(self, instrument_id: str, now_ms: int) -> None:
         """Note that an instrument is well."""

@@ -1,11 +1,11 @@
-"""One venue as the feed drives it: its calls with their deadlines, what came of them, and what the venue is good for.
+"""One venue as the feed drives it: its calls, what came of them, and what the venue is good for.
 
 Every call runs as a task of its own and leaves what it learned in `arrived`. So whoever waits for it can stop waiting
 (for a deadline, for a venue in trouble, for the budget) without losing anything.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, fields
 from itertools import chain
@@ -15,22 +15,19 @@ from loguru import logger
 
 from features.market import Candles, Instrument, Observation, Quotes
 from fetchers.base import ClockOffset, Listing, Venue
-from fetchers.errors import BadPayload, FetchError, RateLimited, UnknownSymbol, Unreachable
+from fetchers.errors import BadPayload, FetchError, RateLimited, UnknownSymbol
 from fetchers.health import QUOTES, Condition, Quarantine, VenueHealth
+from fetchers.history import PAUSE_S, History
 from fetchers.plan import Counts
 
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 
 BOOK = "book"
-LOAD_DEADLINE_S = 20.0  #: a market list has megabytes
-CALL_DEADLINE_S = 5.0  #: so that a venue that hung is asked again at the latest two ticks after it is well
 POLLS_IN_FLIGHT = 14  #: one call each; with the history's, some of the client's sockets stay free for the bulk calls
-HISTORY_IN_FLIGHT = 3
-HISTORY_PAUSE_S = 0.05  #: a thousand instruments within a minute, beside the polls and not before them
-HISTORY_LOOK_S = 5.0
-HISTORY_EVERY_MS, HISTORY_RETRY_MS = 300_000, 60_000
-HISTORY_DEADLINE_S = 400.0  #: a call may wait for its place in a 5-minute pool; the client bounds the rest
-NEVER_MS = 2**62
+HISTORY_IN_FLIGHT = 6
+HISTORY_LOOK_S = 1.0
+GAP_MS = 60_000  #: without quotes: longer than what the windows may have missed
+CLOCK_EVERY_MS, CLOCK_DOUBT_MS = 300_000, 5_000  #: quotes that come this old may come of a clock that was set
 VOLUME = "volume_usdt_24h"
 
 
@@ -48,7 +45,9 @@ class VenueReport:
     kept: int  #: instruments in the universe
     dropped: Mapping[str, int]  #: by reason
     quarantined: int
-    warming: int  #: instruments whose open-interest history has not come yet
+    warming: int  #: instruments whose history has not come yet
+    full_by_ms: int | None  #: when all windows will be full, as far as one can tell; None where they are
+    warmed_after_s: float | None  #: from the start until every instrument had its history; None before that
     polls: Counts  #: of the last plan
     clock: ClockOffset | None  #: None before it was measured
 
@@ -58,15 +57,26 @@ class Polls:
     """The polls of one venue in one plan."""
 
     ids: Sequence[str]
-    sent: list[asyncio.Task[None]] = field(default_factory=list)
-    must_pace: asyncio.Event = field(default_factory=asyncio.Event)  #: all that fits into the budget at once is sent
+    awaited: Collection[str]  #: of them, those a decision waits for
+    sent: list[asyncio.Task[None]] = field(default_factory=list)  #: of those
+    is_out: asyncio.Event = field(default_factory=asyncio.Event)  #: all of those that fit into the budget at once are
 
 
 class Lane:
-    """One venue, its market list, and everything that is under way."""
+    """One venue, its market list, and everything that is under way.
+
+    A request has `deadline_s`: no longer than a tick, so that a venue that hung is asked again in time.
+    """
 
     def __init__(
-        self, venue: Venue, *, now_ms: Callable[[], int], sleep: Callable[[float], Awaitable[None]], start: Spawn
+        self,
+        venue: Venue,
+        *,
+        now_ms: Callable[[], int],
+        sleep: Callable[[float], Awaitable[None]],
+        start: Spawn,
+        window_s: float,
+        deadline_s: float = 5.0,
     ) -> None:
         self.venue = venue
         self.health = VenueHealth(venue.name, now_ms())
@@ -84,8 +94,11 @@ class Lane:
         self._clock: ClockOffset | None = None
         self._ids: tuple[str, ...] = ()
         self._last_polled: dict[str, int] = {}
-        self._history_due_ms: dict[str, int] = {}  # of those in the universe that publish open interest
-        self._cold: set[str] = set()  # of those, the ones whose history has not come yet
+        self._window_ms = round(1000 * window_s)
+        venue.set_deadline(deadline_s)
+        self._born_ms = self._last_quotes_ms = now_ms()
+        self._clock_due_ms = 0
+        self.history = History(venue.history_cost, is_whole=venue.has_whole_history, window_s=window_s)
         self._quoting: asyncio.Task[None] | None = None
         self._sending: asyncio.Task[None] | None = None
 
@@ -97,12 +110,11 @@ class Lane:
     async def load(self) -> None:
         """Ask for the market list and the time."""
         with suppress(FetchError):  # counted and logged
-            async with self._call("markets", LOAD_DEADLINE_S):
+            async with self._call("markets"):
                 self.listings = await self.venue.load_markets()
             self.wants_reload = False
             self._known_ids.update(listing.instrument.id for listing in self.listings)
-            async with self._call("clock"):
-                self._clock = await self.venue.measure_clock()
+            await self._measure_clock()
 
     async def quote(self) -> None:
         """Make the bulk calls."""
@@ -110,10 +122,13 @@ class Lane:
             async with self._call(QUOTES):
                 replies = await self.venue.fetch_quotes()
             self.arrived += replies
+            self._note_gap()
             self.quotes.update((_contents(reply), reply) for reply in replies)
             unknown = set(chain.from_iterable(reply.ids for reply in replies)) - self._known_ids
             self._known_ids |= unknown  # once is enough: rows of another market never get listed
             self.wants_reload |= bool(unknown and self._ids)
+            if self._now_ms() >= self._clock_due_ms or any(map(_is_old, replies)):
+                await self._measure_clock()
 
     def start_quotes(self) -> asyncio.Task[None] | None:
         """Start the bulk calls unless they are under way or the venue is on hold; returns what is worth waiting for."""
@@ -128,9 +143,11 @@ class Lane:
         self._ids = tuple(instrument.id for instrument in instruments)
         watched = set(self._ids)
         self._last_polled = {key: at_ms for key, at_ms in self._last_polled.items() if key in watched}
-        with_history = [instrument.id for instrument in instruments if instrument.publishes_open_interest]
-        self._cold = self._cold.intersection(with_history) | (set(with_history) - self._history_due_ms.keys())
-        self._history_due_ms = {key: self._history_due_ms.get(key, 0) for key in with_history}
+        self._known_ids = {listing.instrument.id for listing in self.listings or ()}
+        self._known_ids.update(chain.from_iterable(reply.ids for reply in self.quotes.values()))
+        self.quarantine.watch(watched)
+        self.venue.watch(watched)
+        self.history.watch(self._ids, self._now_ms())
 
     @property
     def can_be_polled(self) -> bool:
@@ -138,17 +155,23 @@ class Lane:
         condition = self.health.condition(self._now_ms())
         return bool(self._ids) and condition in (Condition.OK, Condition.DEGRADED)
 
+    def available(self, horizon_ms: int) -> dict[str, float]:
+        """Return by pool what the polls of the next `horizon_ms` may spend."""
+        reserved = self.history.reserved(horizon_ms)
+        available = self.venue.budget.available(self._now_ms(), horizon_ms)
+        return {pool: max(0.0, amount - reserved.get(pool, 0.0)) for pool, amount in available.items()}
+
     def rotation(self) -> list[str]:
         """Return all instruments that are not left out, least recently polled first."""
         now_ms = self._now_ms()
         inside = [instrument_id for instrument_id in self._ids if not self.quarantine.holds(instrument_id, now_ms)]
         return sorted(inside, key=lambda instrument_id: self._last_polled.get(instrument_id, 0))
 
-    def start_polls(self, ids: Sequence[str]) -> Polls:
-        """Drop what is not sent of the polls before, and start these."""
+    def start_polls(self, ids: Sequence[str], awaited: Collection[str]) -> Polls:
+        """Drop what is not sent of the polls before, and start these; some a decision waits for."""
         if self._sending is not None:
             self._sending.cancel()
-        polls = Polls(ids)
+        polls = Polls(ids, awaited)
         self._sending = self._start(self._send(polls), f"polls of {self.venue.name}")
         return polls
 
@@ -156,39 +179,38 @@ class Lane:
         """Return when what fits into the budget at once has been answered; at once where books do not come anyway."""
         if self.health.fails(BOOK):
             return
-        await polls.must_pace.wait()
+        await polls.is_out.wait()
         if polls.sent:
             await asyncio.wait(polls.sent)
 
     async def keep_history(self) -> None:
-        """Fill the open-interest windows of new instruments from the venue's history; runs until cancelled.
-
-        Where no bulk reply has open interest, the history is all that most instruments get: it is asked for again.
-        """
+        """Fill the windows of new instruments from the venue's history, beside the polls; runs until cancelled."""
         slots = asyncio.Semaphore(HISTORY_IN_FLIGHT)
         while True:
-            now_ms = self._now_ms()
-            for instrument_id in [key for key, due_ms in self._history_due_ms.items() if due_ms <= now_ms]:
-                if not self.can_be_polled:
-                    break
-                await slots.acquire()
-                self._start(self._history(instrument_id, slots), f"history of {self.venue.name} {instrument_id}")
-                await self._sleep(HISTORY_PAUSE_S)
-            await self._sleep(HISTORY_LOOK_S)
+            instrument_id = self.history.next(self._now_ms()) if self.can_be_polled else None
+            if instrument_id is None:
+                await self._sleep(HISTORY_LOOK_S)
+                continue
+            await self._room_for(self.venue.history_cost)
+            await slots.acquire()
+            self._start(self._learn(instrument_id, slots), f"history of {self.venue.name} {instrument_id}")
+            await self._sleep(PAUSE_S)
 
-    async def _history(self, instrument_id: str, slots: asyncio.Semaphore) -> None:
+    async def _learn(self, instrument_id: str, slots: asyncio.Semaphore) -> None:
         has_bulk = any("open_interest_base" in contents for contents in self.quotes)
-        due_ms = self._now_ms() + HISTORY_RETRY_MS
         try:
-            with suppress(FetchError):  # counted and logged
-                async with self._call("open interest history", HISTORY_DEADLINE_S):
-                    self.arrived += await self.venue.fetch_open_interest_history(instrument_id)
-                due_ms = NEVER_MS if has_bulk else self._now_ms() + HISTORY_EVERY_MS
-                self._cold.discard(instrument_id)
+            if self.history.lacks(instrument_id):
+                async with self._call("candles"):
+                    since_ms = self._now_ms() - self._window_ms
+                    candles = await self.venue.fetch_candles(instrument_id, since_ms)
+                self.arrived += [candles] if candles is not None else []
+            async with self._call("open interest history"):
+                self.arrived += await self.venue.fetch_open_interest_history(instrument_id)
+            self.history.came(instrument_id, self._now_ms(), is_renewed=not has_bulk)
+        except FetchError:
+            return  # counted and logged; it is due again in a minute
         finally:
             slots.release()
-            if instrument_id in self._history_due_ms:
-                self._history_due_ms[instrument_id] = due_ms
 
     async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles | None:
         """Return 1-minute candles; None where there are none, or no answer."""
@@ -199,7 +221,7 @@ class Lane:
 
     def report(self, dropped: Mapping[str, int]) -> VenueReport:
         """Return how the venue is doing."""
-        now_ms = self._now_ms()
+        now_ms, whole_ms = self._now_ms(), self.history.first_whole_ms
         return VenueReport(
             condition=self.health.condition(now_ms),
             since_ms=self.health.since_ms(now_ms),
@@ -211,25 +233,37 @@ class Lane:
             kept=len(self._ids),
             dropped=dropped,
             quarantined=self.quarantine.count(now_ms),
-            warming=len(self._cold),
+            warming=self.history.warming,
+            full_by_ms=self.history.full_by_ms(now_ms),
+            warmed_after_s=None if whole_ms is None else (whole_ms - self._born_ms) / 1000,
             polls=self.counts,
             clock=self._clock,
         )
 
     async def _send(self, polls: Polls) -> None:
-        budget, kept_free = self.venue.budget, self.venue.quotes_cost
-        cost = {pool: cost + kept_free.get(pool, 0.0) for pool, cost in self.venue.candidate_cost.items()}
+        left = len(polls.awaited)
         try:
             for instrument_id in polls.ids:
-                while (wait_s := budget.wait_s(cost, self._now_ms())) > 0:
-                    polls.must_pace.set()
-                    await self._sleep(wait_s)
+                if not left:
+                    polls.is_out.set()
+                await self._room_for(self.venue.candidate_cost, before_waiting=polls.is_out.set)
                 await self._slots.acquire()
                 self._last_polled[instrument_id] = self._now_ms()
-                polls.sent.append(self._start(self._poll(instrument_id), f"poll {self.venue.name} {instrument_id}"))
+                poll = self._start(self._poll(instrument_id), f"poll {self.venue.name} {instrument_id}")
+                if instrument_id in polls.awaited:
+                    polls.sent.append(poll)
+                    left -= 1
                 await asyncio.sleep(0)  # it spends before the budget is looked at for the next one
         finally:
-            polls.must_pace.set()
+            polls.is_out.set()
+
+    async def _room_for(self, cost: Mapping[str, float], before_waiting: Callable[[], None] = lambda: None) -> None:
+        """Wait until the budget has room for `cost` and, beside it, for the bulk calls, which never wait for others."""
+        kept_free = self.venue.quotes_cost
+        whole = {pool: amount + kept_free.get(pool, 0.0) for pool, amount in cost.items()}
+        while (wait_s := self.venue.budget.wait_s(whole, self._now_ms())) > 0:
+            before_waiting()
+            await self._sleep(wait_s)
 
     async def _poll(self, instrument_id: str) -> None:
         calls: tuple[tuple[str, Callable[[str], Awaitable[Observation | None]]], ...] = (
@@ -260,17 +294,24 @@ class Lane:
             self._known_ids.discard(instrument_id)  # until it is listed again
             self.wants_reload = True
 
+    async def _measure_clock(self) -> None:
+        self._clock_due_ms = self._now_ms() + CLOCK_EVERY_MS
+        async with self._call("clock"):
+            self._clock = await self.venue.measure_clock()
+
+    def _note_gap(self) -> None:
+        """Have the windows filled again where they have missed much."""
+        now_ms = self._now_ms()
+        if now_ms - self._last_quotes_ms > GAP_MS:
+            self.history.renew(now_ms)
+        self._last_quotes_ms = now_ms
+
     @asynccontextmanager
-    async def _call(self, kind: str, deadline_s: float = CALL_DEADLINE_S) -> AsyncIterator[None]:
-        """Give a call its deadline, count how it ended, and log where that is news."""
+    async def _call(self, kind: str) -> AsyncIterator[None]:
+        """Count how a call ended, and log where that is news."""
         name = self.venue.name
         try:
-            async with asyncio.timeout(deadline_s):
-                yield
-        except TimeoutError as error:
-            late = Unreachable(f"{name} {kind}: no answer within {deadline_s:g} s")
-            self._failed(kind, late)
-            raise late from error
+            yield
         except UnknownSymbol:
             raise  # the instrument's trouble, not the venue's
         except FetchError as error:
@@ -284,6 +325,10 @@ class Lane:
             self.health.hold(error.until_ms)
         if self.health.failure(kind, str(error), self._now_ms()):
             logger.warning("{} {}: failing: {}", self.venue.name, kind, error)
+
+
+def _is_old(reply: Quotes) -> bool:
+    return bool(reply.exchange_ms.max(initial=0) < reply.received_ms - CLOCK_DOUBT_MS)
 
 
 def _contents(reply: Quotes) -> frozenset[str]:

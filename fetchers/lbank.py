@@ -1,8 +1,8 @@
 """LBank perpetuals (SwapU): one bulk call, and books; no best quotes in bulk, no prints, no open interest, no history.
 
 LBank publishes no limit for these calls (its spot documentation has 200 in 10 s), so ours starts low and widens while
-nobody complains. Errors come with HTTP 200. Quantities are in base coin. Nothing but the clock call says the time, so
-quotes and books are as old as their arrival.
+nobody complains. Errors come with HTTP 200. Quantities are in base coin. Books say no time, so they are as old as their
+arrival.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from features.market import OpenInterest, OrderBook, Quotes, read_only
-from fetchers.base import BOOK_LEVELS, ClockOffset, Listing
+from fetchers.base import BOOK_LEVELS, MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.budget import HEADROOM, RateBudget, Widening
 from fetchers.client import Reply
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
 from fetchers.markets import Market, default_url, instrument, parse_markets
 from fetchers.payload import column, error_code, member, objects, time_ms, whole
-from fetchers.records import Arrival, bulk, order_book
+from fetchers.records import Arrival, bulk, newest_change_ms, order_book
 from fetchers.rest import RestVenue
 
 NAME = "lbank"
@@ -54,13 +54,14 @@ def _why_not(market: Market) -> str:
 
 
 def parse_market_data(payload: Any, arrival: Arrival) -> Quotes:
-    """Return marks, funding and 24 h figures; lastTime is the last trade's."""
+    """Return marks, funding and 24 h figures, as old as the newest row: lastTime is its last trade's, in seconds."""
     call = "lbank marketData"
+    data = member(payload, "data", list, call)
     quotes = bulk(
-        member(payload, "data", list, call),
+        data,
         call,
         arrival,
-        None,
+        newest_change_ms(data, "lastTime", call, arrival, unit_ms=1000.0),
         mark_price="markedPrice",
         index_price="underlyingPrice",
         funding_rate="fundingRate",
@@ -118,14 +119,17 @@ class Lbank(RestVenue):
 
     def __init__(self, base_url: str | None, now_ms: Callable[[], int], headroom: float = HEADROOM) -> None:
         budget = RateBudget({HTTP: Widening(FIRST_REQUESTS, MOST_REQUESTS, REQUESTS_WINDOW_MS)}, headroom=headroom)
-        super().__init__(base_url=base_url or default_url(NAME), budget=budget, judge=self._judge, now_ms=now_ms)
+        super().__init__(
+            base_url=base_url or default_url(NAME), budget=budget, quotes_cost=ONE, judge=self._judge, now_ms=now_ms
+        )
         self.candidate_cost: Mapping[str, float] = ONE  # the book is all there is
-        self.quotes_cost: Mapping[str, float] = ONE
+        self.history_cost: Mapping[str, float] = {}
+        self.has_whole_history = False
         self._complaints = 0  # running, of going too fast
 
     async def load_markets(self) -> tuple[Listing, ...]:
         """Return every row of the instrument list."""
-        reply = await self._client.get(MARKETS, GROUP, cost=ONE)
+        reply = await self._client.get(MARKETS, GROUP, cost=ONE, deadline_s=MARKETS_DEADLINE_S)
         return await parse_markets(NAME, member(reply.json, "data", list, "lbank instrument"), listing)
 
     async def measure_clock(self) -> ClockOffset:
@@ -135,7 +139,7 @@ class Lbank(RestVenue):
 
     async def fetch_quotes(self) -> list[Quotes]:
         """Return everything that comes in bulk."""
-        reply = await self._client.get(MARKET_DATA, GROUP, cost=ONE)
+        reply = await self._client.get(MARKET_DATA, GROUP, cost=ONE, is_bulk=True)
         return [parse_market_data(reply.json, self._arrival(reply))]
 
     async def fetch_order_book(self, instrument_id: str) -> OrderBook:

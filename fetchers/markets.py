@@ -5,7 +5,9 @@ needed: half a second and 70 MiB. Which of the markets are for us is each venue'
 """
 
 import asyncio
+import gc
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -94,6 +96,16 @@ def _unreadable(venue: str, row: object) -> Listing:
 
 
 def _exchange(venue: str) -> Any:
-    import ccxt  # noqa: PLC0415 - see above
+    return getattr(_ccxt(), _CLASSES[venue])({"enableRateLimit": False, "options": _OPTIONS.get(venue, {})})
 
-    return getattr(ccxt, _CLASSES[venue])({"enableRateLimit": False, "options": _OPTIONS.get(venue, {})})
+
+@cache
+def _ccxt() -> Any:
+    # The collector would stop everything for a quarter of a second, again and again, to look through ccxt's objects.
+    gc.disable()
+    try:
+        import ccxt  # noqa: PLC0415 - see above
+    finally:
+        gc.freeze()
+        gc.enable()
+    return ccxt

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from features.market import Candles, FloatArray, OpenInterest, OrderBook, Quotes, Trades, read_only
-from fetchers.base import BOOK_LEVELS, ClockOffset, Listing
+from fetchers.base import BOOK_LEVELS, MARKETS_DEADLINE_S, NOT_CRYPTO, ClockOffset, Listing
 from fetchers.budget import HEADROOM, RateBudget, Sliding
 from fetchers.client import Reply
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
 from fetchers.markets import UNREADABLE, Market, default_url, instrument, parse_markets
 from fetchers.payload import error_code, member, objects, table, time_ms
-from fetchers.records import Arrival, bulk, candles, order_book
+from fetchers.records import Arrival, bulk, candles, newest_change_ms, order_book
 from fetchers.rest import RestVenue
 from fetchers.trades import News, PrintFormat, Seen, news_of
 
@@ -52,19 +52,21 @@ def _why_not(market: Market) -> str:
     if row.get("futureType", 1) != 1:
         return "delivery"
     if row.get("type", 1) != 1:
-        return "not crypto"
+        return NOT_CRYPTO
     if not market["active"]:
         return "not trading"
     return "hidden" if row.get("isHidden") else ""
 
 
 def parse_ticker(payload: Any, contract_sizes: Mapping[str, float], arrival: Arrival) -> Quotes:
-    """Return quotes, marks, open interest and 24 h figures, as old as the reply: a row's time is its last trade's."""
+    """Return quotes, marks, open interest and 24 h figures, as old as the newest row: its time is its last trade's."""
+    call = "mexc ticker"
+    data = _data(payload, list, call)
     quotes = bulk(
-        _data(payload, list, "mexc ticker"),
-        "mexc ticker",
+        data,
+        call,
         arrival,
-        None,
+        newest_change_ms(data, "timestamp", call, arrival),
         bid_price="bid1",
         ask_price="ask1",
         mark_price="fairPrice",
@@ -185,14 +187,21 @@ class Mexc(RestVenue):
 
     def __init__(self, base_url: str | None, now_ms: Callable[[], int], headroom: float = HEADROOM) -> None:
         budget = RateBudget({pool: Sliding(limit, WINDOW_MS) for pool, limit in LIMITS.items()}, headroom=headroom)
-        super().__init__(base_url=base_url or default_url(NAME), budget=budget, judge=judge, now_ms=now_ms)
+        super().__init__(
+            base_url=base_url or default_url(NAME),
+            budget=budget,
+            quotes_cost={},  # its bulk calls have pools of their own
+            judge=judge,
+            now_ms=now_ms,
+        )
         self.candidate_cost: Mapping[str, float] = {DEPTH: 1, DEALS: 1}
-        self.quotes_cost: Mapping[str, float] = {}  # its bulk calls have pools of their own
+        self.history_cost: Mapping[str, float] = {KLINE: 1}
+        self.has_whole_history = False  # no open interest in it
         self._contract_sizes: dict[str, float] = {}
 
     async def load_markets(self) -> tuple[Listing, ...]:
         """Return every row of the contract list, and remember the contracts' sizes."""
-        reply = await self._get("/detail", DETAIL)
+        reply = await self._client.get(f"{PREFIX}/detail", cost={DETAIL: 1}, deadline_s=MARKETS_DEADLINE_S)
         listings = await parse_markets(NAME, _data(reply.json, list, "mexc detail"), listing)
         read = [one.instrument for one in listings if one.dropped != UNREADABLE]
         self._contract_sizes = {row.id: row.contract_size for row in read}

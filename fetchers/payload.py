@@ -64,7 +64,7 @@ def column(
     try:
         if not set(map(type, values)) <= NUMERIC:
             raise TypeError(field)
-        array = np.array(values, dtype=np.float64)
+        array = np.fromiter(map(float, values), np.float64, len(values))  # type: ignore[arg-type]  # each one of NUMERIC
     except (TypeError, ValueError, OverflowError):
         array = np.array([_cell(value) for value in values], dtype=np.float64)
     array[~((array >= least) & (array <= most))] = np.nan

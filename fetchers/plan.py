@@ -28,7 +28,7 @@ class Counts:
     eligible: int = 0  #: may signal
     pruned: int = 0  #: eligible, but not wanted: could not pass the gates whatever a poll says
     polled: int = 0  #: planned, the rotation included
-    starved: int = 0  #: wanted, and beyond the budget
+    starved: int = 0  #: wanted, and it or its lender beyond the budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,29 +36,50 @@ class Plan:
     """Ids to poll by venue, in the order to send them, and what became of the rest."""
 
     polls: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    awaited: dict[str, frozenset[str]] = field(default_factory=dict)  #: by venue, those a decision waits for
     counts: dict[str, Counts] = field(default_factory=dict)
 
 
 class _Purse:
-    """What is left of every venue's budget."""
+    """What is left of every venue's budget, and how much of that is the rotation's."""
 
     def __init__(self, available: Mapping[str, Mapping[str, float]], costs: Mapping[str, Mapping[str, float]]) -> None:
         self._left = {venue: {pool: available[venue].get(pool, 0.0) for pool in costs[venue]} for venue in costs}
         self._kept = {
-            venue: {pool: ROTATION_SHARE * left for pool, left in self._left[venue].items()} for venue in costs
+            venue: {pool: max(cost, ROTATION_SHARE * self._left[venue][pool]) for pool, cost in costs[venue].items()}
+            for venue in costs
         }
         self._costs = costs
+        self._spent_up: set[tuple[str, bool]] = set()  # what fits once no more never will
 
-    def pay(self, venues: Sequence[str], *, whole: bool = False) -> bool:
-        """Pay one poll on each of `venues`, all or none, with or without touching the share of the rotation."""
-        for venue in venues:
-            left, kept = self._left[venue], self._kept[venue]
-            if any(cost > left[pool] - (0.0 if whole else kept[pool]) for pool, cost in self._costs[venue].items()):
+    def pay(self, keys: Iterable[Key], *, whole: bool = False) -> bool:
+        """Pay one poll of each of `keys`, all or none, with or without touching what is kept for the rotation."""
+        for venue, _ in keys:
+            if (venue, whole) in self._spent_up or not self._affords(venue, whole=whole):
+                self._spent_up.add((venue, whole))
                 return False
-        for venue in venues:
-            for pool, cost in self._costs[venue].items():
-                self._left[venue][pool] -= cost
+        for venue, _ in keys:
+            self._spend(self._left[venue], venue)
         return True
+
+    def _affords(self, venue: str, *, whole: bool) -> bool:
+        if venue not in self._costs:
+            return False
+        left, kept = self._left[venue], self._kept[venue]
+        return all(cost <= left[pool] - (0.0 if whole else kept[pool]) for pool, cost in self._costs[venue].items())
+
+    def rotate(self, venue: str) -> bool:
+        """Pay one poll out of the rotation's share."""
+        left, kept = self._left[venue], self._kept[venue]
+        if any(cost > min(left[pool], kept[pool]) for pool, cost in self._costs[venue].items()):
+            return False
+        self._spend(left, venue)
+        self._spend(kept, venue)
+        return True
+
+    def _spend(self, purse: dict[str, float], venue: str) -> None:
+        for pool, cost in self._costs[venue].items():
+            purse[pool] -= cost
 
 
 def make_plan(
@@ -72,7 +93,8 @@ def make_plan(
     """Choose the polls of one tick, never beyond `available`.
 
     Open signals come first and may spend everything. Candidates follow, best bound first, each together with its lender
-    or not at all, and leave ROTATION_SHARE of every budget to the rotation, which also takes what they do not need.
+    or not at all, and leave ROTATION_SHARE of every budget (one poll at the least) to the rotation, which takes no more
+    than that. What is left then goes to the candidates that did not fit, even without their lenders.
 
     Parameters
     ----------
@@ -88,30 +110,34 @@ def make_plan(
         By venue and pool, what one poll costs; a venue that is not in it is not polled.
     """
     purse = _Purse(available, costs)
-    first: dict[str, list[str]] = {venue: [] for venue in costs}
+    opens: dict[str, list[str]] = {venue: [] for venue in costs}
     chosen: dict[str, list[str]] = {venue: [] for venue in costs}
+    rotated: dict[str, list[str]] = {venue: [] for venue in costs}
     planned: set[Key] = set()
+
+    def add(keys: Iterable[Key | None], to: Mapping[str, list[str]], *, whole: bool) -> None:
+        new = [key for key in keys if key is not None and key not in planned]
+        if new and purse.pay(new, whole=whole):
+            planned.update(new)
+            for venue, identity in new:
+                to[venue].append(identity)
+
     wanted = sorted(wanted, key=lambda want: (want.kind != "open", -want.bound))
     for want in wanted:
-        keys = [key for key in (want.key, want.lender) if key is not None and key not in planned]
         is_open = want.kind == "open"
-        if not all(venue in costs for venue, _ in keys) or not purse.pay([venue for venue, _ in keys], whole=is_open):
-            continue
-        for venue, identity in keys:
-            (first if is_open else chosen)[venue].append(identity)
-        planned.update(keys)
-    polls: dict[str, tuple[str, ...]] = {}
+        add((want.key, want.lender), opens if is_open else chosen, whole=is_open)
     for venue in costs:
-        rotated: list[str] = []
-        for identity in rotation.get(venue, ()):
-            if (venue, identity) in planned:
-                continue
-            if not purse.pay([venue], whole=True):
+        for identity in [one for one in rotation.get(venue, ()) if (venue, one) not in planned]:
+            if not purse.rotate(venue):
                 break
-            rotated.append(identity)
-        planned.update((venue, identity) for identity in rotated)
-        polls[venue] = (*first[venue], *_interleaved(chosen[venue], rotated))
-    return Plan(polls=polls, counts=_count(wanted, planned, polls, eligible))
+            planned.add((venue, identity))
+            rotated[venue].append(identity)
+    for want in wanted:
+        add((want.key, want.lender), chosen, whole=True)
+        add((want.key,), chosen, whole=True)
+    polls = {venue: (*opens[venue], *_interleaved(chosen[venue], rotated[venue])) for venue in costs}
+    awaited = {venue: frozenset((*opens[venue], *chosen[venue])) for venue in costs}
+    return Plan(polls=polls, awaited=awaited, counts=_count(wanted, planned, polls, eligible))
 
 
 def _interleaved(chosen: Sequence[str], rotated: Sequence[str]) -> Iterable[str]:
@@ -124,14 +150,13 @@ def _interleaved(chosen: Sequence[str], rotated: Sequence[str]) -> Iterable[str]
 def _count(
     wanted: Sequence[Wanted], planned: set[Key], polls: Mapping[str, Sequence[str]], eligible: Mapping[str, int]
 ) -> dict[str, Counts]:
-    keys = {want.key for want in wanted}
     counts = {}
     for venue in {*eligible, *polls}:
-        here = {key for key in keys if key[0] == venue}
+        here = [want for want in wanted if want.key[0] == venue]
         counts[venue] = Counts(
             eligible=eligible.get(venue, 0),
             pruned=max(0, eligible.get(venue, 0) - len(here)),
             polled=len(polls.get(venue, ())),
-            starved=len(here - planned),
+            starved=sum(not {want.key, want.lender or want.key} <= planned for want in here),
         )
     return counts

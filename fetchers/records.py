@@ -13,6 +13,7 @@ from fetchers.payload import EARLIEST_MS, LARGEST, LATEST_MS, SMALLEST, bad, col
 
 #: what a column of a bulk reply may go down to, where that is not a positive number
 LEAST = {"funding_rate": -LARGEST, "open_interest_base": 0.0, "volume_base_24h": 0.0, "volume_usdt_24h": 0.0}
+FUTURE_MS = 120_000  #: more than any clock is out; a time further ahead is garbage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,32 +33,51 @@ class Arrival:
         return read_only(np.where(np.isnan(times), 0.0, times), np.int64)
 
 
-def bulk(payload: object, call: str, arrival: Arrival, time_field: str | None, **fields: str) -> Quotes:
+def bulk(payload: object, call: str, arrival: Arrival, time: str | float | None, **fields: str) -> Quotes:
     """Return the columns of a bulk reply, given as the record's name = the venue's.
 
     A row that is no object or has no symbol is left out, a cell that is no number is NaN; the first column is the one
-    without which a row is useless, and a reply without a single useful row is none. Without a `time_field` the reply
-    is as old as its arrival.
+    without which a row is useless, and a reply without a single useful row is none. `time` is the field in which each
+    row says when it was made, or the venue's time of the whole reply; without either that is as old as its arrival.
     """
-    if not isinstance(payload, list):
-        raise bad(call, "the list", payload, "a list of objects")
-    rows = [row for row in payload if type(row) is dict and type(row.get("symbol")) is str]
+    rows, count = _rows(payload, call)
     columns = {name: column(rows, field, least=LEAST.get(name, SMALLEST)) for name, field in fields.items()}
     useful = int(np.isfinite(columns[next(iter(fields))]).sum())
     if not useful:
-        raise BadPayload(f"{call}: none of {len(payload)} rows had a usable {next(iter(fields.values()))}")
-    if time_field is None:
-        exchange_ms = read_only(np.full(len(rows), arrival.received_ms), np.int64)
+        raise BadPayload(f"{call}: none of {count} rows had a usable {next(iter(fields.values()))}")
+    if isinstance(time, str):
+        exchange_ms = arrival.ours_each(times(rows, time))
     else:
-        exchange_ms = arrival.ours_each(times(rows, time_field))
+        exchange_ms = read_only(
+            np.full(len(rows), arrival.received_ms if time is None else arrival.ours(time)), np.int64
+        )
     return Quotes(
         venue=call.split(maxsplit=1)[0],
         ids=tuple(row["symbol"] for row in rows),
         exchange_ms=exchange_ms,
         received_ms=arrival.received_ms,
-        bad_rows=len(payload) - useful,
+        bad_rows=count - useful,
         **{name: read_only(values, np.float64) for name, values in columns.items()},
     )
+
+
+def newest_change_ms(payload: object, field: str, call: str, arrival: Arrival, *, unit_ms: float = 1.0) -> float:
+    """Return the venue's time of a bulk reply whose rows say when each last changed: that of the newest.
+
+    A quiet row is not stale, but a reply in which nothing has changed for long is.
+    """
+    at_ms = unit_ms * column(_rows(payload, call)[0], field)
+    at_ms = at_ms[(at_ms >= EARLIEST_MS) & (at_ms <= arrival.received_ms + arrival.clock_offset_ms + FUTURE_MS)]
+    if not len(at_ms):
+        raise BadPayload(f"{call}: no row had a usable {field}")
+    return float(at_ms.max())
+
+
+def _rows(payload: object, call: str) -> tuple[list[dict[str, Any]], int]:
+    """Return the rows that are objects with a symbol, and how many there were of any kind."""
+    if not isinstance(payload, list):
+        raise bad(call, "the list", payload, "a list of objects")
+    return [row for row in payload if type(row) is dict and type(row.get("symbol")) is str], len(payload)
 
 
 def order_book(

@@ -1,7 +1,7 @@
 """What the four venues do alike: one client, a measured clock, prints without holes, books that only go forward."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TypeVar
 
 from loguru import logger
@@ -25,15 +25,28 @@ class RestVenue:
     name: str
 
     def __init__(
-        self, *, base_url: str, budget: RateBudget, judge: Callable[[Reply], None], now_ms: Callable[[], int]
+        self,
+        *,
+        base_url: str,
+        budget: RateBudget,
+        quotes_cost: Mapping[str, float],
+        judge: Callable[[Reply], None],
+        now_ms: Callable[[], int],
     ) -> None:
         self.budget = budget
-        self._client = VenueClient(venue=self.name, base_url=base_url, budget=budget, now_ms=now_ms, judge=judge)
+        self.quotes_cost = quotes_cost
+        self._client = VenueClient(
+            venue=self.name, base_url=base_url, budget=budget, now_ms=now_ms, judge=judge, kept_free=quotes_cost
+        )
         self._now_ms = now_ms
         self._clock_offset_ms = 0.0
         self._failing: set[str] = set()
         self._seen: dict[str, Seen] = {}
         self._newest_book: dict[str, tuple[int, int]] = {}  # sequence, exchange_ms
+
+    def set_deadline(self, seconds: float) -> None:
+        """Give every request so long from its sending."""
+        self._client.deadline_s = seconds
 
     async def open(self) -> None:
         """Create the session; nothing is sent yet."""
@@ -42,6 +55,11 @@ class RestVenue:
     async def close(self) -> None:
         """Close the session and its sockets."""
         await self._client.close()
+
+    def watch(self, ids: Collection[str]) -> None:
+        """Forget what was remembered of any other instrument."""
+        self._seen = {key: seen for key, seen in self._seen.items() if key in ids}
+        self._newest_book = {key: newest for key, newest in self._newest_book.items() if key in ids}
 
     def _arrival(self, reply: Reply) -> Arrival:
         return Arrival(received_ms=reply.received_ms, clock_offset_ms=self._clock_offset_ms)

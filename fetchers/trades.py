@@ -17,9 +17,8 @@ import numpy as np
 from features.market import Trades, read_only
 from fetchers.errors import BadPayload
 from fetchers.payload import column, each, times, whole
-from fetchers.records import Arrival
+from fetchers.records import FUTURE_MS, Arrival
 
-FUTURE_MS = 120_000  #: more than any clock is out; a print beyond is garbage
 REMEMBERED = 200  #: prints per instrument: enough to overlap, and to know a reply that steps back in time
 
 

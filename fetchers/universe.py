@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from features.market import BTC, FloatArray, Instrument, Quotes
-from fetchers.base import Listing
+from fetchers.base import NOT_CRYPTO, Listing
 
 SAME_COIN = 1.03  #: prices of one coin on two venues differ by no more than this factor
 
@@ -70,14 +70,19 @@ def build_universe(
     """
     dropped: dict[str, Counter[str]] = {venue: Counter() for venue in listings}
     priced: list[_Priced] = []
+    other_things = _not_crypto(listings)
     for venue, rows in listings.items():
         values = _values_by_id(quotes.get(venue, ()))
         for row in rows:
             price, volume = values.get(row.instrument.id, (math.nan, math.nan))
-            instrument = replace(row.instrument, volume_usdt_24h=volume)
-            if (reason := row.dropped or ("" if price > 0 else "no price")) and instrument.key not in keep:
+            instrument = row.instrument
+            reason = row.dropped or ("" if price > 0 else "no price")
+            if instrument.coin in other_things:
+                reason = reason or NOT_CRYPTO
+            if reason and instrument.key not in keep:
                 dropped[venue][reason] += 1
             else:
+                instrument = replace(instrument, volume_usdt_24h=volume)
                 reason = reason or _why_not_eligible(instrument, settings)
                 priced.append(_Priced(instrument, price / instrument.multiplier, reason))
     priced = _named_by_price(priced)
@@ -86,11 +91,28 @@ def build_universe(
     for one in priced:
         instrument = one.instrument
         lends = _publishes_all(instrument) and instrument.coin in borrowed
-        if not one.reason or lends or instrument.coin == BTC or instrument.key in keep:
-            instruments.append(replace(instrument, is_eligible=not one.reason))
+        if not one.reason:
+            instruments.append(instrument)
+        elif lends or instrument.coin == BTC or instrument.key in keep:
+            instruments.append(replace(instrument, is_eligible=False))
         else:
             dropped[instrument.venue][one.reason] += 1
     return Universe(instruments=tuple(instruments), dropped={venue: dict(counts) for venue, counts in dropped.items()})
+
+
+def _not_crypto(listings: Mapping[str, Sequence[Listing]]) -> set[str]:
+    """Return what is a share or a commodity by the word of some venue and a coin by nobody's who tells them apart.
+
+    LBank lists both without a mark.
+    """
+    marked: set[str] = set()
+    coins: set[str] = set()
+    for rows in listings.values():
+        others = {row.instrument.coin for row in rows if row.dropped == NOT_CRYPTO}
+        marked |= others
+        if others:
+            coins |= {row.instrument.coin for row in rows if row.dropped != NOT_CRYPTO}
+    return marked - coins
 
 
 def _values_by_id(quotes: Iterable[Quotes]) -> dict[str, tuple[float, float]]:
@@ -140,6 +162,8 @@ def _renamed(one: _Priced) -> _Priced:
 
 def _largest_agreeing(group: Sequence[_Priced]) -> set[tuple[str, str]]:
     """Return the keys of the largest set whose prices lie within SAME_COIN: most venues first, then most volume."""
+    if len(group) == 1:
+        return {group[0].instrument.key}
     agreeing = [[one for one in group if one is low or 1.0 <= one.price / low.price <= SAME_COIN] for low in group]
     largest = max(
         agreeing,

@@ -11,6 +11,7 @@ from functools import cache
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+import numpy as np
 import orjson
 
 T = TypeVar("T")
@@ -49,6 +50,8 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
         return _record_reader(kind)
     arguments = [_reader(argument) for argument in get_args(kind) if argument not in (NoneType, ...)]
     origin = get_origin(kind)
+    if origin is np.ndarray:
+        return lambda value: value  # storage.blobs has put it there
     if origin is tuple:
         return lambda value: tuple(map(arguments[0], value))
     if origin is dict:

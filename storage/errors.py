@@ -20,6 +20,10 @@ class StorageError(Exception):
     """The database cannot be used as asked; nothing was changed."""
 
 
+class DiskError(StorageError):
+    """The disk is the cause: what was asked is possible once it is well."""
+
+
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn SQLite's and the file system's errors about `path` into one `StorageError` that says what to do."""
@@ -27,7 +31,7 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")  # e.g. SQLITE_READONLY_DIRECTORY
-        cause = next((text for prefix, text in _CAUSES.items() if name.startswith(prefix)), str(error))
-        raise StorageError(f"{path}: {cause}") from error
+        cause = next((text for prefix, text in _CAUSES.items() if name.startswith(prefix)), None)
+        raise DiskError(f"{path}: {cause}") if cause else StorageError(f"{path}: {error}") from error
     except OSError as error:
-        raise StorageError(f"{path}: {error.strerror or error}") from error
+        raise DiskError(f"{path}: {error.strerror or error}") from error

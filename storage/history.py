@@ -11,10 +11,18 @@ from typing import Any, Self
 import aiosqlite
 import orjson
 
+from scoring.capture import Capture
 from scoring.signals import NearMiss, Outcome, Signal
+from storage.blobs import from_blob
 from storage.errors import StorageError, explained
 from storage.outbox import DeliveryState, OutboxMessage
-from storage.rows import message_from_row, near_miss_from_row, outcome_from_row, signal_from_row
+from storage.rows import (
+    message_from_row,
+    near_miss_from_row,
+    near_miss_outcome_from_row,
+    outcome_from_row,
+    signal_from_row,
+)
 from storage.schema import MIGRATIONS, version_of
 
 _BUSY_S = 5.0  #: how long to wait for a person's SQL prompt on the same file; a second bot is refused by the lock
@@ -99,12 +107,44 @@ class History:
         )
         return [near_miss_from_row(row) for row in rows]
 
-    async def refusals(self, since_ms: int) -> dict[str, int]:
-        """Return how many near misses each gate refused since then, the most frequent first."""
+    async def near_misses_with_outcomes(self, since_ms: int, limit: int = 100) -> list[tuple[NearMiss, Outcome | None]]:
+        """Return near misses decided at `since_ms` or later, newest first, each with what it would have made.
+
+        None: it is still being followed, was not (only some can be), or its pair left the universe meanwhile.
+        """
+        rows = await self._read(
+            "SELECT * FROM near_misses LEFT JOIN near_miss_outcomes ON near_miss_id = id"
+            " WHERE decided_ms >= :since_ms ORDER BY id DESC LIMIT :limit",
+            {"since_ms": since_ms, "limit": limit},
+        )
+        return [(near_miss_from_row(row), near_miss_outcome_from_row(row)) for row in rows]
+
+    async def near_miss_ids(self, decided_ms: int) -> dict[str, int]:
+        """Return by coin the ids of the near misses of one decision."""
+        rows = await self._read(
+            "SELECT coin, id FROM near_misses WHERE decided_ms = :ms ORDER BY id", {"ms": decided_ms}
+        )
+        return dict(map(tuple, rows))
+
+    async def capture(self, signal_id: int) -> Capture | None:
+        """Return what a signal was decided on, None where that was not kept."""
+        rows = await self._read("SELECT capture FROM captures WHERE signal_id = :id", {"id": signal_id})
+        return from_blob(Capture, rows[0]["capture"]) if rows else None
+
+    async def refusals(
+        self, since_ms: int, *, coin: str | None = None, venue: str | None = None, band: int | None = None
+    ) -> dict[str, int]:
+        """Return how many near misses each gate refused since then, the most frequent first.
+
+        `band` is the lower end of five points of score, as in scoring.statistics.
+        """
         rows = await self._read(
             "SELECT gate.value, count(*) FROM near_misses, json_each(details, '$.failed') AS gate"
-            " WHERE decided_ms >= :since_ms GROUP BY gate.value ORDER BY count(*) DESC, gate.value",
-            {"since_ms": since_ms},
+            " WHERE decided_ms >= :since_ms AND (:venue IS NULL OR venue = :venue)"
+            " AND (:coin IS NULL OR symbol_key(coin) = :coin)"
+            " AND (:band IS NULL OR min(95, 5 * CAST(score / 5 AS INTEGER)) = :band)"
+            " GROUP BY gate.value ORDER BY count(*) DESC, gate.value",
+            {"since_ms": since_ms, "coin": coin, "venue": venue, "band": band},
         )
         return dict(map(tuple, rows))
 
@@ -141,6 +181,18 @@ class History:
         rows = await self._read("SELECT state, count(*) FROM outbox GROUP BY state")
         return dict.fromkeys(DeliveryState, 0) | {DeliveryState(state): count for state, count in rows}
 
+    async def recent_sends(self, since_ms: int, now_ms: int) -> list[tuple[str, int]]:
+        """Return (chat, time [epoch ms]) of what has been sent since then, oldest first.
+
+        What was tried since then with nobody knowing when counts as sent now.
+        """
+        rows = await self._read(
+            "SELECT chat_id, coalesce(sent_ms, :now_ms) AS at_ms FROM outbox WHERE sent_ms >= :since_ms"
+            " OR (sent_ms IS NULL AND attempts > 0 AND created_ms >= :since_ms) ORDER BY at_ms",
+            {"since_ms": since_ms, "now_ms": now_ms},
+        )
+        return [(row["chat_id"], row["at_ms"]) for row in rows]
+
     async def blocked_chats(self) -> dict[str, str]:
         """Return the chats that refuse the bot, each with Telegram's words."""
         return dict(map(tuple, await self._read("SELECT chat_id, reason FROM blocked_chats ORDER BY chat_id")))
@@ -149,6 +201,20 @@ class History:
         """Return the JSON value kept under `key`, None where there is none."""
         rows = await self._read("SELECT value FROM state WHERE key = :key", {"key": key})
         return orjson.loads(rows[0]["value"]) if rows else None
+
+    async def back_up(self, target: Path) -> None:
+        """Write a copy of the database as it is now to `target`, whole or not at all; a bot may go on writing.
+
+        Raises
+        ------
+        StorageError
+            `target` cannot be written.
+        """
+        part = target.with_name(f"{target.name}.part")
+        with explained(target):
+            async with AsyncExitStack() as resources:
+                await self._reader.backup(await connect(part, "rwc", resources))
+            part.replace(target)
 
     async def _signals(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Signal, Outcome | None]]:
         rows = await self._read(sql, parameters)

@@ -24,14 +24,25 @@ from storage.mysql_rows import (
     history_of_message,
     history_of_near_miss,
     history_of_outcome,
+    history_of_run,
     history_of_signal,
+    history_of_venue_health,
     upsert,
 )
 from storage.mysql_schema import forget, migrate
 
 # Making SQL of rows keeps the interpreter busy, so the thread works in short bursts that a tick hardly feels: a batch
 # of a thousand rows takes some 20 ms. With the rests between them 5,000 rows a second and more are copied.
-_BATCH = 25  #: changes in one transaction
+_BATCH_ROWS = 1500  #: in one transaction, about
+_MOST_CHANGES = 500
+# The end of a batch: a signal has its features, scores and verdicts with it, anything else a row or a few.
+_LAST_OF_BATCH = """
+    SELECT max(seq) FROM (
+        SELECT seq, sum(CASE source WHEN 'signals' THEN 60 ELSE 3 END) OVER (ORDER BY seq) AS rows_up_to
+        FROM (SELECT seq, source FROM changes WHERE seq > ? ORDER BY seq LIMIT ?)
+    )
+    WHERE rows_up_to <= ?
+"""
 _REST_S = 0.03
 _LOOK_AGAIN_S = 1.0
 _SHORTEST_BACKOFF_S, _LONGEST_BACKOFF_S = 1.0, 60.0
@@ -44,6 +55,8 @@ _SOURCES: tuple[tuple[str, str, Callable[[sqlite3.Row], Iterator[HistoryRow]]], 
     ("outcomes", "SELECT outcomes.* FROM outcomes JOIN changes ON row_id = signal_id", history_of_outcome),
     ("near_misses", "SELECT near_misses.* FROM near_misses JOIN changes ON row_id = id", history_of_near_miss),
     ("outbox", "SELECT outbox.* FROM outbox JOIN changes ON row_id = id", history_of_message),
+    ("runs", "SELECT runs.* FROM runs JOIN changes ON row_id = id", history_of_run),
+    ("venue_health", "SELECT venue_health.* FROM venue_health JOIN changes ON row_id = id", history_of_venue_health),
 )
 
 
@@ -52,6 +65,7 @@ class MirrorStatus:
     """How the history stands."""
 
     behind: int  #: changes still to be copied, at most; 0 until the first look
+    copied: int  #: the last change that has been copied; 0 until the first look
     trouble: str  #: why they cannot be copied now, "" while they can
 
 
@@ -67,7 +81,7 @@ class Mirror:
         self._server: dict[str, Any] = {"host": host, "port": port, "user": user, "password": password}
         self._database = database
         self._stop = threading.Event()
-        self._status = MirrorStatus(behind=0, trouble="")
+        self._status = MirrorStatus(behind=0, copied=0, trouble="")
         # A server that hangs must not hold up the end of the process: nothing is lost, the next start goes on.
         self._thread = threading.Thread(target=self._run, name="mysql", daemon=True)
 
@@ -80,7 +94,7 @@ class Mirror:
         return self._status
 
     async def close(self, seconds: float = 2.0) -> None:
-        """Stop after the batch under way, waiting for it no longer than `seconds`."""
+        """Copy what there is and stop, within `seconds`; the rest is copied after the next start."""
         self._stop.set()
         await asyncio.to_thread(self._thread.join, seconds)
 
@@ -92,7 +106,7 @@ class Mirror:
                     self._follow(source, target)
             except Exception as error:  # noqa: BLE001 - whatever ails the history, it is tried again and alerts go on
                 wait_s = min(_LONGEST_BACKOFF_S, 2 * wait_s) if self._status.trouble else _SHORTEST_BACKOFF_S
-                self._note(self._status.behind, f"{type(error).__name__}: {error}")
+                self._note(self._status.behind, self._status.copied, f"{type(error).__name__}: {error}")
 
     def _open_source(self) -> sqlite3.Connection:
         source = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
@@ -113,25 +127,29 @@ class Mirror:
     def _follow(self, source: sqlite3.Connection, target: "Connection[Cursor]") -> None:
         try:
             migrate(target)
-            while not self._stop.is_set():
-                behind = copy_batch(source, target)
-                self._note(behind, "")
+            behind, is_last = 0, False
+            while behind or not is_last:
+                is_last = self._stop.is_set()  # what was stored up to then is still copied, as far as there is time
+                behind, copied = copy_batch(source, target)
+                self._note(behind, copied, "")
                 self._stop.wait(_REST_S if behind else _LOOK_AGAIN_S)
         except pymysql.ProgrammingError as error:
             if error.args[0] == ER.NO_SUCH_TABLE:
                 forget(target)  # somebody dropped a table: the next connection brings it back and fills it
             raise
 
-    def _note(self, behind: int, trouble: str) -> None:
+    def _note(self, behind: int, copied: int, trouble: str) -> None:
         if trouble and not self._status.trouble:
             logger.warning("the history in MySQL falls behind until this is over: {}", trouble)
         elif self._status.trouble and not trouble:
             logger.info("the history in MySQL is being written, {} changes behind", behind)
-        self._status = MirrorStatus(behind=behind, trouble=trouble)
+        self._status = MirrorStatus(behind=behind, copied=copied, trouble=trouble)
 
 
-def copy_batch(source: sqlite3.Connection, target: "Connection[Cursor]") -> int:
-    """Copy the oldest changes that the history lacks in one transaction, and return how many it lacks then, at most.
+def copy_batch(source: sqlite3.Connection, target: "Connection[Cursor]") -> tuple[int, int]:
+    """Copy the oldest changes that the history lacks in one transaction.
+
+    Returns how many it lacks then, at most, and the last that it has.
 
     Raises
     ------
@@ -141,15 +159,13 @@ def copy_batch(source: sqlite3.Connection, target: "Connection[Cursor]") -> int:
     with target.cursor() as cursor:
         database_id, watermark = _position(source, cursor)
         newest = source.execute("SELECT coalesce(max(seq), 0) FROM changes").fetchone()[0]
-        last = source.execute(
-            "SELECT max(seq) FROM (SELECT seq FROM changes WHERE seq > ? ORDER BY seq LIMIT ?)", (watermark, _BATCH)
-        ).fetchone()[0]
+        last = source.execute(_LAST_OF_BATCH, (watermark, _MOST_CHANGES, _BATCH_ROWS)).fetchone()[0]
         if last is not None:
             for table, rows in _changed_rows(source, watermark, last).items():
                 cursor.executemany(upsert(table), rows)
             cursor.execute("UPDATE sync SET watermark = %s WHERE database_id = %s", (last, database_id))
     target.commit()
-    return 0 if last is None else int(newest - last)
+    return (0, watermark) if last is None else (int(newest - last), int(last))
 
 
 def _position(source: sqlite3.Connection, cursor: Cursor) -> tuple[str, int]:

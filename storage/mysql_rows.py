@@ -41,6 +41,8 @@ COLUMNS = {
         *("id", "signal_id", "chat_id", "kind", "state", "attempts", "may_repeat", "created_at", "sent_at"),
         *("message_id", "error"),
     ),
+    "runs": ("id", "started_at", "ended_at", "version", "code_hash", "config_hash"),
+    "venue_health": ("id", "changed_at", "venue", "state", "note"),
 }
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,18 +112,30 @@ def history_of_near_miss(row: Row) -> Iterator[HistoryRow]:
 
 def history_of_message(row: Row) -> Iterator[HistoryRow]:
     """Yield what a row of `outbox` becomes."""
-    sent_at = None if row["sent_ms"] is None else _utc(row["sent_ms"])
     yield (
         "deliveries",
         (
             *(row["id"], row["signal_id"], row["chat_id"], row["kind"], row["state"], row["attempts"]),
-            *(row["may_repeat"], _utc(row["created_ms"]), sent_at, row["message_id"], row["error"]),
+            *(row["may_repeat"], _utc(row["created_ms"]), _utc(row["sent_ms"]), row["message_id"], row["error"]),
         ),
     )
 
 
-def _utc(epoch_ms: int) -> str:
-    return (_EPOCH + timedelta(milliseconds=epoch_ms)).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+def history_of_run(row: Row) -> Iterator[HistoryRow]:
+    """Yield what a row of `runs` becomes."""
+    hashes = (row["version"], row["code_hash"], row["config_hash"])
+    yield "runs", (row["id"], _utc(row["started_ms"]), _utc(row["ended_ms"]), *hashes)
+
+
+def history_of_venue_health(row: Row) -> Iterator[HistoryRow]:
+    """Yield what a row of `venue_health` becomes."""
+    yield "venue_health", (row["id"], _utc(row["changed_ms"]), row["venue"], row["state"], row["note"])
+
+
+def _utc(epoch_ms: int | None) -> str | None:
+    return (
+        None if epoch_ms is None else (_EPOCH + timedelta(milliseconds=epoch_ms)).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    )
 
 
 def _double(value: float | str | None) -> float | None:

@@ -127,12 +127,12 @@ _TABLES = (
 _PERFORMANCE = """
     CREATE OR REPLACE VIEW {view} AS
     SELECT counted.*,
-        greatest(0, ((win_rate + 1.920729441 / n)
-            - 1.959964 * sqrt(win_rate * (1 - win_rate) / n + 0.9603647206 / (n * n))) / (1 + 3.841458881 / n)
-        ) AS win_rate_low,
-        least(1, ((win_rate + 1.920729441 / n)
-            + 1.959964 * sqrt(win_rate * (1 - win_rate) / n + 0.9603647206 / (n * n))) / (1 + 3.841458881 / n)
-        ) AS win_rate_high
+        greatest(0, (win_rate + 1.920729440648e0 / n
+            - 1.959964e0 * sqrt(win_rate * (1 - win_rate) / n + 0.960364720324e0 / (n * n))
+        ) / (1 + 3.841458881296e0 / n)) AS win_rate_low,
+        least(1, (win_rate + 1.920729440648e0 / n
+            + 1.959964e0 * sqrt(win_rate * (1 - win_rate) / n + 0.960364720324e0 / (n * n))
+        ) / (1 + 3.841458881296e0 / n)) AS win_rate_high
     FROM (
         SELECT {group} AS {name},
             count(*) AS n,
@@ -149,7 +149,7 @@ _PERFORMANCE = """
 """
 _GROUPS = (
     ("daily_performance", "day", "date(exited_at)"),
-    ("performance_by_score_band", "score_band", "least(95, 5 * floor(score / 5))"),
+    ("performance_by_score_band", "score_band", "cast(least(95, 5 * floor(score / 5)) AS SIGNED)"),
     ("performance_by_coin", "coin", "coin"),
     ("performance_by_venue", "venue", "venue"),
     ("performance_by_hour", "hour_utc", "hour(decided_at)"),
@@ -177,7 +177,31 @@ _VIEWS = (
     *(_PERFORMANCE.format(view=view, name=name, group=group) for view, name, group in _GROUPS),
 )
 
-MIGRATIONS = (_TABLES + _VIEWS,)
+MIGRATIONS = (
+    _TABLES + _VIEWS,
+    (
+        """
+        CREATE TABLE IF NOT EXISTS runs (
+            id BIGINT PRIMARY KEY,
+            started_at DATETIME(3) NOT NULL,
+            ended_at DATETIME(3),
+            version VARCHAR(64) NOT NULL,
+            code_hash VARCHAR(64) NOT NULL,
+            config_hash VARCHAR(64) NOT NULL
+        ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
+        """,
+        """
+        CREATE TABLE IF NOT EXISTS venue_health (
+            id BIGINT PRIMARY KEY,
+            changed_at DATETIME(3) NOT NULL,
+            venue VARCHAR(32) NOT NULL,
+            state VARCHAR(16) NOT NULL,
+            note TEXT NOT NULL,
+            KEY venue_health_by_venue (venue, changed_at)
+        ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
+        """,
+    ),
+)
 
 
 def migrate(connection: "Connection[Cursor]") -> None:

@@ -10,6 +10,8 @@ class Kind(StrEnum):
     ENTRY = "entry"
     EXIT = "exit"
     NOTICE = "notice"  #: start, stop, venue blind or back, guard, cap
+    STORM = "storm"  #: the coins that the burst limit refused, one list edited as it grows
+    REPORT = "report"  #: the daily one
 
 
 class Priority(IntEnum):
@@ -18,6 +20,8 @@ class Priority(IntEnum):
     EXIT = 0
     ENTRY = 1
     NOTICE = 2
+    STORM = 3
+    REPORT = 4
 
 
 class DeliveryState(StrEnum):
@@ -32,6 +36,15 @@ class DeliveryState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """What stands under a message: a press comes back to the bot as `press`, or puts `copy` on the clipboard."""
+
+    text: str
+    press: str = ""  #: at most 64 bytes
+    copy: str = ""  #: at most 256 characters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewMessage:
     """A message to be queued."""
 
@@ -41,6 +54,8 @@ class NewMessage:
     created_ms: int
     signal_id: int | None = None  #: an exit replies to the entry message of the same signal in the same chat
     entry_price: float | None = None  #: lets a late entry say how far the price has drifted
+    buttons: tuple[Button, ...] = ()
+    edit_key: str = ""  #: a later message of the same key to the same chat changes this one in place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +67,8 @@ class OutboxMessage:
     state: DeliveryState
     attempts: int
     not_before_ms: int
-    message_id: int | None  #: Telegram's, once sent
+    message_id: int | None  #: Telegram's, once sent; a pending message that has one is to be edited
     reply_to_message_id: int | None  #: Telegram's id of the entry this replies to, where known
     error: str
+    revision: int = 0  #: how often its text has been changed
     may_repeat: bool = False  #: an earlier send ended without a reply, so the chat may have it already

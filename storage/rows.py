@@ -5,10 +5,10 @@ from typing import Any, Protocol
 
 import orjson
 
-from scoring.exits import start
+from scoring.exits import start, start_near_miss
 from scoring.signals import NearMiss, OpenSignal, Outcome, Signal
 from storage.codec import from_plain, to_json, to_plain
-from storage.outbox import DeliveryState, Kind, NewMessage, OutboxMessage, Priority
+from storage.outbox import Button, DeliveryState, Kind, NewMessage, OutboxMessage, Priority
 
 _SIGNAL = ("id", "decided_ms", "side", "venue", "instrument_id", "coin", "pair")
 _OUTCOME = ("signal_id", "exit_ms", "reason")
@@ -64,9 +64,30 @@ def near_miss_from_row(row: Row) -> NearMiss:
     return from_plain(NearMiss, _join(row, _NEAR_MISS, "details"))
 
 
+def near_miss_outcome_to_row(outcome: Outcome) -> dict[str, Any]:
+    """Return the row of `near_miss_outcomes`; the outcome's `signal_id` is the near miss's."""
+    row = outcome_to_row(outcome)
+    return {"near_miss_id": row.pop("signal_id"), **row}
+
+
+def near_miss_outcome_from_row(row: Row) -> Outcome | None:
+    """Return the outcome of a row of `near_misses` joined with `near_miss_outcomes`, None where there is none."""
+    if row["outcome"] is None:
+        return None
+    return from_plain(Outcome, {**_join(row, _OUTCOME[1:], "outcome"), "signal_id": row["id"]})
+
+
+def followed_from_row(row: Row) -> OpenSignal | None:
+    """Return what is followed of a row of `near_misses` joined with `followed_near_misses`; None without levels."""
+    followed = start_near_miss(near_miss_from_row(row), row["id"])
+    if followed is None or row["tracking"] is None:
+        return followed
+    return from_plain(OpenSignal, {**to_plain(followed), **orjson.loads(row["tracking"])})
+
+
 def message_to_row(message: NewMessage) -> dict[str, Any]:
     """Return the row of `outbox` for a message to be queued."""
-    return {**to_plain(message), "priority": Priority[message.kind.name]}
+    return {**to_plain(message), "buttons": to_json(message.buttons), "priority": Priority[message.kind.name]}
 
 
 def message_from_row(row: Row) -> OutboxMessage:
@@ -80,6 +101,8 @@ def message_from_row(row: Row) -> OutboxMessage:
             created_ms=row["created_ms"],
             signal_id=row["signal_id"],
             entry_price=row["entry_price"],
+            buttons=from_plain(tuple[Button, ...], orjson.loads(row["buttons"])),
+            edit_key=row["edit_key"],
         ),
         state=DeliveryState(row["state"]),
         attempts=row["attempts"],
@@ -87,6 +110,7 @@ def message_from_row(row: Row) -> OutboxMessage:
         message_id=row["message_id"],
         reply_to_message_id=row["reply_to_message_id"],
         error=row["error"],
+        revision=row["revision"],
         may_repeat=bool(row["may_repeat"]),
     )
 

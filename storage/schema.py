@@ -105,6 +105,66 @@ MIGRATIONS = (
 
     INSERT INTO state (key, value) VALUES ('database_id', '"' || lower(hex(randomblob(16))) || '"');
     """,
+    # What stands under a message, and messages that change in place.
+    """
+    ALTER TABLE outbox ADD COLUMN buttons TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE outbox ADD COLUMN edit_key TEXT NOT NULL DEFAULT '';
+    ALTER TABLE outbox ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+    CREATE UNIQUE INDEX one_message_per_edit_key ON outbox (edit_key, chat_id) WHERE edit_key <> '';
+    """,
+    # When the bot ran and how the venues were; and what is pruned needs no copying any more.
+    """
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        started_ms INTEGER NOT NULL,
+        ended_ms INTEGER,
+        version TEXT NOT NULL,
+        code_hash TEXT NOT NULL,
+        config_hash TEXT NOT NULL
+    );
+    CREATE TABLE venue_health (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        changed_ms INTEGER NOT NULL,
+        venue TEXT NOT NULL,
+        state TEXT NOT NULL,
+        note TEXT NOT NULL
+    );
+    CREATE INDEX venue_health_by_time ON venue_health (changed_ms);
+    CREATE INDEX outbox_by_time ON outbox (created_ms);
+
+    CREATE TRIGGER run_began AFTER INSERT ON runs
+    BEGIN INSERT OR REPLACE INTO changes (source, row_id) VALUES ('runs', new.id); END;
+    CREATE TRIGGER run_ended AFTER UPDATE ON runs
+    BEGIN INSERT OR REPLACE INTO changes (source, row_id) VALUES ('runs', new.id); END;
+    CREATE TRIGGER venue_health_changed AFTER INSERT ON venue_health
+    BEGIN INSERT OR REPLACE INTO changes (source, row_id) VALUES ('venue_health', new.id); END;
+
+    CREATE TRIGGER near_miss_pruned AFTER DELETE ON near_misses
+    BEGIN DELETE FROM changes WHERE source = 'near_misses' AND row_id = old.id; END;
+    CREATE TRIGGER message_pruned AFTER DELETE ON outbox
+    BEGIN DELETE FROM changes WHERE source = 'outbox' AND row_id = old.id; END;
+    CREATE TRIGGER venue_health_pruned AFTER DELETE ON venue_health
+    BEGIN DELETE FROM changes WHERE source = 'venue_health' AND row_id = old.id; END;
+    """,
+    # What a signal was decided on, what near misses would have made, and the market's windows for a warm start.
+    """
+    CREATE TABLE captures (signal_id INTEGER PRIMARY KEY REFERENCES signals (id), capture BLOB NOT NULL);
+
+    CREATE TABLE followed_near_misses (
+        near_miss_id INTEGER PRIMARY KEY REFERENCES near_misses (id) ON DELETE CASCADE,
+        tracking TEXT
+    );
+    CREATE TABLE near_miss_outcomes (
+        near_miss_id INTEGER PRIMARY KEY REFERENCES near_misses (id) ON DELETE CASCADE,
+        exit_ms INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        net_percent REAL GENERATED ALWAYS AS (json_extract(outcome, '$.ideal.net_percent')) VIRTUAL,
+        r REAL GENERATED ALWAYS AS (json_extract(outcome, '$.ideal.r')) VIRTUAL
+    );
+
+    CREATE TABLE windows (id INTEGER PRIMARY KEY CHECK (id = 1), snapshot BLOB NOT NULL);
+    """,
 )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -9,14 +10,20 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiosqlite
+from loguru import logger
 
+from features.snapshot import Snapshot
+from scoring.capture import Capture
 from scoring.signals import Limits, NearMiss, OpenSignal, Outcome, Signal
+from storage.blobs import FAST, from_blob, to_blob
 from storage.codec import from_plain, to_json
-from storage.errors import StorageError, explained
+from storage.errors import DiskError, StorageError, explained
 from storage.history import History, connect, open_reader
 from storage.outbox import NewMessage
 from storage.rows import (
+    followed_from_row,
     message_to_row,
+    near_miss_outcome_to_row,
     near_miss_to_row,
     open_signal_from_row,
     open_signal_to_row,
@@ -24,10 +31,14 @@ from storage.rows import (
     signal_to_row,
 )
 from storage.schema import migrate
+from storage.spare import Spare
 
 Statement = tuple[str, Sequence[Mapping[str, Any]]]  #: SQL and the rows to run it with
 
 _LIMITS = "limits"  #: their key in the table `state`
+_WAL_BYTES = 16 * 1024 * 1024  #: the write-ahead log is cut back to this once it has been brought into the database
+_PRUNED_AT_ONCE = 500
+_NOTHING_COPIES = 2**62
 
 _INSERT_SIGNAL = """
     INSERT INTO signals (id, decided_ms, side, venue, instrument_id, coin, pair, details)
@@ -40,26 +51,62 @@ _INSERT_NEAR_MISS = """
     INSERT INTO near_misses (decided_ms, venue, instrument_id, coin, details)
     VALUES (:decided_ms, :venue, :instrument_id, :coin, :details)
 """
+_INSERT_CAPTURE = "INSERT INTO captures (signal_id, capture) VALUES (:signal_id, :capture)"
+_FOLLOW_NEAR_MISS = """
+    INSERT INTO followed_near_misses (near_miss_id)
+    SELECT id FROM near_misses WHERE decided_ms = :decided_ms AND coin = :coin
+"""
+_TRACK_NEAR_MISS = "UPDATE followed_near_misses SET tracking = :tracking WHERE near_miss_id = :signal_id"
+_INSERT_NEAR_MISS_OUTCOME = """
+    INSERT INTO near_miss_outcomes (near_miss_id, exit_ms, reason, outcome)
+    VALUES (:near_miss_id, :exit_ms, :reason, :outcome)
+"""
+_FORGET_NEAR_MISS = "DELETE FROM followed_near_misses WHERE near_miss_id = :near_miss_id"
+_PUT_WINDOWS = "INSERT OR REPLACE INTO windows (id, snapshot) VALUES (1, :snapshot)"
 _PUT_OPEN_SIGNAL = "INSERT OR REPLACE INTO open_signals (signal_id, tracking) VALUES (:signal_id, :tracking)"
 _DELETE_OPEN_SIGNAL = "DELETE FROM open_signals WHERE signal_id = :signal_id"
 _PUT_STATE = "INSERT OR REPLACE INTO state (key, value) VALUES (:key, :value)"
 _INSERT_MESSAGE = """
-    INSERT INTO outbox (chat_id, kind, priority, signal_id, html, created_ms, entry_price, state, error)
-    SELECT :chat_id, :kind, :priority, :signal_id, :html, :created_ms, :entry_price,
+    INSERT INTO outbox
+        (chat_id, kind, priority, signal_id, html, created_ms, entry_price, buttons, edit_key, state, error)
+    SELECT :chat_id, :kind, :priority, :signal_id, :html, :created_ms, :entry_price, :buttons, :edit_key,
         iif(reason IS NULL, 'pending', 'failed'), coalesce(reason, '')
     FROM (SELECT (SELECT reason FROM blocked_chats WHERE chat_id = :chat_id) AS reason)
+    WHERE :edit_key = '' OR NOT EXISTS (SELECT 1 FROM outbox WHERE edit_key = :edit_key AND chat_id = :chat_id)
+"""
+_EDIT_MESSAGE = """
+    UPDATE outbox SET html = :html, buttons = :buttons, revision = revision + 1,
+        attempts = iif(state = 'sent', 0, attempts), state = iif(state = 'sent', 'pending', state)
+    WHERE edit_key = :edit_key AND chat_id = :chat_id
 """
 _MARK_SENT = """
-    UPDATE outbox SET state = 'sent', error = '', message_id = :message_id, sent_ms = :sent_ms WHERE id = :id
+    UPDATE outbox SET error = '', message_id = :message_id, sent_ms = coalesce(sent_ms, :sent_ms),
+        state = iif(revision = coalesce(:revision, revision), 'sent', 'pending')
+    WHERE id = :id
 """
 _MARK_TOLD = """
     UPDATE outbox SET is_expiry_told = 1
     WHERE :told_expired AND state = 'expired' AND chat_id = (SELECT chat_id FROM outbox WHERE id = :id)
 """
 _DOUBT_SENDING = """
-    UPDATE outbox SET state = 'uncertain', error = 'the bot stopped while it was being sent' WHERE state = 'sending'
+    UPDATE outbox SET state = iif(message_id IS NULL, 'uncertain', 'pending'),
+        error = 'the bot stopped while it was being sent'
+    WHERE state = 'sending'
 """
 _PUT_BLOCKED_CHAT = "INSERT OR REPLACE INTO blocked_chats (chat_id, reason) VALUES (:chat_id, :reason)"
+_BEGIN_RUN = """
+    INSERT INTO runs (started_ms, version, code_hash, config_hash)
+    VALUES (:started_ms, :version, :code_hash, :config_hash)
+"""
+_PRUNE = tuple(
+    f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} JOIN changes ON source = '{table}' AND row_id = id"  # noqa: S608 - names of ours
+    f" WHERE {time} < :before_ms AND seq <= :copied AND {which} ORDER BY {time} LIMIT {_PRUNED_AT_ONCE})"
+    for table, time, which in (
+        ("near_misses", "decided_ms", "true"),
+        ("venue_health", "changed_ms", "true"),
+        ("outbox", "created_ms", "state IN ('sent', 'expired', 'failed')"),
+    )
+)
 _FAIL_WAITING = """
     UPDATE outbox SET state = 'failed', error = :reason
     WHERE chat_id = :chat_id AND state IN ('pending', 'sending', 'uncertain')
@@ -72,13 +119,14 @@ class Saved:
 
     limits: Limits
     open_signals: tuple[OpenSignal, ...]
+    followed: tuple[OpenSignal, ...] = ()  #: near misses, each under the near miss's id
 
 
 class Store(History):
     """The bot's own database: everything `History` answers, and the writes.
 
     Every write is one transaction. One that fails, or whose caller is cancelled, leaves nothing behind, unless its
-    commit was already under way: then all of it is there.
+    commit was already under way: then all of it is there. While the disk takes nothing, memory does, and alerts go on.
     """
 
     def __init__(
@@ -87,6 +135,8 @@ class Store(History):
         super().__init__(path, reader, resources)
         self._writer = writer
         self._writing = asyncio.Lock()
+        self._spare: Spare | None = None
+        self.trouble = ""  #: why writes go to memory only, "" while the disk takes them
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -103,6 +153,7 @@ class Store(History):
                 writer = await connect(path, "rwc", resources)
                 await writer.executescript(
                     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+                    f"PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = {_WAL_BYTES};"
                 )
                 await migrate(writer)
                 await writer.execute(_DOUBT_SENDING)
@@ -110,20 +161,57 @@ class Store(History):
 
     async def close(self) -> None:
         """Let the write under way end, then close the connections and let go of the lock."""
+        await self.recover()
         async with self._writing:
+            if self._spare is not None:
+                logger.error("what was kept in memory is lost: {}", self.trouble)
+                await self._spare.close()
             await super().close()
 
+    async def recover(self) -> None:
+        """Where memory has taken the writes, bring them to the disk if that takes them again."""
+        async with self._writing:
+            if self._spare is None:
+                return
+            try:
+                with explained(self._path):
+                    await self._spare.write_down(self._writer)
+            except StorageError as error:
+                self.trouble = str(error)
+                return
+            await self._spare.close()
+            self._spare, self.trouble = None, ""
+
     async def load(self) -> Saved:
-        """Return the limits and the signals without an outcome, oldest first."""
+        """Return the limits, and the signals and the followed near misses without an outcome, oldest first."""
         limits = await self.get_state(_LIMITS)
         rows = await self._read(
             "SELECT * FROM signals LEFT JOIN open_signals ON open_signals.signal_id = id"
             " WHERE id NOT IN (SELECT signal_id FROM outcomes) ORDER BY id"
         )
+        near_misses = await self._read(
+            "SELECT * FROM near_misses JOIN followed_near_misses ON near_miss_id = id"
+            " WHERE id NOT IN (SELECT near_miss_id FROM near_miss_outcomes) ORDER BY id"
+        )
         return Saved(
             limits=Limits.fresh() if limits is None else from_plain(Limits, limits),
             open_signals=tuple(open_signal_from_row(row) for row in rows),
+            followed=tuple(followed for row in near_misses if (followed := followed_from_row(row)) is not None),
         )
+
+    async def load_windows(self) -> Snapshot | None:
+        """Return the market as it was saved last, None where it was not.
+
+        Raises
+        ------
+        ValueError
+            What was saved cannot be read, or not by this code: the bot starts without.
+        """
+        rows = await self._read("SELECT snapshot FROM windows")
+        try:
+            return await asyncio.to_thread(from_blob, Snapshot, rows[0]["snapshot"]) if rows else None
+        except (zlib.error, KeyError, TypeError) as error:
+            raise ValueError(f"the saved windows cannot be read: {error!r}") from error
 
     async def remember(
         self,
@@ -131,12 +219,20 @@ class Store(History):
         limits: Limits,
         messages: Sequence[NewMessage],
         near_misses: Sequence[NearMiss] = (),
+        *,
+        followed: Sequence[NearMiss] = (),
+        captures: Sequence[Capture] = (),
     ) -> None:
-        """Store a tick's signals, their messages and the limits they use up."""
+        """Store a tick's signals, what they were decided on, their messages and the limits they use up.
+
+        Of the near misses `followed` are those whose following begins.
+        """
         await self._write(
             (_INSERT_SIGNAL, [signal_to_row(signal) for signal in signals]),
-            (_INSERT_MESSAGE, [message_to_row(message) for message in messages]),
+            *_queue(messages),
+            (_INSERT_CAPTURE, [{"signal_id": one.signal_id, "capture": to_blob(one)} for one in captures]),
             (_INSERT_NEAR_MISS, [near_miss_to_row(near_miss) for near_miss in near_misses]),
+            (_FOLLOW_NEAR_MISS, [{"decided_ms": one.decided_ms, "coin": one.coin} for one in followed]),
             _put_limits(limits),
         )
 
@@ -150,13 +246,63 @@ class Store(History):
         await self._write(
             (_INSERT_OUTCOME, [outcome_to_row(outcome)]),
             (_DELETE_OPEN_SIGNAL, [{"signal_id": outcome.signal_id}]),
-            (_INSERT_MESSAGE, [message_to_row(message) for message in messages]),
+            *_queue(messages),
             _put_limits(limits),
+        )
+
+    async def record_near_misses(self, outcomes: Sequence[Outcome], lost: Sequence[int] = ()) -> None:
+        """Store what near misses have made, each under its near miss's id, and end the following of the `lost`."""
+        ids = [*(outcome.signal_id for outcome in outcomes), *lost]
+        await self._write(
+            (_INSERT_NEAR_MISS_OUTCOME, [near_miss_outcome_to_row(outcome) for outcome in outcomes]),
+            (_FORGET_NEAR_MISS, [{"near_miss_id": near_miss_id} for near_miss_id in ids]),
+        )
+
+    async def save_windows(self, snapshot: Snapshot, followed: Sequence[OpenSignal]) -> None:
+        """Store the market, packed in a thread, and how far near misses have been followed."""
+        blob = await asyncio.to_thread(to_blob, snapshot, FAST)
+        await self._write(
+            (_PUT_WINDOWS, [{"snapshot": blob}]),
+            (_TRACK_NEAR_MISS, [open_signal_to_row(one) for one in followed]),
         )
 
     async def save_limits(self, limits: Limits) -> None:
         """Store limits that a command has changed."""
         await self._write(_put_limits(limits))
+
+    async def begin_run(self, started_ms: int, version: str, code_hash: str, config_hash: str) -> None:
+        """Say which bot runs from now on, and how it is set."""
+        await self._run(
+            _BEGIN_RUN, started_ms=started_ms, version=version, code_hash=code_hash, config_hash=config_hash
+        )
+
+    async def end_run(self, ended_ms: int) -> None:
+        """Say that the run ended as it should; one that was killed has no end."""
+        await self._run("UPDATE runs SET ended_ms = :ended_ms WHERE id = (SELECT max(id) FROM runs)", ended_ms=ended_ms)
+
+    async def record_health(self, changed_ms: int, venue: str, state: str, note: str) -> None:
+        """Say that a venue is in another state than before."""
+        await self._run(
+            "INSERT INTO venue_health (changed_ms, venue, state, note) VALUES (:changed_ms, :venue, :state, :note)",
+            changed_ms=changed_ms,
+            venue=venue,
+            state=state,
+            note=note,
+        )
+
+    async def prune(self, before_ms: int, copied: int | None = None) -> bool:
+        """Delete some of the oldest bulk rows of before then, never a signal, and return whether there may be more.
+
+        `copied` is the last change that the history in MySQL has: later ones stay; None where nothing copies.
+        """
+        limits = {"before_ms": before_ms, "copied": _NOTHING_COPIES if copied is None else copied}
+        with explained(self._path):
+            async with self._writing:
+                if self._spare is not None:
+                    return False
+                before = self._writer.total_changes
+                await _transact(self._writer, [(sql, [limits]) for sql in _PRUNE])
+                return self._writer.total_changes > before
 
     async def set_state(self, key: str, value: Any) -> None:
         """Keep a JSON value under `key`."""
@@ -164,7 +310,7 @@ class Store(History):
 
     async def enqueue(self, messages: Sequence[NewMessage]) -> None:
         """Queue messages that belong to no signal's transaction."""
-        await self._write((_INSERT_MESSAGE, [message_to_row(message) for message in messages]))
+        await self._write(*_queue(messages))
 
     async def mark_sending(self, outbox_id: int) -> None:
         """Say that a request is about to leave; from then on a lost reply leaves doubt."""
@@ -174,9 +320,15 @@ class Store(History):
             id=outbox_id,
         )
 
-    async def mark_sent(self, outbox_id: int, message_id: int, sent_ms: int, *, told_expired: bool = False) -> None:
-        """Say that Telegram took it; `told_expired`: its text told the chat of the messages that expired before."""
-        sent = {"id": outbox_id, "message_id": message_id, "sent_ms": sent_ms, "told_expired": told_expired}
+    async def mark_sent(
+        self, outbox_id: int, message_id: int, sent_ms: int, *, told_expired: bool = False, revision: int | None = None
+    ) -> None:
+        """Say that Telegram took it; `told_expired`: its text told the chat of the messages that expired before.
+
+        Where its text has been changed since `revision` it is pending again: the chat's message is to be edited.
+        """
+        sent: dict[str, int | None] = {"id": outbox_id, "message_id": message_id, "sent_ms": sent_ms}
+        sent |= {"told_expired": told_expired, "revision": revision}
         await self._write((_MARK_SENT, [sent]), (_MARK_TOLD, [sent]))
 
     async def mark_retry(self, outbox_id: int, not_before_ms: int, error: str) -> None:
@@ -216,17 +368,43 @@ class Store(History):
         await self._write((sql, [row]))
 
     async def _write(self, *statements: Statement) -> None:
-        with explained(self._path):
-            async with self._writing:
+        async with self._writing:
+            if self._spare is None:
                 try:
-                    await self._writer.execute("BEGIN IMMEDIATE")
-                    for sql, rows in statements:
-                        await self._writer.executemany(sql, rows)
-                    await self._writer.commit()
-                finally:
-                    # Undoes what an error or a cancellation left behind, does nothing after a commit. The connection
-                    # takes its orders one by one, so a second cancellation here cannot let another write in between.
-                    await self._writer.rollback()
+                    with explained(self._path):
+                        await _transact(self._writer, statements)
+                except DiskError as error:
+                    with explained(self._path):
+                        self._spare = await Spare.open(self._reader)
+                    self.trouble = str(error)
+                else:
+                    return
+            with explained(self._path):
+                await _transact(self._spare.writer, statements)
+
+    async def _read(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[sqlite3.Row]:
+        if self._spare is None:
+            return await super()._read(sql, parameters)
+        async with self._writing:  # connections that share a database in memory do not wait for each other
+            return await super()._read(sql, parameters)
+
+
+async def _transact(writer: aiosqlite.Connection, statements: Sequence[Statement]) -> None:
+    try:
+        await writer.execute("BEGIN IMMEDIATE")
+        for sql, rows in statements:
+            await writer.executemany(sql, rows)
+        await writer.commit()
+    finally:
+        # Undoes what an error or a cancellation left behind, does nothing after a commit. The connection takes its
+        # orders one by one, so a second cancellation here cannot let another write in between.
+        await writer.rollback()
+
+
+def _queue(messages: Sequence[NewMessage]) -> tuple[Statement, Statement]:
+    """Change the messages that stand in their chats under the same key, and add the others."""
+    rows = [message_to_row(message) for message in messages]
+    return (_EDIT_MESSAGE, [row for row in rows if row["edit_key"]]), (_INSERT_MESSAGE, rows)
 
 
 def _put_limits(limits: Limits) -> Statement:

@@ -28,6 +28,7 @@ NOT_MODIFIED = (
     "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a "
     "current content and reply markup of the message"
 )
+PNG = "attached"  #: stands for an uploaded file among the parameters
 PATIENCE_S = 5.0  #: real time a test waits for something to arrive before it fails
 
 
@@ -37,6 +38,7 @@ class Fault(Enum):
     HANG = "nothing is done and no answer comes"
     RESET = "the connection closes before anything is done"
     LOSE_REPLY = "the request is carried out, the connection closes before the answer"
+    HOLD_REPLY = "the request is carried out and no answer comes"
     SERVER_ERROR = "the Bot API answers 500, in its own words"
     BAD_GATEWAY = "something before the Bot API answers 502, in HTML"
 
@@ -61,6 +63,12 @@ class Received:
     is_silent: bool
     reply_to: int | None
     at_ms: int
+    buttons: tuple[dict[str, Any], ...] = ()  #: of all rows, as the Bot API takes them
+    picture: bytes | None = None
+
+    def press(self, text: str) -> str:
+        """Return what pressing the button of this text sends."""
+        return str(next(button for button in self.buttons if button["text"] == text)["callback_data"])
 
 
 class Flood:
@@ -112,7 +120,9 @@ class TelegramStandIn:
         self.webhook_url = ""
         self.faults: deque[tuple[str, Fault]] = deque()  #: (method, fault): the next request of that method meets it
         self.messages: list[Received] = []
+        self.edits = 0
         self.floods: list[int] = []  #: chats told to wait
+        self.too_fast = 0  #: how many of them because the published limits were exceeded
         self.requests: list[str] = []  #: every method called
         self.commands: dict[str, list[dict[str, str]]] = {}  #: by the scope's JSON
         self.answered: dict[str, str] = {}  #: callback query -> text shown
@@ -121,6 +131,8 @@ class TelegramStandIn:
         self._updates: deque[dict[str, Any]] = deque()
         self._next_update_id = 1
         self._next_message_id = 1
+        self._said: set[tuple[int, int]] = set()  # messages of people
+        self._upload = b""
         self._poll: asyncio.Future[None] | None = None
         self._changed = asyncio.Condition()
         self._runner: web.AppRunner | None = None
@@ -163,18 +175,19 @@ class TelegramStandIn:
         """A person writes, in private unless a group is named."""
         chat = self._chat(user_id if chat_id is None else chat_id)
         message = {
-            "message_id": self._new_message_id(),
+            "message_id": (message_id := self._new_message_id()),
             "date": (self._now_ms() if sent_ms is None else sent_ms) // 1000,
             "chat": chat,
             "from": _person(user_id),
             "text": text,
         }
+        self._said.add((int(chat["id"]), message_id))
         if command := re.match(r"/[A-Za-z0-9_@]+", text):
             message["entities"] = [{"type": "bot_command", "offset": 0, "length": command.end()}]
         await self._push("message", message)
 
     async def user_presses(self, data: str, *, user_id: int, message: Received) -> str:
-        """A person presses a button under `message`; return the query's id."""
+        """A person presses what was a button under `message`; return the query's id."""
         query_id = str(self._next_update_id)
         query = {
             "id": query_id,
@@ -202,7 +215,10 @@ class TelegramStandIn:
         method = request.match_info["method"]
         self.requests.append(method)
         await self._notify()
-        parameters = {name: str(value) for name, value in (await request.post()).items()}
+        fields = await request.post()
+        parameters = {name: value for name, value in fields.items() if isinstance(value, str)}
+        parameters |= {name: PNG for name, value in fields.items() if isinstance(value, web.FileField)}
+        self._upload = next((v.file.read() for v in fields.values() if isinstance(v, web.FileField)), b"")
         fault = self._take_fault(method)
         if fault is Fault.HANG:
             await asyncio.Event().wait()
@@ -221,6 +237,8 @@ class TelegramStandIn:
             return _reply(refused.code, ok=False, **body)
         finally:
             await self._notify()
+        if fault is Fault.HOLD_REPLY:
+            await asyncio.Event().wait()
         return _cut(request) if fault is Fault.LOSE_REPLY else _reply(200, ok=True, result=result)
 
     async def _call(self, token: str, method: str, parameters: Mapping[str, str]) -> object:
@@ -235,6 +253,7 @@ class TelegramStandIn:
             "setMyCommands": self._set_my_commands,
             "getChat": self._get_chat,
             "sendMessage": self._send_message,
+            "sendPhoto": self._send_photo,
             "editMessageText": self._edit_message_text,
             "answerCallbackQuery": self._answer_callback_query,
         }
@@ -256,8 +275,12 @@ class TelegramStandIn:
         allowed = json.loads(parameters.get("allowed_updates", "[]"))
         if not self._ready(allowed):
             self._poll = poll = asyncio.get_running_loop().create_future()
-            await asyncio.wait([poll], timeout=float(parameters.get("timeout", "0")))
-            if poll.done():
+            try:
+                await asyncio.wait([poll], timeout=float(parameters.get("timeout", "0")))
+            finally:
+                if not poll.done():
+                    poll.cancel()  # the one who asked is gone, and nobody else waits for it
+            if not poll.cancelled():
                 poll.result()
         return self._ready(allowed)
 
@@ -277,7 +300,11 @@ class TelegramStandIn:
                 raise Refused(400, "Bad Request: BOT_COMMAND_DESCRIPTION_INVALID")
         scope = json.loads(parameters.get("scope", '{"type": "default"}'))
         if "chat_id" in scope:
-            self._chat(int(scope["chat_id"]))
+            self._chat(scope["chat_id"])
+        if scope["type"] == "chat_member" and int(scope["user_id"]) not in self.people:
+            raise Refused(400, "Bad Request: PARTICIPANT_ID_INVALID")
+        if len(commands) > 100:
+            raise Refused(400, "Bad Request: BOT_COMMANDS_TOO_MUCH")
         self.commands[json.dumps(scope, sort_keys=True)] = commands
         return True
 
@@ -289,11 +316,25 @@ class TelegramStandIn:
         return chat | {"accent_color_id": 0, "max_reaction_count": 11, "accepted_gift_types": gifts}
 
     async def _send_message(self, parameters: Mapping[str, str]) -> object:
+        return self._send(parameters, self._text(parameters, "text", 4096))
+
+    async def _send_photo(self, parameters: Mapping[str, str]) -> object:
+        if parameters.get("photo") != PNG or not self._upload.startswith(b"\x89PNG"):
+            raise Refused(400, "Bad Request: IMAGE_PROCESS_FAILED")
+        width, height = (int.from_bytes(self._upload[at : at + 4]) for at in (16, 20))
+        if width + height > 10_000 or max(width, height) > 20 * min(width, height):
+            raise Refused(400, "Bad Request: PHOTO_INVALID_DIMENSIONS")
+        return self._send(parameters, self._text(parameters, "caption", 1024), self._upload)
+
+    def _send(
+        self, parameters: Mapping[str, str], shown: tuple[str, str, bool], picture: bytes | None = None
+    ) -> object:
+        html, text, is_html = shown
         chat_id = self._writable(parameters)
-        text, is_html = self._text(parameters)
+        buttons = _buttons(parameters)
         reply = json.loads(parameters.get("reply_parameters", "{}"))
         reply_to = reply.get("message_id")
-        if reply_to is not None and not any(m.chat_id == chat_id and m.message_id == reply_to for m in self.messages):
+        if reply_to is not None and not self._is_there(chat_id, reply_to):
             if not reply.get("allow_sending_without_reply", False):
                 raise Refused(400, "Bad Request: message to be replied not found")
             reply_to = None
@@ -301,33 +342,45 @@ class TelegramStandIn:
         message = Received(
             chat_id=chat_id,
             message_id=self._new_message_id(),
-            html=parameters["text"],
+            html=html,
             text=text,
             is_html=is_html,
             is_silent=parameters.get("disable_notification") == "true",
             reply_to=reply_to,
             at_ms=self._now_ms(),
+            buttons=buttons,
+            picture=picture,
         )
         self.messages.append(message)
         return self._as_json(message)
 
+    def _is_there(self, chat_id: int, message_id: int) -> bool:
+        known = any(message.chat_id == chat_id and message.message_id == message_id for message in self.messages)
+        return known or (chat_id, message_id) in self._said
+
     async def _edit_message_text(self, parameters: Mapping[str, str]) -> object:
         chat_id = self._writable(parameters)
-        text, is_html = self._text(parameters)
+        html, text, is_html = self._text(parameters, "text", 4096)
+        buttons = _buttons(parameters)
         message_id = int(parameters["message_id"])
         at = next((i for i, m in enumerate(self.messages) if (m.chat_id, m.message_id) == (chat_id, message_id)), None)
         if at is None:
             raise Refused(400, "Bad Request: message to edit not found")
-        if self.messages[at].html == parameters["text"]:
+        if self.messages[at].picture is not None:
+            raise Refused(400, "Bad Request: there is no text in the message to edit")
+        if (self.messages[at].html, self.messages[at].buttons) == (html, buttons):
             raise Refused(400, NOT_MODIFIED)
         self._count(chat_id)
-        self.messages[at] = replace(self.messages[at], html=parameters["text"], text=text, is_html=is_html)
+        self.edits += 1
+        self.messages[at] = replace(self.messages[at], html=html, text=text, is_html=is_html, buttons=buttons)
         return self._as_json(self.messages[at])
 
     async def _answer_callback_query(self, parameters: Mapping[str, str]) -> object:
         query_id = parameters["callback_query_id"]
         if query_id in self.answered or int(query_id) >= self._next_update_id:
             raise Refused(400, "Bad Request: query is too old and response timeout expired or query ID is invalid")
+        if length(parameters.get("text", "")) > 200:
+            raise Refused(400, "Bad Request: MESSAGE_TOO_LONG")
         self.answered[query_id] = parameters.get("text", "")
         return True
 
@@ -348,19 +401,19 @@ class TelegramStandIn:
             )
         return chat_id
 
-    def _text(self, parameters: Mapping[str, str]) -> tuple[str, bool]:
-        mode = parameters.get("parse_mode", "")
+    def _text(self, parameters: Mapping[str, str], name: str, longest: int) -> tuple[str, str, bool]:
+        mode, given = parameters.get("parse_mode", ""), parameters.get(name, "")
         if mode not in ("", "HTML"):
             raise Refused(400, "Bad Request: unsupported parse_mode")
         try:
-            text = read_html(parameters.get("text", "")) if mode else parameters.get("text", "")
+            text = read_html(given) if mode else given
         except EntityError as error:
             raise Refused(400, f"Bad Request: can't parse entities: {error}") from error
-        if not text.strip():
+        if not text.strip() and name == "text":
             raise Refused(400, "Bad Request: message text is empty")
-        if length(text.strip()) > 4096:
-            raise Refused(400, "Bad Request: message is too long")
-        return text.strip(), bool(mode)
+        if length(text.strip()) > longest:
+            raise Refused(400, f"Bad Request: message {'' if name == 'text' else name + ' '}is too long")
+        return given, text.strip(), bool(mode)
 
     def _count(self, chat_id: int) -> None:
         now_ms = self._now_ms()
@@ -368,9 +421,14 @@ class TelegramStandIn:
             if (held_ms := self.held_until_ms.get(chat_id, 0) - now_ms) > 0:
                 seconds = math.ceil(held_ms / 1000)
                 raise Refused(429, f"Too Many Requests: retry after {seconds}", retry_after=seconds)
+        except Refused:
+            self.floods.append(chat_id)
+            raise
+        try:
             self._flood.check(chat_id, now_ms)
         except Refused:
             self.floods.append(chat_id)
+            self.too_fast += 1
             raise
 
     def _chat(self, chat_id: str | int) -> dict[str, Any]:
@@ -382,13 +440,15 @@ class TelegramStandIn:
         raise Refused(400, "Bad Request: chat not found")
 
     def _as_json(self, message: Received) -> dict[str, Any]:
-        chat = self._chat(message.chat_id)
-        return {
+        shown = {"text": message.text}
+        if message.picture is not None:
+            size = {"file_id": "1", "file_unique_id": "1", "width": 1, "height": 1}
+            shown = {"caption": message.text, "photo": [size]}  # type: ignore[dict-item]
+        return shown | {
             "message_id": message.message_id,
             "date": message.at_ms // 1000,
-            "chat": chat,
+            "chat": self._chat(message.chat_id),
             "from": BOT,
-            "text": message.text,
         }
 
     def _new_message_id(self) -> int:
@@ -411,6 +471,20 @@ class TelegramStandIn:
     async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
+
+
+def _buttons(parameters: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
+    """Return the inline buttons, judged as the Bot API does."""
+    rows = json.loads(parameters.get("reply_markup", '{"inline_keyboard": []}'))["inline_keyboard"]
+    buttons = tuple(button for row in rows for button in row)
+    for button in buttons:
+        if not button.get("text") or len(button.keys() & {"callback_data", "copy_text", "url"}) != 1:
+            raise Refused(400, "Bad Request: can't parse inline keyboard button: Text buttons are unallowed")
+        if "callback_data" in button and not 1 <= len(button["callback_data"].encode()) <= 64:
+            raise Refused(400, "Bad Request: BUTTON_DATA_INVALID")
+        if "copy_text" in button and not 1 <= length(button["copy_text"]["text"]) <= 256:
+            raise Refused(400, "Bad Request: BUTTON_COPY_TEXT_INVALID")
+    return buttons
 
 
 def _person(user_id: int) -> dict[str, Any]:

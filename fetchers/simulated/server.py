@@ -4,7 +4,7 @@ import asyncio
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from aiohttp import web
 
@@ -16,7 +16,13 @@ from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.mexc import MexcWire
 from fetchers.simulated.wire import Answer, Call, Wire, html_answer
 
-Fault = Literal["hang", "reset", "server_error", "html", "empty", "truncated", "too_many", "banned"]
+Spoil: TypeAlias = Callable[[Wire, Call, Answer], Answer]  #: what is said in place of a good answer
+Fault: TypeAlias = (
+    Literal["hang", "slow", "reset", "server_error", "html", "forbidden", "empty", "truncated", "too_many", "banned"]
+    | Spoil
+)
+
+SLOW_S = 30.0  #: later than anybody waits
 
 _COMPRESS_FROM_BYTES = 1400
 
@@ -39,15 +45,20 @@ class _Venue:
         self._now_ms = now_ms
         self._faults = faults
         self._closing = asyncio.Event()
+        self._address: tuple[str, int] = ("", 0)
+
+    async def open(self, host: str, port: int) -> str:
+        self._closing.clear()
         app = web.Application()
         app.router.add_get("/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-
-    async def open(self, host: str, port: int) -> str:
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
-        bound = self._runner.addresses[0]
-        return f"http://{bound[0]}:{bound[1]}"
+        self._address = self._runner.addresses[0][:2]
+        return f"http://{self._address[0]}:{self._address[1]}"
+
+    async def reopen(self) -> None:
+        await self.open(*self._address)
 
     async def close(self) -> None:
         self._closing.set()
@@ -64,44 +75,69 @@ class _Venue:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self.count += 1
         now_ms = self._now_ms()
-        fault = self._faults.get(request.path)
+        fault = next((fault for path, fault in self._faults.items() if request.path.startswith(path)), None)
         if fault == "hang":
             await self._closing.wait()
-        if fault in {"hang", "reset"}:
+        if fault == "slow":
+            await asyncio.sleep(SLOW_S)
+        if fault in ("hang", "reset"):
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()
-        answer = self.wire.answer(Call(path=request.path, query=request.query, now_ms=now_ms))
-        if fault:
-            answer = self._spoilt(fault, answer, now_ms)
+        call = Call(path=request.path, query=request.query, now_ms=now_ms)
+        answer = self.wire.answer(call)
+        if fault is not None:
+            answer = self._spoilt(fault, call, answer)
         return _response(answer, is_gzip_accepted="gzip" in request.headers.get("Accept-Encoding", ""))
 
-    def _spoilt(self, fault: Fault, answer: Answer, now_ms: int) -> Answer:
+    def _spoilt(self, fault: Fault, call: Call, answer: Answer) -> Answer:
+        if callable(fault):
+            return fault(self.wire, call, answer)
+        if fault == "slow":
+            return answer
         if fault == "server_error":
             return html_answer(502, "502 Bad Gateway")
         if fault == "html":
             return html_answer(200, "Just a moment...")
+        if fault == "forbidden":
+            return html_answer(403, "403 Forbidden")
         if fault == "empty":
             return Answer(body=b"")
         if fault == "truncated":
             return Answer(body=answer.body[: len(answer.body) // 2])
         if fault == "banned" and isinstance(self.wire, BinanceWire):
-            return self.wire.banned(now_ms)
-        return self.wire.too_many(now_ms)
+            return self.wire.banned(call.now_ms)
+        return self.wire.too_many(call.now_ms)
 
 
 class Servers:
     """The running servers: where they are, what they have seen, and what shall go wrong."""
 
-    def __init__(self, urls: dict[str, str], venues: dict[str, _Venue], faults: dict[str, dict[str, Fault]]) -> None:
+    def __init__(
+        self,
+        market: SimulatedMarket,
+        urls: dict[str, str],
+        venues: dict[str, _Venue],
+        faults: dict[str, dict[str, Fault]],
+    ) -> None:
+        self.market = market
         self.urls = urls
-        self.faults = faults  #: venue -> path -> what goes wrong there, from the next request on
+        #: venue -> how the path begins -> what goes wrong there, from the next request on
+        self.faults = faults
         self._venues = venues
 
     @property
     def requests(self) -> dict[str, Requests]:
         """Each venue's requests, refusals and fullest windows."""
         return {name: venue.seen() for name, venue in self._venues.items()}
+
+    async def refuse(self, venue: str) -> None:
+        """Stop listening, and end the connections there are."""
+        await self._venues[venue].close()
+
+    async def accept(self, venue: str) -> None:
+        """Listen again, where it was."""
+        await self._venues[venue].reopen()
 
     async def close(self) -> None:
         """Stop all four; hanging requests are dropped."""
@@ -125,7 +161,7 @@ async def serve(
     faults: dict[str, dict[str, Fault]] = {venue: {} for venue in VENUES}
     venues = {name: _Venue(wire, now_ms, faults[name]) for name, wire in wires.items()}
     urls = {name: await venues[name].open(host, port) for name, port in zip(VENUES, ports, strict=True)}
-    return Servers(urls, venues, faults)
+    return Servers(market, urls, venues, faults)
 
 
 def _response(answer: Answer, *, is_gzip_accepted: bool) -> web.Response:

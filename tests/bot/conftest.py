@@ -8,12 +8,20 @@ from typing import Any, TypeVar
 
 import pytest
 
+from bot.answers import Answers
+from bot.config import load_config
 from bot.delivery import Delivery
+from bot.orchestrator import Orchestrator, Tick
+from bot.reports import Reports
 from bot.tasks import spawn
-from bot.telegram_commands import MENU, Commands, Control
+from bot.telegram_commands import Commands
 from bot.telegram_edge import AnyApplication, TelegramEdge, TelegramSender, Timeouts, build_application
+from features.market import Instrument
+from fetchers.feed import Feed
+from scoring.decide import decide
 from storage.outbox import DeliveryState, NewMessage
 from storage.sqlite import Store
+from tests.builders import feature_frame
 from tests.hand_clock import HandClock
 from tests.storage.builders import make_limits, make_signal
 from tests.telegram_stand_in import TOKEN, TelegramStandIn
@@ -34,6 +42,8 @@ class World:
     application: AnyApplication
     delivery: Delivery
     prices: dict[int, float]  #: by signal, what `current_price` answers
+    orchestrator: Orchestrator
+    answers: Answers
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -58,33 +68,28 @@ class World:
                 await self.clock.advance(step_s)
 
 
-class RecordingControl:
-    """Writes down what the commands asked of the bot."""
-
-    def __init__(self) -> None:
-        self.calls: list[str | int | None] = []
-
-    async def status_text(self) -> str:
-        """Return what stands for the bot's status."""
-        return "<b>SGNL</b> is well"
-
-    async def pause(self, until_ms: int | None) -> None:
-        """Remember until when."""
-        self.calls.append(until_ms)
-
-    async def resume(self) -> None:
-        """Remember that it was asked."""
-        self.calls.append("resume")
+def look(orchestrator: Orchestrator, *instruments: Instrument, **features: Any) -> None:
+    """Let the bot have looked at these instruments once, with remarkable `features` where they are given."""
+    now_ms = orchestrator.started_ms
+    frame = feature_frame(instruments, **features)
+    decision = decide(now_ms, frame, orchestrator.limits, (), orchestrator._config.scoring)
+    orchestrator.last_tick = Tick(features=frame, decision=decision, ended_ms=now_ms)
 
 
-def build_edge(world: World, control: Control) -> TelegramEdge:
-    """Return the edge of a bot that PERSON may steer."""
-    commands = Commands(control, world.delivery.reply, admin_ids=[PERSON], now_ms=world.clock.now_ms)
+def build_edge(world: World) -> TelegramEdge:
+    """Return the edge of a bot that PERSON may steer and that writes to GROUP too."""
+    commands = Commands(
+        world.answers,
+        world.delivery,
+        world.store,
+        admin_ids=[PERSON],
+        chat_ids=[str(PERSON), f"{GROUP}:7"],
+        now_ms=world.clock.now_ms,
+    )
     return TelegramEdge(
         world.application,
         handlers=commands.handlers(),
-        menu=MENU,
-        admin_ids=[PERSON],
+        menus=commands.menus(),
         clock=world.clock,
         poll_s=TIMEOUTS.poll_s,
     )
@@ -111,8 +116,30 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         application = build_application(TOKEN, telegram.url, TIMEOUTS)
         sender = TelegramSender(application.bot)
         delivery = Delivery(store, sender, clock, max_signal_age_s=30, current_price=prices.get)
+        config = load_config({"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": f"{PERSON},{GROUP}"})
+        tasks: set[asyncio.Task[None]] = set()
+        feed = Feed(
+            [],
+            settings=config.universe,
+            now_ms=clock.now_ms,
+            sleep=clock.sleep,
+            spawn=lambda work, name: spawn(work, name=name, keep=tasks),
+        )
+        orchestrator = Orchestrator(config=config, clock=clock, feed=feed, store=store)
+        orchestrator._announce = delivery.wake
+        reports = Reports(config=config, clock=clock, feed=feed, orchestrator=orchestrator, delivery=delivery)
         world = World(
-            clock=clock, store=store, telegram=telegram, application=application, delivery=delivery, prices=prices
+            clock=clock,
+            store=store,
+            telegram=telegram,
+            application=application,
+            delivery=delivery,
+            prices=prices,
+            orchestrator=orchestrator,
+            answers=Answers(
+                config=config, clock=clock, store=store, orchestrator=orchestrator, delivery=delivery, reports=reports
+            ),
+            tasks=tasks,
         )
         yield world
         for task in list(world.tasks):

@@ -49,6 +49,8 @@ class Stage:
                 sleep=self.clock.sleep,
                 spawn=lambda work, name: spawn(work, name=name, keep=tasks),
                 refresh_interval_s=self.config.features.refresh_interval_s,
+                reload_s=self.config.venues.universe_reload_s,
+                window_s=self.config.features.history_s,
             )
             orchestrator = Orchestrator(config=self.config, clock=self.clock, feed=feed, store=store)
             delivery = Delivery(store, TerminalSender(self.terminal), self.clock, max_signal_age_s=30)
@@ -111,12 +113,16 @@ class RunningBot:
 
 @asynccontextmanager
 async def staged(
-    folder: Path, *planted: Planted, exchanges: Collection[str] = (), **settings: str
+    folder: Path,
+    *planted: Planted,
+    exchanges: Collection[str] = (),
+    clock: HandClock | None = None,
+    **settings: str,
 ) -> AsyncIterator[Stage]:
     """Serve a market with these setups in it, in the demo's compressed time."""
     names = {"EXCHANGES": ",".join(exchanges)} if exchanges else {}
     config = load_config(OVERRIDES | names | settings)
-    clock = HandClock(NOW_MS)
+    clock = clock or HandClock(NOW_MS)
     scenario = Scenario(settings=config.features, planted=planted)
     market = SimulatedMarket(seed=3, coins_per_venue=COINS, scenario=scenario, start_ms=clock.now_ms())
     servers = await serve(market, clock.now_ms)

@@ -156,7 +156,6 @@ def test_a_bad_value_is_one_line(name: str, text: str) -> None:
             {"TRAILING_ENABLED": "on", "TRAIL_DISTANCE_PERCENT": "0.9"},
             "TRAIL_DISTANCE_PERCENT: was 0.9, expected at most TRAIL_ACTIVATION_PERCENT, which is 0.8",
         ),
-        ({"TELEGRAM_BOT_TOKEN": TOKEN}, "TELEGRAM_CHAT_ID: is not set"),
         ({"HTTP_HOST": "192.0.2.7"}, "HTTP_TOKEN: is not set"),
     ],
 )

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from bot.delivery import Delivery
+from bot.sender import Content
 from storage.outbox import DeliveryState, Kind, NewMessage
+from storage.sqlite import _DOUBT_SENDING
 from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World
 from tests.builders import NOW_MS
 from tests.storage.builders import entry_message, exit_message, make_message
@@ -224,7 +226,7 @@ async def test_a_chat_that_blocks_the_bot(running: World) -> None:
     await running.wait_for_states(failed=4, sent=1)
     assert running.telegram.requests.count("sendMessage") == 2
     running.telegram.blocked.clear()
-    await running.delivery.reply(str(PERSON), "here I am", None)
+    await running.delivery.reply(str(PERSON), Content(html="here I am"))
     await running.queue(make_message(html="again"))
     await running.wait_for_states(failed=4, sent=2)
     assert texts(running) == ["here I am", "again"]
@@ -274,8 +276,76 @@ async def test_drain(running: World) -> None:
     assert await running.delivery.drain(0.05) == 1
 
 
+def storm(html: str, chat_id: int = PERSON) -> NewMessage:
+    """Return a list that later ones of its storm replace."""
+    return make_message(kind=Kind.STORM, chat_id=str(chat_id), html=html, edit_key="storm 1")
+
+
+async def test_a_list_is_edited_in_place(running: World) -> None:
+    """A message of the same key changes the one that stands in the chat, and rings no second time."""
+    for html in ("one", "one two", "one two three"):
+        await running.queue(storm(html), storm(html, GROUP))
+        await running.wait_for_states(sent=2)
+    assert (texts(running), texts(running, GROUP)) == (["one two three"], ["one two three"])
+    assert running.telegram.requests.count("sendMessage") == 2
+
+
+async def test_a_list_that_grows_before_it_is_sent(running: World) -> None:
+    """Changes to what still waits, or is on its way, are not lost and cost nothing."""
+    running.telegram.held_until_ms[PERSON] = NOW_MS + 5_000
+    for html in ("one", "one two"):
+        await running.queue(storm(html))
+    await running.wait_for_states(pending=1)
+    await running.pass_time(lambda: bool(running.telegram.messages))
+    assert texts(running) == ["one two"]
+    running.telegram.faults.append(("editMessageText", Fault.HANG))
+    await running.queue(storm("one two three"))
+    await running.telegram.wait_for(lambda: "editMessageText" in running.telegram.requests)
+    await running.store.enqueue([storm("all four")])
+    await running.pass_time(lambda: texts(running) == ["all four"])
+    await running.wait_for_states(sent=1)
+
+
+@pytest.mark.parametrize("fault", [Fault.LOSE_REPLY, Fault.RESET, Fault.BAD_GATEWAY, Fault.SERVER_ERROR])
+async def test_an_edit_may_be_repeated(running: World, fault: Fault) -> None:
+    """An edit whose reply was lost is made again, in a group too, and is in no doubt."""
+    await running.queue(storm("one", GROUP))
+    await running.wait_for_states(sent=1)
+    running.telegram.faults.append(("editMessageText", fault))
+    await running.queue(storm("one two", GROUP))
+    await running.pass_time(lambda: running.telegram.requests.count("editMessageText") == 2)
+    await running.wait_for_states(sent=1)
+    assert texts(running, GROUP) == ["one two"]
+
+
+async def test_an_edit_of_what_is_gone(running: World) -> None:
+    """A list that somebody deleted is given up."""
+    await running.queue(storm("one"))
+    await running.wait_for_states(sent=1)
+    running.telegram.messages.clear()
+    await running.queue(storm("one two"))
+    await running.wait_for_states(failed=1)
+
+
+async def test_what_a_stopped_bot_was_editing(world: World) -> None:
+    """An edit under way when the bot was killed is made again, unmarked."""
+    world.run(world.delivery.run())
+    await world.queue(storm("one", GROUP))
+    await world.wait_for_states(sent=1)
+    await world.store.enqueue([storm("one two", GROUP)])
+    await world.store.mark_sending(1)
+    await world.store._write((_DOUBT_SENDING, [{}]))
+    world.delivery.wake()
+    await world.wait_for_states(sent=1)
+    assert texts(world, GROUP) == ["one two"]
+
+
 class SurprisedSender:
     """Raises what no sender should."""
+
+    async def edit(self, *_arguments: object, **_named: object) -> None:
+        """Fail."""
+        raise KeyError("result")
 
     async def send(self, *_arguments: object, **_named: object) -> int:
         """Fail."""

@@ -118,7 +118,7 @@ async def test_help_and_version() -> None:
     assert (version.code, version.out.split()[:2]) == (0, ["SGNL", "0.1.0,"])
 
 
-@pytest.mark.parametrize("arguments", [["replay"], ["why"], ["test-alert"]])
+@pytest.mark.parametrize("arguments", [["replay"], ["test-alert"]])
 async def test_later(arguments: list[str]) -> None:
     """What is not there yet says so in one line and exits with 2."""
     ended = await run(*arguments)

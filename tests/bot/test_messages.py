@@ -7,23 +7,28 @@ from typing import Any
 import pytest
 
 from bot.messages import (
+    copy_text,
+    entry_buttons,
     mark_expired,
     mark_late,
     mark_may_repeat,
     mark_sent,
+    render_cap,
     render_entry,
     render_exit,
+    render_guard,
     render_help,
     render_start,
     render_status,
     render_stop,
+    render_storm,
     render_venue_back,
     render_venue_blind,
 )
 from bot.sender import plain_text
 from scoring.signals import FOREVER_MS, DataTimes, ExitReason, Result, Signal
 from tests.bot.builders import make_open_signal, make_status, make_venue
-from tests.storage.builders import DECIDED_MS, make_levels, make_outcome, make_signal
+from tests.storage.builders import DECIDED_MS, make_levels, make_near_miss, make_outcome, make_signal
 from tests.telegram_html import length, read_html
 
 NASTY = "<b>&\"'</pre>"
@@ -92,6 +97,55 @@ def test_first_sixty_characters() -> None:
     """Side, coin, venue, entry, SL and TP fit 60 characters even for a price of nine decimals."""
     signal = make_signal(venue="binance", pair="PEPE/USDT")
     assert read(alert(signal))[:60] == "SHORT PEPE Binance 0.000012345 SL 0.000012444 TP 0.000012136"
+
+
+def test_copy_keeps_to_cornix_rules() -> None:
+    """The copied text is a signal by the rules Cornix publishes (help.cornix.io/en/articles/5814956-signal-posting)."""
+    for signal in (
+        make_full_signal(),
+        make_full_signal(levels=make_levels(take_profits=(0.000012136, 0.000012))),
+        make_signal(pair="1000000MOG/USDT:USDT", levels=make_levels()),
+    ):
+        text = copy_text(signal)
+        lines = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
+        assert re.fullmatch(r"\w+/USDT", text.splitlines()[0]), "always a full coin pair name"
+        entry, stop = float(lines["Entry"]), float(lines["Stop"])  # always Buy or Entry, always Sell or Stop
+        targets = [float(target) for target in lines["Targets"].split()]
+        assert max(targets) < entry < stop, "a stop loss may not be below an entry for a short"
+        assert not re.search(r"S/L|\.P\b", text), "type out the word Stop; TradingView's suffix is no pair"
+        assert not re.search(r"\d\s*-\s*\d", text), "100-200 would be two entries"
+        assert not re.search(r"(?i)above|below|zone|lev|spot|amount|risk", text), "words it would act on"
+        assert "e-" not in text, "prices as the venue prints them"
+        assert all(character.isascii() for character in text), "no emojis"
+        assert 1 <= length(text) <= 256, "what a button may copy"
+
+
+def test_buttons() -> None:
+    """Under an alert stand its four buttons, each carrying what it needs and no more than Telegram lets it."""
+    details, chart, mute, copy = entry_buttons(make_full_signal(id=10**14))
+    assert [button.text for button in (details, chart, mute, copy)] == ["Details", "Chart", "Mute 1 h", "Copy"]
+    assert all(len(button.press.encode()) <= 64 for button in (details, chart, mute))
+    assert (copy.press, copy.copy) == ("", copy_text(make_full_signal()))
+
+
+def test_storm() -> None:
+    """The list of a storm is sorted, says that it is no alert, and stays a message however long it gets."""
+    refused = [make_near_miss(coin=f"COIN{number}", score=70 + number / 10) for number in range(300)]
+    lines = read(render_storm(refused, 2, 300.0)).splitlines()
+    assert lines[:3] == [
+        "Many at once: more than 2 within 5 min",
+        "These passed every other gate. They are no alerts, and no record counts them:",
+        "99.9 COIN299 Bybit",
+    ]
+    assert lines[-1] == "…"
+
+
+def test_guard_and_cap() -> None:
+    """The guard says why and until when, the cap until when."""
+    assert read(render_guard(3, 3600.0, DECIDED_MS + 3_600_000, "UTC")) == (
+        "Stop-loss guard: 3 stops within 1 h\nNo new alerts until 14 Nov 23:13 UTC; open signals are followed"
+    )
+    assert read(render_cap(8, "Europe/Rome")).endswith("No new ones before midnight in Europe/Rome")
 
 
 def test_several_targets() -> None:

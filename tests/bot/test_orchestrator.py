@@ -1,19 +1,27 @@
 """The whole job over HTTP: poll, decide, store, tell, follow, go on after a restart."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from bot.demo import demo_settings, scenario_for
-from bot.orchestrator import FAILED_TICKS
+from bot.config import load_config
+from bot.demo import OVERRIDES, demo_settings, scenario_for
+from bot.orchestrator import FAILED_TICKS, Orchestrator
 from bot.tasks import spawn
 from features.market import Observation
+from features.missing import Missing
+from fetchers.feed import Feed
 from fetchers.simulated.scenario import Fate, Planted
 from scoring.signals import ExitReason
 from storage.errors import StorageError
+from storage.sqlite import Store
 from tests.bot.stage import staged
+from tests.hand_clock import HandClock
 
 FATES: dict[Fate, ExitReason] = {
     "take_profit": ExitReason.TAKE_PROFIT,
@@ -101,14 +109,14 @@ async def test_disk_trouble(tmp_path: Path) -> None:
         good = bot.store.remember
         left = 1
 
-        async def full_disk(*arguments: object) -> None:
+        async def full_disk(*arguments: object, **named: object) -> None:
             nonlocal left
             if arguments[0] and left:
                 left -= 1
                 raise StorageError("the disk is full")
-            await good(*arguments)  # type: ignore[arg-type]
+            await good(*arguments, **named)  # type: ignore[arg-type]
 
-        bot.store.remember = full_disk  # type: ignore[method-assign, assignment]
+        bot.store.remember = full_disk  # type: ignore[method-assign]
         with pytest.raises(StorageError):
             await bot.tick_for(10)
         assert bot.orchestrator.limits.next_id == 1
@@ -131,7 +139,7 @@ async def test_guard(tmp_path: Path) -> None:
                 raise ZeroDivisionError("no such number")
             return await good()
 
-        bot.feed.poll_quotes = broken  # type: ignore[method-assign]
+        bot.feed.poll_quotes = broken  # type: ignore[method-assign, assignment]
         stop = asyncio.Event()
         running = spawn(bot.orchestrator.run(stop), name="run", keep=bot.tasks)
         await until(lambda: bot.orchestrator.trouble != "")
@@ -155,3 +163,87 @@ async def test_blind_venue(tmp_path: Path) -> None:
         await bot.tick_for(30)
         assert stage.terminal.getvalue().count("LBank is back") == 1
         assert bot.orchestrator.trouble == ""
+
+
+async def test_warm_restart(tmp_path: Path) -> None:
+    """A bot that starts again goes on with the windows of the last one: nothing warms up anew, but for the prints."""
+    async with staged(tmp_path, CALM_MARKET, exchanges={"binance", "bybit"}) as stage:
+        async with stage.bot() as bot:
+            await bot.tick_for(60)
+            await bot.orchestrator.stop()
+            before = bot.orchestrator.last_tick
+        await stage.clock.advance(3)
+        async with stage.bot() as bot:
+            await bot.tick_for(2)
+            after = bot.orchestrator.last_tick
+        assert before is not None
+        assert after is not None
+        for part in ("momentum", "open_interest_change", "exhaustion", "btc_return"):
+            was_there = np.count_nonzero(before.features.missing[part] == Missing.PRESENT)
+            is_there = np.count_nonzero(after.features.missing[part] == Missing.PRESENT)
+            assert was_there > 0
+            assert is_there >= 0.8 * was_there, part
+
+
+@pytest.mark.parametrize("away_s", [-30, 100])
+async def test_windows_of_no_use(tmp_path: Path, away_s: int) -> None:
+    """Windows older than all that is looked at, and such from the future, are not gone on with."""
+    async with staged(tmp_path, CALM_MARKET, exchanges={"bybit"}) as stage:
+        async with stage.bot() as bot:
+            await bot.tick_for(10)
+            await bot.orchestrator.stop()
+        other = HandClock(stage.clock.now_ms() + 1000 * away_s)
+        async with await Store.open(tmp_path / "sgnl.db") as store:
+            feed = Feed((), settings=stage.config.universe, now_ms=other.now_ms, sleep=other.sleep, spawn=_no_task)
+            again = Orchestrator(config=stage.config, clock=other, feed=feed, store=store)
+            await again.restore()
+            assert again._state.ticks == 0
+
+
+async def test_damaged_windows(tmp_path: Path) -> None:
+    """Windows that cannot be read cost warmth and nothing else."""
+    async with staged(tmp_path, CALM_MARKET, exchanges={"bybit"}) as stage:
+        async with stage.bot() as bot:
+            await bot.tick_for(4)
+            await bot.orchestrator.stop()
+        with closing(sqlite3.connect(tmp_path / "sgnl.db")) as database:
+            database.execute("UPDATE windows SET snapshot = substr(snapshot, 1, 1000)")
+            database.commit()
+        async with stage.bot() as bot:
+            await bot.tick_for(4)
+            assert bot.orchestrator.ticks == 2
+
+
+async def test_restart_without_the_venue(tmp_path: Path) -> None:
+    """An open signal whose venue cannot be reached at the start is not delisted: it waits, and is settled later."""
+    async with staged(tmp_path, SETUP) as stage:
+        async with stage.bot() as bot:
+            await bot.tick_for(30)
+            assert len(bot.orchestrator.open_signals) == 1
+        stage.servers.faults["bybit"]["/v5/market/instruments-info"] = "empty"
+        async with stage.bot() as bot:
+            await bot.tick_for(10)
+            assert len(bot.orchestrator.open_signals) == 1
+            del stage.servers.faults["bybit"]["/v5/market/instruments-info"]
+            await bot.tick_for(90)
+            ((_, outcome),) = await bot.store.signals()
+            assert outcome is not None
+            assert outcome.reason is ExitReason.TAKE_PROFIT
+
+
+async def test_restart_without_the_exchange(tmp_path: Path) -> None:
+    """An open signal on a venue that is watched no more ends, at the worst price that was seen."""
+    async with staged(tmp_path, SETUP) as stage:
+        async with stage.bot() as bot:
+            await bot.tick_for(30)
+        urls = {f"{venue.upper()}_URL": url for venue, url in stage.servers.urls.items()}
+        stage.config = load_config(OVERRIDES | urls | {"EXCHANGES": "binance"})
+        async with stage.bot() as bot:
+            await bot.tick_for(4)
+            ((_, outcome),) = await bot.store.signals()
+            assert outcome is not None
+            assert outcome.reason is ExitReason.DELISTED
+
+
+def _no_task(*_arguments: object) -> asyncio.Task[None]:
+    raise AssertionError("nothing is to be started")

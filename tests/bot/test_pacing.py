@@ -35,6 +35,17 @@ def test_thirty_a_second_overall() -> None:
     assert pacer.wait_ms("31", 100) == 1_010
 
 
+@pytest.mark.parametrize(("chat", "limit", "left"), [("100", 3, 1), ("-200", 3, 1), ("31", 30, 10)])
+def test_answers_leave_room(chat: str, limit: int, left: int) -> None:
+    """However many answers are given, a third of the limit that is met first is free for what cannot wait."""
+    pacer, given = Pacer(), 0
+    while pacer.wait_ms(chat if limit == 3 else str(given + 1), 0, is_answer=True) == 0:
+        pacer.add(chat if limit == 3 else str(given + 1), 0)
+        given += 1
+    assert given == limit - left
+    assert pacer.wait_ms(chat, 0) == 0
+
+
 def test_the_terminal_needs_no_patience() -> None:
     """What stands in for Telegram has no limits, and takes no room in Telegram's."""
     pacer = Pacer()

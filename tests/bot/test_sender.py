@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from bot.sender import TERMINAL_CHAT, TerminalSender, is_person, plain_text
+from bot.sender import TERMINAL_CHAT, Content, TerminalSender, is_person, plain_text
 
 
 @pytest.mark.parametrize(
@@ -35,5 +35,5 @@ async def test_the_terminal_shows_the_same_text() -> None:
     stream = io.StringIO()
     sender = TerminalSender(stream)
     for html in ("<b>SHORT</b> A&amp;B", "EXIT"):
-        await sender.send(TERMINAL_CHAT, html, reply_to_message_id=None, is_silent=False)
+        await sender.send(TERMINAL_CHAT, Content(html=html))
     assert stream.getvalue() == "SHORT A&B\n\nEXIT\n\n"

@@ -1,77 +1,288 @@
-"""Each command as a user would send it, by one who may and one who may not."""
+"""Each command and each button as a user would use it, by one who may steer, one who may read and one who may not."""
+
+from typing import Any
 
 import pytest
 
-from bot.telegram_commands import UsageError, parse_duration_ms
-from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, RecordingControl, World, build_edge
-from tests.builders import NOW_MS
+from bot.answers import BY_NAME, COMMANDS
+from bot.orchestrator import Orchestrator
+from scoring.exits import start
+from scoring.signals import FOREVER_MS
+from storage.outbox import Kind
+from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, build_edge, look
+from tests.builders import NOW_MS, instrument
+from tests.storage.builders import (
+    entry_message,
+    make_limits,
+    make_message,
+    make_near_miss,
+    make_outcome,
+    make_signal,
+)
+from tests.telegram_stand_in import Received
 
 HOUR_MS = 3_600_000
+STRANGER = 1001
 
 
 @pytest.fixture
-async def control(world: World) -> RecordingControl:
-    """Return what the commands act on, with the bot listening."""
-    control = RecordingControl()
-    edge = build_edge(world, control)
+async def bot(world: World) -> Orchestrator:
+    """Return the bot that the commands act on, listening; it has looked at three pairs of two coins."""
+    look(
+        world.orchestrator,
+        instrument(id="PEPEUSDT"),
+        instrument(venue="binance", id="PEPEUSDT"),
+        instrument(id="XLMUSDT"),
+        funding_rate_8h=[0.001, 0.0, 0.0005],
+    )
+    edge = build_edge(world)
     await edge.start()
     world.run(edge.run())
-    return control
+    world.telegram.people.add(STRANGER)
+    return world.orchestrator
 
 
-async def ask(world: World, text: str, *, user_id: int = PERSON, chat_id: int | None = None) -> str:
-    """Send a command and return the answer, which replies to it."""
+async def message_to(world: World, text: str, *, user_id: int = PERSON, chat_id: int | None = None) -> Received:
+    """Send a command and return the answer, which replies to it; the clock goes on so that the pace is no matter."""
+    await world.clock.advance(4)
     count = len(world.telegram.messages)
     await world.telegram.user_sends(text, user_id=user_id, chat_id=chat_id)
-    return (await world.telegram.wait_for_messages(count + 1))[-1].text
+    answer = (await world.telegram.wait_for_messages(count + 1))[-1]
+    assert answer.reply_to is not None
+    return answer
+
+
+async def ask(world: World, text: str, **who: Any) -> str:
+    """Send a command and return the text of the answer."""
+    return (await message_to(world, text, **who)).text
+
+
+async def press(world: World, message: Received, data: str, *, user_id: int = PERSON) -> str:
+    """Press what is or was a button and return what the phone shows at once."""
+    await world.clock.advance(4)
+    query_id = await world.telegram.user_presses(data, user_id=user_id, message=message)
+    await world.telegram.wait_for(lambda: query_id in world.telegram.answered)
+    return world.telegram.answered[query_id]
 
 
 async def silence(world: World) -> None:
     """Show that nothing sent before this was answered: the answer to a further command comes next."""
     count = len(world.telegram.messages)
-    await world.telegram.user_sends("/status", user_id=PERSON)
-    assert [message.text for message in (await world.telegram.wait_for_messages(count + 1))[count:]] == ["SGNL is well"]
+    await ask(world, "/version")
+    assert len(world.telegram.messages) == count + 1
 
 
-@pytest.mark.usefixtures("control")
+async def alert(world: World) -> Received:
+    """Send the alert of signal 1 with its buttons."""
+    signal = make_signal(1)
+    await world.orchestrator._store.enqueue(world.orchestrator._messages(Kind.ENTRY, "SHORT XLM", signal))
+    world.run(world.delivery.run())
+    await world.telegram.wait_for_messages(2)
+    return next(message for message in world.telegram.messages if message.chat_id == PERSON)
+
+
+async def close(world: World, count: int) -> None:
+    """End the first `count` of the three signals, the last of them at its stop."""
+    for number in range(1, count + 1):
+        await world.store.record_outcome(make_outcome(number), make_limits(next_id=4), [])
+
+
+@pytest.mark.usefixtures("bot")
 async def test_help(world: World) -> None:
-    """/start and /help list what can be said."""
-    for command in ("/start", "/HELP", "/help@sgnl_test_bot"):
-        answer = await ask(world, command)
-        assert answer.startswith("SGNL watches")
-        assert all(f"/{name} " in answer for name in ("status", "pause", "resume", "help"))
+    """/start and /help list all that an admin may say, and to a reader only what a reader may."""
+    for text in ("/start", "/HELP", "/help@sgnl_test_bot"):
+        answer = await ask(world, text)
+        assert all(f"/{command.name} " in answer for command in COMMANDS)
+    read = await ask(world, "/help", user_id=OTHER_PERSON, chat_id=GROUP)
+    assert all((f"/{command.name} " in read) is not command.is_steering for command in COMMANDS)
 
 
-@pytest.mark.usefixtures("control")
-async def test_status(world: World) -> None:
-    """/status answers in the chat it was asked in, a group too."""
-    assert await ask(world, "/status") == "SGNL is well"
-    assert await ask(world, "/status", chat_id=GROUP) == "SGNL is well"
-    assert [message.chat_id for message in world.telegram.messages] == [PERSON, GROUP]
+@pytest.mark.usefixtures("bot")
+async def test_status_and_health(world: World) -> None:
+    """/status and /health answer in the chat they were asked in, a group too."""
+    assert (await ask(world, "/status")).startswith("SGNL 0.")
+    answer = await message_to(world, "/health", user_id=OTHER_PERSON, chat_id=GROUP)
+    assert answer.chat_id == GROUP
+    assert "Messages: all sent" in answer.text
 
 
-async def test_pause_until_resume(world: World, control: RecordingControl) -> None:
+@pytest.mark.usefixtures("bot")
+async def test_health_tells_what_telegram_did(world: World) -> None:
+    """/health tells of flood waits, of chats that refuse the bot and of what was rejected."""
+    world.telegram.held_until_ms[OTHER_PERSON] = NOW_MS + 5_000
+    world.telegram.blocked.add(GROUP)
+    world.run(world.delivery.run())
+    await world.queue(*(make_message(chat_id=str(chat)) for chat in (OTHER_PERSON, GROUP)), make_message(chat_id="404"))
+    await world.wait_for_states(pending=1, failed=2)
+    answer = await ask(world, "/health")
+    assert f"Chat {GROUP} refuses the bot: Forbidden" in answer
+    assert f"Flood wait 1 times, last 14 Nov 22:13: chat {OTHER_PERSON}: Flood control exceeded" in answer
+    assert "Rejected 1 times, last 14 Nov 22:13: chat 404: Chat not found" in answer
+
+
+async def test_pause_until_resume(world: World, bot: Orchestrator) -> None:
     """/pause and its other names hold new alerts until /resume."""
-    for command in ("/pause", "/stop", "/stopentry"):
-        assert await ask(world, command) == "Paused until /resume. Open signals are followed to their exit."
-    await world.clock.advance(4)
-    assert await ask(world, "/resume") == "Alerting again."
-    assert control.calls == [None, None, None, "resume"]
+    for text in ("/pause", "/stop", "/stopentry"):
+        assert await ask(world, text) == "Paused until /resume. Open signals are followed to their exit."
+        assert bot.limits.paused_until_ms == FOREVER_MS
+        assert await ask(world, "/resume") == "Alerting again."
+        assert bot.limits.paused_until_ms is None
 
 
-async def test_pause_for_a_while(world: World, control: RecordingControl) -> None:
-    """/pause 2h holds new alerts for two hours."""
-    assert (await ask(world, "/pause  2h")).startswith("Paused for 2h.")
-    assert control.calls == [NOW_MS + 2 * HOUR_MS]
-
-
-async def test_pause_for_nonsense(world: World, control: RecordingControl) -> None:
-    """A time that cannot be read is answered with one that can, and nothing is paused."""
+async def test_pause_for_a_while(world: World, bot: Orchestrator) -> None:
+    """/pause 2h holds new alerts for two hours, after a restart too."""
+    assert (await ask(world, "/pause  2h")).startswith("Paused until 15 Nov 00:13 UTC.")
+    assert bot.limits.paused_until_ms == world.clock.now_ms() + 2 * HOUR_MS
+    assert (await world.store.load()).limits == bot.limits
     assert await ask(world, "/pause <soon>") == 'A time looks like 30m, 2h or 1d, was "<soon>"'
-    assert control.calls == []
 
 
-@pytest.mark.usefixtures("control")
+@pytest.mark.usefixtures("bot")
+async def test_signals(world: World) -> None:
+    """/signals lists the latest alerts with their ends, /trades the same, and says what a count looks like."""
+    await close(world, 1)
+    lines = (await ask(world, "/signals")).splitlines()
+    assert lines[0] == "Alerts, the latest first"
+    assert [line.split()[0] for line in lines[1:]] == ["#3", "#2", "#1"]
+    assert lines[1].endswith("SHORT XLM Bybit 0.000012345: open")
+    assert lines[3].endswith(": TP hit +1.59 % net, +1.77 R")
+    assert len((await ask(world, "/trades 2")).splitlines()) == 3
+    assert await ask(world, "/signals all") == 'How many is a number from 1 to 200, was "all"'
+
+
+async def test_open(world: World, bot: Orchestrator) -> None:
+    """/open tells how each open signal stands."""
+    assert await ask(world, "/open") == "0 open\nNothing yet"
+    bot.open_signals = {1: start(make_signal(1))}
+    answer = await ask(world, "/open")
+    assert answer.startswith("1 open\n#1 SHORT XLM Bybit 0.000012345 SL 0.000012444 TP 0.000012136\n")
+
+
+@pytest.mark.usefixtures("bot")
+async def test_top(world: World) -> None:
+    """/top lists the best scores in columns that fit a phone."""
+    lines = (await ask(world, "/top")).splitlines()
+    assert [line.split()[1:] for line in lines[1:]] == [["PEPE", "bybit"], ["XLM", "bybit"], ["PEPE", "binance"]]
+    assert max(map(len, lines[1:])) <= 32
+    assert len((await ask(world, "/top 1")).splitlines()) == 2
+
+
+@pytest.mark.usefixtures("bot")
+@pytest.mark.parametrize("coin", ["PEPE", "pepe", "PEPEUSDT", "PEPE/USDT"])
+async def test_score(world: World, coin: str) -> None:
+    """/score tells what lifts a coin on its best venue, what refuses it, and how it stands elsewhere."""
+    answer = await ask(world, f"/score {coin}")
+    assert answer.startswith("PEPE Bybit 20.0\n")
+    assert "Funding              10.0  100 %" in answer
+    assert "✗ score 20.0 < 72" in answer
+    assert answer.splitlines()[-1].startswith("Binance 10.0, refused by ")
+
+
+@pytest.mark.usefixtures("bot")
+async def test_a_coin_that_is_not_watched(world: World) -> None:
+    """An unknown coin is answered with the nearest ones."""
+    for text in ("/score PEPEE", "/chart PEPEE", "/mute PEPEE 1h"):
+        assert await ask(world, text) == "PEPEE is not watched, did you mean PEPE?"
+    assert await ask(world, "/score") == "Name a coin, such as PEPE or PEPEUSDT"
+
+
+@pytest.mark.usefixtures("bot")
+async def test_why(world: World) -> None:
+    """/why tells all an alert rested on; an unknown number is said so."""
+    for text in ("/why 1", "/why #1"):
+        answer = await ask(world, text)
+        assert answer.startswith("#1 SHORT XLM Bybit 0.000012345\n14 Nov 22:13:21 UTC, still open\n")
+        assert "✓ score 76.4 >= 72" in answer
+        assert answer.endswith("code c0de, settings c0nf")
+    assert await ask(world, "/why 99") == "There is no alert #99; /signals lists them"
+
+
+@pytest.mark.usefixtures("bot")
+async def test_misses(world: World) -> None:
+    """/misses lists what almost became an alert and what stopped it."""
+    await world.store.remember([], make_limits(next_id=4), [], [make_near_miss(failed=("score", "sweep"))])
+    assert (await ask(world, "/misses")).splitlines() == [
+        "Near misses of the last day",
+        "score 1, sweep 1",
+        "22:13 XLM Bybit 70.5: score, sweep",
+    ]
+
+
+@pytest.mark.usefixtures("bot")
+async def test_stats_and_performance(world: World) -> None:
+    """/stats and /performance count what has ended, with intervals, and call few results unproven."""
+    assert "all: no data" in await ask(world, "/stats")
+    await close(world, 2)
+    stats = await ask(world, "/stats 7d")
+    assert (
+        "all: 2 of 2 won, 100 % (34 to 100 %, break-even 36 %), +1.77 R each, +3.19 %, profit factor ∞, unproven"
+        in stats
+    )
+    assert "score 75+: 2 of 2" in stats
+    assert "take profit: 2 of 2" in stats
+    assert "from the reachable price: no data" in stats
+    performance = await ask(world, "/performance")
+    assert "Bybit: 2 of 2" in performance
+    assert "XLM: 2 of 2" in performance
+
+
+@pytest.mark.usefixtures("bot")
+async def test_daily_and_count(world: World) -> None:
+    """/daily gives the report so far and /count what is left of the day."""
+    assert (await ask(world, "/daily")).startswith("Alive: 0 looks")
+    assert (await ask(world, "/count")).startswith("0 of 8 alerts used today, 8 left until midnight in UTC")
+
+
+async def test_mutes(world: World, bot: Orchestrator) -> None:
+    """A coin or a venue is muted for a while or until /unmute, /mutes lists both, and a restart changes nothing."""
+    assert (await ask(world, "/mutes")).startswith("Nothing is muted")
+    assert await ask(world, "/mute pepeusdt 1h") == "PEPE is muted until 14 Nov 23:13 UTC."
+    assert await ask(world, "/mute LBank") == "LBank is muted until /unmute."
+    assert (await world.store.load()).limits == bot.limits
+    assert await ask(world, "/mutes") == "Muted\nPEPE until 14 Nov 23:13 UTC\nLBank until /unmute"
+    assert await ask(world, "/unmute doge") == "doge is not muted; /mutes lists what is"
+    assert await ask(world, "/unmute PEPE") == "No longer muted: PEPE."
+    assert await ask(world, "/unmute all") == "No longer muted: lbank."
+    assert (bot.limits.muted_coins, bot.limits.muted_venues) == ({}, {})
+
+
+@pytest.mark.usefixtures("bot")
+async def test_quiet(world: World) -> None:
+    """/quiet sets the hours in which nothing rings, tells them and ends them."""
+    assert (await ask(world, "/quiet")).startswith("There are no quiet hours")
+    assert await ask(world, "/quiet 22:00-7:00") == "Nothing rings from 22:00-07:00 (UTC); /quiet off ends that."
+    assert (await ask(world, "/quiet soon")).startswith("Quiet hours look like 23:00-07:00, or off")
+    assert (await ask(world, "/quiet off")).startswith("There are no quiet hours")
+
+
+@pytest.mark.usefixtures("bot")
+async def test_config_hides_secrets(world: World) -> None:
+    """/config lists every setting on its pages, and no secret."""
+    message = await message_to(world, "/config")
+    text = message.text
+    while any(button["text"] == "More »" for button in message.buttons):
+        await press(world, message, message.press("More »"))
+        edits = world.telegram.edits
+        await world.telegram.wait_for(lambda edits=edits: world.telegram.edits >= edits)  # type: ignore[misc]
+        await world.pass_time(lambda before=message: world.telegram.messages[-1].html != before.html)  # type: ignore[misc]
+        message = world.telegram.messages[-1]
+        text += message.text
+    assert "TELEGRAM_BOT_TOKEN: hidden" in text
+    assert "MIN_SCORE_THRESHOLD=72" in text
+    assert "LOG_LEVEL=INFO" in text
+    assert "stand-in" not in text
+
+
+async def test_test(world: World, bot: Orchestrator) -> None:
+    """/test sends every chat a message that nobody can take for an alert."""
+    assert await ask(world, "/test") == f"A test is on its way to {len(bot.chats)} chats."
+    world.run(world.delivery.run())
+    tests = (await world.telegram.wait_for_messages(3))[1:]
+    assert {message.chat_id for message in tests} == {PERSON, GROUP}
+    assert all("nothing to trade" in message.text for message in tests)
+
+
+@pytest.mark.usefixtures("bot")
 async def test_unknown_commands(world: World) -> None:
     """An unknown command gets a hint in private; in a group it may be meant for another bot."""
     assert await ask(world, "/moon") == "/moon is no command of mine, /help lists them."
@@ -81,72 +292,105 @@ async def test_unknown_commands(world: World) -> None:
     await silence(world)
 
 
-async def test_strangers_are_refused(world: World, control: RecordingControl) -> None:
-    """Who may not steer is told so once, whatever they ask, and nothing happens."""
-    for stranger, command in enumerate(
-        ("start", "help", "status", "pause", "stop", "stopentry", "resume", "moon"), 1001
-    ):
+async def test_strangers_are_refused(world: World, bot: Orchestrator) -> None:
+    """Who is neither admin nor in a chat of ours is told so once, whatever they ask, and nothing happens."""
+    for stranger, name in enumerate(["start", "help", "moon", *BY_NAME], 2001):
         world.telegram.people.add(stranger)
-        assert await ask(world, f"/{command}", user_id=stranger) == (
+        assert await ask(world, f"/{name}", user_id=stranger) == (
             f"Sorry, I only answer my owner. If that is you, put your id {stranger} into TELEGRAM_ADMIN_IDS."
         )
-        await world.telegram.user_sends(f"/{command}", user_id=stranger)
+        await world.telegram.user_sends(f"/{name} PEPE", user_id=stranger)
     await silence(world)
-    assert control.calls == []
+    assert bot.limits == make_limits()
 
 
-async def test_a_stranger_in_the_group(world: World, control: RecordingControl) -> None:
-    """Being in the group where the alerts go gives nobody a right."""
-    assert (await ask(world, "/pause", user_id=OTHER_PERSON, chat_id=GROUP)).startswith("Sorry")
-    assert control.calls == []
+async def test_readers_do_not_steer(world: World, bot: Orchestrator) -> None:
+    """Being in the group where the alerts go lets people read, and steering is refused, once each, politely."""
+    for reader, command in enumerate((command for command in COMMANDS if command.is_steering), 3001):
+        world.telegram.people.add(reader)
+        answer = await ask(world, f"/{command.name} PEPE", user_id=reader, chat_id=GROUP)
+        assert answer.startswith("Only my admins may do that.")
+        await world.telegram.user_sends(f"/{command.name} PEPE", user_id=reader, chat_id=GROUP)
+    await silence(world)
+    assert bot.limits == make_limits()
 
 
-async def test_old_commands(world: World, control: RecordingControl) -> None:
+async def test_old_commands(world: World, bot: Orchestrator) -> None:
     """A command that waited over a minute while the bot was away is not obeyed, and its sender is told."""
     await world.telegram.user_sends("/pause", user_id=PERSON, sent_ms=NOW_MS - 59_000)
     await world.telegram.user_sends("/resume", user_id=PERSON, sent_ms=NOW_MS - 600_000)
     obeyed, ignored = await world.telegram.wait_for_messages(2)
     assert obeyed.text.startswith("Paused")
     assert ignored.text == "/resume is 10 min old, so it was ignored. Send it again if you still mean it."
-    assert control.calls == [None]
+    assert bot.limits.paused_until_ms == FOREVER_MS
 
 
-@pytest.mark.usefixtures("control")
+@pytest.mark.usefixtures("bot")
 async def test_answers_are_paced(world: World) -> None:
-    """A burst of commands is answered at the pace Telegram allows."""
+    """A burst of commands is answered at a pace that leaves Telegram room for alerts."""
     for _ in range(5):
-        await world.telegram.user_sends("/status", user_id=PERSON)
-    await world.pass_time(lambda: len(world.telegram.messages) == 5)
+        await world.telegram.user_sends("/version", user_id=PERSON)
+    await world.telegram.wait_for_messages(2)
+    world.run(world.delivery.run())
+    await world.queue(entry_message(1))
+    await world.telegram.wait_for_messages(3)
+    assert world.telegram.messages[2].text == "SHORT 1"
+    await world.pass_time(lambda: len(world.telegram.messages) == 6)
     assert world.telegram.floods == []
 
 
-@pytest.mark.usefixtures("control")
-async def test_a_button_of_another_version(world: World) -> None:
-    """A press on a button nobody knows is answered at once."""
-    await ask(world, "/status")
-    query_id = await world.telegram.user_presses("mute:PEPE", user_id=PERSON, message=world.telegram.messages[0])
-    await world.telegram.wait_for(lambda: query_id in world.telegram.answered)
-    assert world.telegram.answered[query_id] == "This button is out of date."
+@pytest.mark.usefixtures("bot")
+async def test_paging(world: World) -> None:
+    """A long list comes in pages that are turned in place, to its ends and no further."""
+    signals = [make_signal(number) for number in range(4, 27)]
+    await world.store.remember(signals, make_limits(next_id=27), [])
+    message = await message_to(world, "/signals 100")
+    assert [button["text"] for button in message.buttons] == ["More »"]
+    assert message.text.endswith("Page 1 of 3")
+    for page, buttons in ((2, ["« Back", "More »"]), (3, ["« Back"])):
+        assert await press(world, message, message.press("More »")) == ""
+        await world.telegram.wait_for(lambda page=page: f"Page {page} of 3" in world.telegram.messages[-1].text)  # type: ignore[misc]
+        message = world.telegram.messages[-1]
+        assert [button["text"] for button in message.buttons] == buttons
+    assert "#1 " in message.text
+    assert len(world.telegram.messages) == 1
 
 
-@pytest.mark.parametrize(
-    ("text", "length_ms"),
-    [
-        ("2h", 2 * HOUR_MS),
-        ("30m", HOUR_MS // 2),
-        ("1d", 24 * HOUR_MS),
-        ("1h30m", HOUR_MS * 3 // 2),
-        ("1 D 12 H", 36 * HOUR_MS),
-        ("30d", 720 * HOUR_MS),
-    ],
-)
-def test_parse_duration(text: str, length_ms: int) -> None:
-    """Minutes, hours and days, alone or together, up to 30 days."""
-    assert parse_duration_ms(text) == length_ms
+@pytest.mark.usefixtures("bot")
+async def test_details_button(world: World) -> None:
+    """Details answers at once and replies to the alert with what it rested on, to readers too."""
+    message = await alert(world)
+    assert [button["text"] for button in message.buttons] == ["Details", "Chart", "Mute 1 h", "Copy"]
+    assert await press(world, message, message.press("Details")) == ""
+    details = (await world.telegram.wait_for_messages(3))[-1]
+    assert details.text.startswith("#1 SHORT XLM Bybit")
+    assert details.reply_to == message.message_id
 
 
-@pytest.mark.parametrize("text", ["", "2", "h", "2x", "-2h", "1.5h", "0m", "31d", "two hours", "9999999d"])
-def test_parse_no_duration(text: str) -> None:
-    """Anything else says what a time looks like and what was given."""
-    with pytest.raises(UsageError, match=f'was "{text}"'):
-        parse_duration_ms(text)
+async def test_mute_button(world: World, bot: Orchestrator) -> None:
+    """Mute 1 h says at once what it did; readers may not press it."""
+    message = await alert(world)
+    group = next(one for one in world.telegram.messages if one.chat_id == GROUP)
+    assert await press(world, group, group.press("Mute 1 h"), user_id=OTHER_PERSON) == "Only my admins may do that."
+    assert bot.limits.muted_coins == {}
+    assert await press(world, message, message.press("Mute 1 h")) == "XLM is muted for 1 h."
+    await world.telegram.wait_for(lambda: True)
+    await world.pass_time(lambda: bool(bot.limits.muted_coins))
+    assert 0 < bot.limits.muted_coins["XLM"] - NOW_MS <= HOUR_MS + 8_000
+
+
+async def test_stale_buttons(world: World, bot: Orchestrator) -> None:
+    """A button of another version or of an alert this bot does not know says so and does nothing."""
+    message = await alert(world)
+    for data in ("mute:PEPE", "mute:99", "why:99", "chart:", "profit:1", "page:x:signals:", "page:1:moon:", "?"):
+        assert await press(world, message, data) == "This button is out of date."
+    assert bot.limits.muted_coins == {}
+
+
+async def test_a_press_telegram_has_forgotten(world: World, bot: Orchestrator) -> None:
+    """A press from before the bot was away cannot be answered any more, and is not obeyed."""
+    message = await alert(world)
+    world.telegram.answered[str(world.telegram._next_update_id)] = "expired"
+    await world.telegram.user_presses(message.press("Mute 1 h"), user_id=PERSON, message=message)
+    await silence(world)
+    assert bot.limits.muted_coins == {}

@@ -11,15 +11,17 @@ from telegram.error import Conflict, InvalidToken, NetworkError, TelegramError, 
 
 from bot.sender import MaybeSent, NotSent, SendError
 from bot.telegram_edge import StartError, TelegramEdge, build_application, translate
-from tests.bot.conftest import PERSON, RecordingControl, World, build_edge
+from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, build_edge
 from tests.storage.builders import make_message
 from tests.telegram_stand_in import TOKEN, Fault
+
+STEERING = {"pause", "resume", "mute", "unmute", "quiet", "config", "test"}
 
 
 @pytest.fixture
 async def edge(world: World) -> TelegramEdge:
     """Return an edge that has not started."""
-    return build_edge(world, RecordingControl())
+    return build_edge(world)
 
 
 async def polls(world: World) -> None:
@@ -34,10 +36,15 @@ async def test_start_and_run(world: World, edge: TelegramEdge) -> None:
     world.run(edge.run())
     await world.telegram.user_sends("/status", user_id=PERSON)
     (answer,) = await world.telegram.wait_for_messages(1)
-    assert answer.text == "SGNL is well"
-    (scope,) = world.telegram.commands
-    assert scope == f'{{"chat_id": {PERSON}, "type": "chat"}}'
-    assert [command["command"] for command in world.telegram.commands[scope]] == ["status", "pause", "resume", "help"]
+    assert answer.text.startswith("SGNL 0.")
+    names = {scope: {command["command"] for command in commands} for scope, commands in world.telegram.commands.items()}
+    admins = names[f'{{"chat_id": {PERSON}, "type": "chat"}}']
+    assert names == {
+        f'{{"chat_id": {PERSON}, "type": "chat"}}': admins,
+        f'{{"chat_id": {GROUP}, "type": "chat"}}': admins - STEERING,
+        f'{{"chat_id": {GROUP}, "type": "chat_member", "user_id": {PERSON}}}': admins,
+    }
+    assert admins > STEERING
     assert edge.trouble == ""
 
 
@@ -47,14 +54,14 @@ async def test_a_menu_cannot_be_shown_to_who_never_wrote(world: World, edge: Tel
     await edge.start()
     world.run(edge.run())
     await polls(world)
-    assert world.telegram.commands == {}
+    assert list(world.telegram.commands) == [f'{{"chat_id": {GROUP}, "type": "chat"}}']
 
 
 @pytest.mark.parametrize("token", ["123456:wrong", "12:3"])
 async def test_a_wrong_token(world: World, token: str) -> None:
     """The bot refuses to start, in one line that names the setting and does not show the token."""
     application = build_application(token, world.telegram.url)
-    edge = TelegramEdge(application, handlers=[], menu=[], admin_ids=[], clock=world.clock)
+    edge = TelegramEdge(application, handlers=[], menus=[], clock=world.clock)
     with pytest.raises(StartError, match="TELEGRAM_BOT_TOKEN") as raised:
         await edge.start()
     assert token not in str(raised.value)
@@ -85,7 +92,7 @@ async def test_a_poll_that_fails(world: World, edge: TelegramEdge, fault: Fault)
     await world.pass_time(lambda: len(world.telegram.messages) == 1)
     await world.telegram.user_sends("/help", user_id=PERSON)
     await world.telegram.wait_for_messages(2)
-    assert [message.text[:12] for message in world.telegram.messages] == ["SGNL is well", "SGNL watches"]
+    assert [message.text[:6] for message in world.telegram.messages] == ["SGNL 0", "SGNL w"]
 
 
 async def test_two_bots_on_one_token(world: World, edge: TelegramEdge) -> None:
@@ -113,24 +120,36 @@ async def test_a_token_that_is_revoked(world: World, edge: TelegramEdge) -> None
         await asyncio.wait_for(polling, 5)
 
 
-async def test_a_command_that_fails(world: World) -> None:
+async def test_a_command_that_fails(world: World, edge: TelegramEdge, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error while answering is logged, and the next command is heard."""
 
-    class BrokenControl(RecordingControl):
-        async def resume(self) -> None:
-            raise RuntimeError("the disk is full")
+    async def fail() -> None:
+        raise RuntimeError("the disk is full")
 
+    monkeypatch.setattr(world.orchestrator, "resume", fail)
     lines: list[str] = []
     sink = logger.add(lines.append, level="ERROR")
-    edge = build_edge(world, BrokenControl())
     await edge.start()
     world.run(edge.run())
     await world.telegram.user_sends("/resume", user_id=PERSON)
     await world.telegram.user_sends("/status", user_id=PERSON)
     (answer,) = await world.telegram.wait_for_messages(1)
     logger.remove(sink)
-    assert answer.text == "SGNL is well"
+    assert answer.text.startswith("SGNL 0.")
     assert "the disk is full" in "".join(lines)
+
+
+async def test_a_flooded_chat_holds_up_no_other(world: World, edge: TelegramEdge) -> None:
+    """While a group's many questions wait for their pace, an admin's command is answered at once."""
+    await edge.start()
+    world.run(edge.run())
+    for _ in range(30):
+        await world.telegram.user_sends("/version", user_id=OTHER_PERSON, chat_id=GROUP)
+    await world.telegram.wait_for_messages(2)
+    await world.telegram.user_sends("/status", user_id=PERSON)
+    await world.telegram.wait_for(lambda: any(message.chat_id == PERSON for message in world.telegram.messages))
+    await world.pass_time(lambda: len(world.telegram.messages) == 21, step_s=5)
+    assert world.telegram.floods == []
 
 
 async def test_the_token_is_never_logged(world: World, edge: TelegramEdge, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,7 +1,8 @@
 """A venue without a wire: answers at once, unless told to fail or to hang."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from features.market import Candles, OpenInterest, OrderBook, Quotes, Trades
 from fetchers.base import ClockOffset, Listing
@@ -17,17 +18,24 @@ class MemoryVenue:
         self.budget = RateBudget({"all": pool or Sliding(10_000, 5_000)})
         self.candidate_cost: Mapping[str, float] = {"all": 1.0}
         self.quotes_cost: Mapping[str, float] = {}
+        self.history_cost: Mapping[str, float] = {"all": 0.0}
+        self.has_whole_history = True
+        self.watched: set[str] = set()
         self.listed = list(ids)
         self.quoted = list(ids)
         self.calls: list[tuple[str, str]] = []  #: (what, id)
         self.errors: dict[str, Exception] = {}  #: by what, or by id
         self.hangs: dict[str, asyncio.Event] = {}  #: by what, or by id
+        self.quotes_age_ms = 0
         self.is_open = False
         self._now_ms = now_ms
 
     def asked(self, what: str) -> list[str]:
         """Return the ids asked for, in order."""
         return [instrument_id for call, instrument_id in self.calls if call == what]
+
+    def set_deadline(self, seconds: float) -> None:
+        """Need none."""
 
     async def open(self) -> None:
         """Be open."""
@@ -36,6 +44,10 @@ class MemoryVenue:
     async def close(self) -> None:
         """Be closed."""
         self.is_open = False
+
+    def watch(self, ids: Collection[str]) -> None:
+        """Remember whom we are to remember."""
+        self.watched = set(ids)
 
     async def load_markets(self) -> tuple[Listing, ...]:
         """Return what is listed."""
@@ -50,7 +62,9 @@ class MemoryVenue:
     async def fetch_quotes(self) -> list[Quotes]:
         """Return quotes of what is quoted, listed or not."""
         await self._answer("quotes")
-        return [quotes(self._now_ms(), venue=self.name, ids=tuple(self.quoted), mark_price=100.0, volume_usdt_24h=5e6)]
+        now_ms = self._now_ms()
+        bulk: dict[str, Any] = {"venue": self.name, "ids": tuple(self.quoted), "received_ms": now_ms}
+        return [quotes(now_ms - self.quotes_age_ms, **bulk, mark_price=100.0, volume_usdt_24h=5e6)]
 
     async def fetch_order_book(self, instrument_id: str) -> OrderBook:
         """Return a book; it alone draws on the budget."""

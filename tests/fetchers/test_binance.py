@@ -160,10 +160,21 @@ def test_a_bulk_reply_without_a_useful_row_is_none(body: Any) -> None:
 def test_a_row_without_time_was_never() -> None:
     """Time 0 makes it stale, and a time ahead of us is cut to the moment we saw it."""
     rows = [
-        {"symbol": f"{i}USDT", "bidPrice": "1", "askPrice": "2", "time": at}
+        {"symbol": f"{i}USDT", "markPrice": "1", "indexPrice": "2", "time": at}
         for i, at in enumerate((None, 5, NOW_MS + 9))
     ]
-    assert_array_equal(parse_book_tickers(rows, ARRIVAL).exchange_ms, [0, 0, NOW_MS])
+    assert_array_equal(parse_premium_index(rows, {}, ARRIVAL).exchange_ms, [0, 0, NOW_MS])
+
+
+def test_a_quiet_top_is_not_stale_but_a_frozen_reply_is() -> None:
+    """All rows are as old as the one that changed last; garbage beyond any clock's error does not make them fresh."""
+    row = {"symbol": "AUSDT", "bidPrice": "1", "askPrice": "2", "time": NOW_MS - 3_600_000}
+    newest = {**row, "symbol": "BUSDT", "time": NOW_MS - 400}
+    garbage = {**row, "symbol": "CUSDT", "time": NOW_MS + 600_000}
+    assert_array_equal(parse_book_tickers([row, newest, garbage], ARRIVAL).exchange_ms, [NOW_MS - 400] * 3)
+    assert_array_equal(parse_book_tickers([row], ARRIVAL).exchange_ms, [NOW_MS - 3_600_000])
+    with pytest.raises(BadPayload, match="no row had a usable time"):
+        parse_book_tickers([garbage], ARRIVAL)
 
 
 def test_funding_takes_its_interval_from_the_list_of_exceptions() -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import gzip
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 
 import orjson
 import pytest
@@ -35,6 +36,7 @@ async def client_of(
     judge: Callable[[Reply], None] = accept_all,
     pools: dict[str, Pool] | None = None,
     deadline_s: float = 2.0,
+    kept_free: Mapping[str, float] = MappingProxyType({}),
 ) -> AsyncIterator[tuple[VenueClient, RateBudget]]:
     """Serve `handler` on a free port and yield a client of it."""
     app = web.Application()
@@ -50,6 +52,7 @@ async def client_of(
         budget=budget,
         now_ms=now_ms,
         judge=judge,
+        kept_free=kept_free,
         deadline_s=deadline_s,
     )
     await client.open()
@@ -203,6 +206,20 @@ async def test_a_full_pool_blocks_neither_another_pool_nor_those_behind_a_cancel
             waiting.cancel()
         await client.get("/depth", cost={"depth": 1})
         assert budget.requests == 3
+
+
+async def test_bulk_calls_wait_for_nobody() -> None:
+    """Others leave them their part of the pool, and one that waits for its place does not stand in their way."""
+    pools: dict[str, Pool] = {"weight": Sliding(10, 60_000)}  # seven of it usable
+    async with client_of(answer(b"{}"), pools=pools, kept_free={"weight": 3}) as (client, budget):
+        await client.get("/depth", cost={"weight": 4})
+        async with asyncio.TaskGroup() as calls:
+            waiting = calls.create_task(client.get("/depth", cost={"weight": 1}))
+            await asyncio.sleep(0.001)
+            async with asyncio.timeout(1):
+                await client.get("/bulk", cost={"weight": 3}, is_bulk=True)
+            waiting.cancel()
+        assert budget.requests == 2
 
 
 async def test_sockets_are_bounded() -> None:

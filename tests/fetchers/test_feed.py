@@ -9,7 +9,7 @@ import pytest
 
 from bot.tasks import spawn
 from features.market import Observation
-from fetchers.budget import Sliding
+from fetchers.budget import ClockMinute, Pool, Sliding
 from fetchers.errors import BadPayload, RateLimited, Unreachable
 from fetchers.feed import Feed
 from fetchers.health import Condition
@@ -302,3 +302,37 @@ async def test_candles_are_none_where_the_venue_does_not_answer() -> None:
         mexc.errors["candles"] = Unreachable("mexc /kline: reset")
         assert await feed.fetch_candles(("mexc", "AAAUSDT"), 0) is None
         assert feed.status()["mexc"].last_error == "mexc /kline: reset"
+
+
+@pytest.mark.parametrize("pool", [ClockMinute(600), Sliding(100, 5_000), Sliding(10, 2_000)])
+async def test_nothing_wanted_is_deferred_while_a_tenth_of_the_budget_is_idle(pool: Pool) -> None:
+    """With more wanted than fits, a minute's polls use up nine tenths of what is usable, and never more than all."""
+    clock = HandClock()
+    many = [f"C{number}USDT" for number in range(200)]
+    mexc = MemoryVenue("mexc", many, now_ms=clock.now_ms, pool=pool)
+    usable = 0.7 * pool.limit * 60_000 / pool.window_ms
+    async with feed_of(mexc, clock=clock) as feed:
+        await feed.start()
+        polled = []
+        for _ in range(25):
+            await feed.poll_quotes(DEADLINE_S)
+            await feed.poll_candidates(candidates("mexc", many), DEADLINE_S)
+            polled.append(len(mexc.asked("book")))
+            for _ in range(50):
+                await clock.advance(0.1)
+        assert 0.9 * usable <= polled[24] - polled[12] <= usable * (1 + 2 * pool.window_ms / 60_000)
+        assert feed.status()["mexc"].polls.starved > 0
+
+
+async def test_dull_instruments_cost_a_fifth() -> None:
+    """With nothing wanted, polls take the rotation's share and no more."""
+    clock = HandClock()
+    many = [f"C{number}USDT" for number in range(200)]
+    mexc = MemoryVenue("mexc", many, now_ms=clock.now_ms, pool=Sliding(100, 5_000))
+    async with feed_of(mexc, clock=clock) as feed:
+        await feed.start()
+        for _ in range(10):
+            await feed.poll_quotes(DEADLINE_S)
+            await feed.poll_candidates([], DEADLINE_S)
+            await clock.advance(5)
+        assert len(mexc.asked("book")) == 10 * 14

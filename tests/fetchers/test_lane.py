@@ -7,6 +7,7 @@ import pytest
 from loguru import logger
 
 from bot.tasks import spawn
+from features.market import OrderBook
 from fetchers.errors import BadPayload, FetchError, UnknownSymbol, Unreachable
 from fetchers.lane import POLLS_IN_FLIGHT, Lane
 from tests.builders import instrument, quotes
@@ -33,6 +34,7 @@ def lane_of(venue: MemoryVenue, clock: HandClock) -> Lane:
         now_ms=clock.now_ms,
         sleep=clock.sleep,
         start=lambda coroutine, name: spawn(coroutine, name=name, keep=keep),
+        window_s=900,
     )
     lane.watch([instrument(venue=venue.name, id=one) for one in venue.listed])
     return lane
@@ -63,7 +65,7 @@ async def test_polls_in_flight_are_bounded_and_leave_the_bulk_calls_free() -> No
     venue = MemoryVenue("mexc", MANY, now_ms=clock.now_ms)
     lane = lane_of(venue, clock)
     hang = venue.hangs["book"] = asyncio.Event()
-    polls = lane.start_polls(MANY)
+    polls = lane.start_polls(MANY, MANY)
     await settle()
     await lane.quote()
     assert len(venue.asked("book")) == POLLS_IN_FLIGHT
@@ -81,7 +83,7 @@ async def test_an_instrument_that_fails_alone_is_left_out(error: FetchError, log
     lane = lane_of(venue, clock)
     venue.errors["C1USDT"] = error
     for _ in range(3):
-        await lane.wait_for(lane.start_polls(lane.rotation()))
+        await lane.wait_for(lane.start_polls(lane.rotation(), MANY))
         await settle()
         await clock.advance(5)
     assert lane.rotation() == ["C0USDT", "C2USDT"]
@@ -99,10 +101,10 @@ async def test_an_unknown_symbol_asks_for_the_market_list_once() -> None:
     lane = lane_of(venue, clock)
     await lane.load()
     venue.errors["C1USDT"] = UnknownSymbol("mexc C1USDT: code 1001")
-    await lane.wait_for(lane.start_polls(["C1USDT"]))
+    await lane.wait_for(lane.start_polls(["C1USDT"], ["C1USDT"]))
     assert lane.wants_reload
     lane.wants_reload = False
-    await lane.wait_for(lane.start_polls(["C1USDT"]))
+    await lane.wait_for(lane.start_polls(["C1USDT"], ["C1USDT"]))
     assert not lane.wants_reload
 
 
@@ -113,7 +115,7 @@ async def test_a_trouble_of_the_whole_venue_leaves_no_instrument_out() -> None:
     lane = lane_of(venue, clock)
     venue.errors["book"] = BadPayload("mexc /depth: HTML")
     for _ in range(5):
-        await lane.wait_for(lane.start_polls(lane.rotation()))
+        await lane.wait_for(lane.start_polls(lane.rotation(), MANY))
         await settle()
         await clock.advance(5)
     assert sorted(lane.rotation()) == ["C0USDT", "C1USDT", "C2USDT"]
@@ -125,7 +127,7 @@ async def test_a_poll_ends_with_its_first_failure() -> None:
     venue = MemoryVenue("mexc", MANY[:1], now_ms=clock.now_ms)
     lane = lane_of(venue, clock)
     venue.errors["book"] = Unreachable("mexc /depth: reset")
-    await lane.wait_for(lane.start_polls(MANY[:1]))
+    await lane.wait_for(lane.start_polls(MANY[:1], MANY[:1]))
     await settle()
     assert [what for what, _ in venue.calls] == ["book"]
     assert lane.report({}).errors == 1
@@ -137,10 +139,10 @@ async def test_nobody_waits_for_books_that_do_not_come() -> None:
     venue = MemoryVenue("mexc", MANY, now_ms=clock.now_ms)
     lane = lane_of(venue, clock)
     venue.errors["book"] = Unreachable("mexc /depth: reset")
-    await lane.wait_for(lane.start_polls(MANY[:1]))
+    await lane.wait_for(lane.start_polls(MANY[:1], MANY[:1]))
     venue.hangs["book"] = asyncio.Event()
     async with asyncio.timeout(1):
-        await lane.wait_for(lane.start_polls(MANY))
+        await lane.wait_for(lane.start_polls(MANY, MANY))
     await settle()
     assert len(venue.asked("book")) == 1 + POLLS_IN_FLIGHT
 
@@ -158,14 +160,16 @@ async def test_the_history_of_open_interest_is_fetched_once_or_every_five_minute
         keeping = tasks.create_task(lane.keep_history())
         await settle()
         await clock.advance(10)
-        assert (venue.asked("history"), lane.report({}).warming) == (["AUSDT", "BUSDT"], 1)
+        assert (venue.asked("candles"), venue.asked("history")) == (["AUSDT", "BUSDT"], ["AUSDT"])
+        assert lane.report({}).warming == 1
         venue.errors.clear()
         await clock.advance(60)
         assert lane.report({}).warming == 0
         lane.watch([instrument(venue="mexc", id=one) for one in ("AUSDT", "BUSDT", "NEWUSDT")])
         assert lane.report({}).warming == 1
         await clock.advance(320)
-        assert sorted(venue.asked("history")) == sorted([*["AUSDT", "BUSDT", "NEWUSDT"] * rounds, "BUSDT"])
+        assert sorted(venue.asked("history")) == sorted(["AUSDT", "BUSDT", "NEWUSDT"] * rounds)
+        assert sorted(venue.asked("candles")) == ["AUSDT", "BUSDT", "BUSDT", "NEWUSDT"]
         assert len(lane.arrived) == 3 * rounds
         keeping.cancel()
 
@@ -181,3 +185,64 @@ async def test_a_failing_clock_does_not_keep_a_venue_out() -> None:
     await lane.quote()
     assert (was_loaded, lane.is_loaded) == (False, True)
     assert lane.report({}).clock is None
+
+
+async def test_nobody_waits_for_the_rotation() -> None:
+    """What a decision needs is awaited; the rest of the plan goes on behind it."""
+    clock = HandClock()
+    venue = MemoryVenue("mexc", MANY[:4], now_ms=clock.now_ms)
+    lane = lane_of(venue, clock)
+    hang = venue.hangs["C3USDT"] = asyncio.Event()
+    async with asyncio.timeout(1):
+        await lane.wait_for(lane.start_polls(MANY[:4], MANY[:2]))
+    assert {one.id for one in lane.arrived if isinstance(one, OrderBook)} >= {"C0USDT", "C1USDT"}
+    hang.set()
+    await settle()
+    assert {one.id for one in lane.arrived if isinstance(one, OrderBook)} == set(MANY[:4])
+
+
+async def test_quotes_that_come_old_have_the_clock_measured_again() -> None:
+    """Ours or theirs was set: at once, not only when the market list is due."""
+    clock = HandClock()
+    venue = MemoryVenue("mexc", MANY[:1], now_ms=clock.now_ms)
+    lane = lane_of(venue, clock)
+    await lane.load()
+    await lane.quote()
+    assert len(venue.asked("clock")) == 1
+    venue.quotes_age_ms = 30_000
+    await lane.quote()
+    assert len(venue.asked("clock")) == 2
+
+
+async def test_a_minute_without_quotes_has_the_windows_filled_again() -> None:
+    """After a hold or a blind time the history is asked for once more."""
+    clock = HandClock()
+    venue = MemoryVenue("mexc", MANY[:2], now_ms=clock.now_ms)
+    lane = lane_of(venue, clock)
+    for one in MANY[:2]:
+        lane.history.came(one, clock.now_ms(), is_renewed=False)
+    await lane.quote()
+    assert lane.report({}).warming == 0
+    await clock.advance(61)
+    await lane.quote()
+    assert lane.report({}).warming == 2
+
+
+async def test_instruments_that_leave_are_forgotten() -> None:
+    """Hundreds of listings come and go in hours, and nothing of them stays."""
+    clock = HandClock()
+    venue = MemoryVenue("mexc", MANY[:2], now_ms=clock.now_ms)
+    lane = lane_of(venue, clock)
+    for day in range(200):
+        venue.listed = venue.quoted = ["C0USDT", f"N{day}USDT"]
+        venue.errors = {f"N{day}USDT": UnknownSymbol("mexc: code 1001")} if day % 2 else {}
+        await lane.load()
+        await lane.quote()
+        lane.watch([instrument(venue="mexc", id=one) for one in venue.listed])
+        await lane.wait_for(lane.start_polls(lane.rotation(), venue.listed))
+        lane.arrived = []
+    sizes = [len(value) for value in vars(lane).values() if isinstance(value, dict | set | tuple)]
+    sizes += [len(value) for value in vars(lane.history).values() if isinstance(value, dict | set)]
+    assert max(sizes) <= 4
+    assert len(lane.quarantine._strikes) <= 1
+    assert venue.watched == set(venue.listed)

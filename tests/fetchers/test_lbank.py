@@ -21,7 +21,7 @@ ROW = {
     "turnover": "1200636218.2",
     "fundingRate": "0.0001",
     "positionFeeTime": "14400",
-    "lastTime": "1784884932",
+    "lastTime": str(NOW_MS // 1000),
 }
 BOOK = {
     "symbol": "AUSDT",

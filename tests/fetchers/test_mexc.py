@@ -91,15 +91,16 @@ async def test_names_are_the_venues_not_ccxts() -> None:
 
 
 def test_tickers_count_contracts() -> None:
-    """Open interest and volume become coins, prices are per coin, and a quiet row is as fresh as the reply."""
-    quotes = parse_ticker(envelope([TICKER, {**TICKER, "symbol": "NEW_USDT"}]), {"PEPE_USDT": 1e7}, ARRIVAL)
+    """Open interest and volume become coins, prices are per coin, and a quiet row is as fresh as the newest."""
+    newest = {**TICKER, "symbol": "NEW_USDT", "timestamp": NOW_MS - 700}
+    quotes = parse_ticker(envelope([TICKER, newest]), {"PEPE_USDT": 1e7}, ARRIVAL)
     assert quotes.open_interest_base is not None
     assert quotes.volume_base_24h is not None
     assert_array_equal(quotes.open_interest_base, [3e8, float("nan")])
     assert_array_equal(quotes.volume_base_24h, [2e8, float("nan")])
     assert quotes.bid_price is not None
     assert quotes.bid_price[1] == 1.1e-05
-    assert_array_equal(quotes.exchange_ms, [NOW_MS, NOW_MS])
+    assert_array_equal(quotes.exchange_ms, [NOW_MS - 700, NOW_MS - 700])
 
 
 def test_funding() -> None:

@@ -198,9 +198,16 @@ def test_a_parser_takes_what_is_good(name: str) -> None:
 @pytest.mark.parametrize("name", list(PARSERS))
 def test_a_damaged_reply_is_a_record_or_a_named_error(name: str) -> None:
     """Whatever is wrong with it, and the error begins with the venue and the call."""
+    records, errors = fuzz(name, REPLIES_EACH)
+    assert records + errors == REPLIES_EACH
+
+
+def fuzz(name: str, replies: int) -> tuple[int, int]:
+    """Send so many damaged replies through a parser and return how many records and how many named errors came out."""
     parse, body = PARSERS[name]
     random = np.random.default_rng(list(name.encode()))
-    for _ in range(REPLIES_EACH):
+    records = 0
+    for _ in range(replies):
         damaged = orjson.loads(orjson.dumps(damage(body, random)))
         result = outcome(parse, damaged)
         if isinstance(result, FetchError):
@@ -208,6 +215,8 @@ def test_a_damaged_reply_is_a_record_or_a_named_error(name: str) -> None:
             assert str(result).startswith(name)
         else:
             check(result)
+            records += 1
+    return records, replies - records
 
 
 @pytest.mark.parametrize("venue", ["binance", "bybit", "mexc", "lbank"])

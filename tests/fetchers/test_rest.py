@@ -118,3 +118,17 @@ async def test_holds_of_lbank_double_until_a_reply_is_good(scripted: Scripted) -
     finally:
         await venue.close()
     assert holds == [10, 20, 10]
+
+
+async def test_what_is_no_longer_watched_is_forgotten(scripted: Scripted) -> None:
+    """Prints and book numbers of instruments that left do not stay for hours."""
+    clock = HandClock()
+    scripted.answers["/fapi/v1/trades"] = lambda query: prints(0, 5, int(query["limit"]))
+    venue = Binance(scripted.url, clock.now_ms)
+    await venue.open()
+    for one in ("AUSDT", "BUSDT"):
+        await venue.fetch_trades(one)
+    venue.watch({"BUSDT"})
+    assert (await venue.fetch_trades("BUSDT")).continues
+    assert not (await venue.fetch_trades("AUSDT")).continues
+    await venue.close()

@@ -142,3 +142,16 @@ def test_the_index_speaks_before_the_mark_and_the_bid() -> None:
     }
     built = build_universe({one.venue: [Listing(instrument=one)] for one in pair}, replies, SETTINGS)
     assert coins(built) == {"mexc": "ACE", "bybit": "ACE"}
+
+
+def test_what_one_venue_marks_as_no_crypto_is_dropped_where_nobody_marks_anything() -> None:
+    """LBank lists Tesla like a coin; a ticker that is a coin on a venue which tells them apart stays."""
+    built = universe(
+        row("bybit", "TSLA", dropped="not crypto"),
+        row("bybit", "META"),
+        row("mexc", "META", dropped="not crypto"),
+        row("lbank", "TSLA", **LBANK),
+        row("lbank", "META", **LBANK),
+    )
+    assert [one.key for one in built.instruments] == [("bybit", "METAUSDT"), ("lbank", "METAUSDT")]
+    assert built.dropped["lbank"] == {"not crypto": 1}

@@ -112,7 +112,8 @@ async def test_quotes_are_the_venues_numbers_in_base_coin(stage: Stage, name: st
             close(merged(quotes, "ask_price", row.id), snapshot.ask_price[place], fine)
         if name in {"bybit", "mexc"}:
             close(merged(quotes, "open_interest_base", row.id), snapshot.open_interest[place], contract)
-    assert all(NOW_MS - 300 <= reply.exchange_ms.min() <= reply.received_ms == NOW_MS for reply in quotes)
+    oldest_ms = NOW_MS - (1_300 if name == "lbank" else 300)  # LBank's times are whole seconds
+    assert all(oldest_ms <= reply.exchange_ms.min() <= reply.received_ms == NOW_MS for reply in quotes)
 
 
 async def test_day_tickers_of_binance_come_once_a_minute(stage: Stage) -> None:
@@ -231,7 +232,7 @@ async def test_times_are_ours_where_the_venues_clock_is_ahead(market: SimulatedM
     finally:
         await venue.close()
         await servers.close()
-    assert all(NOW_MS - 300 <= reply.exchange_ms.min() <= NOW_MS for reply in quotes)
+    assert all(NOW_MS - 1_300 <= reply.exchange_ms.min() <= NOW_MS for reply in quotes)
     assert NOW_MS - 300 <= book.exchange_ms <= NOW_MS
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from storage.errors import StorageError, explained
 from storage.sqlite import Store
-from tests.storage.builders import entry_message, make_limits, make_message, make_signal
+from tests.storage.builders import make_message
 from tests.storage.conftest import Query
 
 
@@ -22,16 +22,6 @@ async def test_a_second_bot_is_refused(store: Store, path: Path) -> None:
     await store.close()
     async with await Store.open(path) as third:
         assert len(await third.due_messages(0)) == 1
-
-
-async def test_a_full_disk(store: Store) -> None:
-    """A full disk is named, nothing of the transaction stays, and the bot goes on when there is room again."""
-    await store._writer.execute("PRAGMA max_page_count = 1")
-    with pytest.raises(StorageError, match="the disk is full"):
-        await store.remember([make_signal(reasons=("long " * 9999,))], make_limits(next_id=2), [entry_message()])
-    assert (await store.load()).limits == make_limits()
-    await store._writer.execute("PRAGMA max_page_count = 100000")
-    await store.remember([make_signal()], make_limits(next_id=2), [entry_message()])
 
 
 async def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
@@ -64,13 +54,6 @@ async def test_a_newer_schema(store: Store, path: Path, query: Query) -> None:
     query("PRAGMA user_version = 99")
     with pytest.raises(StorageError, match=r"schema is 99.*update the bot"):
         await Store.open(path)
-
-
-async def test_a_file_without_write_permission(store: Store) -> None:
-    """A database that turned read-only is named as such."""
-    await store._writer.execute("PRAGMA query_only = ON")
-    with pytest.raises(StorageError, match="cannot be written"):
-        await store.enqueue([make_message()])
 
 
 def test_anything_else_keeps_its_words(path: Path) -> None:

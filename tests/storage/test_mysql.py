@@ -4,20 +4,23 @@ import asyncio
 import signal as os_signal
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pymysql
 import pytest
 
+from fetchers.simulated.scenario import Planted
 from scoring.signals import ExitReason, Result
 from storage import mysql
 from storage.errors import StorageError
 from storage.mysql import Mirror, copy_batch
 from storage.mysql_schema import migrate
 from storage.sqlite import Store
+from tests.bot.stage import staged
 from tests.storage.builders import (
     entry_message,
     exit_message,
@@ -28,6 +31,7 @@ from tests.storage.builders import (
     make_signal,
 )
 from tests.storage.mariadb import PASSWORD, USER, MariaDb
+from tests.storage.mirrored import of_mysql, of_sqlite
 
 TABLES = ("signals", "signal_features", "near_misses", "verdicts", "exits", "deliveries")
 
@@ -73,7 +77,7 @@ def copy(path: Path, server: MariaDb, database: str) -> None:
     """Bring the history up to the SQLite database."""
     with source_of(path) as source, server.connect(USER, PASSWORD, database) as target:
         migrate(target)
-        while copy_batch(source, target):
+        while copy_batch(source, target)[0]:
             pass
 
 
@@ -174,46 +178,109 @@ async def test_changes_follow(store: Store, path: Path, server: MariaDb, databas
         assert mirror.status().trouble == ""
 
 
+FULL = """
+    CREATE TRIGGER full BEFORE INSERT ON signal_features FOR EACH ROW
+    SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114, MESSAGE_TEXT = 'The table is full'
+"""
+
+
 @pytest.mark.usefixtures("impatient")
 async def test_chaos(store: Store, path: Path, server: MariaDb, database: str) -> None:
-    """Killed, frozen, read-only, locked out, robbed of a table: in the end every row is there once."""
+    """Killed, frozen, read-only, full, crowded, locked out, robbed of a table: in the end every row is there once."""
+    made = 0
     async with mirroring(path, server, database) as mirror:
-        await fill(store, 1, 20)
-        await until(lambda: count(server, database, "signals") == 20)
+
+        async def goes_on(trouble: str = "") -> None:
+            """Store more; where there is trouble, until the mirror says so."""
+            nonlocal made
+            await fill(store, made + 1, made + 20)
+            made += 20
+            if trouble:
+                await until(lambda: trouble in mirror.status().trouble)
+
+        async def arrives() -> None:
+            await until(lambda: count(server, database, "signals") == made and not mirror.status().trouble)
+
+        await goes_on()
+        await arrives()
 
         server.send(os_signal.SIGKILL)
-        await fill(store, 21, 40)
-        await until(lambda: mirror.status().trouble)
+        await goes_on("Error")
         server.start()
-        await until(lambda: count(server, database, "signals") == 40)
+        await arrives()
 
         server.send(os_signal.SIGSTOP)
-        await fill(store, 41, 60)
-        await until(lambda: "timed out" in mirror.status().trouble)
+        await goes_on("timed out")
         server.send(os_signal.SIGCONT)
-        await until(lambda: count(server, database, "signals") == 60)
+        await arrives()
 
         server.root("SET GLOBAL read_only = 1")
-        await fill(store, 61, 80)
-        await until(lambda: "read-only" in mirror.status().trouble)
+        await goes_on("read-only")
         server.root("SET GLOBAL read_only = 0")
-        await until(lambda: count(server, database, "signals") == 80)
+        await arrives()
+
+        server.root(FULL, database=database)
+        await goes_on("is full")
+        server.root("DROP TRIGGER full", database=database)
+        await arrives()
+
+        with ExitStack() as crowd:
+            server.root("SET GLOBAL max_connections = 10")
+            ((mirrors,),) = server.root(f"SELECT min(id) FROM information_schema.processlist WHERE user = '{USER}'")  # noqa: S608
+            for _ in ("the others' places", "the mirror's"):
+                with suppress(pymysql.OperationalError):
+                    while True:  # the server's owner has a place of their own
+                        crowd.enter_context(server.connect(USER, PASSWORD, database))
+                with suppress(pymysql.OperationalError):  # no such connection any more
+                    server.root(f"KILL {mirrors}")
+            await goes_on("Too many connections")
+        server.root("SET GLOBAL max_connections = 151")
+        await arrives()
 
         server.root(f"ALTER USER '{USER}'@'%' IDENTIFIED BY 'another'", f"KILL USER {USER}")
-        await fill(store, 81, 100)
-        await until(lambda: "Access denied" in mirror.status().trouble)
+        await goes_on("Access denied")
         server.root(f"ALTER USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'")
-        await until(lambda: count(server, database, "signals") == 100)
+        await arrives()
 
         server.root("DROP TABLE deliveries", database=database)
-        await fill(store, 101, 120)
-        await until(lambda: count(server, database, "deliveries") == 120 + 60)
-        assert mirror.status().trouble == ""
-    got = history(server, database)
-    server.make_database(f"{database}_quiet")
-    copy(path, server, f"{database}_quiet")
-    assert got == history(server, f"{database}_quiet")
-    assert [row[0] for row in sorted(got["signals"])] == list(range(1, 121))
+        await goes_on()
+        await until(lambda: count(server, database, "deliveries") == made + made // 2)
+        await arrives()
+    assert of_mysql(server, database) == of_sqlite(path)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_running_bot(tmp_path: Path, server: MariaDb, database: str) -> None:
+    """A bot ticks, alerts and follows its signal while its server is killed and frozen; all of it is copied."""
+    setup = Planted(coin="KORVA", venue="bybit", start_s=22, hold_s=10, fate="take_profit")
+    path = tmp_path / "sgnl.db"
+    async with staged(tmp_path, setup, exchanges={"bybit"}) as stage, stage.bot() as bot:
+        await fill(bot.store, 1001, 1500)
+        async with mirroring(path, server, database) as mirror:
+            await bot.tick_for(10)
+            server.send(os_signal.SIGKILL)
+            await bot.tick_for(20)
+            server.start()
+            await bot.tick_for(10)
+            server.send(os_signal.SIGSTOP)
+            await bot.tick_for(20)
+            assert bot.orchestrator.exits == 1
+            assert mirror.status().trouble
+            server.send(os_signal.SIGCONT)
+            await until(lambda: not mirror.status().trouble and count(server, database, "exits") == 250 + 1)
+    assert of_mysql(server, database) == of_sqlite(path)
+    ((coin, reason),) = server.root("SELECT coin, reason FROM latest_signals WHERE id < 1001", database=database)
+    assert (coin, reason) == ("KORVA", "take_profit")
+
+
+async def test_the_last_words(store: Store, path: Path, server: MariaDb, database: str) -> None:
+    """What a bot stores as it ends is copied before the mirror is closed."""
+    await store.begin_run(1, "1.0", "c0de", "c0nf")
+    async with mirroring(path, server, database) as mirror:
+        await until(lambda: mirror.status().copied)
+        await store.end_run(2)
+    ((ended_at,),) = server.root("SELECT ended_at FROM runs", database=database)
+    assert ended_at == utc(2)
 
 
 async def test_the_history_of_another_bot(

@@ -1,12 +1,16 @@
 """Tables and views of the history."""
 
-from concurrent.futures import ThreadPoolExecutor
+import json
+import math
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+from bot.history_report import Filters, as_json, make_report
 from scoring import statistics
 from scoring.signals import Result
 from scoring.statistics import Summary
@@ -17,21 +21,47 @@ from tests.storage.builders import make_limits, make_near_miss, make_outcome, ma
 from tests.storage.mariadb import PASSWORD, USER, MariaDb
 from tests.storage.test_mysql import copy
 
+ROOT = Path(__file__).parents[2]
+REPORTED = {
+    "daily_performance": "day",
+    "performance_by_score_band": "score_band",
+    "performance_by_coin": "coin",
+    "performance_by_venue": "venue",
+    "performance_by_hour": "hour_utc",
+}
 FIGURES = (
     *("n", "wins", "win_rate", "break_even_win_rate", "expectancy_r", "profit_factor", "net_percent"),
     *("win_rate_low", "win_rate_high"),
 )
 
 
+COME_UP = """
+import sys, pymysql
+from storage.mysql_schema import migrate
+_, port, user, password, database = sys.argv
+connection = pymysql.connect(host="127.0.0.1", port=int(port), user=user, password=password, database=database)
+print("ready", flush=True)
+sys.stdin.readline()
+migrate(connection)
+"""
+
+
 def test_two_processes_at_once(server: MariaDb, database: str) -> None:
-    """Several that find the database empty at the same time all come up, and each step is taken once."""
-
-    def come_up(_: int) -> None:
-        with server.connect(USER, PASSWORD, database) as connection:
-            migrate(connection)
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(come_up, range(4)))
+    """Processes that find the database empty at the same time all come up, and each step is taken once."""
+    command = (sys.executable, "-c", COME_UP, str(server.port), USER, PASSWORD, database)
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=30)
+        assert process.returncode == 0
     assert server.root("SELECT * FROM schema_version", database=database) == tuple(
         (n + 1,) for n in range(len(MIGRATIONS))
     )
@@ -57,7 +87,7 @@ def test_a_migration_cut_short(server: MariaDb, database: str) -> None:
 
 
 async def test_views_equal_the_statistics(store: Store, path: Path, server: MariaDb, database: str) -> None:
-    """The views show the figures of the pure functions on the same rows."""
+    """The views and `report --json` show the figures of the pure functions on the same rows."""
     random = Random(7)
     for number in range(1, 121):
         signal = make_signal(
@@ -73,26 +103,32 @@ async def test_views_equal_the_statistics(store: Store, path: Path, server: Mari
         net = random.uniform(-1, 1.6)
         result = Result(entry=1.0, gross_percent=net + 0.1, net_percent=net, r=net / 0.9)
         if number <= 110:
-            await store.record_outcome(make_outcome(number, ideal=result), make_limits(), [])
+            await store.record_outcome(
+                make_outcome(number, ideal=result, exit_ms=signal.decided_ms + 600_000), make_limits(), []
+            )
     copy(path, server, database)
     rows = await store.closed_signals()
     expected: dict[str, dict[Any, Summary]] = {
+        "daily_performance": {**statistics.by_day(rows, "UTC")},
         "performance_by_score_band": {**statistics.by_score_band(rows, 72)},
         "performance_by_coin": {**statistics.by_coin(rows)},
         "performance_by_venue": {**statistics.by_venue(rows)},
         "performance_by_hour": {**statistics.by_hour(rows, "UTC")},
     }
+    told = json.loads(as_json(await make_report(store, Filters())))
     for view, groups in expected.items():
         found = server.root(f"SELECT * FROM {view}", database=database)  # noqa: S608 - a name of ours
-        assert {row[0] for row in found} == {group for group, summary in groups.items() if summary.n}
-        for group, *figures in found:
-            summary = {name: getattr(groups[group], name) for name in FIGURES}
-            assert dict(zip(FIGURES, (float(figure or "inf") for figure in figures), strict=True)) == pytest.approx(
-                summary
-            )
-    ((n, net),) = server.root("SELECT sum(n), sum(net_percent) FROM daily_performance", database=database)
-    assert (int(n), net) == (110, pytest.approx(statistics.summarise(rows).net_percent))
+        assert {str(row[0]) for row in found} == {str(group) for group, summary in groups.items() if summary.n}
+        for key, *figures in found:
+            group = key if key in groups else str(key)  # the server gives a date
+            summary = [getattr(groups[group], name) for name in FIGURES]
+            assert [math.inf if figure is None else figure for figure in figures] == pytest.approx(summary, rel=1e-12)
+            reported = told[REPORTED[view]][str(group)]
+            assert [math.inf if reported[name] is None else reported[name] for name in FIGURES] == summary
+        assert len(found) == len(told[REPORTED[view]])
+    assert told["total"]["n"] == 110
+    assert told["total"]["net_percent"] == statistics.summarise(rows).net_percent
     refusals = server.root("SELECT gate, near_misses FROM gate_refusals", database=database)
-    assert dict(refusals) == await store.refusals(0)
+    assert dict(refusals) == await store.refusals(0) == told["refusals"]
     assert server.root("SELECT id FROM open_signals", database=database) == tuple((n,) for n in range(111, 121))
     assert server.root("SELECT id FROM latest_signals LIMIT 2", database=database) == ((120,), (119,))

@@ -1,0 +1,234 @@
+"""The texts of answers to commands: records in, Telegram HTML out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from math import isfinite, isinf
+from typing import Any
+
+from bot.messages import EXIT_WORDS
+from bot.phrases import (
+    age_text,
+    duration_text,
+    fit,
+    headline,
+    local_time,
+    net_text,
+    signed,
+    until_text,
+    venue_name,
+    words,
+)
+from bot.status import BotStatus
+from features.frame import FEATURES
+from scoring.prices import format_price
+from scoring.signals import Limits, NearMiss, OpenSignal, Outcome, Signal, Verdict
+from scoring.statistics import Summary
+
+PAGE_LINES = 10
+
+Row = tuple[Signal, Outcome | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A list that may be longer than a message: it is shown page by page."""
+
+    title: str  #: HTML, as each of the lines
+    lines: Sequence[str]
+    is_table: bool = False  #: columns stand under each other
+
+    @property
+    def pages(self) -> int:
+        """How many there are, one where the list is empty."""
+        return max(1, -(-len(self.lines) // PAGE_LINES))
+
+    def page(self, number: int) -> str:
+        """Return page `number` from 0."""
+        lines = "\n".join(self.lines[PAGE_LINES * number : PAGE_LINES * (number + 1)]) or "Nothing yet"
+        body = f"<pre>{lines}</pre>" if self.is_table and self.lines else lines
+        count = f"\nPage {number + 1} of {self.pages}" if self.pages > 1 else ""
+        return f"{self.title}\n{body}{count}"
+
+
+def signal_line(row: Row, timezone: str) -> str:
+    """Return one alert and its end on a line."""
+    signal, outcome = row
+    end = "open" if outcome is None else f"{EXIT_WORDS[outcome.reason]} {net_text(outcome.ideal)}"
+    return f"#{signal.id} {local_time(signal.decided_ms, timezone):%d %b %H:%M} {headline(signal)}: {end}"
+
+
+def open_line(open_signal: OpenSignal, price: float | None, now_ms: int) -> str:
+    """Return one open signal with what the move has been so far, before costs."""
+    signal = open_signal.signal
+    moved = "price unknown"
+    if price is not None:
+        moved = f"now {format_price(price, signal.tick_size)}, {signed(_move(signal, price))} %"
+    best, worst = (signed(_move(signal, extreme)) for extreme in (open_signal.best_price, open_signal.worst_price))
+    stop, target = (
+        format_price(level, signal.tick_size) for level in (signal.levels.stop, signal.levels.take_profits[0])
+    )
+    age = duration_text((now_ms - signal.decided_ms) / 1000)
+    return f"#{signal.id} {headline(signal)} SL {stop} TP {target}\n  {moved} (best {best}, worst {worst}), {age}"
+
+
+def top_line(row: Mapping[str, Any]) -> str:
+    """Return a line of the leaderboard, 32 columns at most."""
+    return escape(f"{row['score']:5.1f} {row['pair'].partition('/')[0][:14]:<14} {row['venue'][:8]}")
+
+
+def near_miss_line(near_miss: NearMiss, timezone: str) -> str:
+    """Return one near miss on a line."""
+    when = f"{local_time(near_miss.decided_ms, timezone):%H:%M}"
+    failed = ", ".join(words(name).lower() for name in near_miss.failed)
+    return f"{when} {escape(near_miss.coin)} {venue_name(near_miss.venue)} {near_miss.score:.1f}: {escape(failed)}"
+
+
+def near_miss_title(refusals: Mapping[str, int]) -> str:
+    """Return what stopped how many."""
+    counts = ", ".join(f"{words(gate).lower()} {count}" for gate, count in list(refusals.items())[:6])
+    return f"<b>Near misses of the last day</b>\n{escape(counts) or 'none'}"
+
+
+def render_why(signal: Signal, outcome: Outcome | None, timezone: str) -> str:
+    """Return everything a decision rested on."""
+    ended = "still open" if outcome is None else f"{EXIT_WORDS[outcome.reason]} {net_text(outcome.ideal)}"
+    return fit(
+        f"<b>#{signal.id} {headline(signal)}</b>",
+        f"{local_time(signal.decided_ms, timezone):%d %b %H:%M:%S %Z}, {ended}",
+        "",
+        f"<b>Score {signal.score:.2f}</b>, points and how much of their full",
+        _table(
+            (words(name), points, f"{signal.sub_scores[name]:.0f} %") for name, points in signal.contributions.items()
+        ),
+        *(f"• {escape(reason)}" for reason in signal.reasons),
+        escape(signal.borrowed) or None,
+        "",
+        "<b>Gates</b>",
+        *_verdict_lines(signal.verdicts),
+        "",
+        "<b>Features</b>",
+        _features(signal.features),
+        f"code {escape(signal.code_hash)}, settings {escape(signal.config_hash)}",
+    )
+
+
+def render_score(market: Mapping[str, Any], others: Sequence[str]) -> str:
+    """Return the score of one pair now and why it is no alert; `others` are the coin's other venues, a line each."""
+    instrument = market["instrument"]
+    contributions, sub_scores = market["contributions"], market["sub_scores"]
+    refused = [verdict for verdict in market["verdicts"] if not verdict.passed]
+    missing = ", ".join(f"{words(part).lower()} ({why})" for part, why in market["missing"].items())
+    return fit(
+        f"<b>{escape(instrument.base)} {venue_name(instrument.venue)} {market['score']:.1f}</b>",
+        _table((words(name), points, f"{sub_scores[name]:.0f} %") for name, points in contributions.items()),
+        f"Missing: {escape(missing)}" if missing else None,
+        f"Refused by {len(refused)} of {len(market['verdicts'])} gates:" if refused else "Every gate passes",
+        *_verdict_lines(refused),
+        *others,
+    )
+
+
+def render_stats(title: str, groups: Mapping[str, Summary], reachable: Summary) -> str:
+    """Return what signals have made, group by group, and all of them from the price a person could reach."""
+    lines = [_summary_line(name, summary) for name, summary in groups.items()]
+    return fit(
+        f"<b>{escape(title)}</b>, net of fees, spread and funding",
+        *lines,
+        _summary_line("from the reachable price", reachable),
+    )
+
+
+def render_count(status: BotStatus, limits: Limits, timezone: str) -> str:
+    """Return how much of today's alerts is used."""
+    left = max(0, status.max_daily_signals - status.signals_today)
+    stops = len([time_ms for time_ms in limits.stop_times_ms if time_ms > status.now_ms - 3_600_000])
+    return (
+        f"{status.signals_today} of {status.max_daily_signals} alerts used today, {left} left until midnight in "
+        f"{escape(timezone)}; {len(status.open_signals)} open, {stops} stops in the last hour"
+    )
+
+
+def render_mutes(limits: Limits, now_ms: int, timezone: str) -> str:
+    """Return what is muted and until when."""
+    lines = [
+        f"{name} {until_text(until_ms, timezone, ended_by='/unmute')}"
+        for names in (
+            {escape(coin): until_ms for coin, until_ms in limits.muted_coins.items()},
+            {venue_name(venue): until_ms for venue, until_ms in limits.muted_venues.items()},
+        )
+        for name, until_ms in sorted(names.items())
+        if until_ms > now_ms
+    ]
+    return (
+        fit("<b>Muted</b>", *lines) if lines else "Nothing is muted. /mute PEPE 1h mutes a coin, /mute LBank a venue."
+    )
+
+
+def render_health(status: BotStatus, blocked: Mapping[str, str], timezone: str) -> str:
+    """Return whether all is well, and all that has gone wrong with messages since the start."""
+    problems = [escape(problem) for problem in status.problems()]
+    waiting = ", ".join(f"{count} {state}" for state, count in status.outbox.items() if state != "sent" and count)
+    return fit(
+        "<b>All is well</b>" if not problems else "<b>Not well</b>",
+        *problems,
+        *(f"{venue_name(venue.venue)} {escape(venue.state)}" for venue in status.venues),
+        "No tick has ended yet"
+        if status.last_tick_ms is None
+        else f"Last tick {age_text(status.now_ms - status.last_tick_ms)} ago, p95 {status.tick_p95_ms:.0f} ms",
+        f"Messages: {waiting}" if waiting else "Messages: all sent",
+        *(f"Chat {escape(chat)} refuses the bot: {escape(why)}" for chat, why in blocked.items()),
+        *(
+            f"{words(incident.what)} {incident.count} times, last "
+            f"{local_time(incident.last_ms, timezone):%d %b %H:%M}: {escape(incident.words)}"
+            for incident in status.incidents
+        ),
+    )
+
+
+def _move(signal: Signal, price: float) -> float:
+    return signal.side.direction * 100 * (price / signal.levels.entry - 1)
+
+
+def _table(rows: Iterable[tuple[str, float, str]]) -> str:
+    lines = "\n".join(f"{name[:19]:<19}{figure:6.1f} {rest:>6}" for name, figure, rest in rows)
+    return f"<pre>{escape(lines)}</pre>"
+
+
+def _verdict_lines(verdicts: Iterable[Verdict]) -> list[str]:
+    return [f"{'✓' if verdict.passed else '✗'} {escape(verdict.reason)}" for verdict in verdicts]
+
+
+def _features(features: Mapping[str, float]) -> str:
+    units = {feature.name: feature.unit for feature in FEATURES}
+    rows = (
+        f"{name[:21]:<21}{_figure(figure):>11}"
+        for name, figure in features.items()
+        if name in units or name == "btc_return"
+    )
+    return f"<pre>{escape(chr(10).join(rows))}</pre>"
+
+
+def _figure(value: float) -> str:
+    """Four digits or nine decimals, never an exponent."""
+    if not isfinite(value):
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}" if abs(value) >= 1e-4 else f"{value:.9f}"
+
+
+def _summary_line(name: str, summary: Summary) -> str:
+    if summary.n == 0:
+        return f"{escape(name)}: no data"
+    low, high = (f"{100 * rate:.0f}" for rate in (summary.win_rate_low, summary.win_rate_high))
+    factor = "∞" if isinf(summary.profit_factor) else f"{summary.profit_factor:.2f}"
+    return (
+        f"{escape(name)}: {summary.wins} of {summary.n} won, {100 * summary.win_rate:.0f} % ({low} to {high} %, "
+        f"break-even {100 * summary.break_even_win_rate:.0f} %), {summary.expectancy_r:+.2f} R each, "
+        f"{signed(summary.net_percent)} %, profit factor {factor}{', unproven' if summary.standing else ''}"
+    )
+
+
+def other_venue_line(market: Mapping[str, Any]) -> str:
+    """Return another venue's score of the same coin."""
+    refused = sum(not verdict.passed for verdict in market["verdicts"])
+    return f"{venue_name(market['venue'])} {market['score']:.1f}, refused by {refused}"

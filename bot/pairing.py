@@ -1,0 +1,120 @@
+"""First contact: with nothing but a token, the chat that sends the code from the terminal becomes the bot's owner."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from loguru import logger
+from telegram import Message, Update
+from telegram.constants import ChatType
+from telegram.error import TelegramError
+from telegram.ext import ContextTypes, MessageHandler, filters
+
+from bot.clock import Clock
+from bot.config import TelegramSettings
+from bot.telegram_edge import AnyApplication, TelegramEdge
+from storage.sqlite import Store
+
+ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  #: nothing that looks like something else
+CODE_LENGTH = 6
+GUESSES = 5  #: wrong ones, of whomever, until a new code is needed
+REST_S = 60.0  #: that long nobody is heard after them
+_PAIRED = "paired"  #: {"chat_id": ..., "user_id": ...} in the store's state
+
+
+async def paired(settings: TelegramSettings, store: Store) -> TelegramSettings | None:
+    """Return the settings with the chat of an earlier pairing, None where there was none."""
+    known = await store.get_state(_PAIRED)
+    return None if known is None else _with_owner(settings, known)
+
+
+class Pairing:
+    """Shows a code and waits for the private chat that sends it."""
+
+    def __init__(
+        self,
+        application: AnyApplication,
+        store: Store,
+        clock: Clock,
+        *,
+        show: Callable[[str], None],
+        draw_code: Callable[[], str] = lambda: "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH)),
+    ) -> None:
+        self._application = application
+        self._store = store
+        self._clock = clock
+        self._show = show
+        self._draw_code = draw_code
+        self._bot_name = ""
+        self._code = ""
+        self._wrong = 0
+        self._deaf_until_ms = 0
+        self._owner: dict[str, int] = {}
+        self._is_found = asyncio.Event()
+
+    async def run(self, settings: TelegramSettings) -> TelegramSettings:
+        """Return the settings with the chat that sent the code as the one to write to, and its person as admin.
+
+        Raises
+        ------
+        StartError
+            Telegram refuses the token.
+        """
+        handler = MessageHandler(filters.COMMAND, self._on_command)
+        edge = TelegramEdge(self._application, handlers=[handler], menus=[], clock=self._clock)
+        await edge.start()
+        if not edge.trouble:
+            self._bot_name = f" to @{self._application.bot.username}"
+        self._show_code()
+        async with asyncio.TaskGroup() as group:
+            polling = group.create_task(edge.run(), name="pairing")
+            await self._is_found.wait()
+            polling.cancel()
+        self._application.remove_handler(handler)
+        await self._store.set_state(_PAIRED, self._owner)
+        return _with_owner(settings, self._owner)
+
+    def _show_code(self) -> None:
+        self._code, self._wrong = self._draw_code(), 0
+        self._show(f"Telegram: send /start {self._code}{self._bot_name} to get the alerts there")
+
+    async def _on_command(self, update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
+        message, user = update.message, update.effective_user
+        if message is None or user is None or message.chat.type != ChatType.PRIVATE or self._is_found.is_set():
+            return
+        now_ms = self._clock.now_ms()
+        if now_ms < self._deaf_until_ms:
+            return
+        command, _, guess = (message.text or "").partition(" ")
+        if command.lower() != "/start" or not guess.strip():
+            await _answer(message, "Send /start and the code that the bot shows in its terminal.")
+        elif secrets.compare_digest(guess.strip().upper().encode(), self._code.encode()):
+            self._owner = {"chat_id": message.chat_id, "user_id": user.id}
+            await _answer(message, "This chat gets the alerts from here on. /help lists what you can ask.")
+            self._is_found.set()
+        else:
+            await self._count_wrong(message, user.id, now_ms)
+
+    async def _count_wrong(self, message: Message, user_id: int, now_ms: int) -> None:
+        self._wrong += 1
+        logger.warning("user {} sent a wrong code", user_id)
+        if self._wrong < GUESSES:
+            await _answer(message, "That is not the code.")
+            return
+        self._deaf_until_ms = now_ms + round(1000 * REST_S)
+        self._show_code()
+        await _answer(message, f"That was wrong too often. There is a new code, to be sent in {REST_S:.0f} s.")
+
+
+async def _answer(message: Message, text: str) -> None:
+    try:
+        await message.reply_text(text)
+    except TelegramError as error:
+        logger.warning("an answer was lost: {}", error)
+
+
+def _with_owner(settings: TelegramSettings, owner: dict[str, Any]) -> TelegramSettings:
+    admins = settings.admin_ids or (owner["user_id"],)
+    return replace(settings, chat_ids=(str(owner["chat_id"]),), admin_ids=admins)

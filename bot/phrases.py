@@ -1,0 +1,87 @@
+"""The small phrases that every text for people is made of."""
+
+from datetime import datetime
+from html import escape
+from math import isfinite
+from zoneinfo import ZoneInfo
+
+from scoring.prices import format_price
+from scoring.reasons import VENUE_NAMES
+from scoring.signals import FOREVER_MS, Result, Signal
+
+#: Telegram takes 4096 characters; the rest is room for what the `mark_` functions of bot/messages.py add
+LONGEST = 3_800
+
+
+def fit(*lines: str | None) -> str:
+    """Join the lines that are there, leaving out the last ones where Telegram would refuse the whole."""
+    kept = [line for line in lines if line is not None]
+    while sum(len(line) + 1 for line in kept) > LONGEST:
+        kept[-2:] = ["…"]
+    return "\n".join(kept)
+
+
+def headline(signal: Signal) -> str:
+    """Side, coin, venue and entry."""
+    entry = format_price(signal.levels.entry, signal.tick_size)
+    return f"{signal.side.upper()} {coin_name(signal)} {entry}"
+
+
+def coin_name(signal: Signal) -> str:
+    """The coin as the venue counts it, since the prices are of that: 1000PEPE, not PEPE."""
+    return f"{escape(signal.pair.partition('/')[0])} {venue_name(signal.venue)}"
+
+
+def venue_name(venue: str) -> str:
+    """The venue as it writes itself."""
+    return VENUE_NAMES.get(venue) or escape(venue)
+
+
+def words(name: str) -> str:
+    """A sub-score, part or gate as people read it: "OI divergence"."""
+    said = name.replace("_", " ").replace("oi ", "OI ").replace("btc ", "BTC ")
+    return said[:1].upper() + said[1:]
+
+
+def net_text(result: Result) -> str:
+    """What was made, net of costs."""
+    return f"{signed(result.net_percent)} % net, {result.r:+.2f} R"
+
+
+def until_text(until_ms: int, timezone: str, *, ended_by: str = "/resume") -> str:
+    """The end of a pause or a mute."""
+    if until_ms >= FOREVER_MS:
+        return f"until {ended_by}"
+    return f"until {local_time(until_ms, timezone):%d %b %H:%M %Z}"
+
+
+def local_time(time_ms: int, timezone: str) -> datetime:
+    """The time where the user lives."""
+    return datetime.fromtimestamp(time_ms / 1000, ZoneInfo(timezone))
+
+
+def signed(percent: float) -> str:
+    """Two decimals with their sign."""
+    return f"{percent:+.2f}"
+
+
+def usdt_text(amount: float) -> str:
+    """Whole USDT."""
+    return f"{amount:,.0f} USDT" if isfinite(amount) else "unknown"
+
+
+def age_text(age_ms: int) -> str:
+    """A short span; clocks that disagree a little make no negative one."""
+    return f"{max(0, age_ms)} ms" if age_ms < 1_000 else duration_text(age_ms / 1000)
+
+
+def duration_text(seconds: float) -> str:
+    """The two largest units, rounded down: "45 s", "12 min 3 s", "2 d 5 h"."""
+    if seconds < 10 and seconds % 1 >= 0.05:
+        return f"{seconds:.1f} s"
+    minutes, rest_s = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    units = ((days, "d"), (hours, "h"), (minutes, "min"), (rest_s, "s"))
+    first = next((index for index, (count, _) in enumerate(units) if count), 3)
+    return " ".join(f"{count} {unit}" for count, unit in units[first : first + 2] if count) or "0 s"

@@ -1,0 +1,57 @@
+"""Records with arrays to bytes and back: the codec's JSON, then the arrays as they lie in memory, compressed."""
+
+import zlib
+from math import prod
+from typing import Any, TypeVar
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from storage.codec import from_plain, to_plain
+
+T = TypeVar("T")
+
+_ARRAY = "array"  #: the one key of what stands in the JSON for an array: its number
+_LENGTH_BYTES = 4
+SMALL, FAST = 9, 1  #: zlib's levels
+
+
+def to_blob(value: Any, level: int = SMALL) -> bytes:
+    """Return a record as bytes; FAST takes a third of the time and a tenth more room."""
+    arrays: list[NDArray[Any]] = []
+
+    def take(array: NDArray[Any]) -> dict[str, int]:
+        arrays.append(array)
+        return {_ARRAY: len(arrays) - 1}
+
+    text = orjson.dumps(to_plain(value), take)
+    shapes = orjson.dumps([[array.dtype.str, array.shape] for array in arrays])
+    packer = zlib.compressobj(level)
+    parts = [packer.compress(len(part).to_bytes(_LENGTH_BYTES) + part) for part in (text, shapes)]
+    parts += [packer.compress(array.tobytes()) for array in arrays]
+    return b"".join([*parts, packer.flush()])
+
+
+def from_blob(kind: type[T], blob: bytes) -> T:
+    """Return the record of type `kind` that `to_blob` made `blob` from."""
+    plain = memoryview(zlib.decompress(blob))
+    texts = []
+    for _ in range(2):
+        length = int.from_bytes(plain[:_LENGTH_BYTES])
+        texts.append(orjson.loads(plain[_LENGTH_BYTES : _LENGTH_BYTES + length]))
+        plain = plain[_LENGTH_BYTES + length :]
+    arrays = []
+    for code, shape in texts[1]:
+        size = np.dtype(code).itemsize * prod(shape)
+        arrays.append(np.frombuffer(plain[:size], code).reshape(shape))
+        plain = plain[size:]
+    return from_plain(kind, _put_back(texts[0], arrays))
+
+
+def _put_back(plain: Any, arrays: list[NDArray[Any]]) -> Any:
+    if isinstance(plain, dict):
+        if plain.keys() == {_ARRAY}:
+            return arrays[plain[_ARRAY]]
+        return {key: _put_back(item, arrays) for key, item in plain.items()}
+    return [_put_back(item, arrays) for item in plain] if isinstance(plain, list) else plain

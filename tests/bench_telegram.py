@@ -1,0 +1,188 @@
+"""How long an alert takes from the tick's last reply to Telegram's door, on a market of full size.
+
+`python -m tests.bench_telegram` prints it. Orchestrator, store, delivery and python-telegram-bot are the real ones; the
+market is handed over in memory, with one sweep a tick for which every threshold is low enough.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from aiohttp import web
+from loguru import logger
+
+from bot.clock import SystemClock
+from bot.config import load_config
+from bot.delivery import Delivery
+from bot.orchestrator import Orchestrator
+from bot.tasks import spawn
+from bot.telegram_edge import TelegramSender, build_application
+from features.market import Observation, Trades, read_only
+from fetchers.feed import Feed
+from fetchers.universe import Universe
+from storage.sqlite import Store
+from tests.bench_frame import Maker
+from tests.telegram_stand_in import TOKEN, Fault, TelegramStandIn
+
+ALERTS = 60
+WARM_TICKS, TICK_MS = 240, 5_000
+SWEPT = 3 * 7  #: the first swept column; all of them are polled every tick
+LOW = {
+    "MIN_SCORE_THRESHOLD": "0",
+    "MIN_BID_DEPTH_USDT": "0",
+    "MIN_ASK_IMBALANCE": "0",
+    "MIN_OI_DIVERGENCE": "0",
+    "MAX_BTC_PUMP_PERCENT": "50",
+    "BURST_LIMIT": "10000",
+    "MAX_DAILY_TRADES": "10000",
+    "STOPLOSS_GUARD_COUNT": "10000",
+    "TP_PERCENT": "50",
+}
+
+
+class Door(TelegramStandIn):
+    """Notes when each message arrives."""
+
+    def __init__(self) -> None:
+        super().__init__(SystemClock().now_ms)
+        self.arrived_s: list[float] = []
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        if request.match_info["method"] == "sendMessage":
+            self.arrived_s.append(time.perf_counter())
+        return await super()._handle(request)
+
+
+class Market(Feed):
+    """Hands over the next tick of a random market at once."""
+
+    def __init__(self, maker: Maker, **settings: Any) -> None:
+        super().__init__([], **settings)
+        self._maker = maker
+        self._next = 0
+        self._universe = Universe(instruments=tuple(maker.instruments))
+        self.replied_s = 0.0
+
+    async def poll_quotes(self, deadline_s: float | None = None) -> list[Observation]:
+        """Nothing: all comes with the candidates."""
+        del deadline_s
+        return []
+
+    async def poll_candidates(self, wanted: Sequence[object], deadline_s: float | None = None) -> list[Observation]:
+        """A tick of the whole market, and a sweep of one instrument."""
+        del wanted, deadline_s
+        now_ms = SystemClock().now_ms()
+        found: list[Observation] = [*self._maker.tick(now_ms), self._sweep(now_ms)]
+        self.replied_s = time.perf_counter()
+        return found
+
+    def _sweep(self, now_ms: int) -> Trades:
+        column = SWEPT + 7 * self._next
+        self._next += 1
+        one, price = self._maker.instruments[column], self._maker.price[column]
+        prices = price * np.array([0.9999, 0.9998, 0.9997])
+        return Trades(
+            venue=one.venue,
+            id=one.id,
+            time_ms=read_only([now_ms] * 3, np.int64),
+            price=read_only(prices, np.float64),
+            quantity=read_only(1e8 / prices, np.float64),
+            is_taker_sell=read_only([True] * 3, np.bool_),
+            exchange_ms=now_ms,
+            received_ms=now_ms,
+            continues=True,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """From the last reply of a tick to the request at Telegram's door."""
+
+    alerts: int
+    p50_ms: float
+    p95_ms: float
+    tick_hung_ms: float  #: the longest tick while Telegram answers nothing
+
+
+async def measure(alerts: int = ALERTS) -> Latency:
+    """Let a bot give one alert a tick, then some more while Telegram hangs."""
+    clock, maker = SystemClock(), Maker()
+    tasks: set[asyncio.Task[None]] = set()
+    with TemporaryDirectory() as folder:
+        async with Door() as door, await Store.open(Path(folder) / "sgnl.db") as store:
+            config = load_config(LOW | {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": "1"})
+            market = Market(
+                maker,
+                settings=config.universe,
+                now_ms=clock.now_ms,
+                sleep=clock.sleep,
+                spawn=lambda work, name: spawn(work, name=name, keep=tasks),
+            )
+            orchestrator = Orchestrator(config=config, clock=clock, feed=market, store=store)
+            application = build_application(TOKEN, door.url)
+            delivery = Delivery(store, TelegramSender(application.bot), clock, max_signal_age_s=30)
+            spawn(delivery.run(), name="delivery", keep=tasks)
+            orchestrator._announce = delivery.wake
+            _warm_up(orchestrator, maker, clock.now_ms())
+            took_ms = []
+            for number in range(alerts):
+                took_ms += await _alert(orchestrator, market, door, chat=number + 1)
+            door.faults += [("sendMessage", Fault.HANG)] * 5
+            hung_ms = []
+            for number in range(5):
+                door.people.add(10_000 + number)
+                orchestrator.chats = (str(10_000 + number),)
+                before_s = time.perf_counter()
+                await orchestrator.tick()
+                hung_ms.append(1000 * (time.perf_counter() - before_s))
+            for task in list(tasks):
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await application.bot.request.shutdown()
+    p50_ms, p95_ms = np.percentile(took_ms, (50, 95))
+    return Latency(alerts=len(took_ms), p50_ms=float(p50_ms), p95_ms=float(p95_ms), tick_hung_ms=max(hung_ms))
+
+
+def _warm_up(orchestrator: Orchestrator, maker: Maker, now_ms: int) -> None:
+    orchestrator._follow_universe()
+    for tick in range(WARM_TICKS, 0, -1):
+        at_ms = now_ms - TICK_MS * tick
+        orchestrator._state.advance(at_ms)
+        orchestrator._state.append(maker.tick(at_ms))
+
+
+async def _alert(orchestrator: Orchestrator, market: Market, door: Door, *, chat: int) -> list[float]:
+    """Tick once and return how long its alert took to the door of a chat that nothing holds up [ms]."""
+    door.people.add(chat)
+    orchestrator.chats = (str(chat),)
+    before = len(door.arrived_s)
+    await orchestrator.tick()
+    if orchestrator.last_tick is None or not orchestrator.last_tick.decision.signals:
+        return []
+    await door.wait_for_messages(before + 1)
+    return [1000 * (door.arrived_s[before] - market.replied_s)]
+
+
+def report(latency: Latency) -> str:
+    """Return the figures beside their goals."""
+    return (
+        f"last reply to Telegram's door: p50 {latency.p50_ms:.1f} ms (goal: under 15), p95 {latency.p95_ms:.1f} ms "
+        f"(goal: under 50), {latency.alerts} alerts on 2,500 instruments\n"
+        f"longest tick while Telegram hangs: {latency.tick_hung_ms:.0f} ms\n"
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    logger.remove()
+    sys.stdout.write(report(asyncio.run(measure())))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Beside the ticks: the disk, the age of what is on it, the venues' health."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from bot.housekeeping import Housekeeper, render_disk
+from fetchers.simulated.scenario import Planted
+from scoring.signals import Limits
+from storage.mysql import Mirror, MirrorStatus
+from storage.outbox import Kind, NewMessage
+from tests.bot.stage import RunningBot, Stage, staged
+from tests.builders import NOW_MS
+from tests.storage.builders import make_near_miss, make_outcome, make_signal
+
+DAY_MS = 86_400_000
+SETUP = Planted(coin="KORVA", venue="bybit", start_s=22, hold_s=10, fate="take_profit")
+
+
+def housekeeper(stage: Stage, bot: RunningBot, mirror: Mirror | None = None) -> Housekeeper:
+    """Return one for a bot on the stage."""
+    return Housekeeper(
+        store=bot.store,
+        feed=bot.feed,
+        mirror=mirror,
+        clock=stage.clock,
+        notify=bot.orchestrator.notify,
+        retention_days=30,
+    )
+
+
+class FarMirror(Mirror):
+    """A mirror that has come to a change of the test's choice."""
+
+    def __init__(self, copied: int, trouble: str = "") -> None:
+        self._status = MirrorStatus(behind=0, copied=copied, trouble=trouble)
+
+
+async def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
+    """The phone is told once, the setup is alerted and followed to its end, and later everything is on the disk."""
+    async with staged(tmp_path, SETUP, exchanges={"bybit"}) as stage, stage.bot() as bot:
+        keeper = housekeeper(stage, bot)
+        await bot.tick_for(10)
+        await bot.store._writer.execute("PRAGMA query_only = 1")
+        for _ in range(5):
+            await bot.tick_for(10)
+            await keeper.look()
+        await bot.delivery.drain(1)
+        told = stage.terminal.getvalue()
+        assert told.count("The database cannot be written:") == 1
+        assert told.count("SHORT KORVA") == 1
+        assert told.count("TP hit: KORVA") == 1
+        assert bot.orchestrator.trouble == ""
+        (note,) = keeper.notes()
+        assert note.startswith("kept in memory only: ")
+        bot.reports.housekeeper = keeper
+        assert list(bot.reports.status().problems()) == []
+        assert "Note: kept in memory only" in await bot.reports.status_text()
+        await bot.store._writer.execute("PRAGMA query_only = 0")
+        await keeper.look()
+        await bot.delivery.drain(1)
+        assert stage.terminal.getvalue().count("The database is written again.") == 1
+        assert keeper.notes() == ()
+    async with stage.bot() as bot:
+        ((signal, outcome),) = await bot.store.signals()
+        assert (signal.coin, outcome is not None) == ("KORVA", True)
+        assert bot.orchestrator.limits.next_id == 2
+
+
+async def test_retention(tmp_path: Path) -> None:
+    """What is older than RETENTION_DAYS goes, signals and outcomes stay, and so does what MySQL does not have yet."""
+    async with staged(tmp_path, exchanges={"bybit"}) as stage, stage.bot() as bot:
+        old_ms = NOW_MS - 31 * DAY_MS
+        message = NewMessage(chat_id="1", kind=Kind.NOTICE, html="old", created_ms=old_ms)
+        await bot.store.remember(
+            [make_signal(1, decided_ms=old_ms)],
+            Limits.fresh(),
+            [message],
+            [make_near_miss(decided_ms=old_ms), make_near_miss(decided_ms=NOW_MS)],
+        )
+        await bot.store.record_outcome(make_outcome(1, exit_ms=old_ms), Limits.fresh(), [])
+        await bot.store.record_health(old_ms, "bybit", "ok", "")
+        await bot.delivery.drain(1)
+        sent = (await bot.store.outbox_counts())["sent"]
+        await housekeeper(stage, bot, FarMirror(copied=0)).prune()
+        assert len(await bot.store.near_misses(0)) == 2
+        await housekeeper(stage, bot).prune()
+        assert [near_miss.decided_ms for near_miss in await bot.store.near_misses(0)] == [NOW_MS]
+        assert (await bot.store.outbox_counts())["sent"] == sent - 1
+        assert await bot.store._read("SELECT * FROM venue_health") == []
+        assert len(await bot.store.closed_signals()) == 1
+        gone = "SELECT * FROM changes WHERE source = 'venue_health'"
+        assert await bot.store._read(gone) == []
+
+
+async def test_the_venues_health(tmp_path: Path) -> None:
+    """A venue's state is recorded when it changes, with what the venue said."""
+    async with staged(tmp_path, exchanges={"bybit", "lbank"}) as stage, stage.bot() as bot:
+        keeper = housekeeper(stage, bot)
+        await bot.tick_for(4)
+        for _ in range(2):
+            await keeper.look()
+        stage.servers.faults["lbank"]["/cfd/openApi/v1/pub/marketData"] = "empty"
+        await bot.tick_for(60)
+        await keeper.look()
+        rows = await bot.store._read("SELECT venue, state, note FROM venue_health ORDER BY id")
+        found = [tuple(row) for row in rows]
+        assert found[:2] == [("lbank", "ok", ""), ("bybit", "ok", "")] or found[:2] == [
+            ("bybit", "ok", ""),
+            ("lbank", "ok", ""),
+        ]
+        ((venue, state, note),) = found[2:]
+        assert (venue, state != "ok", bool(note)) == ("lbank", True, True)
+
+
+async def test_mysql_that_is_away(tmp_path: Path) -> None:
+    """Said in /status, and no reason to call the bot unwell."""
+    async with staged(tmp_path, exchanges={"bybit"}) as stage, stage.bot() as bot:
+        keeper = housekeeper(stage, bot, FarMirror(copied=0, trouble="Can't connect"))
+        assert keeper.notes() == ("the history in MySQL is behind: Can't connect",)
+        status = replace(bot.reports.status(), notes=keeper.notes())
+        assert "Can't connect" not in "".join(status.problems())
+
+
+def test_the_words_are_html() -> None:
+    """A path in the message does not break it."""
+    assert "&lt;folder&gt;/sgnl.db" in render_disk("<folder>/sgnl.db: the disk is full")

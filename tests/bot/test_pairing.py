@@ -1,0 +1,101 @@
+"""First contact, with real python-telegram-bot against the stand-in."""
+
+import asyncio
+
+import pytest
+
+from bot.config import TelegramSettings, load_config
+from bot.pairing import ALPHABET, CODE_LENGTH, GUESSES, Pairing, paired
+from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World
+from tests.telegram_stand_in import TOKEN
+
+SETTINGS = load_config({"TELEGRAM_BOT_TOKEN": TOKEN}).telegram
+
+
+@pytest.fixture
+def shown() -> list[str]:
+    """Return what the terminal shows."""
+    return []
+
+
+@pytest.fixture
+async def pairing(world: World, shown: list[str]) -> "asyncio.Future[TelegramSettings]":
+    """Return what the pairing under way will come to."""
+    codes = iter(("AAAAAA", "BBBBBB", "CCCCCC"))
+    pairing = Pairing(world.application, world.store, world.clock, show=shown.append, draw_code=lambda: next(codes))
+    found: asyncio.Future[TelegramSettings] = asyncio.get_running_loop().create_future()
+
+    async def run() -> None:
+        found.set_result(await pairing.run(SETTINGS))
+
+    world.run(run())
+    await world.telegram.wait_for(lambda: "getUpdates" in world.telegram.requests)
+    return found
+
+
+async def ask(world: World, text: str, user_id: int = PERSON) -> str:
+    """Send a message and return the answer."""
+    count = len(world.telegram.messages)
+    await world.clock.advance(4)
+    await world.telegram.user_sends(text, user_id=user_id)
+    return (await world.telegram.wait_for_messages(count + 1))[-1].text
+
+
+async def test_the_code_makes_the_owner(
+    world: World, shown: list[str], pairing: "asyncio.Future[TelegramSettings]"
+) -> None:
+    """The terminal shows a code; the private chat that sends it gets the alerts, its person steers, and it is kept."""
+    assert shown == ["Telegram: send /start AAAAAA to @sgnl_test_bot to get the alerts there"]
+    assert (await ask(world, "/start")).startswith("Send /start and the code")
+    assert (await ask(world, "/start aaaaaa")).startswith("This chat gets the alerts from here on.")
+    settings = await asyncio.wait_for(pairing, 5)
+    assert settings.chat_ids == (str(PERSON),)
+    assert settings.steering_ids == {PERSON}
+    assert await paired(SETTINGS, world.store) == settings
+
+
+async def test_guesses_are_few(world: World, shown: list[str], pairing: "asyncio.Future[TelegramSettings]") -> None:
+    """After some wrong guesses nobody is heard for a minute, and the code is another one."""
+    for _ in range(GUESSES - 1):
+        assert await ask(world, "/start ZZZZZZ", OTHER_PERSON) == "That is not the code."
+    assert (await ask(world, "/start ZZZZZZ", OTHER_PERSON)).startswith("That was wrong too often.")
+    assert [line.split()[3] for line in shown] == ["AAAAAA", "BBBBBB"]
+    await world.telegram.user_sends("/start BBBBBB", user_id=OTHER_PERSON)
+    while world.telegram._updates:  # it has been heard, and is not answered
+        await asyncio.sleep(0.002)
+    await world.clock.advance(61)
+    assert await ask(world, "/start AAAAAA") == "That is not the code."
+    assert not pairing.done()
+    await ask(world, "/start BBBBBB")
+    assert (await asyncio.wait_for(pairing, 5)).chat_ids == (str(PERSON),)
+
+
+async def test_a_group_cannot_own(world: World, pairing: "asyncio.Future[TelegramSettings]") -> None:
+    """The code said in a group, where others read it, does nothing."""
+    await world.telegram.user_sends("/start AAAAAA", user_id=PERSON, chat_id=GROUP)
+    assert await ask(world, "/start wrong") == "That is not the code."
+    assert not pairing.done()
+
+
+async def test_not_paired(world: World) -> None:
+    """Before the first pairing nobody is the owner."""
+    assert await paired(SETTINGS, world.store) is None
+
+
+async def test_codes_are_drawn(world: World, shown: list[str]) -> None:
+    """A code is short, easy to type, and not the last one again."""
+    for _ in range(2):
+        Pairing(world.application, world.store, world.clock, show=shown.append)._show_code()
+    codes = {line.split()[3] for line in shown}
+    assert len(codes) == 2
+    assert all(len(code) == CODE_LENGTH and set(code) <= set(ALPHABET) for code in codes)
+
+
+async def test_admins_stay(world: World) -> None:
+    """Who was named as admin stays it when another chat is paired."""
+    await world.store.set_state("paired", {"chat_id": 7, "user_id": 7})
+    settings = load_config({"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_ADMIN_IDS": "5"}).telegram
+    known = await paired(settings, world.store)
+    assert known is not None
+    assert known.chat_ids == ("7",)
+    assert known.steering_ids == {5}

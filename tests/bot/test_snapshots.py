@@ -1,0 +1,137 @@
+"""Every kind of message as its reader sees it, kept in tests/snapshots to be looked at.
+
+`SNAPSHOTS=write python -m pytest tests/bot/test_snapshots.py` writes them anew after a wanted change.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.answer_texts import (
+    near_miss_line,
+    near_miss_title,
+    open_line,
+    render_count,
+    render_health,
+    render_mutes,
+    render_stats,
+    render_why,
+    signal_line,
+)
+from bot.answers import COMMANDS
+from bot.daily_report import DayLog, render_report
+from bot.messages import (
+    copy_text,
+    entry_buttons,
+    mark_expired,
+    mark_late,
+    mark_may_repeat,
+    mark_sent,
+    render_cap,
+    render_entry,
+    render_exit,
+    render_guard,
+    render_help,
+    render_start,
+    render_status,
+    render_stop,
+    render_storm,
+    render_track_record,
+    render_venue_back,
+    render_venue_blind,
+)
+from bot.status import Incident
+from fetchers.health import Condition
+from scoring.signals import FOREVER_MS, ExitReason, Result
+from scoring.statistics import summarise
+from tests.bot.builders import make_open_signal, make_status
+from tests.storage.builders import DECIDED_MS, make_limits, make_near_miss, make_outcome, make_signal
+from tests.telegram_html import length, read_html
+
+FOLDER = Path(__file__).parents[1] / "snapshots"
+ZONE = "Europe/Rome"
+SIGNAL = make_signal(
+    42,
+    pair="XLM/USDT",
+    contributions={"oi_divergence": 18.2, "liquidity_pressure": 14.1, "sweep": 13.0, "btc_microtrend": 10.0},
+    sub_scores={"oi_divergence": 91.0, "liquidity_pressure": 70.5, "sweep": 86.7, "btc_microtrend": 100.0},
+    score=76.4,
+    reasons=("OI +2.1 % while price -1.3 % in 15 min", "asks 71 % of the book's depth"),
+)
+OUTCOME = make_outcome(42, reachable=Result(entry=0.00001232, gross_percent=1.49, net_percent=1.39, r=1.52))
+CLOSED = [(replace(SIGNAL, id=number), make_outcome(number)) for number in range(1, 4)]
+LOSS = Result(entry=0.000012345, gross_percent=-0.8, net_percent=-0.9, r=-1.13)
+CLOSED.append((replace(SIGNAL, id=4), make_outcome(4, reason=ExitReason.STOP_LOSS, ideal=LOSS)))
+STATUS = make_status(
+    open_signals=(make_open_signal(42),),
+    incidents=(Incident(what="flood wait", count=2, last_ms=DECIDED_MS, words="chat -200: retry after 17"),),
+)
+
+
+def alert() -> str:
+    """The alert as it leaves."""
+    html = render_entry(SIGNAL, track_record=render_track_record(CLOSED, SIGNAL.score), decided_after_ms=12)
+    return mark_sent(html, 340)
+
+
+def report() -> str:
+    """A day's report."""
+    log = DayLog(since_ms=DECIDED_MS - 86_400_000)
+    for _ in range(4):
+        log.note(2410, (71.2, "PEPE/USDT Binance"), {"score": 9000, "sweep": 800}, {"mexc": Condition.OK})
+    return render_report(log, [(SIGNAL, None)], CLOSED, DECIDED_MS, ZONE)
+
+
+MESSAGES: dict[str, Callable[[], str]] = {
+    "alert": alert,
+    "alert_late": lambda: mark_late(alert(), 45, -0.35),
+    "alert_may_repeat": lambda: mark_may_repeat(alert()),
+    "alert_after_expired": lambda: mark_expired(alert(), 2),
+    "exit": lambda: render_exit(SIGNAL, OUTCOME, reach_s=15),
+    "exit_nobody_entered": lambda: render_exit(SIGNAL, make_outcome(42, is_ambiguous=True), reach_s=15),
+    "storm": lambda: render_storm([make_near_miss(coin=coin, score=80) for coin in ("XLM", "PEPE")], 2, 300),
+    "start": lambda: render_start("0.1.0", {"binance": 412, "lbank": 0}, (make_open_signal(42),), DECIDED_MS + 90_000),
+    "stop": lambda: render_stop("it was told to", (make_open_signal(42),), DECIDED_MS + 90_000),
+    "venue_blind": lambda: render_venue_blind("mexc", 130, "HTTP 503"),
+    "venue_back": lambda: render_venue_back("mexc", 310),
+    "guard": lambda: render_guard(3, 3600, DECIDED_MS + 3_600_000, ZONE),
+    "cap": lambda: render_cap(8, ZONE),
+    "daily_report": report,
+    "help": lambda: render_help((command.name, command.help) for command in COMMANDS),
+    "status": lambda: render_status(STATUS, ZONE),
+    "health": lambda: render_health(STATUS, {"-200": "Forbidden: bot was kicked from the group chat"}, ZONE),
+    "count": lambda: render_count(STATUS, make_limits(stop_times_ms=(DECIDED_MS - 60_000,)), ZONE),
+    "mutes": lambda: render_mutes(
+        make_limits(muted_coins={"PEPE": DECIDED_MS + 3_600_000}, muted_venues={"lbank": FOREVER_MS}), DECIDED_MS, ZONE
+    ),
+    "why": lambda: render_why(SIGNAL, OUTCOME, ZONE),
+    "stats": lambda: render_stats("What alerts made in 30 days", {"all": summarise(CLOSED)}, summarise(CLOSED)),
+    "lists": lambda: "\n".join(
+        [
+            signal_line((SIGNAL, OUTCOME), ZONE),
+            open_line(make_open_signal(42), 0.00001222, DECIDED_MS + 90_000),
+            near_miss_title({"score": 12, "sweep": 3}),
+            near_miss_line(make_near_miss(failed=("score", "sweep")), ZONE),
+        ]
+    ),
+    "buttons": lambda: "\n".join([*(f"[{one.text}] {one.press}" for one in entry_buttons(SIGNAL)), copy_text(SIGNAL)]),
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_snapshot(name: str) -> None:
+    """The message reads as it did when somebody looked at it, and Telegram takes it."""
+    text = read_html(MESSAGES[name]())
+    assert 0 < length(text) <= 4096
+    path = FOLDER / f"{name}.txt"
+    if os.environ.get("SNAPSHOTS") == "write":
+        path.write_text(f"{text}\n", encoding="utf-8")
+    assert f"{text}\n" == path.read_text(encoding="utf-8")
+
+
+def test_no_snapshot_is_left_over() -> None:
+    """Each file belongs to a message."""
+    assert {path.stem for path in FOLDER.glob("*.txt")} == MESSAGES.keys()

@@ -1,0 +1,62 @@
+"""docker-compose.yml, as far as it can be held to anything without Docker: to the settings, and to a careful set-up."""
+
+import re
+from pathlib import Path
+
+from bot.config import COMPOSE_ONLY, load_config
+from bot.settings import SETTINGS
+
+ROOT = Path(__file__).parents[1]
+COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+
+
+def service(name: str) -> str:
+    """Return the lines of a service."""
+    found = re.search(rf"^  {name}:\n(.*?)(?=^  \w|^\w|\Z)", COMPOSE, re.DOTALL | re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
+def environment(name: str) -> dict[str, str]:
+    """Return what a service's environment sets."""
+    (block,) = re.findall(r"^    environment:\n((?:^      .*\n)+)", service(name), re.MULTILINE)
+    pairs = (line.strip().partition(": ") for line in block.splitlines() if "#" not in line)
+    return {key: value.strip('"') for key, _, value in pairs}
+
+
+def test_every_variable_is_in_env_example() -> None:
+    """Whatever compose reads from .env is offered in .env.example."""
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    for name in re.findall(r"(?<!\$)\$\{(\w+)", COMPOSE):
+        assert re.search(rf"^#?{name}=", example, re.MULTILINE), name
+    assert set(environment("mysql")) <= {*COMPOSE_ONLY, *SETTINGS}
+
+
+def test_the_bot_finds_its_database(tmp_path: Path) -> None:
+    """In its container the bot talks to the service mysql, whatever .env says of a host, as the user made there."""
+    inside = {name: value for name, value in environment("bot").items() if "$" not in value}
+    (tmp_path / ".env").write_text("MYSQL_HOST=127.0.0.1\nMYSQL_PORT=3307\nMYSQL_PASSWORD=secret\nDATA_DIR=elsewhere\n")
+    config = load_config(inside, tmp_path / ".env")
+    assert config.mysql is not None
+    assert (config.mysql.host, config.mysql.port) == ("mysql", 3306)
+    assert environment("mysql")["MYSQL_USER"] == f"${{MYSQL_USER:-{config.mysql.user}}}"
+    assert environment("mysql")["MYSQL_DATABASE"] == f"${{MYSQL_DATABASE:-{config.mysql.database}}}"
+    assert f"- data:{config.data_dir}\n" in service("bot")
+    assert config.http.port == 8080
+    assert "condition: service_healthy" in service("bot")
+
+
+def test_nothing_listens_to_other_machines() -> None:
+    """Ports are published on this machine only, and the bot leaves its container's loopback only with a token."""
+    ports = re.findall(r'^      - "([\d.:]+)"$', COMPOSE, re.MULTILINE)
+    assert len(ports) == 2
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert environment("bot")["HTTP_HOST"] == "${HTTP_TOKEN:+0.0.0.0}"
+
+
+def test_nobody_is_root() -> None:
+    """Neither container runs as root, and the bot's folder is its user's."""
+    assert "user: mysql" in service("mysql")
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert re.findall(r"^USER (.*)$", dockerfile, re.MULTILINE) == ["sgnl"]
+    assert "chown sgnl /app/data" in dockerfile

@@ -1,0 +1,63 @@
+"""A simulated market full of setups, in a process of its own: `python -m tests.torture.market SEED SECONDS`.
+
+It prints its addresses as one line of JSON and ends when its standard input is closed.
+"""
+
+import asyncio
+import json
+import sys
+
+from bot.clock import SystemClock
+from bot.config import load_config
+from fetchers.simulated.market import SimulatedMarket
+from fetchers.simulated.scenario import Fate, Planted, Scenario
+from fetchers.simulated.server import serve
+
+#: everything short, so that a life of seconds sees signals and exits
+SETTINGS = {
+    "EXCHANGES": "bybit",
+    "REFRESH_INTERVAL": "0.5",
+    "OI_WINDOW_SECONDS": "8",
+    "BOOK_WINDOW_SECONDS": "16",
+    "FLOW_WINDOW_SECONDS": "6",
+    "SWEEP_BASELINE_SECONDS": "20",
+    "SWEEP_TTL_SECONDS": "6",
+    "BTC_WINDOW_SECONDS": "8",
+    "MOMENTUM_WINDOW_SECONDS": "1",
+    "SIGNAL_TIMEOUT_SECONDS": "8",
+    "REACH_SECONDS": "1",
+    "COOLDOWN_SECONDS": "5",
+    "BURST_LIMIT": "3",
+    "BURST_WINDOW_SECONDS": "10",
+    "STOPLOSS_GUARD_COUNT": "100",
+    "HTTP_PORT": "0",
+    "LOG_LEVEL": "WARNING",
+}
+EVERY_S = 3.0  #: a setup begins
+HOLD_S = 6.0
+FATES: tuple[Fate, ...] = ("take_profit", "stop_loss", "timeout")
+
+
+async def main(seed: int, seconds: float) -> None:
+    """Serve until standard input ends."""
+    clock = SystemClock()
+    planted = tuple(
+        Planted(coin=f"KILL{number:03}", venue="bybit", start_s=number * EVERY_S, hold_s=HOLD_S, fate=FATES[number % 3])
+        for number in range(2, int(seconds / EVERY_S))
+    )
+    scenario = Scenario(settings=load_config(SETTINGS).features, planted=planted)
+    market = SimulatedMarket(seed=seed, coins_per_venue=12, scenario=scenario, start_ms=clock.now_ms())
+    servers = await serve(market, clock.now_ms)
+    try:
+        sys.stdout.write(json.dumps(servers.urls) + "\n")
+        sys.stdout.flush()
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
+        await reader.read()
+    finally:
+        await servers.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), float(sys.argv[2])))
