@@ -38,6 +38,9 @@ bench: $(INSTALLED)
 
 torture: $(INSTALLED)  ## the long versions of the suite's chaos; each writes its result into docs/
 	$(BIN)/python -m tests.torture
+	$(BIN)/python -m tests.torture.kill
+	$(BIN)/python -m tests.torture.telegram
+	$(BIN)/python -m tests.torture.mysql
 
 lock: $(INSTALLED)  ## after a change of dependencies in pyproject.toml
 	$(BIN)/python -m pip install --quiet pip-tools

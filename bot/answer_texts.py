@@ -145,7 +145,7 @@ def render_count(status: BotStatus, limits: Limits, timezone: str) -> str:
     stops = len([time_ms for time_ms in limits.stop_times_ms if time_ms > status.now_ms - 3_600_000])
     return (
         f"{status.signals_today} of {status.max_daily_signals} alerts used today, {left} left until midnight in "
-        f"{escape(timezone)}; {len(status.open_signals)} open, {stops} stops in the last hour"
+        f"{escape(timezone)}; open now: {len(status.open_signals)}, stops in the last hour: {stops}"
     )
 
 
@@ -179,7 +179,7 @@ def render_health(status: BotStatus, blocked: Mapping[str, str], timezone: str) 
         f"Messages: {waiting}" if waiting else "Messages: all sent",
         *(f"Chat {escape(chat)} refuses the bot: {escape(why)}" for chat, why in blocked.items()),
         *(
-            f"{words(incident.what)} {incident.count} times, last "
+            f"{words(incident.what)}: {incident.count}, last "
             f"{local_time(incident.last_ms, timezone):%d %b %H:%M}: {escape(incident.words)}"
             for incident in status.incidents
         ),

@@ -62,7 +62,7 @@ def local_time(time_ms: int, timezone: str) -> datetime:
 
 def signed(percent: float) -> str:
     """Two decimals with their sign."""
-    return f"{percent:+.2f}"
+    return f"{round(percent, 2) + 0.0:+.2f}"  # no -0.00
 
 
 def usdt_text(amount: float) -> str:

@@ -105,7 +105,7 @@ def table(rows: object, width: int, call: str, field: str) -> FloatArray:
         flat = list(chain.from_iterable([row[:width] for row in rows]))
         if len(flat) == width * len(rows) and set(map(type, flat)) <= NUMERIC:
             try:
-                return np.array(flat, dtype=np.float64).reshape(len(rows), width)
+                return np.fromiter(map(float, flat), np.float64, len(flat)).reshape(len(rows), width)
             except (ValueError, OverflowError) as error:
                 raise bad(call, field, rows, f"a list of {width} numbers each") from error
     raise bad(call, field, rows, f"a list of {width} numbers each")

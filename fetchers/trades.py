@@ -107,10 +107,10 @@ def news_of(
 def _unknown(keys: Sequence[int], before: Seen | None) -> list[int]:
     if before is None:
         return list(range(len(keys)))
-    known = Counter(before.keys)
-    if len(known) == len(before.keys) and len(set(keys)) == len(keys):
-        return [row for row, key in enumerate(keys) if key not in known]
-    unknown = []
+    once = set(before.keys)
+    if len(once) == len(before.keys) and len(set(keys)) == len(keys):
+        return [row for row, key in enumerate(keys) if key not in once]
+    known, unknown = Counter(before.keys), []
     for row, key in enumerate(keys):
         if known[key]:
             known[key] -= 1

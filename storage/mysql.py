@@ -181,7 +181,9 @@ def _position(source: sqlite3.Connection, cursor: Cursor) -> tuple[str, int]:
         raise StorageError(
             "this MySQL database holds the history of another DATA_DIR: give MYSQL_DATABASE another name"
         )
-    return database_id, int(rows[0][1])
+    newest = source.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'changes'").fetchone()[0]
+    # A database brought back from a backup counts its changes from there again: everything is copied anew.
+    return database_id, int(rows[0][1]) if rows[0][1] <= newest else 0
 
 
 def _changed_rows(source: sqlite3.Connection, after: int, last: int) -> dict[str, list[tuple[Any, ...]]]:

@@ -199,9 +199,9 @@ class TelegramStandIn:
         await self._push("callback_query", query)
         return query_id
 
-    async def wait_for(self, condition: Callable[[], bool]) -> None:
+    async def wait_for(self, condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
         """Return once `condition` holds after something happened here."""
-        async with asyncio.timeout(PATIENCE_S), self._changed:
+        async with asyncio.timeout(patience_s), self._changed:
             await self._changed.wait_for(condition)
 
     async def wait_for_messages(self, count: int) -> list[Received]:

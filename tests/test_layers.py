@@ -85,6 +85,8 @@ def test_no_name_of_a_library() -> None:
 #: modules whose test has another name, since another module's test is where they are used
 TESTED_IN = {
     "bot.__main__": "tests/bot/test_main.py",
+    "bot.answer_texts": "tests/bot/test_snapshots.py",
+    "bot.answers": "tests/bot/test_telegram_commands.py",
     "bot.checks": "tests/bot/test_main.py",
     "bot.clock": "tests/bot/test_orchestrator.py",
     "bot.settings": "tests/bot/test_config.py",

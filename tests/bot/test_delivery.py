@@ -62,7 +62,8 @@ async def test_order_in_a_chat(world: World) -> None:
     await world.store.mark_sent(1, 999, NOW_MS)
     await world.store.enqueue([make_message(), entry_message(2), exit_message(1)])
     world.run(world.delivery.run())
-    messages = await world.telegram.wait_for_messages(3)
+    await world.pass_time(lambda: len(world.telegram.messages) == 3)
+    messages = world.telegram.messages
     assert [message.text for message in messages] == ["EXIT 1", "SHORT 2", "started"]
     assert [message.is_silent for message in messages] == [False, False, True]
     assert messages[0].reply_to is None, "the alert is gone from the chat, the exit goes all the same"
@@ -103,6 +104,21 @@ async def test_telegram_out_of_reach(running: World) -> None:
     await running.wait_for_states(sent=1)
     assert texts(running) == ["started"]
     assert running.delivery.trouble == ""
+
+
+async def test_telegram_away_for_an_hour(running: World) -> None:
+    """After an hour exits and notices go out in order, alerts have expired and that is told, nothing is repeated."""
+    await running.telegram.close()
+    await running.queue(entry_message(1), entry_message(2), make_message(), exit_message(1))
+    end_ms = NOW_MS + 3_600_000
+    await running.pass_time(lambda: running.clock.now_ms() >= end_ms, step_s=30)
+    assert "ConnectError" in running.delivery.trouble
+    assert [incident.what for incident in running.delivery.incidents()] == ["not sent yet"]
+    await running.telegram.open()
+    await running.pass_time(lambda: len(running.telegram.messages) == 2, step_s=5)
+    await running.wait_for_states(sent=2, expired=2)
+    told = "\n\n1 earlier alert could not be sent in time and expired"
+    assert set(texts(running)) == {f"EXIT 1{told}", f"started{told}"}, "each says what had expired before it"
 
 
 async def test_flood_wait_is_kept_exactly_and_holds_one_chat(running: World) -> None:

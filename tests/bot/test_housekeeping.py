@@ -4,10 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from bot.housekeeping import Housekeeper, render_disk
+from bot.tasks import spawn
 from fetchers.simulated.scenario import Planted
 from scoring.signals import Limits
 from storage.mysql import Mirror, MirrorStatus
-from storage.outbox import Kind, NewMessage
+from storage.outbox import DeliveryState, Kind, NewMessage
 from tests.bot.stage import RunningBot, Stage, staged
 from tests.builders import NOW_MS
 from tests.storage.builders import make_near_miss, make_outcome, make_signal
@@ -28,6 +29,12 @@ def housekeeper(stage: Stage, bot: RunningBot, mirror: Mirror | None = None) -> 
     )
 
 
+async def prune(stage: Stage, bot: RunningBot, mirror: Mirror | None = None) -> None:
+    """Prune while the hand clock goes on."""
+    work = housekeeper(stage, bot, mirror).prune()
+    await bot.until_done(spawn(work, name="prune", keep=bot.tasks))
+
+
 class FarMirror(Mirror):
     """A mirror that has come to a change of the test's choice."""
 
@@ -37,33 +44,34 @@ class FarMirror(Mirror):
 
 async def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
     """The phone is told once, the setup is alerted and followed to its end, and later everything is on the disk."""
-    async with staged(tmp_path, SETUP, exchanges={"bybit"}) as stage, stage.bot() as bot:
-        keeper = housekeeper(stage, bot)
-        await bot.tick_for(10)
-        await bot.store._writer.execute("PRAGMA query_only = 1")
-        for _ in range(5):
+    async with staged(tmp_path, SETUP, exchanges={"bybit"}) as stage:
+        async with stage.bot() as bot:
+            keeper = housekeeper(stage, bot)
             await bot.tick_for(10)
+            await bot.store._writer.execute("PRAGMA query_only = 1")
+            for _ in range(5):
+                await bot.tick_for(10)
+                await keeper.look()
+            await bot.delivery.drain(1)
+            told = stage.terminal.getvalue()
+            assert told.count("The database cannot be written:") == 1
+            assert told.count("SHORT KORVA") == 1
+            assert told.count("TP hit: KORVA") == 1
+            assert bot.orchestrator.trouble == ""
+            (note,) = keeper.notes()
+            assert note.startswith("kept in memory only: ")
+            bot.reports.housekeeper = keeper
+            assert list(bot.reports.status().problems()) == []
+            assert "Note: kept in memory only" in await bot.reports.status_text()
+            await bot.store._writer.execute("PRAGMA query_only = 0")
             await keeper.look()
-        await bot.delivery.drain(1)
-        told = stage.terminal.getvalue()
-        assert told.count("The database cannot be written:") == 1
-        assert told.count("SHORT KORVA") == 1
-        assert told.count("TP hit: KORVA") == 1
-        assert bot.orchestrator.trouble == ""
-        (note,) = keeper.notes()
-        assert note.startswith("kept in memory only: ")
-        bot.reports.housekeeper = keeper
-        assert list(bot.reports.status().problems()) == []
-        assert "Note: kept in memory only" in await bot.reports.status_text()
-        await bot.store._writer.execute("PRAGMA query_only = 0")
-        await keeper.look()
-        await bot.delivery.drain(1)
-        assert stage.terminal.getvalue().count("The database is written again.") == 1
-        assert keeper.notes() == ()
-    async with stage.bot() as bot:
-        ((signal, outcome),) = await bot.store.signals()
-        assert (signal.coin, outcome is not None) == ("KORVA", True)
-        assert bot.orchestrator.limits.next_id == 2
+            await bot.delivery.drain(1)
+            assert stage.terminal.getvalue().count("The database is written again.") == 1
+            assert keeper.notes() == ()
+        async with stage.bot() as bot:
+            ((signal, outcome),) = await bot.store.signals()
+            assert (signal.coin, outcome is not None) == ("KORVA", True)
+            assert bot.orchestrator.limits.next_id == 2
 
 
 async def test_retention(tmp_path: Path) -> None:
@@ -80,12 +88,12 @@ async def test_retention(tmp_path: Path) -> None:
         await bot.store.record_outcome(make_outcome(1, exit_ms=old_ms), Limits.fresh(), [])
         await bot.store.record_health(old_ms, "bybit", "ok", "")
         await bot.delivery.drain(1)
-        sent = (await bot.store.outbox_counts())["sent"]
-        await housekeeper(stage, bot, FarMirror(copied=0)).prune()
+        sent = (await bot.store.outbox_counts())[DeliveryState.SENT]
+        await prune(stage, bot, FarMirror(copied=0))
         assert len(await bot.store.near_misses(0)) == 2
-        await housekeeper(stage, bot).prune()
+        await prune(stage, bot)
         assert [near_miss.decided_ms for near_miss in await bot.store.near_misses(0)] == [NOW_MS]
-        assert (await bot.store.outbox_counts())["sent"] == sent - 1
+        assert (await bot.store.outbox_counts())[DeliveryState.SENT] == sent - 1
         assert await bot.store._read("SELECT * FROM venue_health") == []
         assert len(await bot.store.closed_signals()) == 1
         gone = "SELECT * FROM changes WHERE source = 'venue_health'"

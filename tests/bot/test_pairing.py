@@ -1,13 +1,18 @@
 """First contact, with real python-telegram-bot against the stand-in."""
 
 import asyncio
+import signal
+from pathlib import Path
 
 import pytest
 
+from bot.clock import SystemClock
 from bot.config import TelegramSettings, load_config
+from bot.demo import simulated_market
 from bot.pairing import ALPHABET, CODE_LENGTH, GUESSES, Pairing, paired
-from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World
-from tests.telegram_stand_in import TOKEN
+from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, eventually
+from tests.bot.test_main import finish, start
+from tests.telegram_stand_in import TOKEN, TelegramStandIn
 
 SETTINGS = load_config({"TELEGRAM_BOT_TOKEN": TOKEN}).telegram
 
@@ -61,8 +66,7 @@ async def test_guesses_are_few(world: World, shown: list[str], pairing: "asyncio
     assert (await ask(world, "/start ZZZZZZ", OTHER_PERSON)).startswith("That was wrong too often.")
     assert [line.split()[3] for line in shown] == ["AAAAAA", "BBBBBB"]
     await world.telegram.user_sends("/start BBBBBB", user_id=OTHER_PERSON)
-    while world.telegram._updates:  # it has been heard, and is not answered
-        await asyncio.sleep(0.002)
+    await eventually(lambda: asyncio.sleep(0, not world.telegram._updates), bool)  # heard, and not answered
     await world.clock.advance(61)
     assert await ask(world, "/start AAAAAA") == "That is not the code."
     assert not pairing.done()
@@ -89,6 +93,28 @@ async def test_codes_are_drawn(world: World, shown: list[str]) -> None:
     codes = {line.split()[3] for line in shown}
     assert len(codes) == 2
     assert all(len(code) == CODE_LENGTH and set(code) <= set(ALPHABET) for code in codes)
+
+
+async def test_three_steps(tmp_path: Path) -> None:
+    """From the command line: a token, a start, the code in Telegram; after a restart nothing is asked again."""
+    clock = SystemClock()
+    async with simulated_market(60, 12) as market, TelegramStandIn(clock.now_ms) as telegram:
+        telegram.people.add(PERSON)
+        urls = {f"{venue.upper()}_URL": url for venue, url in market.urls.items()}
+        settings = urls | {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_URL": telegram.url, "HTTP_PORT": "0"}
+        for first in ("This chat gets the alerts", "SGNL has stopped"):
+            process = await start("run", **settings, DATA_DIR=str(tmp_path), LOG_LEVEL="ERROR")
+            assert process.stdout is not None
+            if first.startswith("This"):
+                async with asyncio.timeout(30):
+                    line = (await process.stdout.readline()).decode()
+                await telegram.user_sends(f"/start {line.split()[3]}", user_id=PERSON)
+            await telegram.wait_for(lambda: any("is watching" in one.text for one in telegram.messages), 30)
+            assert telegram.messages[0].text.startswith(first)
+            process.send_signal(signal.SIGTERM)
+            ended = await finish(process)
+            assert (ended.code, ended.err) == (0, "")
+            telegram.messages = [message for message in telegram.messages if "has stopped" in message.text]
 
 
 async def test_admins_stay(world: World) -> None:

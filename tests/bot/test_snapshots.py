@@ -59,6 +59,7 @@ SIGNAL = make_signal(
     contributions={"oi_divergence": 18.2, "liquidity_pressure": 14.1, "sweep": 13.0, "btc_microtrend": 10.0},
     sub_scores={"oi_divergence": 91.0, "liquidity_pressure": 70.5, "sweep": 86.7, "btc_microtrend": 100.0},
     score=76.4,
+    decided_ms=DECIDED_MS + 85,
     reasons=("OI +2.1 % while price -1.3 % in 15 min", "asks 71 % of the book's depth"),
 )
 OUTCOME = make_outcome(42, reachable=Result(entry=0.00001232, gross_percent=1.49, net_percent=1.39, r=1.52))
@@ -66,6 +67,8 @@ CLOSED = [(replace(SIGNAL, id=number), make_outcome(number)) for number in range
 LOSS = Result(entry=0.000012345, gross_percent=-0.8, net_percent=-0.9, r=-1.13)
 CLOSED.append((replace(SIGNAL, id=4), make_outcome(4, reason=ExitReason.STOP_LOSS, ideal=LOSS)))
 STATUS = make_status(
+    now_ms=SIGNAL.decided_ms + 90_000,
+    last_tick_ms=SIGNAL.decided_ms + 87_000,
     open_signals=(make_open_signal(42),),
     incidents=(Incident(what="flood wait", count=2, last_ms=DECIDED_MS, words="chat -200: retry after 17"),),
 )

@@ -1,5 +1,6 @@
 """What rings, what comes silently and what not at all."""
 
+import asyncio
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -8,7 +9,7 @@ import pytest
 from bot.delivery import Delivery
 from bot.sounds import Mode, QuietHours, is_silent, parse_quiet_hours
 from storage.outbox import Kind
-from tests.bot.conftest import World
+from tests.bot.conftest import World, eventually
 from tests.storage.builders import entry_message, exit_message
 
 NIGHT = QuietHours(23 * 60, 7 * 60)
@@ -62,22 +63,22 @@ def test_kinds() -> None:
 async def test_quiet_hours_survive_a_restart(world: World) -> None:
     """What /quiet said holds for what is sent afterwards, and after a restart, whatever .env says."""
     await world.delivery.set_quiet_hours(parse_quiet_hours("22:00-23:00"))  # it is 22:13
-    world.run(world.delivery.run())
+    first = world.run(world.delivery.run())
     await world.queue(entry_message(1))
     await world.wait_for_states(sent=1)
+    first.cancel()
     reborn = Delivery(world.store, world.delivery._sender, world.clock, max_signal_age_s=30, quiet_hours=NIGHT)
-    world.run(reborn.run())
-    await world.clock.wait_for_sleepers(2)
-    assert str(reborn.quiet_hours) == "22:00-23:00"
+    second = world.run(reborn.run())
+    await eventually(lambda: asyncio.sleep(0, str(reborn.quiet_hours)), lambda quiet: quiet == "22:00-23:00")
     await reborn.set_quiet_hours(None)
     await world.store.enqueue([exit_message(1)])
     reborn.wake()
-    await world.wait_for_states(sent=2)
+    await world.pass_time(lambda: len(world.telegram.messages) == 2)
     assert [message.is_silent for message in world.telegram.messages] == [True, False]
+    second.cancel()
     third = Delivery(world.store, world.delivery._sender, world.clock, max_signal_age_s=30, quiet_hours=NIGHT)
     world.run(third.run())
-    await world.clock.wait_for_sleepers(3)
-    assert third.quiet_hours is None, "/quiet off outlives a restart too"
+    await eventually(lambda: asyncio.sleep(0, third.quiet_hours), lambda quiet: quiet is None)
 
 
 async def test_kinds_that_are_off(world: World) -> None:

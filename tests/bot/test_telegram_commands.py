@@ -116,8 +116,8 @@ async def test_health_tells_what_telegram_did(world: World) -> None:
     await world.wait_for_states(pending=1, failed=2)
     answer = await ask(world, "/health")
     assert f"Chat {GROUP} refuses the bot: Forbidden" in answer
-    assert f"Flood wait 1 times, last 14 Nov 22:13: chat {OTHER_PERSON}: Flood control exceeded" in answer
-    assert "Rejected 1 times, last 14 Nov 22:13: chat 404: Chat not found" in answer
+    assert f"Flood wait: 1, last 14 Nov 22:13: chat {OTHER_PERSON}: Flood control exceeded" in answer
+    assert "Rejected: 1, last 14 Nov 22:13: chat 404: Chat not found" in answer
 
 
 async def test_pause_until_resume(world: World, bot: Orchestrator) -> None:

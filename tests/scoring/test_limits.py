@@ -1,8 +1,13 @@
 """Limits: state in, state out, and whatever the clock does."""
 
+import asyncio
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,6 +34,7 @@ from scoring.limits import (
 from scoring.settings import ScoringSettings
 from scoring.signals import FOREVER_MS, ExitReason, Limits
 from storage.codec import from_plain, to_json
+from storage.sqlite import Store
 from tests.builders import NOW_MS
 from tests.scoring.frames import SETTINGS, limits, outcome, passing, signal
 
@@ -182,6 +188,44 @@ def test_no_sequence_breaks_the_limits(steps: list[tuple[int, int, str]], zone: 
             state = after_outcome(state, signal(coin="C0"), outcome(-1.0, exit_ms=now_ms), rules)
         elif event == "restart":
             state = from_plain(Limits, orjson.loads(to_json(state)))
+    check_kept(made, zone)
+
+
+@settings(max_examples=20)
+@given(STEPS, st.sampled_from(["UTC", "Europe/Rome"]))
+def test_no_restart_breaks_the_limits(steps: list[tuple[int, int, str]], zone: str) -> None:
+    """The same through the real database, where a bot may also die between its decision and the commit."""
+    rules = ScoringSettings(timezone=zone, max_daily_trades=4)
+    with TemporaryDirectory() as folder:
+        asyncio.run(live(Path(folder) / "sgnl.db", steps[:20], rules))
+        with closing(sqlite3.connect(Path(folder) / "sgnl.db")) as database:
+            made = list(database.execute("SELECT decided_ms, coin FROM signals ORDER BY id"))
+    check_kept(made, zone)
+
+
+async def live(path: Path, steps: list[tuple[int, int, str]], rules: ScoringSettings) -> None:
+    """Tick, end signals and begin anew as the steps say."""
+    now_ms = at("2026-10-24T18:00", "UTC")
+    store = await Store.open(path)
+    for step_ms, direction, event in steps:
+        now_ms += direction * step_ms
+        saved = await store.load()  # all that a bot goes on from
+        open_coins = {one.signal.coin for one in saved.open_signals}
+        times = dict.fromkeys(("price_ms", "book_ms", "trades_ms", "open_interest_ms", "funding_ms"), now_ms)
+        decision = decide(now_ms, passing(3, now_ms=now_ms, **times), saved.limits, open_coins, rules)
+        if event != "restart" or direction > 0:  # else it dies before the commit
+            await store.remember(decision.signals, decision.limits, [])
+        if event == "exit" and (followed := (await store.load()).open_signals):
+            ended = outcome(-1.0, signal_id=followed[0].signal.id, exit_ms=now_ms)
+            await store.record_outcome(ended, after_outcome(decision.limits, followed[0].signal, ended, rules), [])
+        if event == "restart":
+            await store.close()
+            store = await Store.open(path)
+    await store.close()
+
+
+def check_kept(made: list[tuple[int, str]], zone: str) -> None:
+    """Check the cooldown of each coin, the burst, and a cap of four a local day."""
     for coin in {coin for _, coin in made}:
         own = sorted(time_ms for time_ms, name in made if name == coin)
         assert all(later - earlier >= 60_000 for earlier, later in pairwise(own))

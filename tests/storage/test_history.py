@@ -102,3 +102,20 @@ async def test_nothing_to_read_yet(path: Path) -> None:
     with pytest.raises(StorageError, match="cannot be opened"):
         await History.open(path)
     assert not path.exists()
+
+
+async def test_backup(store: Store, tmp_path: Path) -> None:
+    """A copy is a whole database, and is brought up to date by the next one."""
+    async with await History.open(store._path) as reader:
+        for n in (4, 5):
+            await store.remember([make_signal(n)], make_limits(), [])
+            await reader.back_up(tmp_path / "copy.db")
+            async with await History.open(tmp_path / "copy.db") as copied:
+                assert repr(await copied.signals()) == repr(await store.signals())
+    assert not list(tmp_path.glob("*.part*"))
+
+
+async def test_a_backup_that_cannot_be(store: Store, tmp_path: Path) -> None:
+    """A folder that is not there is named."""
+    with pytest.raises(StorageError, match="nowhere"):
+        await store.back_up(tmp_path / "nowhere" / "copy.db")

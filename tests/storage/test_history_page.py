@@ -22,6 +22,13 @@ HOUR_MS = 3_600_000
 async def make_a_week(store: Store) -> None:
     """Store a made-up week of signals, the same every time."""
     random = Random(11)
+    monday_ms = 1_767_225_600_000
+    await store.begin_run(monday_ms, "1.0", "c0de", "c0nf1")
+    await store.end_run(monday_ms + 72 * HOUR_MS)
+    await store.begin_run(monday_ms + 72 * HOUR_MS, "1.0", "c0de", "c0nf2")
+    await store.record_health(monday_ms, "mexc", "ok", "")
+    await store.record_health(monday_ms + 30 * HOUR_MS, "mexc", "blind", "no answer for 60 s")
+    await store.record_health(monday_ms + 31 * HOUR_MS, "mexc", "ok", "")
     for number in range(1, 41):
         sweep = random.uniform(5, 12)
         signal = make_signal(
@@ -29,7 +36,7 @@ async def make_a_week(store: Store) -> None:
             coin=random.choice(("XLM", "PEPE", "JASMY")),
             venue=random.choice(("bybit", "binance", "mexc")),
             score=round(random.uniform(72, 92), 1),
-            decided_ms=1_767_225_600_000 + number * 4 * HOUR_MS + random.randrange(HOUR_MS),
+            decided_ms=monday_ms + number * 4 * HOUR_MS + random.randrange(HOUR_MS),
             features={"sweep_multiple": sweep, "spread_bps": random.uniform(1, 9)},
         )
         misses = [

@@ -47,3 +47,14 @@ async def test_prices_are_there_for_people(store: Store, query: Query) -> None:
     await store.record_outcome(make_outcome(), make_limits(), [])
     assert query("SELECT entry, stop FROM signals WHERE entry > 0") == [(0.000012345, 0.000012444)]
     assert query("SELECT net_percent, r FROM outcomes WHERE r > 1") == [(1.593, 1.766)]
+
+
+async def test_the_log_is_cut_back(store: Store, path: Path) -> None:
+    """However much is written while somebody reads, the write-ahead log is brought into the database and cut back."""
+    long = ("long " * 200_000,)
+    for number in range(1, 61):
+        await store.remember([make_signal(number, reasons=long)], make_limits(), [])
+        await store.signal(1)
+    wal = path.with_name(f"{path.name}-wal")
+    assert wal.stat().st_size < 24 * 1024 * 1024
+    assert path.stat().st_size > 40 * 1024 * 1024

@@ -13,12 +13,15 @@ from random import Random
 import pytest
 
 from scoring.signals import Limits, OpenSignal
+from storage.blobs import to_blob
 from storage.errors import StorageError
 from storage.outbox import DeliveryState
 from storage.sqlite import Store
+from tests.scoring.test_capture import decided
 from tests.storage.builders import (
     entry_message,
     exit_message,
+    make_levels,
     make_limits,
     make_message,
     make_near_miss,
@@ -73,6 +76,47 @@ async def test_a_signal_ends_once(store: Store) -> None:
         await store.record_outcome(make_outcome(), make_limits(next_id=9), [make_message()])
     assert (await store.load()).limits == USED_UP
     assert (await store.outbox_counts())[DeliveryState.PENDING] == 2
+
+
+async def test_what_a_signal_was_decided_on(store: Store, query: Query) -> None:
+    """The input comes with its signal, or neither is stored; it comes back to the bit."""
+    kept = decided(1)[0]
+    query("CREATE TRIGGER broken BEFORE INSERT ON captures BEGIN SELECT RAISE(ABORT, 'injected'); END")
+    with pytest.raises(StorageError, match="injected"):
+        await store.remember([kept.signal], USED_UP, [], captures=[kept.captured])
+    assert not any(query(f"SELECT * FROM {each}") for each in TABLES)  # noqa: S608 - our own names
+    query("DROP TRIGGER broken")
+    await store.remember([kept.signal], USED_UP, [], captures=[kept.captured])
+    again = await store.capture(kept.signal.id)
+    assert to_blob(again) == to_blob(kept.captured)
+    assert await store.capture(kept.signal.id + 1) is None
+
+
+async def test_windows(store: Store, query: Query) -> None:
+    """The last windows saved are there, and no others; what cannot be read is said so."""
+    assert await store.load_windows() is None
+    taken = decided(1)[0].captured.market
+    await store.save_windows(replace(taken, ticks=7), ())
+    await store.save_windows(taken, ())
+    assert to_blob(await store.load_windows()) == to_blob(taken)
+    query("UPDATE windows SET snapshot = substr(snapshot, 1, 500)")
+    with pytest.raises(ValueError, match="cannot be read"):
+        await store.load_windows()
+
+
+async def test_near_misses_that_go_with_their_rows(store: Store, query: Query) -> None:
+    """A near miss that is pruned takes what it would have made with it."""
+    missed = make_near_miss(levels=make_levels())
+    await store.remember([], USED_UP, [], [missed, make_near_miss(coin="WIF")], followed=[missed])
+    assert [followed.signal.id for followed in (await store.load()).followed] == [1]
+    await store.record_near_misses([make_outcome(1)])
+    assert (await store.load()).followed == ()
+    rows = await store.near_misses_with_outcomes(0)
+    assert [(one.coin, outcome) for one, outcome in rows] == [("WIF", None), ("XLM", make_outcome(1))]
+    assert await store.near_miss_ids(missed.decided_ms) == {"XLM": 1, "WIF": 2}
+    while await store.prune(missed.decided_ms + 1):
+        pass
+    assert query("SELECT * FROM near_miss_outcomes") == []
 
 
 async def test_state(store: Store) -> None:

@@ -47,7 +47,7 @@ def matrix() -> bool:
             say(f"matrix {done[0].venue} {done[0].role}: {len(done)} cells, {len(bad)} bad")
             for cell in bad:
                 say(f"  {cell.fault}: {'; '.join(cell.problems)}")
-    RESULT.write_text(render(cells))
+            RESULT.write_text(render(cells))
     return any(cell.problems for cell in cells)
 
 

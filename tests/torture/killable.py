@@ -1,14 +1,16 @@
-"""`python -m bot run` that kills itself at a labelled step: `python -m tests.torture.killable STEP NTH`.
+"""Bots as `python -m bot run` starts them, except that they kill themselves at a labelled step.
 
 The product knows nothing of this: the steps are put around its methods here, before it starts.
 """
 
+import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NoReturn
 
 import aiosqlite
 
@@ -17,7 +19,7 @@ from bot.__main__ import main
 from bot.telegram_edge import TelegramSender
 from storage.sqlite import Store
 
-NEVER = "never"
+NEVER, AT_THE_START = "never", "at the start"
 STEPS = (
     "after the decision",
     "between the statements of a signal",
@@ -30,7 +32,7 @@ STEPS = (
     "before the commit of an exit",
     "after the commit of an exit",
     "before the commit of the windows",
-    "at the start",
+    AT_THE_START,
 )
 SAVE_EVERY_MS = 1000  #: so that a life of seconds leaves something behind
 
@@ -55,7 +57,7 @@ class Steps:
 
 def install(steps: Steps) -> None:
     """Put the steps around the product's methods."""
-    _around(Store, "load", after=lambda *_: steps.reach("at the start"))
+    _around(Store, "load", after=lambda *_: steps.reach(AT_THE_START))
     _around(
         Store,
         "remember",
@@ -111,7 +113,42 @@ def _around(
     setattr(owner, name, method)
 
 
-if __name__ == "__main__":
-    install(Steps(sys.argv[1], int(sys.argv[2])))
+def nurse() -> None:
+    """Start a bot for every line of standard input; say its process id and, once it has ended, its exit code.
+
+    It imports once and forks, which takes nothing: most of a short life would else be spent on starting Python.
+    """
+    for line in sys.stdin:
+        order = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _live(**order)
+        _tell(pid)
+        _tell(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+
+def _tell(number: int) -> None:
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
+
+
+def _live(step: str, nth: int, environ: dict[str, str], errors: str) -> NoReturn:
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream, target in enumerate((nothing, nothing, os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))):
+        os.dup2(target, stream)
+    os.environ.clear()
+    os.environ.update(environ)
+    install(Steps(step, nth))
     bot.orchestrator.SAVE_EVERY_MS = SAVE_EVERY_MS
-    raise SystemExit(main(["run"]))
+    code = 1
+    try:
+        code = main(["run"])
+    except Exception:  # noqa: BLE001 - whatever it is has to be read by the one who started this
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    nurse()

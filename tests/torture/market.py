@@ -13,28 +13,32 @@ from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.scenario import Fate, Planted, Scenario
 from fetchers.simulated.server import serve
 
-#: everything short, so that a life of seconds sees signals and exits
+#: everything short, so that a life of seconds sees signals and exits; but a restart takes less than a third of the
+#: open interest's window, so that some row of the last life is always old enough
 SETTINGS = {
     "EXCHANGES": "bybit",
     "REFRESH_INTERVAL": "0.5",
-    "OI_WINDOW_SECONDS": "8",
-    "BOOK_WINDOW_SECONDS": "16",
+    "OI_WINDOW_SECONDS": "16",
+    "BOOK_WINDOW_SECONDS": "20",
     "FLOW_WINDOW_SECONDS": "6",
     "SWEEP_BASELINE_SECONDS": "20",
     "SWEEP_TTL_SECONDS": "6",
-    "BTC_WINDOW_SECONDS": "8",
+    "BTC_WINDOW_SECONDS": "10",
     "MOMENTUM_WINDOW_SECONDS": "1",
-    "SIGNAL_TIMEOUT_SECONDS": "8",
+    "SIGNAL_TIMEOUT_SECONDS": "5",
     "REACH_SECONDS": "1",
     "COOLDOWN_SECONDS": "5",
-    "BURST_LIMIT": "3",
-    "BURST_WINDOW_SECONDS": "10",
+    # a group takes 20 messages a minute: as many as these alerts and their exits make
+    "BURST_LIMIT": "2",
+    "BURST_WINDOW_SECONDS": "12",
+    "NOTICE_MESSAGES": "off",
+    "STORM_MESSAGES": "off",
     "STOPLOSS_GUARD_COUNT": "100",
     "HTTP_PORT": "0",
     "LOG_LEVEL": "WARNING",
 }
 EVERY_S = 3.0  #: a setup begins
-HOLD_S = 6.0
+HOLD_S = 12.0
 FATES: tuple[Fate, ...] = ("take_profit", "stop_loss", "timeout")
 
 

@@ -27,9 +27,9 @@ from tests.virtual_time import VirtualClock, run_virtually
 
 ALL = "all of them"  #: in place of one endpoint's role
 TICK_S = 2.0
-FAULTY_TICKS, BACK_WITHIN_TICKS, CALM_TICKS = 4, 2, 6
+FAULTY_TICKS, BACK_WITHIN_TICKS, CALM_TICKS = 4, 2, 5
 RELOAD_TICKS, WHOLE_TICKS = 14, 40
-SETUPS, FIRST_S, EVERY_S, HOLD_S = 40, 22.0, 30.0, 10.0
+SETUPS, FIRST_S, EVERY_S, HOLD_S = 30, 22.0, 60.0, 10.0
 TOLERANCE = 0.003  #: between an alert's entry and the bids of the seconds before it
 MAX_AGE_S = 15.0
 
@@ -53,7 +53,7 @@ def other_of(venue: str) -> str:
 
 @asynccontextmanager
 async def watched(folder: Path, venue: str) -> AsyncIterator[RunningBot]:
-    """Run a bot on this venue and another, with a setup on it every half minute, on a virtual clock."""
+    """Run a bot on this venue and another, with a setup on it every minute, on a virtual clock."""
     flow_venue = "bybit" if venue == "lbank" else venue
     planted = [
         Planted(
