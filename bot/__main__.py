@@ -4,10 +4,11 @@ import signal
 import sys
 
 # The imports below take a second; a Ctrl-C meanwhile ends the program as quietly as one later on.
-for _name in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(_name, lambda *_: sys.exit(0))
+if __name__ == "__main__":
+    for _name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(_name, lambda *_: sys.exit(0))
 
-# ruff: noqa: E402 - because of the above
+
 import argparse
 import asyncio
 import os

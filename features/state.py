@@ -2,10 +2,8 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from io import BytesIO
 from itertools import repeat
 from typing import Any, TypeVar
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +28,6 @@ from features.price import mid_price
 from features.settings import FeatureSettings
 from features.trade_flow import Runs, find_runs, keep_runs
 
-WINDOWS = ("price_at", "open_interest_at", "funding_8h_at", "bid_depth_at")  #: what a restart should not lose
 MINUTE_MS = 60_000
 LEAD_S = 60  #: seconds of prints that fit after the tick's time: a tick and a clock's error are shorter
 
@@ -122,52 +119,6 @@ class MarketState(MarketArrays):
             self._order = np.arange(self._ticks)
             back_s = self.settings.refresh_interval_s * np.arange(self._ticks, 0, -1)
             self.tick_ms[: self._ticks] = now_ms - np.rint(1000 * back_s).astype(np.int64)
-
-    def saved(self) -> bytes:
-        """Return what the ticks hold, for `restore` in a later run."""
-        keys = np.array(["\t".join(key) for key in self.column], dtype=np.str_)
-        arrays = {name: getattr(self, name)[self._order] for name in WINDOWS}
-        file = BytesIO()
-        np.savez_compressed(
-            file, keys=keys, tick_ms=self.tick_ms[self._order], has_bulk_quotes=self.has_bulk_quotes, **arrays
-        )
-        return file.getvalue()
-
-    def restore(self, saved: bytes, now_ms: int) -> None:
-        """Before the first tick, take over what an earlier run saved of these instruments, as far as it still matters.
-
-        Rows are opened for the ticks missed since, too, for histories to be written into.
-
-        Raises
-        ------
-        ValueError
-            Where `saved` is not what `saved` returned.
-        """
-        try:
-            with np.load(BytesIO(saved), allow_pickle=False) as file:
-                found = {name: file[name] for name in ("keys", "tick_ms", "has_bulk_quotes", *WINDOWS)}
-        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
-            raise ValueError(f"the saved state could not be read: {error}") from error
-        if self._ticks:
-            return
-        self.open_past(now_ms)
-        old = found["tick_ms"]
-        kept = np.flatnonzero((old > self.tick_ms[0]) & (old < now_ms))[-self._ticks :]
-        if not len(kept):
-            return
-        missed = self.tick_ms[: self._ticks][self.tick_ms[: self._ticks] > old[kept[-1]]]
-        kept = kept[-(self._ticks - len(missed)) :]
-        self._ticks = len(kept) + len(missed)
-        self._order = np.arange(self._ticks)
-        self.tick_ms[:] = 0
-        self.tick_ms[: self._ticks] = np.concatenate([old[kept], missed])
-        pairs = [
-            (self.column.get(tuple(key.split("\t")), -1), there) for there, key in enumerate(found["keys"].tolist())
-        ]
-        here, there = np.array([pair for pair in pairs if pair[0] >= 0], dtype=np.int64).reshape(-1, 2).T
-        self.has_bulk_quotes[here] = found["has_bulk_quotes"][there]
-        for name in WINDOWS:
-            getattr(self, name)[: len(kept), here] = found[name][kept][:, there]
 
     def advance(self, now_ms: int) -> None:
         """Open the row of the tick at `now_ms`; a tick no later than the open one leaves that open."""

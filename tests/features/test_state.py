@@ -163,36 +163,6 @@ def test_candles_never_replace_what_was_seen_nor_fill_windows_of_seconds() -> No
     assert np.isnan(short.price_at).all()
 
 
-def test_a_saved_state_is_taken_over_by_a_later_run() -> None:
-    """The windows of instruments that are still there are full at the first tick; the missed ticks have rows too."""
-    before = MarketState([instrument(), instrument(id="GONE")], FeatureSettings())
-    for ago_s in range(920, 20, -5):
-        then_ms = NOW_MS - ago_s * 1000
-        before.advance(then_ms)
-        before.append([quotes(then_ms), open_interest(1e6, exchange_ms=then_ms)])
-    state = MarketState([instrument(id="NEW"), instrument()], FeatureSettings())
-    state.restore(before.saved(), NOW_MS)
-    state.advance(NOW_MS)
-    state.append([quotes(ids=("NEW", ID)), open_interest(1.02e6)])
-    frame = compute_features(state, NOW_MS)
-    assert frame.open_interest_change[1] == pytest.approx(0.02)
-    assert frame.missing["momentum"].tolist() == [Missing.WARMING_UP, Missing.PRESENT]
-    times = state.tick_ms[state.rows(0, NOW_MS)]
-    assert times[-5:].tolist() == [NOW_MS - back for back in (20_000, 15_000, 10_000, 5_000, 0)]
-    assert (np.diff(times) > 0).all()
-
-
-def test_a_saved_state_that_is_too_old_or_damaged_is_none() -> None:
-    """What is older than the windows says nothing, and what cannot be read is named."""
-    before = told(quotes())
-    state = MarketState([instrument()], FeatureSettings())
-    state.restore(before.saved(), NOW_MS + 86_400_000)
-    assert np.isnan(state.price_at).all()
-    for damaged in (b"", b"x", before.saved()[:-40]):
-        with pytest.raises(ValueError, match="could not be read"):
-            MarketState([instrument()], FeatureSettings()).restore(damaged, NOW_MS)
-
-
 def test_several_books_of_one_tick_follow_one_another() -> None:
     """The one before counts for the wall, whether it came in the same call or not; a repeated one does not."""
     books = [order_book(exchange_ms=NOW_MS + i, bids=((99.0 + i / 10, 10.0),)) for i in (0, 1, 1, 2)]
