@@ -82,8 +82,8 @@ def in_background(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
     }
     yield processes
     for process in processes.values():
-        process.kill()
-        process.wait()
+        with process:  # closes what no test has read, too
+            process.kill()
 
 
 def popen(*arguments: str, **environ: str) -> subprocess.Popen[str]:
