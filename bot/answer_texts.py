@@ -77,11 +77,13 @@ def top_line(row: Mapping[str, Any]) -> str:
     return escape(f"{row['score']:5.1f} {row['pair'].partition('/')[0][:14]:<14} {row['venue'][:8]}")
 
 
-def near_miss_line(near_miss: NearMiss, timezone: str) -> str:
-    """Return one near miss on a line."""
+def near_miss_line(near_miss: NearMiss, outcome: Outcome | None, timezone: str) -> str:
+    """Return one near miss on a line, and what it would have made where that is known."""
     when = f"{local_time(near_miss.decided_ms, timezone):%H:%M}"
     failed = ", ".join(words(name).lower() for name in near_miss.failed)
-    return f"{when} {escape(near_miss.coin)} {venue_name(near_miss.venue)} {near_miss.score:.1f}: {escape(failed)}"
+    made = "" if outcome is None else f", would be {EXIT_WORDS[outcome.reason]} {net_text(outcome.ideal)}"
+    name = f"{escape(near_miss.coin)} {venue_name(near_miss.venue)}"
+    return f"{when} {name} {near_miss.score:.1f}: {escape(failed)}{made}"
 
 
 def near_miss_title(refusals: Mapping[str, int]) -> str:
@@ -90,8 +92,8 @@ def near_miss_title(refusals: Mapping[str, int]) -> str:
     return f"<b>Near misses of the last day</b>\n{escape(counts) or 'none'}"
 
 
-def render_why(signal: Signal, outcome: Outcome | None, timezone: str) -> str:
-    """Return everything a decision rested on."""
+def render_why(signal: Signal, outcome: Outcome | None, timezone: str, again: str) -> str:
+    """Return everything a decision rested on; `again` says what comes of deciding it again."""
     ended = "still open" if outcome is None else f"{EXIT_WORDS[outcome.reason]} {net_text(outcome.ideal)}"
     return fit(
         f"<b>#{signal.id} {headline(signal)}</b>",
@@ -110,6 +112,7 @@ def render_why(signal: Signal, outcome: Outcome | None, timezone: str) -> str:
         "<b>Features</b>",
         _features(signal.features),
         f"code {escape(signal.code_hash)}, settings {escape(signal.config_hash)}",
+        escape(again),
     )
 
 

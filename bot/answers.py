@@ -46,6 +46,7 @@ from bot.reports import LEADERS, Reports
 from bot.sender import Content, plain_text
 from bot.settings import GROUPS
 from bot.version import VERSION, code_hash
+from bot.why import explain_signal, repetition
 from features.market import Instrument
 from scoring.limits import mute_coin, mute_venue, unmute_coin, unmute_venue
 from scoring.reasons import VENUE_NAMES
@@ -150,14 +151,17 @@ class Answers:
 
     async def why(self, argument: str) -> Said:
         """/why ID."""
-        return Content(html=render_why(*await self._signal(argument), self._timezone))
+        signal, outcome = await self._signal(argument)
+        explained = await explain_signal(self._store, signal.id)
+        again = repetition(explained) if explained is not None else ""
+        return Content(html=render_why(signal, outcome, self._timezone, again))
 
     async def misses(self, argument: str) -> Said:
         """/misses [n]."""
         since_ms = self._clock.now_ms() - DAY_MS
-        found = await self._store.near_misses(since_ms, parse_count(argument, 20, _MOST_LISTED))
+        found = await self._store.near_misses_with_outcomes(since_ms, parse_count(argument, 20, _MOST_LISTED))
         title = near_miss_title(await self._store.refusals(since_ms))
-        return Listing(title=title, lines=[near_miss_line(one, self._timezone) for one in found])
+        return Listing(title=title, lines=[near_miss_line(*row, self._timezone) for row in found])
 
     async def stats(self, argument: str) -> Said:
         """/stats [days]."""

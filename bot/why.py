@@ -75,6 +75,14 @@ def as_text(why: Why) -> str:
     return "\n".join(_lines(why))
 
 
+def repetition(why: Why) -> str:
+    """Return in one line what comes of deciding it again."""
+    if why.recomputed is None:
+        return "its input was not kept: it cannot be decided again"
+    made = f"differs in {', '.join(why.differences)}" if why.differences else "the same to the bit"
+    return f"decided again from its input: {made}"
+
+
 def as_json(why: Why) -> str:
     """Return it for programs; the market's cells stay out, the books and prints are in."""
     captured = why.captured
@@ -124,14 +132,11 @@ def _lines(why: Why) -> Iterator[str]:
 def _input_lines(why: Why) -> Iterator[str]:
     captured, signal = why.captured, why.signal
     if captured is None:
-        yield "its input was not kept: it cannot be decided again"
+        yield repetition(why)
         return
     prints = sum(len(trades.time_ms) for trades in captured.prints)
     others = " and ".join(f"{one.pair} {VENUE_NAMES.get(one.venue, one.venue)}" for one in captured.market.instruments)
     yield f"input: {others}; {len(captured.books)} books, {prints} prints; settings {signal.config_hash}"
     if signal.code_hash != why.code_hash:
         yield f"decided by code {signal.code_hash}, decided again by {why.code_hash}, which is other code"
-    if why.is_same:
-        yield "decided again from its input: the same to the bit"
-    else:
-        yield f"decided again from its input: differs in {', '.join(why.differences)}"
+    yield repetition(why)

@@ -68,17 +68,14 @@ def find_lenders(coin: IntArray, venue: IntArray, notional: FloatArray, can_lend
     notional
         Open interest [USDT], (n,): the largest of the same coin on another venue lends.
     can_lend
-        Its data are fresh and its own window is full, (n,).
+        Its data are fresh and its own window is full, (n,). Of equals the first lends.
     """
-    if not can_lend.any():
-        return np.full(len(coin), -1)
-    shape = coin.max() + 1, venue.max() + 1
-    largest = np.full(shape, -np.inf)
-    column = np.full(shape, -1)
-    ascending = np.flatnonzero(can_lend)[np.argsort(notional[can_lend], kind="stable")]
-    for table, values in ((largest, notional), (column, np.arange(len(coin)))):
-        table[coin[ascending], venue[ascending]] = values[ascending]  # of equals the last, the largest, stays
-    offers = largest[coin]
-    offers[np.arange(len(coin)), venue] = -np.inf
-    best = offers.argmax(axis=1)
-    return np.where(np.isfinite(offers.max(axis=1)), column[coin, best], -1)
+    largest, elsewhere = np.full((2, coin.max(initial=-1) + 1), -1)
+    lenders = np.flatnonzero(can_lend)[::-1]
+    lenders = lenders[np.argsort(notional[lenders], kind="stable")]
+    largest[coin[lenders]] = lenders  # of a coin's columns the last written, the largest, stays
+    others = lenders[venue[lenders] != venue[largest[coin[lenders]]]]
+    elsewhere[coin[others]] = others  # the largest on any other venue than that one's
+    first = largest[coin]
+    lender: IntArray = np.where((first >= 0) & (venue[first] != venue), first, elsewhere[coin])
+    return lender

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple, get_type_hints
 
-from features.market import BoolArray, FloatArray, Instrument, IntArray
+from features.instruments import Instruments
+from features.market import BoolArray, FloatArray, IntArray
+from features.missing import Codes
 from features.parts import Parts
 from features.state import MarketState
 
@@ -17,7 +19,7 @@ class FeatureFrame:
     """
 
     now_ms: int
-    instruments: tuple[Instrument, ...]
+    instruments: Instruments
 
     price: Annotated[
         FloatArray, "USDT", "P: mid of the bulk best bid and ask, the mark price where a venue has no such bulk"
@@ -37,7 +39,9 @@ class FeatureFrame:
     ]
     bid_exhaustion: Annotated[FloatArray, "1", "e: one less bid depth now over its median in the book window"]
     taker_sell_share: Annotated[FloatArray, "0…1", "s: taker sells over all traded notional in the flow window"]
-    sweep_multiple: Annotated[FloatArray, "1", "m of the best living sweep, 0 where there is none"]
+    sweep_multiple: Annotated[
+        FloatArray, "1", "m: notional of the best living sweep over a usual second's, 0 where there is none"
+    ]
     sweep_age_s: Annotated[FloatArray, "s", "time since that sweep's last print, NaN where there is none"]
     open_interest_base: Annotated[FloatArray, "base", "open interest"]
     open_interest_usdt: Annotated[FloatArray, "USDT", "open interest at P"]
@@ -64,7 +68,7 @@ class FeatureFrame:
     lender: IntArray  #: column of whoever lends open interest or flow, -1 nobody
     borrows_open_interest: BoolArray
     borrows_flow: BoolArray
-    missing: dict[str, IntArray]  #: by part of `PARTS`: `Missing` codes, (n,)
+    missing: dict[str, Codes]  #: by part of `PARTS`, (n,)
 
 
 class Feature(NamedTuple):

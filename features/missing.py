@@ -1,6 +1,12 @@
 """Why a feature has no value; a feature is NaN exactly where its code is not PRESENT."""
 
 from enum import IntEnum
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Codes: TypeAlias = NDArray[np.int8]  #: of `Missing`
 
 
 class Missing(IntEnum):

@@ -96,7 +96,7 @@ def full_reach(distance: FloatArray, levels_asked: IntArray) -> FloatArray:
     levels_asked
         (b,): a side that came back with as many is cut short by the request, not by the market.
     """
-    levels = np.isfinite(distance).sum(axis=1)
+    levels = np.isfinite(distance).sum(axis=1, dtype=np.int32)
     last = distance[np.arange(len(distance)), np.maximum(levels, 1) - 1]
     return np.where((levels >= levels_asked) & (levels > 0), last, np.inf)
 
@@ -119,7 +119,7 @@ def side_depth(distance: FloatArray, notional: FloatArray, reach: FloatArray) ->
 
 def wall_ratio(notional: FloatArray, inside: BoolArray) -> FloatArray:
     """Return r = largest / median notional of the levels inside [1], (b,); NaN below `WALL_LEVELS` levels."""
-    levels = inside.sum(axis=1)
+    levels = inside.sum(axis=1, dtype=np.int32)
     ascending = np.sort(np.where(inside, notional, np.inf), axis=1)
     largest = ascending[np.arange(len(levels)), np.maximum(levels, 1) - 1]
     usual = np.where(levels >= WALL_LEVELS, median_of_first(ascending, levels), np.nan)
@@ -170,7 +170,7 @@ def usual_depth(depth: FloatArray, tick_ms: IntArray, span_s: float) -> FloatArr
     if not len(depth):
         return np.full(depth.shape[1], np.nan)
     known = np.isfinite(depth)
-    books = known.sum(axis=0)
+    books = known.sum(axis=0, dtype=np.int32)
     oldest, newest = tick_ms[known.argmax(axis=0)], tick_ms[len(depth) - 1 - known[::-1].argmax(axis=0)]
     median = median_of_first(np.sort(depth, axis=0).T, books)
     return np.where((books >= BASELINE_BOOKS) & (newest - oldest >= span_s * 1000), median, np.nan)

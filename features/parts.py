@@ -4,10 +4,11 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.derivatives import find_lenders, funding_impulse, oldest_known
 from features.market import BoolArray, FloatArray, IntArray
-from features.missing import Missing
+from features.missing import Codes, Missing
 from features.order_book import ask_share, bid_exhaustion, usual_depth
 from features.price import (
     VOLATILITY_LAGS,
@@ -21,7 +22,10 @@ from features.price import (
 from features.state import MarketState, stretches
 from features.trade_flow import BASELINE_SECONDS, SWEEP_MULTIPLE, Sweeps, best_sweep, taker_sell_share, usual_second
 
-PRESENT = int(Missing.PRESENT)
+PRESENT, NOT_PUBLISHED, NOT_SEEN, STALE, WARMING_UP = (
+    np.int8(reason)
+    for reason in (Missing.PRESENT, Missing.NOT_PUBLISHED, Missing.NOT_SEEN, Missing.STALE, Missing.WARMING_UP)
+)
 
 
 class Parts:
@@ -30,20 +34,20 @@ class Parts:
     def __init__(self, state: MarketState, now_ms: int) -> None:
         self.state, self.settings, self.now_ms = state, state.settings, now_ms
         self.values: dict[str, Any] = {}  # of FloatArray
-        self.missing: dict[str, IntArray] = {}
+        self.missing: dict[str, Codes] = {}
 
-    def _add(self, part: str, *codes: IntArray, **values: FloatArray) -> None:
-        # The first code that is not PRESENT is the reason.
+    def _add(self, part: str, *codes: Codes, **values: FloatArray) -> None:
+        # The first code that is not PRESENT, which is 0, is the reason.
         reason = codes[0]
         for code in codes[1:]:
-            reason = np.where(reason == PRESENT, code, reason)
+            reason = reason + code * (reason == PRESENT)
         self.missing[part] = reason
         is_present = reason == PRESENT
         self.values |= {name: np.where(is_present, array, np.nan) for name, array in values.items()}
 
-    def _age(self, time_ms: IntArray, max_age_s: float) -> IntArray:
-        too_old = self.now_ms - time_ms > max_age_s * 1000
-        return np.where(too_old, np.where(time_ms == 0, int(Missing.NOT_SEEN), int(Missing.STALE)), PRESENT)
+    def _age(self, time_ms: IntArray, max_age_s: float) -> Codes:
+        is_old = time_ms < self.now_ms - math.floor(1000 * max_age_s)
+        return np.where(time_ms == 0, NOT_SEEN, STALE) * is_old
 
     def add_price(self) -> None:
         """Add price, spread and VWAP distance."""
@@ -97,8 +101,8 @@ class Parts:
             self.missing["btc_return"] = np.full(len(state.instruments), PRESENT)
             return float(returns[best]), state.instruments[column[best]].venue
         codes = self.missing["price"][column]
-        reason = Missing.WARMING_UP if (codes == PRESENT).any() else codes.max(initial=Missing.NOT_SEEN)
-        self.missing["btc_return"] = np.full(len(state.instruments), int(reason))
+        reason = WARMING_UP if (codes == PRESENT).any() else codes.max(initial=NOT_SEEN)
+        self.missing["btc_return"] = np.full(len(state.instruments), reason)
         return math.nan, ""
 
     def add_book(self) -> None:
@@ -145,7 +149,7 @@ class Parts:
         """Add the taker-sell share and the best sweep."""
         state, settings = self.state, self.settings
         age = self._age(state.trades_ms, settings.max_data_age_s)
-        flow = np.where(state.publishes_trades, age, int(Missing.NOT_PUBLISHED))
+        flow = np.where(state.instruments.publishes_trades, age, NOT_PUBLISHED)
         column = np.flatnonzero(flow == PRESENT)
         share, multiple, age_s = (np.full(len(flow), np.nan) for _ in range(3))
 
@@ -184,11 +188,11 @@ class Parts:
         notional = np.concatenate([state.run_notional[:, column], open_notional[None]])
         alive = np.where(self.now_ms - end_ms < settings.sweep_ttl_s * 1000, notional, 0.0)
 
-        seconds = np.count_nonzero(traded, axis=0)
+        seconds = (traded > 0).sum(axis=0, dtype=np.int32)
         best = Sweeps(np.where(seconds >= BASELINE_SECONDS, 0.0, np.nan), np.full(len(column), np.nan))
         # No sweep where most seconds trade more than the median may be for the largest run: no median needed there.
         largest = alive.max(axis=0)
-        above = np.count_nonzero(traded > largest / SWEEP_MULTIPLE, axis=0)
+        above = (traded > largest / SWEEP_MULTIPLE).sum(axis=0, dtype=np.int32)
         judged = np.flatnonzero((seconds >= BASELINE_SECONDS) & (largest > 0) & (above <= seconds // 2))
         usual = usual_second(traded.T[judged].T)  # in memory instrument by instrument, as `cells` gave it
         best.multiple[judged], best.age_s[judged] = best_sweep(
@@ -205,7 +209,7 @@ class Parts:
         state, settings, now_ms = self.state, self.settings, self.now_ms
         window_ms = settings.oi_window_s * 1000
         age = self._age(state.open_interest_ms, settings.max_oi_age_s)
-        code = np.where(state.publishes_open_interest, age, int(Missing.NOT_PUBLISHED))
+        code = np.where(state.instruments.publishes_open_interest, age, NOT_PUBLISHED)
         amount, price = np.where(code == PRESENT, state.open_interest, np.nan), self.values["price"]
         self.values |= {"open_interest_base": amount, "open_interest_usdt": amount * price}
 
@@ -218,8 +222,13 @@ class Parts:
             _code(base.open_interest <= 0, Missing.THIN),
         )
         base_amount = np.where(base.open_interest > 0, base.open_interest, np.nan)
-        self._add("open_interest_change", *codes, open_interest_change=simple_return(amount, base_amount))
-        self._add("price_change", *codes, price_change=simple_return(price, base.price))
+        self._add(
+            "open_interest_change",
+            *codes,
+            open_interest_change=simple_return(amount, base_amount),
+            price_change=simple_return(price, base.price),
+        )
+        self.missing["price_change"] = self.missing["open_interest_change"]
 
         history = [state.funding_8h_at[rows] for rows in stretches(state.rows(now_ms - window_ms, now_ms))]
         self._add(
@@ -239,34 +248,42 @@ class Parts:
         is_fresh = self._age(state.open_interest_ms, self.settings.max_oi_age_s) == PRESENT
         is_live = state.open_interest_is_live & is_fresh
         can_lend = (change == PRESENT) & is_live
-        lender = find_lenders(state.coin_number, state.venue_number, self.values["open_interest_usdt"], can_lend)
-        lacks_open_interest = (change == int(Missing.NOT_PUBLISHED)) | (change == int(Missing.WARMING_UP))
-        lender = np.where(lacks_open_interest | ~state.publishes_trades, lender, -1)
-        borrows_open_interest = lacks_open_interest & (lender >= 0)
-        borrows_flow = ~state.publishes_trades & (lender >= 0)
+        coin, venue = state.instruments.coin.number, state.instruments.venue.number
+        lender = find_lenders(coin, venue, self.values["open_interest_usdt"], can_lend)
+        lacks_open_interest = (change == NOT_PUBLISHED) | (change == WARMING_UP)
+        lacks_flow = ~state.instruments.publishes_trades
+        lender = np.where(lacks_open_interest | lacks_flow, lender, -1)
+        borrows_open_interest, borrows_flow = lacks_open_interest & (lender >= 0), lacks_flow & (lender >= 0)
 
-        change_parts = "open_interest_change", "price_change"
-        _lend(self.missing, change_parts, borrows_open_interest, lender)
-        _lend(self.values, change_parts, borrows_open_interest, lender)
-        _lend(self.missing, ("taker_sell_share", "sweep"), borrows_flow, lender)
-        _lend(self.values, ("taker_sell_share", "sweep_multiple", "sweep_age_s"), borrows_flow, lender)
+        change_parts, borrower = ("open_interest_change", "price_change"), np.flatnonzero(borrows_open_interest)
+        _lend(self.missing, change_parts, borrower, lender)
+        _lend(self.values, change_parts, borrower, lender)
+        flow_borrower = np.flatnonzero(borrows_flow)
+        _lend(self.missing, ("taker_sell_share", "sweep"), flow_borrower, lender)
+        _lend(self.values, ("taker_sell_share", "sweep_multiple", "sweep_age_s"), flow_borrower, lender)
         return {
             "lender": lender,
             "borrows_open_interest": borrows_open_interest,
             "borrows_flow": borrows_flow,
             "price_ms": state.price_ms.copy(),
             "book_ms": state.book_ms.copy(),
-            "trades_ms": np.where(borrows_flow, state.trades_ms[lender], state.trades_ms),
-            "open_interest_ms": np.where(borrows_open_interest, state.open_interest_ms[lender], state.open_interest_ms),
+            "trades_ms": _lent(state.trades_ms, flow_borrower, lender),
+            "open_interest_ms": _lent(state.open_interest_ms, borrower, lender),
             "funding_ms": state.funding_ms.copy(),
-            "open_interest_is_live": np.where(borrows_open_interest, is_live[lender], is_live),
+            "open_interest_is_live": _lent(is_live, borrower, lender),
         }
 
 
-def _code(mask: BoolArray, reason: Missing) -> IntArray:
-    return np.where(mask, int(reason), PRESENT)
+def _code(mask: BoolArray, reason: Missing) -> Codes:
+    return mask * np.int8(reason)
 
 
-def _lend(table: dict[str, Any], names: tuple[str, ...], borrows: BoolArray, lender: IntArray) -> None:
+def _lend(table: dict[str, Any], names: tuple[str, ...], borrower: IntArray, lender: IntArray) -> None:
     for name in names:
-        table[name] = np.where(borrows, table[name][lender], table[name])
+        table[name] = _lent(table[name], borrower, lender)
+
+
+def _lent(values: NDArray[Any], borrower: IntArray, lender: IntArray) -> NDArray[Any]:
+    lent = values.copy()
+    lent[borrower] = values[lender[borrower]]
+    return lent

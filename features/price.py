@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from features.market import FloatArray
+from features.market import FloatArray, IntArray
 
 VOLATILITY_LAGS = 15  #: momentum windows looked back
 WARM_SHARE = 2 / 3  #: of a window that must lie behind us before anything is said about it
@@ -42,18 +42,27 @@ def volatility(prices: FloatArray) -> FloatArray:
         sqrt(sum of squared log returns / lags elapsed between the first and the last known price), (n,); NaN where
         fewer than `WARM_SHARE` of the lags have elapsed. Design section 3.
     """
-    lags = len(prices) - 1
-    logs, known = np.log(prices), np.isfinite(prices)
-    before, total = logs[lags], np.zeros(prices.shape[1])
+    lags, instruments = len(prices) - 1, prices.shape[1]
+    logs = np.log(prices)
+    total, elapsed = np.zeros(instruments), np.full(instruments, lags)
+    for step in map(np.subtract, logs[:-1], logs[1:]):
+        total += step * step
+    gappy = np.flatnonzero(np.isnan(total))
+    total[gappy], elapsed[gappy] = _over_gaps(logs[:, gappy])
+    is_warm = elapsed >= WARM_SHARE * lags
+    return np.where(is_warm, np.maximum(np.sqrt(total / np.maximum(elapsed, 1)), VOLATILITY_FLOOR), np.nan)
+
+
+def _over_gaps(logs: FloatArray) -> tuple[FloatArray, IntArray]:
+    # The sum of squared returns, each over the lags between two known prices, and the lags they span together.
+    lags, known = len(logs) - 1, np.isfinite(logs)
+    before, total = logs[lags], np.zeros(logs.shape[1])
     for lag in range(lags - 1, -1, -1):
         step = logs[lag] - before
         total += np.where(np.isnan(step), 0.0, step * step)
         before = np.where(known[lag], logs[lag], before)
-    by_instrument = np.ascontiguousarray(known.T)
-    elapsed = lags - by_instrument[:, ::-1].argmax(axis=1) - by_instrument.argmax(axis=1)
-    elapsed[np.isnan(before)] = 0  # not one is known
-    is_warm = elapsed >= WARM_SHARE * lags
-    return np.where(is_warm, np.maximum(np.sqrt(total / np.maximum(elapsed, 1)), VOLATILITY_FLOOR), np.nan)
+    elapsed = lags - known[::-1].argmax(axis=0) - known.argmax(axis=0)
+    return total, np.where(np.isnan(before), 0, elapsed)  # 0 where not one is known
 
 
 def momentum_z(return_1: FloatArray, return_3: FloatArray, sigma: FloatArray) -> FloatArray:

@@ -41,7 +41,7 @@ def take_snapshot(state: MarketState) -> Snapshot:
     """Copy a state."""
     return Snapshot(
         settings=state.settings,
-        instruments=state.instruments,
+        instruments=tuple(state.instruments),
         ticks=state.ticks,
         tick_ms=state.tick_ms.copy(),
         arrays={quantity.name: getattr(state, quantity.name).copy(order="K") for quantity in STATE},

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from features.arrays import OPEN_PRINTS, MarketArrays
 from features.derivatives import funding_rate_8h
+from features.instruments import Instruments
 from features.market import (
     BTC,
     BoolArray,
@@ -29,6 +29,7 @@ from features.settings import FeatureSettings
 from features.trade_flow import Runs, find_runs, keep_runs
 
 MINUTE_MS = 60_000
+KEPT_REPLIES = 32  #: lists of ids whose columns are remembered; venues send a few each
 LEAD_S = 60  #: seconds of prints that fit after the tick's time: a tick and a clock's error are shorter
 
 Record = TypeVar("Record", OrderBook, Trades, OpenInterest)
@@ -42,24 +43,21 @@ class MarketState(MarketArrays):
     """
 
     def __init__(self, instruments: Sequence[Instrument], settings: FeatureSettings) -> None:
-        self.instruments = tuple(instruments)
+        self.instruments = Instruments(instruments)
         self.column = {instrument.key: column for column, instrument in enumerate(self.instruments)}
         self.settings = settings
         self.unknown_ids: set[tuple[str, str]] = set()
-        self.publishes_trades = np.array([one.publishes_trades for one in self.instruments], dtype=bool)
-        self.publishes_open_interest = np.array([one.publishes_open_interest for one in self.instruments], dtype=bool)
         self.btc_columns = np.flatnonzero([one.coin == BTC for one in self.instruments])
-        self.coin_number = _numbered(one.coin for one in self.instruments)
-        self.venue_number = _numbered(one.venue for one in self.instruments)
         self._column_by_venue: dict[str, dict[str, int]] = {}
         for (venue, identity), column in self.column.items():
             self._column_by_venue.setdefault(venue, {})[identity] = column
+        self._columns_of_reply: dict[tuple[str, tuple[str, ...]], tuple[IntArray, IntArray | slice]] = {}
         self.tick_ms = np.zeros(_ticks_needed(settings), dtype=np.int64)
         self._ticks = 0  # opened so far
         self._order = np.zeros(0, dtype=np.int64)  # the rows that hold a tick, oldest first
         seconds = math.ceil(max(settings.sweep_baseline_s, settings.flow_window_s)) + LEAD_S + 1
         self.allocate(len(self.instruments), len(self.tick_ms), seconds)
-        self.funding_interval_h[:] = [instrument.funding_interval_h for instrument in self.instruments]
+        self.funding_interval_h[:] = self.instruments.funding_interval_h
 
     def with_instruments(self, instruments: Sequence[Instrument]) -> "MarketState":
         """Return the same market for another universe: what both hold is carried over."""
@@ -105,20 +103,31 @@ class MarketState(MarketArrays):
 
     def cells(self, array: FloatArray, rows: IntArray, column: IntArray) -> FloatArray:
         """Return some rows of some instruments, (len(rows), len(column)), of an array kept instrument by instrument."""
-        parts = [array.T[column, stretch] for stretch in stretches(rows)]
-        return np.concatenate(parts, axis=1).T if parts else np.empty((0, len(column)))
+        cells, end = np.empty((len(column), len(rows))), 0
+        for stretch in stretches(rows):
+            begin, end = end, end + stretch.stop - stretch.start
+            cells[:, begin:end] = array.T[column, stretch]
+        return cells.T
 
     def second_rows(self, last_s: int, count: int) -> IntArray:
         """Return the rows of the `count` epoch seconds that end with `last_s`."""
         return np.arange(last_s - count + 1, last_s + 1) % len(self.traded_at)
 
     def open_past(self, now_ms: int) -> None:
-        """Before the first tick, open rows for the ticks that would have been, for histories to be written into."""
+        """Before the tick at `now_ms`, open rows for those that would have been, for histories to be written into.
+
+        That is the whole past before the first tick, and after a restart what was missed since the last one.
+        """
         if not self._ticks:
             self._ticks = len(self.tick_ms) - 1
             self._order = np.arange(self._ticks)
             back_s = self.settings.refresh_interval_s * np.arange(self._ticks, 0, -1)
             self.tick_ms[: self._ticks] = now_ms - np.rint(1000 * back_s).astype(np.int64)
+            return
+        step_ms = round(1000 * self.settings.refresh_interval_s)
+        missed = min((now_ms - int(self.tick_ms[self.row])) // step_ms, len(self.tick_ms)) - 1
+        for back in range(missed, 0, -1):
+            self.advance(now_ms - back * step_ms)
 
     def advance(self, now_ms: int) -> None:
         """Open the row of the tick at `now_ms`; a tick no later than the open one leaves that open."""
@@ -150,12 +159,12 @@ class MarketState(MarketArrays):
         trades: list[Trades] = []
         for observation in observations:
             match observation:
-                case Quotes():
-                    self._append_quotes(observation)
                 case OrderBook():
                     books.append(observation)
                 case Trades():
                     trades.append(observation)
+                case Quotes():
+                    self._append_quotes(observation)
                 case OpenInterest():
                     self._append_open_interest(observation)
                 case Candles():
@@ -177,22 +186,24 @@ class MarketState(MarketArrays):
 
     def _batches(self, records: Sequence[Record]) -> Iterator[tuple[IntArray, list[Record]]]:
         # Each batch holds an instrument at most once, in the order of arrival: usually there is one batch.
-        columns = np.array([self.column.get((record.venue, record.id), -1) for record in records], dtype=np.int64)
-        self.unknown_ids |= {(records[i].venue, records[i].id) for i in np.flatnonzero(columns < 0).tolist()}
-        waiting = np.flatnonzero(columns >= 0)
-        while len(waiting):
-            first = np.sort(np.unique(columns[waiting], return_index=True)[1])
-            batch = waiting[first]
-            yield columns[batch], [records[i] for i in batch.tolist()]
-            waiting = np.delete(waiting, first)
+        batches: list[dict[int, Record]] = []
+        for record in records:
+            column = self.column.get((record.venue, record.id))
+            if column is None:
+                self.unknown_ids.add((record.venue, record.id))
+                continue
+            for batch in batches:
+                if column not in batch:
+                    batch[column] = record
+                    break
+            else:
+                batches.append({column: record})
+        for batch in batches:
+            yield np.array(list(batch), dtype=np.int64), list(batch.values())
 
     def _append_quotes(self, quotes: Quotes) -> None:
-        columns = self._column_by_venue.get(quotes.venue, {})
-        where = np.fromiter(map(columns.get, quotes.ids, repeat(-1)), np.int64, len(quotes.ids))
-        known = where >= 0
-        if not known.all():
-            self.unknown_ids |= {(quotes.venue, quotes.ids[i]) for i in np.flatnonzero(~known)}
-        column, time_ms = where[known], quotes.exchange_ms[known]
+        column, known = self._find_columns(quotes.venue, quotes.ids)
+        time_ms = quotes.exchange_ms[known]
         if quotes.bid_price is not None and quotes.ask_price is not None:
             self._note_quotes(column, quotes.bid_price[known], quotes.ask_price[known], time_ms)
         if quotes.mark_price is not None:
@@ -215,6 +226,19 @@ class MarketState(MarketArrays):
             both = np.where(np.isfinite(usdt), base, np.nan)
             newer = _keep_newer(self.volume_base, self.volume_ms, column, both, time_ms)
             self.volume_usdt[column[newer]] = usdt[newer]
+
+    def _find_columns(self, venue: str, ids: tuple[str, ...]) -> tuple[IntArray, IntArray | slice]:
+        # The columns, and which of the ids they are: a venue lists the same ids for hours, tick after tick.
+        reply = venue, ids
+        if reply not in self._columns_of_reply:
+            columns = self._column_by_venue.get(venue, {})
+            where = np.array([columns.get(identity, -1) for identity in ids], dtype=np.int64)
+            known = np.flatnonzero(where >= 0)
+            self.unknown_ids |= {(venue, ids[i]) for i in np.flatnonzero(where < 0).tolist()}
+            if len(self._columns_of_reply) == KEPT_REPLIES:
+                self._columns_of_reply.clear()
+            self._columns_of_reply[reply] = where[known], slice(None) if len(known) == len(ids) else known
+        return self._columns_of_reply[reply]
 
     def _note_quotes(self, column: IntArray, bid: FloatArray, ask: FloatArray, time_ms: IntArray) -> None:
         mid = mid_price(bid, ask)
@@ -294,36 +318,30 @@ class MarketState(MarketArrays):
         self._note_best(column, measures.best_bid, measures.best_ask, time_ms)
 
     def _append_trades(self, column: IntArray, lists: list[Trades]) -> None:
-        counts = np.array([len(trades.time_ms) for trades in lists])
-        reply_ms = np.array([trades.exchange_ms for trades in lists])
-        first_ms, last_ms = reply_ms.copy(), np.zeros_like(reply_ms)
-        has_prints = np.flatnonzero(counts)
-        first_ms[has_prints] = [lists[i].time_ms[0] for i in has_prints.tolist()]
-        last_ms[has_prints] = [lists[i].time_ms[-1] for i in has_prints.tolist()]
+        # Ahead of each list stand the few prints of its open run; where none is open, they are no sells and of no size.
+        lengths = OPEN_PRINTS + np.array([len(trades.time_ms) for trades in lists])
+        start, end = np.cumsum(lengths) - lengths, np.cumsum(lengths)
+        time_ms = _interleave(self.open_ms.T[column], [trades.time_ms for trades in lists])
+        reply_ms, has_prints = np.array([trades.exchange_ms for trades in lists]), lengths > OPEN_PRINTS
         is_gap = np.array([not trades.continues for trades in lists]) | (self.trades_ms[column] == 0)
+        first_ms = np.where(has_prints, time_ms[np.where(has_prints, start + OPEN_PRINTS, 0)], reply_ms)
         self.covered_from_ms[column[is_gap]] = first_ms[is_gap]
         self.trades_ms[column] = np.maximum(self.trades_ms[column], reply_ms)
-        self.print_ms[column] = np.maximum(self.print_ms[column], last_ms)
+        self.print_ms[column[has_prints]] = np.maximum(self.print_ms[column], time_ms[end - 1])[has_prints]
         self._close_runs(column[is_gap])
 
-        # An open run comes back as the few prints that stand for it, ahead of the new ones of its list.
-        resumed = np.isfinite(self.open_notional[column])
-        lengths = OPEN_PRINTS * resumed + counts
-        start = np.cumsum(lengths) - lengths
-        time_ms = _interleave(self.open_ms.T[column], resumed, [trades.time_ms for trades in lists])
-        price = _interleave(self.open_price.T[column], resumed, [trades.price for trades in lists])
-        nothing, sells = np.zeros((len(lists), OPEN_PRINTS)), np.ones((len(lists), OPEN_PRINTS), dtype=bool)
-        notional = price * _interleave(nothing, resumed, [trades.quantity for trades in lists])
-        is_sell = _interleave(sells, resumed, [trades.is_taker_sell for trades in lists])
+        is_open = np.isfinite(self.open_notional[column])
+        price = _interleave(self.open_price.T[column], [trades.price for trades in lists])
+        quantity = _interleave(np.zeros((len(lists), OPEN_PRINTS)), [trades.quantity for trades in lists])
+        is_sell = _interleave(np.tile(is_open, (OPEN_PRINTS, 1)).T, [trades.is_taker_sell for trades in lists])
+        notional = price * quantity
         self._add_to_seconds(column, start, time_ms // 1000, notional, is_sell)
-        notional[start[resumed]] = self.open_notional[column[resumed]]
+        notional[start[is_open]] = self.open_notional[column[is_open]]
         self._follow_runs(column, find_runs(start, time_ms, price, notional, is_sell, self.settings.min_sweep_usdt))
 
     def _add_to_seconds(
         self, column: IntArray, list_start: IntArray, second: IntArray, notional: FloatArray, is_sell: BoolArray
     ) -> None:
-        if not len(second):
-            return
         begins = np.ones(len(second) + 1, dtype=bool)
         begins[1:-1] = second[1:] != second[:-1]
         begins[list_start] = True
@@ -396,20 +414,9 @@ def stretches(rows: IntArray) -> list[slice]:
     return [slice(int(part[0]), int(part[-1]) + 1) for part in parts if len(part)]
 
 
-def _numbered(names: Iterable[str]) -> IntArray:
-    # Equal names, equal numbers, from 0.
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
-
-
-def _interleave(before: NDArray[Any], resumed: BoolArray, lists: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    # Join lists, each after its row of `before` where it is `resumed`.
-    parts: list[NDArray[Any]] = []
-    for ahead, is_resumed, values in zip(before, resumed.tolist(), lists, strict=True):
-        if is_resumed:
-            parts.append(ahead)
-        parts.append(values)
-    return np.concatenate(parts)
+def _interleave(ahead: NDArray[Any], lists: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    # Join lists, each after its row of `ahead`.
+    return np.concatenate([part for pair in zip(ahead, lists, strict=True) for part in pair])
 
 
 def _keep_newer(

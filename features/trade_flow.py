@@ -145,7 +145,7 @@ def usual_second(traded: FloatArray) -> FloatArray:
 
     `traded` is (seconds, m), 0 where nothing traded; below `BASELINE_SECONDS` of those it means little.
     """
-    seconds = np.count_nonzero(traded, axis=0)
+    seconds = (traded > 0).sum(axis=0, dtype=np.int32)
     ascending = np.sort(traded, axis=0)
     column = np.arange(traded.shape[1])
     last = len(traded) - 1  # zeros sort first, so the median counts back from the end

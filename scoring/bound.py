@@ -67,16 +67,14 @@ def _has_settled_open_interest(features: FeatureFrame, scores: ScoreFrame) -> Bo
     instruments = features.instruments
     own = np.arange(len(instruments))
     source = np.where(features.borrows_open_interest, features.lender, own)
-    in_bulk = np.array([instrument.has_bulk_open_interest for instrument in instruments])
-    polled = {one.coin for one in instruments if one.publishes_open_interest and not one.has_bulk_open_interest}
-    may_change_lender = features.borrows_open_interest & [instrument.coin in polled for instrument in instruments]
+    is_polled = instruments.publishes_open_interest & ~instruments.has_bulk_open_interest
+    may_change_lender = features.borrows_open_interest & instruments.coin.shared_with(is_polled)
     is_known = (
         features.open_interest_is_live & ~scores.missing["open_interest_change"] & ~scores.missing["price_change"]
     )
-    return in_bulk[source] & is_known & ~may_change_lender
+    return instruments.has_bulk_open_interest[source] & is_known & ~may_change_lender
 
 
 def _has_no_trades(features: FeatureFrame) -> BoolArray:
     # neither its own venue nor any that lists the coin publishes them: no sweep will ever be seen
-    published = {instrument.coin for instrument in features.instruments if instrument.publishes_trades}
-    return np.array([instrument.coin not in published for instrument in features.instruments])
+    return ~features.instruments.coin.shared_with(features.instruments.publishes_trades)

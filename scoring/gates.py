@@ -119,19 +119,15 @@ def _data_age_s(inputs: GateInputs) -> FloatArray:
     return np.where(oldest_ms > 0, (inputs.now_ms - oldest_ms) / 1000, np.nan)
 
 
-def _by_coin(inputs: GateInputs, values: Mapping[str, float], *, otherwise: float) -> ArrayLike:
-    if not values:
-        return otherwise
-    return [values.get(instrument.coin, otherwise) for instrument in inputs.features.instruments]
+def _by_coin(inputs: GateInputs, values: Mapping[str, float], *, otherwise: float) -> FloatArray:
+    return inputs.features.instruments.coin.look_up(values, otherwise=otherwise)
 
 
-def _seconds_muted(inputs: GateInputs) -> ArrayLike:
-    limits = inputs.limits
+def _seconds_muted(inputs: GateInputs) -> FloatArray:
+    limits, venue = inputs.limits, inputs.features.instruments.venue
     coins = {coin: seconds_until(until_ms, inputs.now_ms) for coin, until_ms in limits.muted_coins.items()}
-    venues = {venue: seconds_until(until_ms, inputs.now_ms) for venue, until_ms in limits.muted_venues.items()}
-    if not venues:
-        return _by_coin(inputs, coins, otherwise=0.0)
-    return [max(coins.get(one.coin, 0.0), venues.get(one.venue, 0.0)) for one in inputs.features.instruments]
+    venues = {name: seconds_until(until_ms, inputs.now_ms) for name, until_ms in limits.muted_venues.items()}
+    return np.maximum(_by_coin(inputs, coins, otherwise=0.0), venue.look_up(venues, otherwise=0.0))
 
 
 #: how a comparison that held, and one that did not, is written
@@ -286,7 +282,7 @@ GATES = (
     ),
     Gate(
         name="eligible",
-        measure=lambda inputs: [float(instrument.is_eligible) for instrument in inputs.features.instruments],
+        measure=lambda inputs: inputs.features.instruments.is_eligible,
         holds=np.greater_equal,
         limit=lambda _: 1.0,
         words="watched for signals",

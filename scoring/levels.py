@@ -38,7 +38,7 @@ def compute_levels(
     The stop is SL_PERCENT_MIN from the entry in a quiet market and SL_PERCENT_MAX in a wild one. Both distances are
     rounded down to whole ticks, so both levels move toward the entry.
     """
-    tick_size = np.array([instrument.tick_size for instrument in features.instruments])
+    tick_size = features.instruments.tick_size
     bid, ask = price_ticks(features.best_bid, tick_size), price_ticks(features.best_ask, tick_size)
     entry = bid if side is Side.SHORT else ask
     take_profit = distance_ticks(entry, settings.take_profit_percent)
@@ -107,9 +107,8 @@ def break_even_win_rate(net_win_percent: float, net_loss_percent: float) -> floa
 
 def _expected_cost_percent(now_ms: int, features: FeatureFrame, settings: ScoringSettings, side: Side) -> FloatArray:
     # both fees and, at today's rate, what settles before the timeout; a missing rate counts only where something does
-    fees, default = settings.taker_fee_percent, settings.default_taker_fee_percent
-    fee = np.array([fees.get(instrument.venue, default) for instrument in features.instruments])
-    interval_h = np.array([instrument.funding_interval_h for instrument in features.instruments])
+    venue, interval_h = features.instruments.venue, features.instruments.funding_interval_h
+    fee = venue.look_up(settings.taker_fee_percent, otherwise=settings.default_taker_fee_percent)
     interval_ms = interval_h * 3_600_000
     end_ms = now_ms + 1000 * settings.signal_timeout_s
     settlements = np.floor(end_ms / interval_ms) - np.floor(now_ms / interval_ms)

@@ -29,7 +29,7 @@ from storage.mysql_rows import (
     history_of_venue_health,
     upsert,
 )
-from storage.mysql_schema import forget, migrate
+from storage.mysql_schema import forget, migrate, tables
 
 # Making SQL of rows keeps the interpreter busy, so the thread works in short bursts that a tick hardly feels: a batch
 # of a thousand rows takes some 20 ms. With the rests between them 5,000 rows a second and more are copied.
@@ -129,13 +129,15 @@ class Mirror:
             migrate(target)
             behind, is_last = 0, False
             while behind or not is_last:
+                if not behind and not COLUMNS.keys() <= tables(target):
+                    raise pymysql.ProgrammingError(ER.NO_SUCH_TABLE, "somebody dropped a table")
                 is_last = self._stop.is_set()  # what was stored up to then is still copied, as far as there is time
                 behind, copied = copy_batch(source, target)
                 self._note(behind, copied, "")
                 self._stop.wait(_REST_S if behind else _LOOK_AGAIN_S)
         except pymysql.ProgrammingError as error:
             if error.args[0] == ER.NO_SUCH_TABLE:
-                forget(target)  # somebody dropped a table: the next connection brings it back and fills it
+                forget(target)  # the next connection brings the table back and fills it
             raise
 
     def _note(self, behind: int, copied: int, trouble: str) -> None:

@@ -233,6 +233,13 @@ def migrate(connection: "Connection[Cursor]") -> None:
             cursor.execute("SELECT release_lock('sgnl')")
 
 
+def tables(connection: "Connection[Cursor]") -> set[str]:
+    """Return the names of the tables and views that are there."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = database()")
+        return {name for (name,) in cursor.fetchall()}
+
+
 def forget(connection: "Connection[Cursor]") -> None:
     """Make the next `migrate` create what is missing, and the next copy begin from the first change."""
     with connection.cursor() as cursor:

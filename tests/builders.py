@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from features.frame import PARTS, FeatureFrame
+from features.instruments import Instruments
 from features.market import Instrument, OpenInterest, OrderBook, Quotes, Trades, read_only
 
 VENUE = "bybit"
@@ -95,14 +96,14 @@ def feature_frame(instruments: Sequence[Instrument] | None = None, **changed: An
 
     `missing` takes {part: code} and leaves the other parts present; setting the values to NaN is the test's to do.
     """
-    instruments = tuple(instruments or [instrument()])
+    instruments = Instruments(instruments or [instrument()])
     size = len(instruments)
     times = dict.fromkeys(("price_ms", "book_ms", "trades_ms", "open_interest_ms", "funding_ms"), NOW_MS)
     whole = {"btc_return": 0.0, "btc_venue": VENUE, "now_ms": NOW_MS, "missing": {}}
     flags = {"open_interest_is_live": True, "borrows_open_interest": False, "borrows_flow": False, "lender": -1}
     values: dict[str, Any] = ORDINARY | times | whole | flags | changed
     arrays = {name: np.broadcast_to(value, (size,)).copy() for name, value in values.items() if name not in whole}
-    codes = {part: np.broadcast_to(values["missing"].get(part, 0), (size,)).astype(np.int64) for part in PARTS}
+    codes = {part: np.broadcast_to(values["missing"].get(part, 0), (size,)).astype(np.int8) for part in PARTS}
     return FeatureFrame(
         **({name: values[name] for name in whole} | arrays | {"missing": codes, "instruments": instruments})
     )

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from features.frame import FEATURES
+from features.frame import FEATURES, Feature
 from features.missing import Missing
 from scoring.score import WEIGHTS, compute_scores
 from scoring.settings import ScoringSettings
 from tests.builders import feature_frame
 
-TEXT = (Path(__file__).parent.parent / "docs" / "features.md").read_text()
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "docs" / "features.md").read_text()
+GLOSSARY = (ROOT / "ARCHITECTURE.md").read_text().partition("## Words")[2]
 
 
 def section(name: str) -> str:
@@ -27,6 +29,16 @@ def section(name: str) -> str:
 def test_every_feature_has_its_section(name: str) -> None:
     """A feature has a formula, and words on when it is missing."""
     assert re.search(r"Missing|NaN", section(name))
+
+
+@pytest.mark.parametrize(
+    "feature", [feature for feature in FEATURES if ": " in feature.meaning], ids=lambda one: one.name
+)
+def test_every_symbol_stands_in_the_glossary(feature: Feature) -> None:
+    """The letter or short name that formulas use for a feature is a word of ARCHITECTURE.md."""
+    symbol = feature.meaning.partition(": ")[0]
+    words = re.findall(r"^\| ([^|]+?) \|", GLOSSARY, flags=re.MULTILINE)
+    assert symbol in {word for row in words for word in row.split(", ")}
 
 
 @pytest.mark.parametrize(("name", "weight"), WEIGHTS.items())

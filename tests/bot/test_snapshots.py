@@ -110,14 +110,15 @@ MESSAGES: dict[str, Callable[[], str]] = {
     "mutes": lambda: render_mutes(
         make_limits(muted_coins={"PEPE": DECIDED_MS + 3_600_000}, muted_venues={"lbank": FOREVER_MS}), DECIDED_MS, ZONE
     ),
-    "why": lambda: render_why(SIGNAL, OUTCOME, ZONE),
+    "why": lambda: render_why(SIGNAL, OUTCOME, ZONE, "decided again from its input: the same to the bit"),
     "stats": lambda: render_stats("What alerts made in 30 days", {"all": summarise(CLOSED)}, summarise(CLOSED)),
     "lists": lambda: "\n".join(
         [
             signal_line((SIGNAL, OUTCOME), ZONE),
             open_line(make_open_signal(42), 0.00001222, DECIDED_MS + 90_000),
             near_miss_title({"score": 12, "sweep": 3}),
-            near_miss_line(make_near_miss(failed=("score", "sweep")), ZONE),
+            near_miss_line(make_near_miss(failed=("score", "sweep")), None, ZONE),
+            near_miss_line(make_near_miss(failed=("burst",)), OUTCOME, ZONE),
         ]
     ),
     "buttons": lambda: "\n".join([*(f"[{one.text}] {one.press}" for one in entry_buttons(SIGNAL)), copy_text(SIGNAL)]),

@@ -33,10 +33,11 @@ def test_oldest_known_row_has_both() -> None:
 
 
 def test_the_largest_on_another_venue_lends() -> None:
-    """Not oneself, not one's own venue, not another coin, not whoever has nothing fresh."""
+    """Not one's own venue, not another coin, not whoever has nothing fresh; of equals the first."""
     coin = np.array([0, 0, 0, 1, 0])
     venue = np.array([0, 1, 2, 1, 0])
     notional = np.array([9.0, 5.0, 7.0, 99.0, NAN])
     can_lend = np.array([True, True, True, True, False])
     assert find_lenders(coin, venue, notional, can_lend).tolist() == [2, 0, 0, -1, 2]
     assert find_lenders(coin, venue, notional, np.zeros(5, bool)).tolist() == [-1] * 5
+    assert find_lenders(coin, venue, np.full(5, 7.0), can_lend).tolist() == [1, 0, 0, -1, 1]

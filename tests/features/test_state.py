@@ -1,6 +1,8 @@
 """The market over time: rows, freshness, order and size."""
 
+import gc
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -163,6 +165,35 @@ def test_candles_never_replace_what_was_seen_nor_fill_windows_of_seconds() -> No
     assert np.isnan(short.price_at).all()
 
 
+def test_missed_ticks_have_rows() -> None:
+    """After a restart there are rows for the ticks missed, which candles fill; what was seen before them stays."""
+    state = MarketState([instrument(), instrument(id="B")], FeatureSettings())
+    for ago_s in range(920, 180, -5):
+        then_ms = NOW_MS - ago_s * 1000
+        state.advance(then_ms)
+        state.append([quotes(then_ms, ids=(ID, "B"))])
+    seen = state.rows(0, NOW_MS)
+    state.open_past(NOW_MS)
+    state.advance(NOW_MS)
+    state.append([quotes(ids=(ID, "B")), minutes(5)])
+    times = state.tick_ms[state.rows(0, NOW_MS)]
+    assert np.diff(times).tolist() == [5000] * (len(times) - 1)
+    assert len(times) == 185
+    assert (state.price_at[seen] == 100.0).all()
+    assert state.price_at[state.row_as_of(NOW_MS - 60_000)].tolist()[0] == 101.0
+    frame = compute_features(state, NOW_MS)
+    assert frame.missing["momentum"].tolist() == [Missing.PRESENT, Missing.WARMING_UP]
+
+
+def test_no_rows_for_what_was_not_missed() -> None:
+    """A tick in its time, or in the past of a clock set back, opens no row but its own."""
+    state = told(quotes())
+    for now_ms in (NOW_MS + 5000, NOW_MS + 9000, NOW_MS + 2000):
+        state.open_past(now_ms)
+        state.advance(now_ms)
+    assert state.tick_ms[state.rows(0, NOW_MS + 60_000)].tolist() == [NOW_MS, NOW_MS + 5000, NOW_MS + 9000]
+
+
 def test_several_books_of_one_tick_follow_one_another() -> None:
     """The one before counts for the wall, whether it came in the same call or not; a repeated one does not."""
     books = [order_book(exchange_ms=NOW_MS + i, bids=((99.0 + i / 10, 10.0),)) for i in (0, 1, 1, 2)]
@@ -223,6 +254,30 @@ def test_another_universe_keeps_what_both_hold() -> None:
     for name in ("price", "bid_depth_usdt", "bid_exhaustion", "sweep_multiple", "open_interest_change", "momentum_z"):
         np.testing.assert_array_equal(getattr(after, name)[:0:-1], getattr(before, name), err_msg=name)
     assert after.missing["price"][0] == Missing.NOT_SEEN
+
+
+def test_memory_does_not_grow_with_time() -> None:
+    """Once the rings have gone round, a hundred ticks leave nothing behind, whatever ids the replies name."""
+    instruments = [instrument(id=f"C{i}USDT") for i in range(300)]
+    ids = tuple(one.id for one in instruments)
+    state = MarketState(instruments, SHORT)
+    tracemalloc.start()
+    for number in range(2 * len(state.tick_ms)):
+        if number == len(state.tick_ms):
+            gc.collect()  # which empties the interpreter's own stores of small objects too
+            before = tracemalloc.get_traced_memory()[0]
+        now_ms = NOW_MS + 1000 * number
+        state.advance(now_ms)
+        state.append([quotes(now_ms, ids=ids[number % 7 :]), open_interest(id=ids[0], exchange_ms=now_ms)])
+        polled = ids[number % 200 :][:6]
+        state.append([order_book(id=one, exchange_ms=now_ms) for one in polled])
+        prints = [(now_ms - 900 + 100 * i, 100.0 - i % 3, 50.0, i % 5 > 0) for i in range(9)]
+        state.append([trades(prints, id=one) for one in polled])
+        compute_features(state, now_ms)
+    gc.collect()
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 50_000  # one float for each instrument and tick would be three times that
 
 
 def test_the_default_state_of_2500_instruments_is_below_60_mb() -> None:
