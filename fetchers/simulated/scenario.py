@@ -87,7 +87,7 @@ def default_scenario(settings: FeatureSettings, *, seconds: float, signal_timeou
     The first setup is ready when the open-interest window is full and some; the last leaves time for a signal's
     timeout. A run too short for that has them all begin together.
     """
-    hold_s = settings.oi_window_s / 2
+    hold_s = 0.7 * settings.oi_window_s  # a bot that starts slowly, on a busy machine, still finds the first one
     first_s = 1.1 * settings.oi_window_s
     last_s = max(first_s, seconds - hold_s - max(FATE_S, signal_timeout_s) - 3 * settings.refresh_interval_s)
 

@@ -27,7 +27,7 @@ def test_the_default_scenario_fills_the_demo() -> None:
 def test_the_default_scenario_follows_the_windows() -> None:
     """With the full-length windows the same story takes its time."""
     scenario = default_scenario(FeatureSettings(), seconds=14_400, signal_timeout_s=3600)
-    assert {planted.hold_s for planted in scenario.planted} == {450.0}
+    assert {planted.hold_s for planted in scenario.planted} == {630.0}
     assert min(planted.start_s for planted in scenario.planted) == pytest.approx(990.0)
 
 
