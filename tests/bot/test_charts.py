@@ -1,6 +1,5 @@
 """Pictures: drawn from little or much, within a second, and sent as the answer."""
 
-
 import numpy as np
 import pytest
 
