@@ -13,7 +13,7 @@ import argparse
 import asyncio
 import os
 from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -212,6 +212,9 @@ async def _demo(seconds: float, coins: int, interrupt: Interrupt) -> int:
 async def _check(*, as_json: bool) -> int:
     config = load_config(os.environ, Path(".env"))
     _set_up_logs(config)
+    with suppress(StorageError):  # there is no database before the first run
+        async with await History.open(config.data_dir / DATABASE) as history:
+            config = await _with_paired_chat(config, history)
     results = await checks.check_all(config, _venues(config), config.universe)
     if as_json:
         _say(orjson.dumps([asdict(result) for result in results]).decode())
@@ -286,10 +289,7 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
         mirror = _mirror(config, resources)
         token, api_url = config.telegram.bot_token, config.telegram.api_url
         application = build_application(token, api_url) if token else None
-        if application is not None and not config.telegram.chat_ids:
-            known = await paired(config.telegram, store)
-            pairing = Pairing(application, store, clock, show=_say)
-            config = replace(config, telegram=known or await pairing.run(config.telegram))
+        config = await _with_paired_chat(config, store)
         feed = Feed(
             _venues(config),
             settings=config.universe,
@@ -322,6 +322,10 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
         )
         web = serve(build_app(reports, store, config.http.token), config.http)
         logger.info("status and signals as JSON: {}", await resources.enter_async_context(web))
+        if application is not None and not config.telegram.chat_ids:
+            reports.pairing = Pairing(application, store, clock, show=_say)
+            config = replace(config, telegram=await reports.pairing.run(config.telegram))
+            orchestrator.chats, reports.pairing = config.telegram.chat_ids, None
         answers = Answers(
             config=config, clock=clock, store=store, orchestrator=orchestrator, delivery=delivery, reports=reports
         )
@@ -349,6 +353,13 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
             raise group.exceptions[0] from group
         await store.end_run(clock.now_ms())
         return await _report(orchestrator, delivery, reports, store, feed)
+
+
+async def _with_paired_chat(config: Config, history: History) -> Config:
+    """Return the settings with the chat of an earlier pairing where they name none."""
+    if config.telegram.chat_ids or not config.telegram.bot_token:
+        return config
+    return replace(config, telegram=await paired(config.telegram, history) or config.telegram)
 
 
 async def _watch(

@@ -74,7 +74,7 @@ def open_line(open_signal: OpenSignal, price: float | None, now_ms: int) -> str:
 
 def top_line(row: Mapping[str, Any]) -> str:
     """Return a line of the leaderboard, 32 columns at most."""
-    return escape(f"{row['score']:5.1f} {row['pair'].partition('/')[0][:14]:<14} {row['venue'][:8]}")
+    return escape(f"{row['score']:5.1f} {row['pair'].partition('/')[0][:14]:<14} ") + venue_name(row["venue"])
 
 
 def near_miss_line(near_miss: NearMiss, outcome: Outcome | None, timezone: str) -> str:
@@ -99,7 +99,7 @@ def render_why(signal: Signal, outcome: Outcome | None, timezone: str, again: st
         f"<b>#{signal.id} {headline(signal)}</b>",
         f"{local_time(signal.decided_ms, timezone):%d %b %H:%M:%S %Z}, {ended}",
         "",
-        f"<b>Score {signal.score:.2f}</b>, points and how much of their full",
+        f"<b>Score {signal.score:.2f}</b>: points, and how full each part is",
         _table(
             (words(name), points, f"{signal.sub_scores[name]:.0f} %") for name, points in signal.contributions.items()
         ),
@@ -173,17 +173,17 @@ def render_health(status: BotStatus, blocked: Mapping[str, str], timezone: str) 
     problems = [escape(problem) for problem in status.problems()]
     waiting = ", ".join(f"{count} {state}" for state, count in status.outbox.items() if state != "sent" and count)
     return fit(
-        "<b>All is well</b>" if not problems else "<b>Not well</b>",
+        "<b>Not well</b>" if problems or blocked else "<b>All is well</b>",
         *problems,
+        *(f"Chat {escape(chat)} refuses the bot: {escape(why)}" for chat, why in blocked.items()),
         *(f"{venue_name(venue.venue)} {escape(venue.state)}" for venue in status.venues),
         "No tick has ended yet"
         if status.last_tick_ms is None
         else f"Last tick {age_text(status.now_ms - status.last_tick_ms)} ago, p95 {status.tick_p95_ms:.0f} ms",
         f"Messages: {waiting}" if waiting else "Messages: all sent",
-        *(f"Chat {escape(chat)} refuses the bot: {escape(why)}" for chat, why in blocked.items()),
         *(
-            f"{words(incident.what)}: {incident.count}, last "
-            f"{local_time(incident.last_ms, timezone):%d %b %H:%M}: {escape(incident.words)}"
+            f"{words(incident.what)} {'once' if incident.count == 1 else f'{incident.count:,} times'}, last "
+            f"{local_time(incident.last_ms, timezone):%d %b %H:%M} ({escape(incident.words)})"
             for incident in status.incidents
         ),
     )
@@ -205,7 +205,7 @@ def _verdict_lines(verdicts: Iterable[Verdict]) -> list[str]:
 def _features(features: Mapping[str, float]) -> str:
     units = {feature.name: feature.unit for feature in FEATURES}
     rows = (
-        f"{name[:21]:<21}{_figure(figure):>11}"
+        f"{words(name)[:21]:<21}{_figure(figure):>11}"
         for name, figure in features.items()
         if name in units or name == "btc_return"
     )

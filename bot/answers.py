@@ -34,7 +34,7 @@ from bot.arguments import (
     parse_quiet,
     split_coin,
 )
-from bot.charts import PriceChart, draw_equity, draw_price
+from bot.charts import PriceChart, PriceHistory, draw_equity, draw_price
 from bot.clock import Clock
 from bot.config import Config
 from bot.daily_report import DayLog, render_report
@@ -47,7 +47,7 @@ from bot.sender import Content, plain_text
 from bot.settings import GROUPS
 from bot.version import VERSION, code_hash
 from bot.why import explain_signal, repetition
-from features.market import Instrument
+from features.market import Instrument, OrderBook
 from scoring.limits import mute_coin, mute_venue, unmute_coin, unmute_venue
 from scoring.reasons import VENUE_NAMES
 from scoring.signals import FOREVER_MS, Outcome, Signal
@@ -308,20 +308,7 @@ class Answers:
             history = history.between(from_ms, end_ms)
         if history is None:
             raise UsageError(f"The prices around #{signal.id} are no longer kept, and the venue gives none")
-        levels = signal.levels
-        marks = {"alert": (signal.decided_ms, levels.entry)}
-        if outcome is not None:
-            marks[EXIT_WORDS[outcome.reason]] = (outcome.exit_ms, outcome.fill)
-        targets = {f"TP {number}": price for number, price in enumerate(levels.take_profits, 1)}
-        chart = PriceChart(
-            title=f"#{signal.id} {plain_text(headline(signal))}",
-            history=history,
-            tick_size=signal.tick_size,
-            timezone=self._timezone,
-            levels={"entry": levels.entry, "SL": levels.stop} | targets,
-            marks=marks,
-            book=self._bot.books.get(key),
-        )
+        chart = chart_of_signal(signal, outcome, history, self._bot.books.get(key), self._timezone)
         end = "open" if outcome is None else net_text(outcome.ideal)
         return await self._picture(lambda: draw_price(chart), f"#{signal.id} {headline(signal)}: {end}")
 
@@ -348,6 +335,26 @@ class Answers:
         coins = {one.coin for one in self._bot.last_tick.features.instruments}
         near = get_close_matches(symbol_key(coin), coins, n=3)
         raise UsageError(f"{coin} is not watched" + (f", did you mean {' or '.join(near)}?" if near else ""))
+
+
+def chart_of_signal(
+    signal: Signal, outcome: Outcome | None, history: PriceHistory, book: OrderBook | None, timezone: str
+) -> PriceChart:
+    """Return the chart of an alert: its levels, where it was given and how it ended."""
+    levels = signal.levels
+    marks = {"alert": (signal.decided_ms, levels.entry)}
+    if outcome is not None:
+        marks[EXIT_WORDS[outcome.reason]] = (outcome.exit_ms, outcome.fill)
+    names = ["TP"] if len(levels.take_profits) == 1 else [f"TP {n}" for n in range(1, len(levels.take_profits) + 1)]
+    return PriceChart(
+        title=f"#{signal.id} {plain_text(headline(signal))}",
+        history=history,
+        tick_size=signal.tick_size,
+        timezone=timezone,
+        levels={"entry": levels.entry, "SL": levels.stop} | dict(zip(names, levels.take_profits, strict=True)),
+        marks=marks,
+        book=book,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

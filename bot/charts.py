@@ -3,19 +3,22 @@
 Colours are chosen to be read on Telegram's dark and light themes alike: the picture brings its own ground.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from features.market import FloatArray, IntArray, OrderBook
 from scoring.prices import format_price
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _GROUND, _INK, _GRID = "#17212b", "#e8eef4", "#2e3b48"
 _PRICE, _RED, _GREEN, _AMBER = "#6ab3f3", "#ff6b6b", "#5ddb8f", "#ffc857"
@@ -35,7 +38,8 @@ _STYLE: dict[Any, Any] = {
     "date.autoformatter.hour": "%d %b %H:%M",
     "text.parse_math": False,  # a coin may be called $$
 }
-_SIZE = (7.2, 8.4)  #: [inches], at the 110 pixels each of _STYLE
+_WIDTH = 7.2  #: [inches], at the 110 pixels each of _STYLE
+_BEHIND_TEXT = {"facecolor": _GROUND, "edgecolor": "none", "alpha": 0.7, "pad": 1}  #: keeps it off the lines
 _DEPTH_PERCENT = 1.0  #: how far from the mid the book is shown
 
 
@@ -72,14 +76,13 @@ class PriceChart:
 
 def draw_price(chart: PriceChart) -> bytes:
     """Return price with its levels, open interest, and the order book's depth around the mid."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=_SIZE, layout="constrained")
+    with _figure(height=8.4) as figure:
         price_axes, interest_axes, depth_axes = figure.subplots(3, 1, height_ratios=(5, 2, 3))
         times = _times(chart.history.time_ms)
         _draw_prices(price_axes, chart, times)
         interest_axes.plot(times, chart.history.open_interest, color=_AMBER, linewidth=1.6)
-        interest_axes.set_title("Open interest", loc="left", fontsize=10)
-        interest_axes.ticklabel_format(axis="y", style="plain", useOffset=False)
+        interest_axes.set_title("Open interest, coins", loc="left", fontsize=10)
+        interest_axes.yaxis.set_major_formatter("{x:,.15g}")
         interest_axes.xaxis_date(ZoneInfo(chart.timezone))
         _draw_depth(depth_axes, chart.book)
         figure.suptitle(chart.title, fontsize=13)
@@ -88,8 +91,7 @@ def draw_price(chart: PriceChart) -> bytes:
 
 def draw_equity(time_ms: IntArray, total_r: FloatArray, title: str, timezone: str) -> bytes:
     """Return the curve of what signals made together, in R."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+    with _figure(height=4.6) as figure:
         axes = figure.subplots()
         times, made = _times(np.append(time_ms[:1], time_ms)), np.append(0.0, total_r)
         axes.step(times, made, where="post", color=_GREEN if made[-1] >= 0 else _RED, linewidth=2)
@@ -101,7 +103,17 @@ def draw_equity(time_ms: IntArray, total_r: FloatArray, title: str, timezone: st
         return _png(figure)
 
 
-def _draw_prices(axes: Axes, chart: PriceChart, times: NDArray[np.datetime64]) -> None:
+@contextmanager
+def _figure(height: float) -> Iterator["Figure"]:
+    # Imported by whoever draws first, on the thread: half a second, and 30 MiB that few bots ever need.
+    import matplotlib as mpl  # noqa: PLC0415 - see above
+    from matplotlib.figure import Figure  # noqa: PLC0415 - see above
+
+    with mpl.rc_context(_STYLE):
+        yield Figure(figsize=(_WIDTH, height), layout="constrained")
+
+
+def _draw_prices(axes: "Axes", chart: PriceChart, times: NDArray[np.datetime64]) -> None:
     axes.plot(times, chart.history.price, color=_PRICE, linewidth=1.8)
     colours = {"TP": _GREEN, "SL": _RED}
     for name, level in chart.levels.items():
@@ -115,17 +127,18 @@ def _draw_prices(axes: Axes, chart: PriceChart, times: NDArray[np.datetime64]) -
             xytext=(0, 3),
             color=colour,
             fontsize=10,
+            bbox=_BEHIND_TEXT,
         )
     for name, (time_ms, price) in chart.marks.items():
         (when,) = _times(np.array([time_ms]))
         axes.plot([when], [price], marker="o", markersize=8, color=_AMBER)
-        axes.annotate(name, (when, price), textcoords="offset points", xytext=(8, 8), color=_AMBER)
+        axes.annotate(name, (when, price), textcoords="offset points", xytext=(8, 8), color=_AMBER, bbox=_BEHIND_TEXT)
     axes.yaxis.set_major_formatter(lambda price, _: format_price(price, chart.tick_size))
     axes.margins(y=0.12)
     axes.xaxis_date(ZoneInfo(chart.timezone))
 
 
-def _draw_depth(axes: Axes, book: OrderBook | None) -> None:
+def _draw_depth(axes: "Axes", book: OrderBook | None) -> None:
     axes.set_title(f"Order book within {_DEPTH_PERCENT:g} % of the mid, thousand USDT", loc="left", fontsize=10)
     if book is None or not len(book.bid_price) or not len(book.ask_price):
         axes.text(0.5, 0.5, "no order book", ha="center", transform=axes.transAxes)
@@ -147,7 +160,7 @@ def _times(time_ms: IntArray) -> NDArray[np.datetime64]:
     return time_ms.astype("datetime64[ms]")
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: "Figure") -> bytes:
     picture = BytesIO()
     figure.savefig(picture, format="png")
     return picture.getvalue()

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import pymysql
-from telegram.error import InvalidToken, TelegramError
+from telegram import Bot
+from telegram.error import BadRequest, Forbidden, InvalidToken, TelegramError
 
 from bot.config import Config, MySqlSettings
 from bot.telegram_edge import UNKNOWN_BOT, build_application
@@ -57,13 +58,23 @@ async def check_telegram(config: Config) -> str:
     bot = build_application(config.telegram.bot_token, config.telegram.api_url).bot
     try:
         await bot.initialize()
-        titles = []
-        for chat_id in config.telegram.chat_ids:
-            chat = await bot.get_chat(chat_id.partition(":")[0])
-            titles.append(f"{chat.effective_name or chat.type} ({chat_id})")
+        titles = [await _title(bot, chat_id) for chat_id in config.telegram.chat_ids]
+        if not titles:
+            return (
+                f"@{bot.username}, no chat yet: run the bot and send it /start with the code it shows in the terminal"
+            )
         return f"@{bot.username}, chats: {', '.join(titles)}"
     finally:
         await bot.shutdown()
+
+
+async def _title(bot: Bot, chat_id: str) -> str:
+    try:
+        chat = await bot.get_chat(chat_id.partition(":")[0])
+    except (BadRequest, Forbidden) as error:
+        hint = "press Start in the chat with the bot, or add it to the group or channel"
+        raise TelegramError(f"chat {chat_id}: {error}; {hint}") from error
+    return f"{chat.effective_name or chat.type} ({chat_id})"
 
 
 async def check_mysql(settings: MySqlSettings | None) -> str:

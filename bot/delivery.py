@@ -17,7 +17,7 @@ import numpy as np
 from loguru import logger
 
 from bot.clock import Clock
-from bot.messages import mark_expired, mark_late, mark_may_repeat, mark_sent
+from bot.messages import add_follow_ups, mark_expired, mark_late, mark_may_repeat, mark_sent
 from bot.pacing import LONGEST_SPAN_MS, Pacer
 from bot.sender import (
     BadText,
@@ -82,6 +82,9 @@ class Delivery:
         self._idle = asyncio.Event()
         self._busy: set[str] = set()
         self._migrated: dict[str, str] = {}
+        self._is_in_doubt = False
+        self._probing = asyncio.Lock()
+        self._failed_probes = 0
         self._latencies_ms: deque[int] = deque(maxlen=1000)
         self._incidents: dict[str, Incident] = {}
         self.quiet_hours = quiet_hours
@@ -138,7 +141,7 @@ class Delivery:
         """Change an answer in place."""
         await self._wait_for_turn(chat_id)
         try:
-            await self._sender.edit(chat_id, message_id, content)
+            await self._edit(chat_id, message_id, content)
         except SendError as error:
             logger.warning("an answer in chat {} could not be changed: {}", chat_id, error)
 
@@ -163,9 +166,9 @@ class Delivery:
         now_ms = self._clock.now_ms()
         recent = await self._store.recent_sends(now_ms - LONGEST_SPAN_MS, now_ms)
         for chat_id, sent_ms in recent:
-            self._pacer.add(self._target(chat_id), sent_ms)
+            self._pacer.add(self.target(chat_id), sent_ms)
         for chat_id in {chat_id for chat_id, _ in recent}:  # answers and edits of the last seconds nobody wrote down
-            self._pacer.use_up_burst(self._target(chat_id), now_ms)
+            self._pacer.use_up_burst(self.target(chat_id), now_ms)
 
     async def _wait_for_turn(self, chat_id: str) -> None:
         while wait_ms := self._pacer.wait_ms(chat_id, self._clock.now_ms(), is_answer=True):
@@ -181,7 +184,7 @@ class Delivery:
         """Handle the first message of a chat, then rest for as long as the chat has to."""
         chat_id = message.message.chat_id
         try:
-            target, now_ms = self._target(chat_id), self._clock.now_ms()
+            target, now_ms = self.target(chat_id), self._clock.now_ms()
             if self._is_expired(message, now_ms):
                 await self._store.mark_expired(message.id)
             elif wait_ms := self._pacer.wait_ms(target, now_ms):
@@ -196,21 +199,30 @@ class Delivery:
 
     def _is_expired(self, message: OutboxMessage, now_ms: int) -> bool:
         age_s = (now_ms - message.message.created_ms) / 1000
-        return message.message.kind is Kind.ENTRY and age_s > _EXPIRY_FACTOR * self._max_age_s
+        is_new_entry = message.message.kind is Kind.ENTRY and message.message_id is None
+        return is_new_entry and age_s > _EXPIRY_FACTOR * self._max_age_s
 
-    def _target(self, chat_id: str) -> str:
+    def target(self, chat_id: str) -> str:
+        """Return where what is addressed to a chat goes: groups move."""
         chat, colon, topic = chat_id.partition(":")
         return self._migrated.get(chat, chat) + colon + topic
 
     async def _attempt(self, message: OutboxMessage, target: str) -> float:
-        """Send once and record how it went; return how long the chat has to rest [s]."""
-        chat_id = message.message.chat_id
-        expired = (await self._store.expired_untold()).get(chat_id, 0)
+        """Send or edit once and record how it went; return how long the chat has to rest [s]."""
+        chat_id, stands_as = message.message.chat_id, message.message_id
+        expired = (await self._store.expired_untold()).get(chat_id, 0) if stands_as is None else 0
+        html = self._text(message, expired)
+        try:
+            await self._settle_doubt()
+        except Exception as error:  # noqa: BLE001 - as below: the loop outlives what nobody expected of the sender
+            return await self._retry(message, str(error), _backoff_s(self._failed_probes))
         await self._store.mark_sending(message.id)
         try:
-            message_id = await self._send_or_edit(message, target, expired)
+            message_id = await self._send_or_edit(message, target, html)
         except NotSent as error:
-            return await self._retry(message, error)
+            if error.retry_after_s is None:
+                return await self._retry(message, str(error), _backoff_s(message.attempts))
+            return await self._keep_away(message, str(error), error.retry_after_s)
         except Blocked as error:
             self._note("blocked", chat_id, str(error))
             logger.error("chat {} refuses the bot ({}): nothing more is sent to it", chat_id, error)
@@ -218,16 +230,23 @@ class Delivery:
         except Migrated as error:
             self._note("moved", chat_id, str(error))
             logger.warning("chat {}: {}; put it in TELEGRAM_CHAT_ID", chat_id, error)
-            self._migrated[chat_id.partition(":")[0]] = error.new_chat_id
+            old_chat = chat_id.partition(":")[0]
+            self._migrated[old_chat] = error.new_chat_id
             await self._store.set_state(_MIGRATED, self._migrated)
-            await self._store.mark_retry(message.id, self._clock.now_ms(), str(error))
+            if stands_as is None:
+                await self._store.mark_retry(message.id, self._clock.now_ms(), str(error))
+            await self._store.forget_messages(old_chat)
         except (BadText, Rejected) as error:
             self._note("rejected", chat_id, str(error))
             logger.error("chat {}: Telegram rejects message {} ({}); it is given up", chat_id, message.id, error)
-            await self._store.mark_failed(message.id, str(error))
+            if stands_as is None:
+                await self._store.mark_failed(message.id, str(error))
+            else:  # what was sent stands as it was
+                await self._store.mark_sent(message.id, stands_as, self._clock.now_ms(), revision=message.revision)
         except Exception as error:  # noqa: BLE001 - MaybeSent, or what nobody expected: the loop outlives it, in doubt
             if not isinstance(error, MaybeSent):
                 logger.exception("message {} failed in a way nobody expected", message.id)
+            self._is_in_doubt = True
             self._note("uncertain", chat_id, str(error))
             await self._store.mark_uncertain(message.id, str(error))
             return await self._resend_to_person(message, str(error))
@@ -235,18 +254,26 @@ class Delivery:
             sent_ms = self._clock.now_ms()
             self._note_success(message, sent_ms)
             await self._store.mark_sent(
-                message.id, message_id, sent_ms, told_expired=expired > 0, revision=message.revision
+                message.id, message_id, sent_ms, told_expired=expired > 0, revision=message.revision, html=html
             )
         return 0.0
 
-    async def _send_or_edit(self, message: OutboxMessage, target: str, expired: int) -> int:
+    async def _settle_doubt(self) -> None:
+        """Where an answer was lost, see that Telegram answers at all before more messages are put in doubt."""
+        async with self._probing:
+            if self._is_in_doubt:
+                self._failed_probes += 1
+                await self._sender.probe()
+                self._is_in_doubt, self._failed_probes = False, 0
+
+    async def _send_or_edit(self, message: OutboxMessage, target: str, html: str) -> int:
         new = message.message
-        content = Content(html=self._text(message, expired), buttons=new.buttons)
+        content = Content(html=add_follow_ups(html, message.follow_up), buttons=new.buttons)
         if message.message_id is None:
             silent = is_silent(self._modes, new.kind, self.quiet_hours, self._clock.now_ms(), self._timezone)
             return await self._send(target, content, message.reply_to_message_id, is_silent=silent)
         try:
-            await self._sender.edit(target, message.message_id, content)
+            await self._edit(target, message.message_id, content)
         except MaybeSent as error:  # an edit can be repeated
             raise NotSent(str(error)) from error
         return message.message_id
@@ -258,15 +285,26 @@ class Delivery:
                 chat_id, content, reply_to_message_id=reply_to_message_id, is_silent=is_silent
             )
         except BadText as error:
-            self._note("sent as plain text", chat_id, str(error))
-            logger.error("Telegram cannot read this HTML ({}), so it goes as plain text: {}", error, content.html)
-            self._pacer.add(chat_id, self._clock.now_ms())
-            plain = replace(content, html=escape(plain_text(content.html)))
+            plain = self._in_plain_text(chat_id, content, error)
             return await self._sender.send(chat_id, plain, reply_to_message_id=reply_to_message_id, is_silent=is_silent)
 
+    async def _edit(self, chat_id: str, message_id: int, content: Content) -> None:
+        try:
+            await self._sender.edit(chat_id, message_id, content)
+        except BadText as error:
+            await self._sender.edit(chat_id, message_id, self._in_plain_text(chat_id, content, error))
+
+    def _in_plain_text(self, chat_id: str, content: Content, error: BadText) -> Content:
+        self._note("sent as plain text", chat_id, str(error))
+        logger.error("Telegram cannot read this HTML ({}), so it goes as plain text: {}", error, content.html)
+        self._pacer.add(chat_id, self._clock.now_ms())
+        return replace(content, html=escape(plain_text(content.html)))
+
     def _text(self, message: OutboxMessage, expired: int) -> str:
-        """Return the text with what is only known as it leaves."""
+        """Return the text with what is only known as it leaves; what stands in the chat has that already."""
         new = message.message
+        if message.message_id is not None:
+            return new.html
         age_ms = self._clock.now_ms() - new.created_ms
         html = mark_sent(new.html, age_ms)
         if new.kind is Kind.ENTRY and age_ms > 1000 * self._max_age_s:
@@ -281,18 +319,18 @@ class Delivery:
         price = self._current_price(entry.signal_id)
         return None if price is None else 100 * (price / entry.entry_price - 1)
 
-    async def _retry(self, message: OutboxMessage, error: NotSent) -> float:
-        rest_s = error.retry_after_s
-        if rest_s is None:
-            rest_s = min(2.0 ** min(message.attempts, 10), _LONGEST_BACKOFF_S)
-            if not self.trouble:
-                logger.warning("messages do not get out ({}); they are tried again until they do", error)
-            self.trouble = str(error)
-            self._note("not sent yet", message.message.chat_id, str(error))
-        else:
-            self._note("flood wait", message.message.chat_id, str(error))
-            logger.warning("Telegram tells us to leave chat {} alone for {:g} s", message.message.chat_id, rest_s)
-        await self._store.mark_retry(message.id, self._clock.now_ms() + round(rest_s * 1000), str(error))
+    async def _retry(self, message: OutboxMessage, error: str, rest_s: float) -> float:
+        if not self.trouble:
+            logger.warning("messages do not get out ({}); they are tried again until they do", error)
+        self.trouble = error
+        self._note("not sent yet", message.message.chat_id, error)
+        await self._store.mark_retry(message.id, self._clock.now_ms() + round(rest_s * 1000), error)
+        return rest_s
+
+    async def _keep_away(self, message: OutboxMessage, error: str, rest_s: float) -> float:
+        self._note("flood wait", message.message.chat_id, error)
+        logger.warning("Telegram tells us to leave chat {} alone for {:g} s", message.message.chat_id, rest_s)
+        await self._store.mark_retry(message.id, self._clock.now_ms() + round(rest_s * 1000), error)
         return rest_s
 
     async def _resend_to_person(self, message: OutboxMessage, error: str) -> float:
@@ -320,5 +358,9 @@ class Delivery:
         if self.trouble:
             logger.info("messages get out again")
         self.trouble = ""
-        if message.message.kind is Kind.ENTRY:
+        if message.message.kind is Kind.ENTRY and message.message_id is None:
             self._latencies_ms.append(sent_ms - message.message.created_ms)
+
+
+def _backoff_s(attempts: int) -> float:
+    return min(2.0 ** min(attempts, 10), _LONGEST_BACKOFF_S)

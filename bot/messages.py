@@ -9,6 +9,7 @@ from html import escape
 from urllib.parse import quote
 
 from bot.phrases import (
+    LONGEST_SENT,
     age_text,
     coin_name,
     duration_text,
@@ -66,7 +67,7 @@ def render_entry(signal: Signal, *, track_record: str, decided_after_ms: int) ->
         *(f"• {escape(reason)}" for reason in signal.reasons),
         escape(signal.borrowed) or None,
         f"Missing: {_missing(signal.missing)}" if signal.missing else None,
-        f"Alerts like it: {escape(track_record)}",
+        f"Alerts like it, {escape(track_record)}",
         f"{_book_age(signal)}, decided +{decided_after_ms} ms{SENT_MARK}",
         f"#{signal.id} · {_link(signal)}",
     )
@@ -148,13 +149,22 @@ def mark_expired(html: str, count: int) -> str:
     return f"{html}\n\n{count} earlier {'alert' if count == 1 else 'alerts'} could not be sent in time and expired"
 
 
+def add_follow_ups(html: str, follow_up: str) -> str:
+    """Return an alert with the lines of what has become of it since, less the first ones if it were too long."""
+    lines = follow_up.split("\n")[1:]
+    while lines and len(html) + sum(len(line) + 1 for line in lines) > LONGEST_SENT:
+        del lines[0]
+    return "\n".join([html, *lines])
+
+
 def render_start(version: str, instruments: Mapping[str, int], open_signals: Sequence[OpenSignal], now_ms: int) -> str:
     """Return the first message of a run; `instruments` counts the pairs watched, by venue."""
     counts = (
         f"{venue_name(venue)} {count:,}" if count else f"{venue_name(venue)} none yet"
         for venue, count in instruments.items()
     )
-    return fit(f"<b>SGNL {escape(version)} is watching</b>", ", ".join(counts), *_open_lines(open_signals, now_ms))
+    pairs = f"Pairs: {', '.join(counts)}"
+    return fit(f"<b>SGNL {escape(version)} is watching</b>", pairs, *_open_lines(open_signals, now_ms))
 
 
 def render_stop(why: str, open_signals: Sequence[OpenSignal], now_ms: int) -> str:

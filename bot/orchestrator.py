@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from loguru import logger
 
+from bot import follow_ups
 from bot.charts import PriceHistory
 from bot.clock import Clock
 from bot.config import Config
@@ -47,7 +48,7 @@ from scoring.limits import after_outcome, after_signal, pause, resume, signals_t
 from scoring.reasons import VENUE_NAMES
 from scoring.signals import FOREVER_MS, Limits, OpenSignal, Outcome, Signal
 from storage.errors import StorageError
-from storage.outbox import Kind, NewMessage
+from storage.outbox import FollowUp, Kind, NewMessage
 from storage.sqlite import Store
 
 SAVE_EVERY_MS = 60_000  #: the windows; what a killed bot lacks of them it has to watch again
@@ -156,19 +157,20 @@ class Orchestrator:
         self._follow_universe()
         self._state.open_past(started_ms)
         self._state.advance(started_ms)
-        quotes = await self._feed.poll_quotes()
-        self._state.append(quotes)
-        polls = await self._feed.poll_candidates(self._wanted())
-        self._state.append(polls)
-        seen = [one for one in (*quotes, *polls) if isinstance(one, OrderBook | Trades)]
+        arrived = await self._feed.poll_quotes()
+        self._state.append(arrived)
+        async for portion in self._feed.poll_candidates(self._wanted()):
+            self._state.append(portion)
+            arrived += portion
+        seen = [one for one in arrived if isinstance(one, OrderBook | Trades)]
         self.books |= {(book.venue, book.id): book for book in seen if isinstance(book, OrderBook)}
         self._recent.append(seen)
         prints = _prints(seen)
         features = compute_features(self._state, self._clock.now_ms())
         async with self._deciding:
-            await self._follow_open(features, prints)
+            followed = await self._follow_open(features, prints)
             decision = decide(self._clock.now_ms(), features, self.limits, self.open_coins(), self._config.scoring)
-            await self._remember(features, decision)
+            await self._remember(features, decision, *followed)
         self._announce()
         await self._near_misses.follow(features, self._state.column, prints)
         await self._record(features, decision, started_ms)
@@ -303,9 +305,15 @@ class Orchestrator:
     def _column(self, open_signal: OpenSignal) -> int | None:
         return self._state.column.get((open_signal.signal.venue, open_signal.signal.instrument_id))
 
-    async def _follow_open(self, features: FeatureFrame, prints: Mapping[Key, Sequence[Trades]]) -> None:
-        """Judge every open signal by what this tick saw, before anything new is decided."""
-        moved = []
+    async def _follow_open(
+        self, features: FeatureFrame, prints: Mapping[Key, Sequence[Trades]]
+    ) -> tuple[list[OpenSignal], list[FollowUp]]:
+        """Judge every open signal by what this tick saw, before anything new is decided; an exit is stored at once.
+
+        Return those that stay open, and what their alerts are to say of it.
+        """
+        moved: list[OpenSignal] = []
+        said: list[FollowUp] = []
         for signal_id, open_signal in list(self.open_signals.items()):
             column = self._column(open_signal)
             if self._is_unseen(open_signal, column, features):
@@ -315,9 +323,10 @@ class Orchestrator:
             if isinstance(followed, OpenSignal):
                 self.open_signals[signal_id] = followed
                 moved.append(followed)
+                said += follow_ups.of_look(open_signal, followed, self._config.scoring)
             else:
                 await self._close(open_signal.signal, followed)
-        await self._store.save_open(moved)
+        return moved, said
 
     def _is_unseen(self, open_signal: OpenSignal, column: int | None, features: FeatureFrame) -> bool:
         if column is not None:
@@ -346,7 +355,8 @@ class Orchestrator:
         html = render_exit(signal, outcome, reach_s=self._config.scoring.reach_s)
         settings = self._config.scoring
         limits = after_outcome(self.limits, signal, outcome, settings)
-        messages = self._messages(Kind.EXIT, html, signal)
+        messages: list[NewMessage | FollowUp] = [*self._messages(Kind.EXIT, html, signal)]
+        messages.append(follow_ups.of_exit(signal, outcome, settings))
         if limits.guard_until_ms > self.limits.guard_until_ms:
             stops, until_ms = len(limits.stop_times_ms), limits.guard_until_ms
             messages += self._notices(render_guard(stops, settings.stoploss_guard_s, until_ms, settings.timezone))
@@ -356,23 +366,33 @@ class Orchestrator:
         self._closed.append((signal, outcome))
         self.exits += 1
 
-    async def _remember(self, features: FeatureFrame, decision: Decision) -> None:
-        """Commit the signals with their input, messages and limits, and the near misses that are new."""
+    async def _remember(
+        self,
+        features: FeatureFrame,
+        decision: Decision,
+        still_open: Sequence[OpenSignal],
+        follow_ups: Sequence[FollowUp],
+    ) -> None:
+        """Commit the signals with their input, messages and limits, the new near misses, and how open signals fare."""
         near = {(near_miss.coin, near_miss.failed): near_miss for near_miss in decision.near_misses}
         new = [near_miss for name, near_miss in near.items() if name not in self._near]
         self._near = set(near)
         if not decision.signals and not new:
+            await self._store.save_open(still_open, follow_ups)
             return
-        messages = [
-            message
-            for signal in decision.signals
-            for message in self._messages(Kind.ENTRY, self._entry(signal, features.now_ms), signal)
-        ]
-        messages += self._crowd(decision)
+        messages: list[NewMessage | FollowUp] = [*follow_ups, *self._crowd(decision)]
+        for signal in decision.signals:
+            messages += self._messages(Kind.ENTRY, self._entry(signal, features.now_ms), signal)
         followed = self._near_misses.choose(new)
         captures = self._captures(features, decision)
         await self._store.remember(
-            decision.signals, decision.limits, messages, new, followed=followed, captures=captures
+            decision.signals,
+            decision.limits,
+            messages,
+            new,
+            followed=followed,
+            captures=captures,
+            still_open=still_open,
         )
         self.limits = decision.limits
         self.open_signals |= {signal.id: start(signal) for signal in decision.signals}
@@ -434,6 +454,8 @@ class Orchestrator:
     async def _record(self, features: FeatureFrame, decision: Decision, started_ms: int) -> None:
         """Keep what /status and the web app tell of, and queue what the venues' health has to say."""
         for notice in self._feed.notices():
+            open_signals = self.open_signals.values()
+            await self._store.enqueue(follow_ups.of_venue(notice, open_signals, features.now_ms, self._config.scoring))
             lasted_s = (features.now_ms - notice.since_ms) / 1000
             if notice.is_back:
                 await self.notify(render_venue_back(notice.venue, lasted_s))

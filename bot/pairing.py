@@ -15,6 +15,7 @@ from telegram.ext import ContextTypes, MessageHandler, filters
 from bot.clock import Clock
 from bot.config import TelegramSettings
 from bot.telegram_edge import AnyApplication, TelegramEdge
+from storage.history import History
 from storage.sqlite import Store
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  #: nothing that looks like something else
@@ -24,7 +25,7 @@ REST_S = 60.0  #: that long nobody is heard after them
 _PAIRED = "paired"  #: {"chat_id": ..., "user_id": ...} in the store's state
 
 
-async def paired(settings: TelegramSettings, store: Store) -> TelegramSettings | None:
+async def paired(settings: TelegramSettings, store: History) -> TelegramSettings | None:
     """Return the settings with the chat of an earlier pairing, None where there was none."""
     known = await store.get_state(_PAIRED)
     return None if known is None else _with_owner(settings, known)
@@ -53,6 +54,13 @@ class Pairing:
         self._deaf_until_ms = 0
         self._owner: dict[str, int] = {}
         self._is_found = asyncio.Event()
+        self._handler = MessageHandler(filters.COMMAND, self._on_command)
+        self._edge = TelegramEdge(application, handlers=[self._handler], menus=[], clock=clock)
+
+    @property
+    def trouble(self) -> str:
+        """What the watch waits for, for /health; the code itself is for who sees the terminal."""
+        return f"{self._edge.trouble or 'Telegram'}: waiting for /start CODE, the code is in the terminal"
 
     async def run(self, settings: TelegramSettings) -> TelegramSettings:
         """Return the settings with the chat that sent the code as the one to write to, and its person as admin.
@@ -62,17 +70,18 @@ class Pairing:
         StartError
             Telegram refuses the token.
         """
-        handler = MessageHandler(filters.COMMAND, self._on_command)
-        edge = TelegramEdge(self._application, handlers=[handler], menus=[], clock=self._clock)
-        await edge.start()
-        if not edge.trouble:
+        await self._edge.start()
+        if not self._edge.trouble:
             self._bot_name = f" to @{self._application.bot.username}"
         self._show_code()
-        async with asyncio.TaskGroup() as group:
-            polling = group.create_task(edge.run(), name="pairing")
-            await self._is_found.wait()
-            polling.cancel()
-        self._application.remove_handler(handler)
+        try:
+            async with asyncio.TaskGroup() as group:
+                polling = group.create_task(self._edge.run(), name="pairing")
+                await self._is_found.wait()
+                polling.cancel()
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        self._application.remove_handler(self._handler)
         await self._store.set_state(_PAIRED, self._owner)
         return _with_owner(settings, self._owner)
 

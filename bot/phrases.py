@@ -9,8 +9,8 @@ from scoring.prices import format_price
 from scoring.reasons import VENUE_NAMES
 from scoring.signals import FOREVER_MS, Result, Signal
 
-#: Telegram takes 4096 characters; the rest is room for what the `mark_` functions of bot/messages.py add
-LONGEST = 3_800
+LONGEST_SENT = 4_096  #: characters of text Telegram takes
+LONGEST = 3_800  #: leaves room for what the `mark_` functions of bot/messages.py add
 
 
 def fit(*lines: str | None) -> str:

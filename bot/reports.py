@@ -11,6 +11,7 @@ from bot.delivery import Delivery
 from bot.housekeeping import Housekeeper
 from bot.messages import render_status
 from bot.orchestrator import Orchestrator, Tick
+from bot.pairing import Pairing
 from bot.phrases import until_text
 from bot.status import BotStatus, VenueStatus
 from bot.telegram_edge import TelegramEdge
@@ -46,13 +47,15 @@ class Reports:
         self._orchestrator = orchestrator
         self._delivery = delivery
         self.edge: TelegramEdge | None = None  #: set where there is one
+        self.pairing: Pairing | None = None  #: set while there is one
         self.housekeeper: Housekeeper | None = None  #: set where there is one
 
     def status(self) -> BotStatus:
         """Return the bot's state now."""
         bot, now_ms = self._orchestrator, self._clock.now_ms()
         p50_ms, p95_ms = np.percentile(bot.durations_ms or [np.nan], (50, 95))
-        faults = (bot.trouble, self._delivery.trouble, self.edge.trouble if self.edge else "")
+        troubled = (self.pairing, bot, self._delivery, self.edge)
+        faults = [one.trouble for one in troubled if one is not None]
         return BotStatus(
             version=VERSION,
             now_ms=now_ms,

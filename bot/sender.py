@@ -79,6 +79,9 @@ class Sender(Protocol):
     async def edit(self, chat_id: str, message_id: int, content: Content) -> None:
         """Change text and buttons of a message without a picture, or raise a SendError."""
 
+    async def probe(self) -> None:
+        """Return if messages can be sent now, or raise a SendError; nobody sees it."""
+
 
 class TerminalSender:
     """Writes the same text, plain, to a stream: what is used without a token."""
@@ -91,16 +94,17 @@ class TerminalSender:
         self, chat_id: str, content: Content, *, reply_to_message_id: int | None = None, is_silent: bool = False
     ) -> int:
         """Write the text and an empty line."""
-        del reply_to_message_id, is_silent  # a terminal has no bell
-        await self.edit(chat_id, 0, content)
+        del chat_id, reply_to_message_id, is_silent  # a terminal is one chat and has no bell
+        self._stream.write(f"{plain_text(content.html)}\n\n")
+        self._stream.flush()
         self._message_id += 1
         return self._message_id
 
     async def edit(self, chat_id: str, message_id: int, content: Content) -> None:
-        """Write the text again: what stands in a terminal stays."""
-        del chat_id, message_id  # a terminal is one chat
-        self._stream.write(f"{plain_text(content.html)}\n\n")
-        self._stream.flush()
+        """Do nothing: what stands in a terminal stays."""
+
+    async def probe(self) -> None:
+        """A terminal is always there."""
 
 
 def plain_text(html: str) -> str:

@@ -12,6 +12,7 @@ from telegram import (
     BotCommandScopeChat,
     BotCommandScopeChatMember,
     CallbackQuery,
+    Chat,
     InaccessibleMessage,
     Message,
     Update,
@@ -54,7 +55,7 @@ class Commands:
         self._delivery = delivery
         self._store = store
         self._admin_ids = admin_ids
-        self._chats = tuple(dict.fromkeys(chat_id.partition(":")[0] for chat_id in chat_ids))
+        self._chats = tuple(dict.fromkeys(chat_id.partition(":")[0].lower() for chat_id in chat_ids))
         self._now_ms = now_ms
         self._refused: set[int] = set()
 
@@ -83,7 +84,7 @@ class Commands:
         if addressee and addressee.lower() != context.bot.username.lower():
             return
         name, is_admin = name.lower(), user.id in self._admin_ids
-        if not is_admin and str(message.chat_id) not in self._chats:
+        if not is_admin and not self._is_ours(message.chat):
             content = self._refuse(user.id, name)
         else:
             content = await self._answer(name, argument.strip(), message, is_admin=is_admin)
@@ -128,7 +129,7 @@ class Commands:
             await _say(query, STALE)
             return
         is_admin = query.from_user.id in self._admin_ids
-        if not is_admin and str(message.chat.id) not in self._chats:
+        if not is_admin and not self._is_ours(message.chat):
             await _say(query, NOT_ALLOWED)
             return
         action, _, rest = (query.data or "").partition(":")
@@ -169,6 +170,10 @@ class Commands:
         except UsageError as error:
             content = Content(html=escape(str(error)))
         await self._delivery.reply(_address(message), content, message.message_id)
+
+    def _is_ours(self, chat: Chat) -> bool:
+        names = {self._delivery.target(chat_id) for chat_id in self._chats}
+        return str(chat.id) in names or f"@{chat.username}".lower() in names
 
     async def _signal(self, text: str) -> Signal | None:
         """Return the alert a button belongs to, None where this bot knows none of the number."""

@@ -55,6 +55,7 @@ _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _MOST_WAITING = 20  #: commands of one chat; who writes more is not answered
 _BUTTONS_A_ROW = 2
+_GENERAL_TOPIC = "1"  #: Telegram finds no such thread: what goes to it names none
 UNKNOWN_BOT = "TELEGRAM_BOT_TOKEN: Telegram does not know this bot; copy the token from @BotFather again"
 
 
@@ -114,7 +115,7 @@ class TelegramSender:
         shared: dict[str, Any] = {
             "chat_id": chat,
             "parse_mode": ParseMode.HTML,
-            "message_thread_id": int(topic) if topic else None,
+            "message_thread_id": int(topic) if topic not in ("", _GENERAL_TOPIC) else None,
             "reply_parameters": reply,
             "disable_notification": is_silent,
             "reply_markup": _keyboard(content.buttons),
@@ -144,6 +145,13 @@ class TelegramSender:
         except TelegramError as error:
             if "message is not modified" not in str(error).lower():
                 raise translate(error) from error
+
+    async def probe(self) -> None:
+        """Ask who the bot is, or raise a SendError."""
+        try:
+            await self._bot.get_me()
+        except TelegramError as error:
+            raise translate(error) from error
 
 
 def _keyboard(buttons: Sequence[Button]) -> InlineKeyboardMarkup | None:
@@ -289,7 +297,7 @@ class TelegramEdge:
             menu = [BotCommand(name, help_text) for name, help_text in commands]
             try:
                 await self._application.bot.set_my_commands(menu, scope=scope)
-            except (BadRequest, Forbidden) as error:
+            except (BadRequest, ChatMigrated, Forbidden) as error:
                 logger.info("Telegram shows no menu in {} yet: {}", scope.to_dict(), error)
 
     def _out_of_reach(self, error: TelegramError) -> None:

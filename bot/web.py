@@ -131,6 +131,7 @@ class _Pages:
             answer |= {
                 "problems": problems,
                 "venues": {venue.venue: venue.state for venue in status.venues},
+                "incidents": status.incidents,
             }
         return _json(answer, 503 if problems else 200)
 

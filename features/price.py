@@ -44,9 +44,8 @@ def volatility(prices: FloatArray) -> FloatArray:
     """
     lags, instruments = len(prices) - 1, prices.shape[1]
     logs = np.log(prices)
-    total, elapsed = np.zeros(instruments), np.full(instruments, lags)
-    for step in map(np.subtract, logs[:-1], logs[1:]):
-        total += step * step
+    steps = logs[:-1] - logs[1:]
+    total, elapsed = np.square(steps, out=steps).sum(axis=0), np.full(instruments, lags)
     gappy = np.flatnonzero(np.isnan(total))
     total[gappy], elapsed[gappy] = _over_gaps(logs[:, gappy])
     is_warm = elapsed >= WARM_SHARE * lags

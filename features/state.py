@@ -186,20 +186,14 @@ class MarketState(MarketArrays):
 
     def _batches(self, records: Sequence[Record]) -> Iterator[tuple[IntArray, list[Record]]]:
         # Each batch holds an instrument at most once, in the order of arrival: usually there is one batch.
-        batches: list[dict[int, Record]] = []
-        for record in records:
-            column = self.column.get((record.venue, record.id))
-            if column is None:
-                self.unknown_ids.add((record.venue, record.id))
-                continue
-            for batch in batches:
-                if column not in batch:
-                    batch[column] = record
-                    break
-            else:
-                batches.append({column: record})
-        for batch in batches:
-            yield np.array(list(batch), dtype=np.int64), list(batch.values())
+        waiting = [(self.column.get((record.venue, record.id), -1), record) for record in records]
+        while waiting:
+            batch = dict(reversed(waiting))  # of each instrument the first
+            waiting = [one for one in waiting if batch[one[0]] is not one[1]] if len(batch) < len(waiting) else []
+            if unknown := batch.pop(-1, None):
+                self.unknown_ids.add((unknown.venue, unknown.id))
+            if batch:
+                yield np.array(list(batch), dtype=np.int64), list(batch.values())
 
     def _append_quotes(self, quotes: Quotes) -> None:
         column, known = self._find_columns(quotes.venue, quotes.ids)

@@ -13,9 +13,11 @@ the published limit by its reply (the promise we keep, whatever the network does
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
+from types import MappingProxyType
 
 HEADROOM = 0.30
 _ROUNDING = 1e-9
+_NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 class _Log:
@@ -231,19 +233,19 @@ class RateBudget:
             pool.headroom = headroom
         self.requests = 0  #: sent since the start
 
-    def wait_s(self, cost: Mapping[str, float], now_ms: int) -> float:
-        """Return how long until `cost` may be spent; 0 is now."""
+    def wait_s(self, cost: Mapping[str, float], now_ms: int, *, kept_free: Mapping[str, float] = _NOTHING) -> float:
+        """Return how long until `cost` may be spent with `kept_free` left over for others; 0 is now."""
         wait_ms = 0
         for name, amount in cost.items():
-            pool = self._pools[name]
-            if amount > pool.usable + _ROUNDING:
-                raise ValueError(f"a call for {amount} of {name} can never fit into {pool.usable:.1f} a window")
-            wait_ms = max(wait_ms, pool.wait_ms(amount, now_ms), pool.held_until_ms - now_ms)
+            pool, whole = self._pools[name], amount + kept_free.get(name, 0.0)
+            if whole > pool.usable + _ROUNDING:
+                raise ValueError(f"a call for {whole} of {name} can never fit into {pool.usable:.1f} a window")
+            wait_ms = max(wait_ms, pool.wait_ms(whole, now_ms), pool.held_until_ms - now_ms)
         return wait_ms / 1000
 
-    def take(self, cost: Mapping[str, float], now_ms: int) -> float:
+    def take(self, cost: Mapping[str, float], now_ms: int, *, kept_free: Mapping[str, float] = _NOTHING) -> float:
         """Spend `cost` and return 0, or spend nothing and return the seconds after which to ask again."""
-        wait_s = self.wait_s(cost, now_ms)
+        wait_s = self.wait_s(cost, now_ms, kept_free=kept_free)
         if wait_s == 0:
             self.requests += 1
             for name, amount in cost.items():

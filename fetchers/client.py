@@ -121,15 +121,13 @@ class VenueClient:
         return reply
 
     async def _take(self, path: str, cost: Mapping[str, float], kept_free: Mapping[str, float]) -> None:
-        whole = {pool: amount + kept_free.get(pool, 0.0) for pool, amount in cost.items()}
-        while (wait_s := self._budget.wait_s(whole, self._now_ms())) > 0:
+        while (wait_s := self._budget.take(cost, self._now_ms(), kept_free=kept_free)) > 0:
             until_ms = self._budget.held_until_ms(cost)
             if until_ms - self._now_ms() > 1000 * self.deadline_s:
                 # its pool only: whether all of the venue is on hold was said by the reply that began it
                 message = f"{self._venue} {path}: not sent, on hold"
                 raise RateLimited(message, until_ms=until_ms, pool=next(iter(cost)))
             await asyncio.sleep(wait_s)
-        self._budget.take(cost, self._now_ms())
 
     async def _send(
         self, path: str, params: Mapping[str, str | int] | None, pools: tuple[str, ...], deadline_s: float

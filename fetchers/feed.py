@@ -1,7 +1,7 @@
 """All venues as one feed of observations: side by side, each with its own troubles."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +17,7 @@ from fetchers.universe import Universe, UniverseSettings, build_universe
 
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 60.0  #: of a venue that could not be loaded
 EARLIEST_RELOAD_MS = 60_000  #: after the last, when an unknown id shows up
+PORTION_S = 0.05  #: of what arrives, so that little is left to be done when the last reply has come
 DEADLINE_SHARE = 0.4  #: of the time between ticks that either half of a poll may take, so that all venues keep it
 
 
@@ -116,8 +117,10 @@ class Feed:
         self._reload_if_due()
         return self._drain()
 
-    async def poll_candidates(self, wanted: Sequence[Wanted], deadline_s: float | None = None) -> list[Observation]:
-        """Poll what is wanted and a rotation of the rest, and return what has arrived since the last poll.
+    async def poll_candidates(
+        self, wanted: Sequence[Wanted], deadline_s: float | None = None
+    ) -> AsyncIterator[list[Observation]]:
+        """Poll what is wanted and a rotation of the rest, and yield what has arrived since the last poll, in portions.
 
         What is wanted and fits into the budgets at once is waited for, until the deadline; the rest of the plan is sent
         as the budgets allow, until the next plan replaces it, and comes with a later poll.
@@ -127,11 +130,18 @@ class Feed:
         plan = self._plan(wanted)
         await asyncio.sleep(0)
         polls = {name: self._lanes[name].start_polls(ids, plan.awaited[name]) for name, ids in plan.polls.items()}
-        with suppress(TimeoutError):
-            async with asyncio.timeout(deadline_s or self._deadline_s):
-                for name, started in polls.items():
-                    await self._lanes[name].wait_for(started)
-        return self._drain()
+        answered = {
+            self._start_task(self._lanes[name].wait_for(started), f"answers of {name}")
+            for name, started in polls.items()
+        }
+        left_s = deadline_s or self._deadline_s
+        while answered and left_s > 0:
+            _, answered = await asyncio.wait(answered, timeout=min(PORTION_S, left_s))
+            left_s -= PORTION_S
+            yield self._drain()
+        for late in answered:
+            late.cancel()
+        yield self._drain()
 
     async def fetch_candles(self, key: Key, since_ms: int) -> Candles | None:
         """Return 1-minute candles from `since_ms` on; None where the venue has none, or does not answer."""

@@ -259,9 +259,8 @@ class Lane:
 
     async def _room_for(self, cost: Mapping[str, float], before_waiting: Callable[[], None] = lambda: None) -> None:
         """Wait until the budget has room for `cost` and, beside it, for the bulk calls, which never wait for others."""
-        kept_free = self.venue.quotes_cost
-        whole = {pool: amount + kept_free.get(pool, 0.0) for pool, amount in cost.items()}
-        while (wait_s := self.venue.budget.wait_s(whole, self._now_ms())) > 0:
+        budget, kept_free = self.venue.budget, self.venue.quotes_cost
+        while (wait_s := budget.wait_s(cost, self._now_ms(), kept_free=kept_free)) > 0:
             before_waiting()
             await self._sleep(wait_s)
 

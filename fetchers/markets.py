@@ -1,13 +1,17 @@
 """A venue's market list, parsed by ccxt off the loop from rows that our own client has fetched.
 
 ccxt knows ids, ticks, contract sizes and statuses of each venue, and the hosts. It is imported only here and only when
-needed: half a second and 70 MiB. Which of the markets are for us is each venue's own to say.
+needed. Which of the markets are for us is each venue's own to say.
 """
 
 import asyncio
 import gc
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -96,16 +100,21 @@ def _unreadable(venue: str, row: object) -> Listing:
 
 
 def _exchange(venue: str) -> Any:
-    return getattr(_ccxt(), _CLASSES[venue])({"enableRateLimit": False, "options": _OPTIONS.get(venue, {})})
+    return _ccxt_class(_CLASSES[venue])({"enableRateLimit": False, "options": _OPTIONS.get(venue, {})})
 
 
 @cache
-def _ccxt() -> Any:
-    # The collector would stop everything for a quarter of a second, again and again, to look through ccxt's objects.
-    gc.disable()
+def _ccxt_class(name: str) -> Any:
+    # Its package imports all hundred exchanges: 30 MiB, and a quarter of a second that the loop feels. So an empty
+    # package stands in for it, with the same modules inside.
+    if "ccxt" not in sys.modules:
+        found = find_spec("ccxt")
+        assert found is not None
+        package = sys.modules["ccxt"] = ModuleType("ccxt")
+        package.__path__ = list(found.submodule_search_locations or ())
+    gc.disable()  # it would hold up the loop to look through what is imported, again and again
     try:
-        import ccxt  # noqa: PLC0415 - see above
+        return getattr(import_module(f"ccxt.{name}"), name)
     finally:
         gc.freeze()
         gc.enable()
-    return ccxt

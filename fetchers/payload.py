@@ -102,12 +102,16 @@ def each(rows: Sequence[Mapping[str, Any]], field: str, kind: type[Kind], call: 
 def table(rows: object, width: int, call: str, field: str) -> FloatArray:
     """Return a list of lists of numbers as (n, width), what is further right in a row left out."""
     if type(rows) is list and set(map(type, rows)) <= {list}:
-        flat = list(chain.from_iterable([row[:width] for row in rows]))
+        cut = rows if set(map(len, rows)) <= {width} else [row[:width] for row in rows]
+        flat = list(chain.from_iterable(cut))
         if len(flat) == width * len(rows) and set(map(type, flat)) <= NUMERIC:
             try:
-                return np.fromiter(map(float, flat), np.float64, len(flat)).reshape(len(rows), width)
+                numbers = list(map(float, flat))
             except (ValueError, OverflowError) as error:
                 raise bad(call, field, rows, f"a list of {width} numbers each") from error
+            if max(numbers, default=0.0) > LARGEST:
+                raise bad(call, field, rows, f"no number beyond {LARGEST:g}")
+            return np.array(numbers, dtype=np.float64).reshape(len(rows), width)
     raise bad(call, field, rows, f"a list of {width} numbers each")
 
 

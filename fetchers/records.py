@@ -91,16 +91,16 @@ def order_book(
     sequence: int | None,
 ) -> OrderBook:
     """Return the record of a book whose sides are (n, 2): price and quantity [base]."""
-    if max(bids.max(initial=0.0), asks.max(initial=0.0)) > LARGEST:
-        raise BadPayload(f"{call}: a price or quantity was beyond {LARGEST:g}")
+    bids.setflags(write=False)  # and so their columns are
+    asks.setflags(write=False)
     try:
         return OrderBook(
             venue=key[0],
             id=key[1],
-            bid_price=read_only(bids[:, 0], np.float64),
-            bid_quantity=read_only(bids[:, 1], np.float64),
-            ask_price=read_only(asks[:, 0], np.float64),
-            ask_quantity=read_only(asks[:, 1], np.float64),
+            bid_price=bids[:, 0],
+            bid_quantity=bids[:, 1],
+            ask_price=asks[:, 0],
+            ask_quantity=asks[:, 1],
             levels_asked=BOOK_LEVELS,
             exchange_ms=arrival.received_ms if venue_ms is None else arrival.ours(venue_ms),
             received_ms=arrival.received_ms,

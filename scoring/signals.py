@@ -129,7 +129,6 @@ class OpenSignal:
     best_price: float  #: the most favourable price seen so far
     worst_price: float  #: the least favourable
     reachable_entry: float | None = None  #: the entry side's quote REACH_SECONDS after the decision, once seen
-    reachable_best: float | None = None
     flips_running: int = 0  #: fresh books in a row with ask_share at or below the flip
     last_book_ms: int = 0
     funding_paid_percent: float = 0.0  #: [%] settled while held, a cost when positive

@@ -29,15 +29,17 @@ _BUSY_S = 5.0  #: how long to wait for a person's SQL prompt on the same file; a
 
 _SIGNALS = "SELECT * FROM signals LEFT JOIN outcomes ON signal_id = id"
 
-# A chat with a message backing off is silent until then, so that its order holds; a reply waits for what it replies to.
+# A chat with a message backing off is silent until then, so that its order holds; a reply waits for what it replies to;
+# what only changes a message comes after all that is new.
 _DUE = """
     SELECT * FROM (
-        SELECT *, row_number() OVER (PARTITION BY chat_id ORDER BY priority, id) AS place
+        SELECT *, row_number() OVER (PARTITION BY chat_id ORDER BY message_id IS NOT NULL, priority, id) AS place
         FROM messages
-        WHERE state = 'pending' AND coalesce(alert_state, '') NOT IN ('pending', 'sending')
+        WHERE state = 'pending'
+            AND (coalesce(alert_state, '') NOT IN ('pending', 'sending') OR reply_to_message_id IS NOT NULL)
             AND chat_id NOT IN (SELECT chat_id FROM outbox WHERE state = 'pending' AND not_before_ms > :now_ms)
     )
-    WHERE place <= :limit ORDER BY priority, id
+    WHERE place <= :limit ORDER BY message_id IS NOT NULL, priority, id
 """
 
 

@@ -49,15 +49,21 @@ _SHORTEST_BACKOFF_S, _LONGEST_BACKOFF_S = 1.0, 60.0
 _CONNECT_TIMEOUT_S = 5
 _REPLY_TIMEOUT_S = 10
 
-# In the order in which the tables refer to each other. A row that is gone again is history that stays.
+# Tables, their keys and what their rows become, in the order in which they refer to each other.
 _SOURCES: tuple[tuple[str, str, Callable[[sqlite3.Row], Iterator[HistoryRow]]], ...] = (
-    ("signals", "SELECT signals.* FROM signals JOIN changes ON row_id = id", history_of_signal),
-    ("outcomes", "SELECT outcomes.* FROM outcomes JOIN changes ON row_id = signal_id", history_of_outcome),
-    ("near_misses", "SELECT near_misses.* FROM near_misses JOIN changes ON row_id = id", history_of_near_miss),
-    ("outbox", "SELECT outbox.* FROM outbox JOIN changes ON row_id = id", history_of_message),
-    ("runs", "SELECT runs.* FROM runs JOIN changes ON row_id = id", history_of_run),
-    ("venue_health", "SELECT venue_health.* FROM venue_health JOIN changes ON row_id = id", history_of_venue_health),
+    ("signals", "id", history_of_signal),
+    ("outcomes", "signal_id", history_of_outcome),
+    ("near_misses", "id", history_of_near_miss),
+    ("outbox", "id", history_of_message),
+    ("runs", "id", history_of_run),
+    ("venue_health", "id", history_of_venue_health),
 )
+# A row that is gone again is history that stays. CROSS JOIN and + keep SQLite from going by the source: it would look
+# through all changes there have ever been for every batch.
+_CHANGED = """
+    SELECT {table}.* FROM changes CROSS JOIN {table} ON {key} = row_id
+    WHERE seq > ? AND seq <= ? AND +source = ? ORDER BY seq
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,9 +197,8 @@ def _position(source: sqlite3.Connection, cursor: Cursor) -> tuple[str, int]:
 def _changed_rows(source: sqlite3.Connection, after: int, last: int) -> dict[str, list[tuple[Any, ...]]]:
     """Return the rows of the changes `after`…`last` by table of the history, tables referred to first."""
     rows: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-    for name, query, history_of in _SOURCES:
-        where = " WHERE source = ? AND seq > ? AND seq <= ? ORDER BY seq"
-        for row in source.execute(query + where, (name, after, last)):
+    for name, key, history_of in _SOURCES:
+        for row in source.execute(_CHANGED.format(table=name, key=key), (after, last, name)):
             for table, values in history_of(row):
                 rows[table].append(values)
     return {table: rows[table] for table in COLUMNS if table in rows}

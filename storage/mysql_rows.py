@@ -50,6 +50,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def upsert(table: str) -> str:
     """Return the statement that adds a row to `table` or replaces its values."""
+    # VALUES() is deprecated in MySQL 8, but of the ways to name the new row it is the one that both servers take.
     columns = COLUMNS[table]
     marks = ", ".join(["%s"] * len(columns))
     updates = ", ".join(f"{column} = VALUES({column})" for column in columns)

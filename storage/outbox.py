@@ -50,12 +50,21 @@ class NewMessage:
 
     chat_id: str
     kind: Kind
-    html: str
+    html: str  #: once sent, as it was sent
     created_ms: int
     signal_id: int | None = None  #: an exit replies to the entry message of the same signal in the same chat
     entry_price: float | None = None  #: lets a late entry say how far the price has drifted
     buttons: tuple[Button, ...] = ()
     edit_key: str = ""  #: a later message of the same key to the same chat changes this one in place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """A line more below the alert of a signal, in every chat where it stands: the alert is edited, nothing rings."""
+
+    signal_id: int
+    html: str
+    buttons: tuple[Button, ...] | None = None  #: what stands under it from now on; None leaves what does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,3 +81,4 @@ class OutboxMessage:
     error: str
     revision: int = 0  #: how often its text has been changed
     may_repeat: bool = False  #: an earlier send ended without a reply, so the chat may have it already
+    follow_up: str = ""  #: what has been added below it since, each line begun by a line break

@@ -8,7 +8,7 @@ import orjson
 from scoring.exits import start, start_near_miss
 from scoring.signals import NearMiss, OpenSignal, Outcome, Signal
 from storage.codec import from_plain, to_json, to_plain
-from storage.outbox import Button, DeliveryState, Kind, NewMessage, OutboxMessage, Priority
+from storage.outbox import Button, DeliveryState, FollowUp, Kind, NewMessage, OutboxMessage, Priority
 
 _SIGNAL = ("id", "decided_ms", "side", "venue", "instrument_id", "coin", "pair")
 _OUTCOME = ("signal_id", "exit_ms", "reason")
@@ -90,6 +90,12 @@ def message_to_row(message: NewMessage) -> dict[str, Any]:
     return {**to_plain(message), "buttons": to_json(message.buttons), "priority": Priority[message.kind.name]}
 
 
+def follow_up_to_row(follow_up: FollowUp) -> dict[str, Any]:
+    """Return what changes a row of `outbox`."""
+    buttons = None if follow_up.buttons is None else to_json(follow_up.buttons)
+    return {"signal_id": follow_up.signal_id, "html": follow_up.html, "buttons": buttons}
+
+
 def message_from_row(row: Row) -> OutboxMessage:
     """Return the message of a row of `outbox` with `reply_to_message_id`."""
     return OutboxMessage(
@@ -112,6 +118,7 @@ def message_from_row(row: Row) -> OutboxMessage:
         error=row["error"],
         revision=row["revision"],
         may_repeat=bool(row["may_repeat"]),
+        follow_up=row["follow_up"],
     )
 
 

@@ -165,6 +165,8 @@ MIGRATIONS = (
 
     CREATE TABLE windows (id INTEGER PRIMARY KEY CHECK (id = 1), snapshot BLOB NOT NULL);
     """,
+    # What has become of an alert's signal, a line each, edited in below the alert.
+    "ALTER TABLE outbox ADD COLUMN follow_up TEXT NOT NULL DEFAULT '';",
 )
 
 

@@ -14,7 +14,7 @@ _WHOLE = ("state", "open_signals", "blocked_chats", "followed_near_misses")
 _LIVE = {
     **dict.fromkeys(_WHOLE, "true"),
     "outbox": "state IN ('pending', 'sending', 'uncertain') OR state = 'expired' AND NOT is_expiry_told"
-    " OR edit_key <> ''",
+    " OR edit_key <> '' OR kind = 'entry' AND signal_id NOT IN (SELECT signal_id FROM main.outcomes)",
     "runs": "id = (SELECT max(id) FROM main.runs)",
 }
 _ITS_OWN = ("changes", "sqlite_sequence")  #: written by triggers and by SQLite itself

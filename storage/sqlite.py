@@ -15,12 +15,13 @@ from loguru import logger
 from features.snapshot import Snapshot
 from scoring.capture import Capture
 from scoring.signals import Limits, NearMiss, OpenSignal, Outcome, Signal
-from storage.blobs import FAST, from_blob, to_blob
+from storage.blobs import from_blob, to_blob
 from storage.codec import from_plain, to_json
 from storage.errors import DiskError, StorageError, explained
 from storage.history import History, connect, open_reader
-from storage.outbox import NewMessage
+from storage.outbox import FollowUp, NewMessage
 from storage.rows import (
+    follow_up_to_row,
     followed_from_row,
     message_to_row,
     near_miss_outcome_to_row,
@@ -74,13 +75,23 @@ _INSERT_MESSAGE = """
     FROM (SELECT (SELECT reason FROM blocked_chats WHERE chat_id = :chat_id) AS reason)
     WHERE :edit_key = '' OR NOT EXISTS (SELECT 1 FROM outbox WHERE edit_key = :edit_key AND chat_id = :chat_id)
 """
-_EDIT_MESSAGE = """
-    UPDATE outbox SET html = :html, buttons = :buttons, revision = revision + 1,
-        attempts = iif(state = 'sent', 0, attempts), state = iif(state = 'sent', 'pending', state)
-    WHERE edit_key = :edit_key AND chat_id = :chat_id
+# What stands in a chat that can still be written to is due again, to be edited; what waits goes with the change.
+_CHANGE = """
+    revision = revision + 1, attempts = iif(state = 'sent', 0, attempts),
+    state = iif(state = 'sent' AND message_id IS NOT NULL AND chat_id NOT IN (SELECT chat_id FROM blocked_chats),
+        'pending', state)
 """
+_EDIT_MESSAGE = (
+    f"UPDATE outbox SET html = :html, buttons = :buttons, {_CHANGE}"  # noqa: S608 - SQL of ours
+    " WHERE edit_key = :edit_key AND chat_id = :chat_id"
+)
+_FOLLOW_UP = (
+    f"UPDATE outbox SET follow_up = follow_up || char(10) || :html, buttons = coalesce(:buttons, buttons), {_CHANGE}"  # noqa: S608 - SQL of ours
+    " WHERE signal_id = :signal_id AND kind = 'entry'"
+)
 _MARK_SENT = """
     UPDATE outbox SET error = '', message_id = :message_id, sent_ms = coalesce(sent_ms, :sent_ms),
+        html = iif(edit_key = '', coalesce(:html, html), html),
         state = iif(revision = coalesce(:revision, revision), 'sent', 'pending')
     WHERE id = :id
 """
@@ -107,8 +118,12 @@ _PRUNE = tuple(
         ("outbox", "created_ms", "state IN ('sent', 'expired', 'failed')"),
     )
 )
+_FORGET_MESSAGES = """
+    UPDATE outbox SET state = iif(message_id IS NULL, state, 'sent'), message_id = NULL
+    WHERE chat_id = :chat_id OR chat_id LIKE :chat_id || ':%'
+"""
 _FAIL_WAITING = """
-    UPDATE outbox SET state = 'failed', error = :reason
+    UPDATE outbox SET state = iif(message_id IS NULL, 'failed', 'sent'), error = :reason
     WHERE chat_id = :chat_id AND state IN ('pending', 'sending', 'uncertain')
 """
 
@@ -217,15 +232,17 @@ class Store(History):
         self,
         signals: Sequence[Signal],
         limits: Limits,
-        messages: Sequence[NewMessage],
+        messages: Sequence[NewMessage | FollowUp],
         near_misses: Sequence[NearMiss] = (),
         *,
         followed: Sequence[NearMiss] = (),
         captures: Sequence[Capture] = (),
+        still_open: Sequence[OpenSignal] = (),
     ) -> None:
         """Store a tick's signals, what they were decided on, their messages and the limits they use up.
 
-        Of the near misses `followed` are those whose following begins.
+        Of the near misses `followed` are those whose following begins; `still_open` are earlier signals, as far as they
+        have been followed.
         """
         await self._write(
             (_INSERT_SIGNAL, [signal_to_row(signal) for signal in signals]),
@@ -233,15 +250,17 @@ class Store(History):
             (_INSERT_CAPTURE, [{"signal_id": one.signal_id, "capture": to_blob(one)} for one in captures]),
             (_INSERT_NEAR_MISS, [near_miss_to_row(near_miss) for near_miss in near_misses]),
             (_FOLLOW_NEAR_MISS, [{"decided_ms": one.decided_ms, "coin": one.coin} for one in followed]),
+            (_PUT_OPEN_SIGNAL, [open_signal_to_row(one) for one in still_open]),
             _put_limits(limits),
         )
 
-    async def save_open(self, open_signals: Sequence[OpenSignal]) -> None:
-        """Store how far signals have been followed."""
+    async def save_open(self, open_signals: Sequence[OpenSignal], follow_ups: Sequence[FollowUp] = ()) -> None:
+        """Store how far signals have been followed, and what their alerts say of it."""
         if open_signals:
-            await self._write((_PUT_OPEN_SIGNAL, [open_signal_to_row(open_signal) for open_signal in open_signals]))
+            rows = [open_signal_to_row(open_signal) for open_signal in open_signals]
+            await self._write((_PUT_OPEN_SIGNAL, rows), *_queue(follow_ups))
 
-    async def record_outcome(self, outcome: Outcome, limits: Limits, messages: Sequence[NewMessage]) -> None:
+    async def record_outcome(self, outcome: Outcome, limits: Limits, messages: Sequence[NewMessage | FollowUp]) -> None:
         """Store a signal's end, its messages and the limits it changes."""
         await self._write(
             (_INSERT_OUTCOME, [outcome_to_row(outcome)]),
@@ -260,7 +279,7 @@ class Store(History):
 
     async def save_windows(self, snapshot: Snapshot, followed: Sequence[OpenSignal]) -> None:
         """Store the market, packed in a thread, and how far near misses have been followed."""
-        blob = await asyncio.to_thread(to_blob, snapshot, FAST)
+        blob = await asyncio.to_thread(to_blob, snapshot)
         await self._write(
             (_PUT_WINDOWS, [{"snapshot": blob}]),
             (_TRACK_NEAR_MISS, [open_signal_to_row(one) for one in followed]),
@@ -308,7 +327,7 @@ class Store(History):
         """Keep a JSON value under `key`."""
         await self._run(_PUT_STATE, key=key, value=to_json(value))
 
-    async def enqueue(self, messages: Sequence[NewMessage]) -> None:
+    async def enqueue(self, messages: Sequence[NewMessage | FollowUp]) -> None:
         """Queue messages that belong to no signal's transaction."""
         await self._write(*_queue(messages))
 
@@ -321,13 +340,21 @@ class Store(History):
         )
 
     async def mark_sent(
-        self, outbox_id: int, message_id: int, sent_ms: int, *, told_expired: bool = False, revision: int | None = None
+        self,
+        outbox_id: int,
+        message_id: int,
+        sent_ms: int,
+        *,
+        told_expired: bool = False,
+        revision: int | None = None,
+        html: str | None = None,
     ) -> None:
         """Say that Telegram took it; `told_expired`: its text told the chat of the messages that expired before.
 
         Where its text has been changed since `revision` it is pending again: the chat's message is to be edited.
+        `html` is what was sent, where that is more than what was queued.
         """
-        sent: dict[str, int | None] = {"id": outbox_id, "message_id": message_id, "sent_ms": sent_ms}
+        sent = {"id": outbox_id, "message_id": message_id, "sent_ms": sent_ms, "html": html}
         sent |= {"told_expired": told_expired, "revision": revision}
         await self._write((_MARK_SENT, [sent]), (_MARK_TOLD, [sent]))
 
@@ -359,6 +386,10 @@ class Store(History):
         """Fail what waits for a chat that refuses the bot, and what will be queued for it until it is unblocked."""
         chat = {"chat_id": chat_id, "reason": reason}
         await self._write((_PUT_BLOCKED_CHAT, [chat]), (_FAIL_WAITING, [chat]))
+
+    async def forget_messages(self, chat_id: str) -> None:
+        """Say that what stands in a chat can be neither edited nor replied to any more: it has a new id."""
+        await self._run(_FORGET_MESSAGES, chat_id=chat_id)
 
     async def unblock_chat(self, chat_id: str) -> None:
         """Write to a chat again."""
@@ -401,10 +432,12 @@ async def _transact(writer: aiosqlite.Connection, statements: Sequence[Statement
         await writer.rollback()
 
 
-def _queue(messages: Sequence[NewMessage]) -> tuple[Statement, Statement]:
-    """Change the messages that stand in their chats under the same key, and add the others."""
-    rows = [message_to_row(message) for message in messages]
-    return (_EDIT_MESSAGE, [row for row in rows if row["edit_key"]]), (_INSERT_MESSAGE, rows)
+def _queue(messages: Sequence[NewMessage | FollowUp]) -> tuple[Statement, ...]:
+    """Change the messages that stand in their chats under the same key, add the others, and follow alerts up."""
+    rows = [message_to_row(message) for message in messages if isinstance(message, NewMessage)]
+    follow_ups = [follow_up_to_row(message) for message in messages if isinstance(message, FollowUp)]
+    edits = [row for row in rows if row["edit_key"]]
+    return (_EDIT_MESSAGE, edits), (_INSERT_MESSAGE, rows), (_FOLLOW_UP, follow_ups)
 
 
 def _put_limits(limits: Limits) -> Statement:

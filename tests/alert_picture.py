@@ -2,9 +2,12 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from html import escape, unescape
 
-from bot.messages import mark_sent, render_entry, render_exit, render_track_record
+from bot import follow_ups
+from bot.messages import add_follow_ups, mark_sent, render_entry, render_exit, render_track_record
+from scoring.settings import ScoringSettings
 from scoring.signals import DataTimes, ExitReason, Levels, Outcome, Result, Side, Signal
 from tests.builders import NOW_MS
 
@@ -74,28 +77,51 @@ OUTCOME = Outcome(
     note="",
 )
 WIDTH, LINE, PAD, WRAP = 560, 19, 14, 62
+BUBBLE, QUOTE, KEY = "#223140", "#6ab3f3", 34  #: the last is a button's height
 
 
 def alert_svg() -> str:
-    """Return an alert and its exit as two chat bubbles."""
+    """Return an alert with its buttons, edited at its end, and the exit that replies to it, as two chat bubbles."""
     entry = render_entry(SIGNAL, track_record=render_track_record([], SIGNAL.score), decided_after_ms=12)
-    bubbles = [_lines(mark_sent(entry, 340)), _lines(render_exit(SIGNAL, OUTCOME, reach_s=15))]
-    shapes, top = [], PAD
-    for lines in bubbles:
-        height = LINE * len(lines) + 2 * PAD
-        shapes.append(f'<rect x="{PAD}" y="{top}" width="{WIDTH}" height="{height}" rx="12" fill="#223140"/>')
-        for number, (text, is_bold, is_table) in enumerate(lines):
-            style = 'font-weight="bold" ' if is_bold else ""
-            family = "monospace" if is_table else "sans-serif"
-            shapes.append(
-                f'<text x="{2 * PAD}" y="{top + PAD + LINE * (number + 0.75):.0f}" {style}font-family="{family}" '
-                f'xml:space="preserve">{escape(text)}</text>'
-            )
-        top += height + PAD
+    ended = follow_ups.of_exit(SIGNAL, OUTCOME, ScoringSettings())
+    alert = _lines(add_follow_ups(mark_sent(entry, 340), f"\n{ended.html}"))
+    shapes, top = _bubble(alert, PAD)
+    keys, top = _keys([button.text for button in ended.buttons or ()], top)
+    quoted = [(f"\u258e {alert[0][0][:44]}…", False, False)]
+    reply, top = _bubble([*quoted, *_lines(render_exit(SIGNAL, OUTCOME, reach_s=15))], top + PAD)
+    reply[1] = reply[1].replace("<text ", f'<text fill="{QUOTE}" ')
+    shapes += [*keys, *reply]
+    top += PAD
     size = f'width="{WIDTH + 2 * PAD}" height="{top}"'
     ground = '<rect width="100%" height="100%" fill="#0e1621"/>'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-size="14" fill="#eef3f7">'
     return "\n".join([head, ground, *shapes, "</svg>"]) + "\n"
+
+
+def _bubble(lines: Sequence[tuple[str, bool, bool]], top: int) -> tuple[list[str], int]:
+    """Return the shapes of a message, and where the next one may begin."""
+    height = LINE * len(lines) + 2 * PAD
+    shapes = [f'<rect x="{PAD}" y="{top}" width="{WIDTH}" height="{height}" rx="12" fill="{BUBBLE}"/>']
+    for number, (text, is_bold, is_table) in enumerate(lines):
+        style = 'font-weight="bold" ' if is_bold else ""
+        family = "monospace" if is_table else "sans-serif"
+        shapes.append(
+            f'<text x="{2 * PAD}" y="{top + PAD + LINE * (number + 0.75):.0f}" {style}font-family="{family}" '
+            f'xml:space="preserve">{escape(text)}</text>'
+        )
+    return shapes, top + height
+
+
+def _keys(texts: Sequence[str], top: int) -> tuple[list[str], int]:
+    """Return the buttons, two in a row."""
+    shapes, width = [], (WIDTH - 4) / 2
+    for number, text in enumerate(texts):
+        x, y = PAD + (number % 2) * (width + 4), top + 4 + (number // 2) * (KEY + 4)
+        shapes.append(f'<rect x="{x:.0f}" y="{y}" width="{width:.0f}" height="{KEY}" rx="8" fill="{BUBBLE}"/>')
+        shapes.append(
+            f'<text x="{x + width / 2:.0f}" y="{y + 22}" text-anchor="middle" font-family="sans-serif">{text}</text>'
+        )
+    return shapes, top + -(-len(texts) // 2) * (KEY + 4)
 
 
 def _lines(html: str) -> list[tuple[str, bool, bool]]:

@@ -1,19 +1,31 @@
-"""`make bench`: what a tick costs, and for how long it holds the loop up, on a market of full size.
+"""`make bench`: what the bot costs, part by part. `python -m tests.bench [market] [frame] [telegram] [mysql] [chart]`.
 
-The market runs in a process of its own, the bot in this one, as the demo has them. Figures are printed, never asserted.
+market    ticks, memory and limits on a market of full size, which has a process of its own, as the demo's has
+frame     append, features, scores and gates beside the scalar reference
+telegram  from the tick's last reply to Telegram's door
+mysql     how fast a long history is copied; only where MariaDB is installed
+chart     one picture
+
+Figures are printed, never asserted.
 """
 
 import asyncio
+import io
 import resource
+import shutil
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from bot.__main__ import Interrupt, Run, run_bot
+from bot.charts import draw_price
 from bot.config import load_config
 from bot.demo import simulated_market
 from tests.bench_wire import compare
@@ -21,6 +33,7 @@ from tests.bench_wire import compare
 COINS = 600
 SECONDS = 90.0
 BEAT_S = 0.002
+PICTURES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +48,18 @@ class Measured:
     wire: dict[str, tuple[float, float]]  #: CPU of one call by kind, ours and plain [ms]
 
 
+def main(names: Sequence[str]) -> int:
+    """Measure and print the parts named, or all, and return the exit code."""
+    if unknown := set(names) - PARTS.keys():
+        sys.stderr.write(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}\n")
+        return 2
+    for name, part in PARTS.items():
+        if not names or name in names:
+            sys.stdout.write(f"== {name}\n{part().rstrip()}\n\n")
+            sys.stdout.flush()
+    return 0
+
+
 async def measure(seconds: float = SECONDS, coins: int = COINS) -> Measured:
     """Run the bot for so long, then compare its calls with plain ones."""
     task = asyncio.current_task()
@@ -46,7 +71,8 @@ async def measure(seconds: float = SECONDS, coins: int = COINS) -> Measured:
             config = load_config({**urls, "HTTP_PORT": "0", "LOG_LEVEL": "ERROR", "DATA_DIR": str(Path(folder))})
             beating = group.create_task(_beat(beats_ms))
             cpu_s, wall_s = time.process_time(), time.perf_counter()
-            run = await run_bot(config, Interrupt(task), seconds=seconds)
+            with redirect_stdout(io.StringIO()):  # without Telegram its messages go there
+                run = await run_bot(config, Interrupt(task), seconds=seconds)
             cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
             beating.cancel()
             rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform != "darwin" else 1024)
@@ -61,35 +87,80 @@ async def _beat(beats_ms: list[float]) -> None:
         beats_ms.append(1000 * (time.perf_counter() - before - BEAT_S))
 
 
-def report(measured: Measured, coins: int = COINS) -> None:
-    """Print what was measured."""
-    run, beats_ms, write = measured.run, measured.beats_ms, sys.stdout.write
-    write(f"four venues, {coins} coins each, {run.instruments} instruments scored, {run.ticks} ticks of 5 s\n")
-    write(f"tick: p50 {run.tick_p50_ms:.0f} ms, p95 {run.tick_p95_ms:.0f} ms (goal: under 2,000 ms)\n")
-    write(f"longest time the loop was blocked: {max(beats_ms):.0f} ms, p99.9 {np.percentile(beats_ms, 99.9):.0f} ms")
-    write(" (goal: under 100 ms)\n")
-    write(f"CPU: {measured.cpu_s / measured.wall_s:.0%} of one core, start included (goal: under 35 %); ")
-    write(f"resident at most {measured.rss_mib:.0f} MiB (goal: under 300)\n")
+def report(measured: Measured, coins: int = COINS) -> str:
+    """Return the figures beside their goals."""
+    run, beats_ms = measured.run, measured.beats_ms
+    lines = [
+        f"four venues, {coins} coins each, {run.instruments} instruments scored, {run.ticks} ticks of 5 s",
+        f"tick: p50 {run.tick_p50_ms:.0f} ms, p95 {run.tick_p95_ms:.0f} ms (goal: under 2,000)",
+        f"loop blocked: at most {max(beats_ms):.0f} ms (goal: under 100), p99.9 {np.percentile(beats_ms, 99.9):.0f} ms",
+        f"CPU: {measured.cpu_s / measured.wall_s:.0%} of one core, start included (goal: under 35 %)",
+        f"resident at most {measured.rss_mib:.0f} MiB (goal: under 300)",
+    ]
     for name, venue in run.venues.items():
         shares = ", ".join(f"{pool} {share:.0%}" for pool, share in venue.used_share.items())
-        write(f"{name}: {venue.requests} requests, {venue.errors} failed; most of each limit: {shares}\n")
         counts = venue.polls
-        write(
-            f"  {counts.eligible} eligible, {counts.pruned} pruned, {counts.polled} polled, {counts.starved} starved; "
-        )
         warmed = f"{venue.warmed_after_s:.0f} s after the start" if venue.warmed_after_s is not None else "not yet"
-        write(f"every instrument's history: {warmed} (goal on binance and bybit: 60 s)\n")
+        lines += [
+            f"{name}: {venue.requests} requests, {venue.errors} failed; most of each limit: {shares}",
+            f"  {counts.eligible} eligible, {counts.pruned} pruned, {counts.polled} polled, {counts.starved} starved",
+            f"  every instrument's history: {warmed} (goal on binance and bybit: 60 s)",
+        ]
     for kind, (ours_ms, plain_ms) in measured.wire.items():
-        ratio = f"{ours_ms / plain_ms:.2f} times"
-        write(
-            f"{kind}: {ours_ms:.2f} ms of CPU a call, plain aiohttp + orjson {plain_ms:.2f} ms: {ratio} (goal: 1.4)\n"
+        lines.append(
+            f"{kind}: {ours_ms:.2f} ms of CPU a call, plain aiohttp + orjson {plain_ms:.2f} ms: "
+            f"{ours_ms / plain_ms:.2f} times (goal: 1.4)"
         )
+    return "\n".join(lines)
 
 
-def main() -> None:
-    """Measure and print."""
-    report(asyncio.run(measure()))
+def _market() -> str:
+    return report(asyncio.run(measure()))
 
+
+# The other parts are imported when their turn comes: what is resident in the first is to be the bot's, not theirs.
+
+
+def _frame() -> str:
+    from tests import bench_frame
+
+    return bench_frame.measure()
+
+
+def _telegram() -> str:
+    from tests import bench_telegram
+
+    return bench_telegram.report(asyncio.run(bench_telegram.measure()))
+
+
+def _mysql() -> str:
+    from tests import bench_mysql
+
+    if shutil.which("mariadbd") is None:
+        return "MariaDB is not installed here: not measured"
+    with TemporaryDirectory() as folder:
+        return asyncio.run(bench_mysql.measure(Path(folder), bench_mysql.SIGNALS))
+
+
+def _chart() -> str:
+    from tests.bot.test_charts import chart
+
+    spent_ms = []
+    for _ in range(PICTURES):
+        began_s = time.perf_counter()
+        draw_price(chart())
+        spent_ms.append(1000 * (time.perf_counter() - began_s))
+    first_ms = f"{spent_ms[0]:.0f} ms for the first, which loads matplotlib"
+    return f"one picture: {median(spent_ms):.0f} ms (goal: under a second), {first_ms}"
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "market": _market,
+    "frame": _frame,
+    "telegram": _telegram,
+    "mysql": _mysql,
+    "chart": _chart,
+}
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(sys.argv[1:]))

@@ -23,6 +23,7 @@ COINS, VENUES = 625, ("binance", "bybit", "mexc", "lbank")
 POLLED, LEVELS, PRINTS = 250, 50, 200
 WARM_TICKS, TIMED_TICKS, REFERENCE_TICKS = 380, 40, 30
 TICK_MS = 5000
+STEADY = range(7, 7 * (POLLED * 4 // 5) + 1, 7)  #: columns polled every tick
 
 
 def universe() -> list[Instrument]:
@@ -52,10 +53,9 @@ class Maker:
     def tick(self, now_ms: int) -> list[Observation]:
         """Return four bulk replies, and books and trades of 200 steady and 50 rotating candidates."""
         self.price *= np.exp(self.random.normal(0, 0.001, len(self.price)))
-        steady = np.arange(POLLED * 4 // 5) * 7
         rotating = (self.first_polled + np.arange(POLLED // 5)) * 7 + 1
         self.first_polled += POLLED // 5
-        polled = np.concatenate([steady, rotating]) % len(self.instruments)
+        polled = np.concatenate([STEADY, rotating]) % len(self.instruments)
         found: list[Observation] = [self.quotes(venue, now_ms) for venue in VENUES]
         for column in polled:
             found += [self.book(column, now_ms), self.trades(column, now_ms)]

@@ -7,7 +7,7 @@ import asyncio
 import json
 import math
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -63,6 +63,8 @@ class Received:
     is_silent: bool
     reply_to: int | None
     at_ms: int
+    topic: int | None = None
+    has_preview: bool = True  #: of the first link
     buttons: tuple[dict[str, Any], ...] = ()  #: of all rows, as the Bot API takes them
     picture: bytes | None = None
 
@@ -114,10 +116,14 @@ class TelegramStandIn:
         self._now_ms = now_ms
         self.people: set[int] = set()  #: chats that exist, by kind
         self.groups: set[int] = set()
+        self.channels: set[int] = set()
+        self.names: dict[str, int] = {}  #: public ones: "@name" -> id
+        self.topics: dict[int, set[int]] = {}  #: of the groups that are forums; 1, the general one, is never named
         self.blocked: set[int] = set()
         self.migrated: dict[int, int] = {}
         self.token = TOKEN
         self.webhook_url = ""
+        self.outage: Fault | None = None  #: what every request meets
         self.faults: deque[tuple[str, Fault]] = deque()  #: (method, fault): the next request of that method meets it
         self.messages: list[Received] = []
         self.edits = 0
@@ -130,8 +136,8 @@ class TelegramStandIn:
         self._flood = Flood()
         self._updates: deque[dict[str, Any]] = deque()
         self._next_update_id = 1
-        self._next_message_id = 1
-        self._said: set[tuple[int, int]] = set()  # messages of people
+        self._last_message_id: Counter[int] = Counter()  # by chat
+        self._said: dict[tuple[int, int], int | None] = {}  # messages of people, and their topics
         self._upload = b""
         self._poll: asyncio.Future[None] | None = None
         self._changed = asyncio.Condition()
@@ -170,18 +176,29 @@ class TelegramStandIn:
     # What people do.
 
     async def user_sends(
-        self, text: str, *, user_id: int, chat_id: int | None = None, sent_ms: int | None = None
+        self,
+        text: str,
+        *,
+        user_id: int,
+        chat_id: int | None = None,
+        sent_ms: int | None = None,
+        thread: int | None = None,
     ) -> None:
-        """A person writes, in private unless a group is named."""
+        """A person writes, in private unless a group is named; a `thread` that is no topic is one of replies."""
         chat = self._chat(user_id if chat_id is None else chat_id)
         message = {
-            "message_id": (message_id := self._new_message_id()),
+            "message_id": (message_id := self._new_message_id(chat["id"])),
             "date": (self._now_ms() if sent_ms is None else sent_ms) // 1000,
             "chat": chat,
             "from": _person(user_id),
             "text": text,
         }
-        self._said.add((int(chat["id"]), message_id))
+        topic = thread if thread in self.topics.get(chat["id"], ()) else None
+        if thread is not None:
+            message["message_thread_id"] = thread
+        if topic is not None:
+            message["is_topic_message"] = True
+        self._said[chat["id"], message_id] = topic
         if command := re.match(r"/[A-Za-z0-9_@]+", text):
             message["entities"] = [{"type": "bot_command", "offset": 0, "length": command.end()}]
         await self._push("message", message)
@@ -300,7 +317,7 @@ class TelegramStandIn:
                 raise Refused(400, "Bad Request: BOT_COMMAND_DESCRIPTION_INVALID")
         scope = json.loads(parameters.get("scope", '{"type": "default"}'))
         if "chat_id" in scope:
-            self._chat(scope["chat_id"])
+            self._unmoved(scope["chat_id"])
         if scope["type"] == "chat_member" and int(scope["user_id"]) not in self.people:
             raise Refused(400, "Bad Request: PARTICIPANT_ID_INVALID")
         if len(commands) > 100:
@@ -331,32 +348,43 @@ class TelegramStandIn:
     ) -> object:
         html, text, is_html = shown
         chat_id = self._writable(parameters)
+        topic = self._topic(parameters, chat_id)
         buttons = _buttons(parameters)
         reply = json.loads(parameters.get("reply_parameters", "{}"))
         reply_to = reply.get("message_id")
-        if reply_to is not None and not self._is_there(chat_id, reply_to):
+        if reply_to is not None and not self._is_there(chat_id, topic, reply_to):
             if not reply.get("allow_sending_without_reply", False):
                 raise Refused(400, "Bad Request: message to be replied not found")
             reply_to = None
         self._count(chat_id)
         message = Received(
             chat_id=chat_id,
-            message_id=self._new_message_id(),
+            message_id=self._new_message_id(chat_id),
             html=html,
             text=text,
             is_html=is_html,
             is_silent=parameters.get("disable_notification") == "true",
             reply_to=reply_to,
             at_ms=self._now_ms(),
+            topic=topic,
+            has_preview=not json.loads(parameters.get("link_preview_options", "{}")).get("is_disabled", False),
             buttons=buttons,
             picture=picture,
         )
         self.messages.append(message)
         return self._as_json(message)
 
-    def _is_there(self, chat_id: int, message_id: int) -> bool:
-        known = any(message.chat_id == chat_id and message.message_id == message_id for message in self.messages)
-        return known or (chat_id, message_id) in self._said
+    def _topic(self, parameters: Mapping[str, str], chat_id: int) -> int | None:
+        if "message_thread_id" not in parameters:
+            return None
+        topic = int(parameters["message_thread_id"])
+        if topic not in self.topics.get(chat_id, ()):
+            raise Refused(400, "Bad Request: message thread not found")
+        return topic
+
+    def _is_there(self, chat_id: int, topic: int | None, message_id: int) -> bool:
+        ours = {(message.chat_id, message.message_id): message.topic for message in self.messages}
+        return (self._said | ours).get((chat_id, message_id), 0) == topic
 
     async def _edit_message_text(self, parameters: Mapping[str, str]) -> object:
         chat_id = self._writable(parameters)
@@ -385,19 +413,23 @@ class TelegramStandIn:
         return True
 
     def _writable(self, parameters: Mapping[str, str]) -> int:
-        chat_id = int(self._chat(parameters.get("chat_id", ""))["id"])
-        if chat_id in self.migrated:
-            raise Refused(
-                400,
-                "Bad Request: group chat was upgraded to a supergroup chat",
-                migrate_to_chat_id=self.migrated[chat_id],
-            )
+        chat_id = self._unmoved(parameters.get("chat_id", ""))
         if chat_id in self.blocked:
             raise Refused(
                 403,
                 "Forbidden: bot was blocked by the user"
                 if chat_id > 0
                 else "Forbidden: bot was kicked from the group chat",
+            )
+        return chat_id
+
+    def _unmoved(self, chat: str | int) -> int:
+        chat_id = int(self._chat(chat)["id"])
+        if chat_id in self.migrated:
+            raise Refused(
+                400,
+                "Bad Request: group chat was upgraded to a supergroup chat",
+                migrate_to_chat_id=self.migrated[chat_id],
             )
         return chat_id
 
@@ -432,11 +464,16 @@ class TelegramStandIn:
             raise
 
     def _chat(self, chat_id: str | int) -> dict[str, Any]:
-        number = int(chat_id) if re.fullmatch(r"-?\d+", str(chat_id)) else 0
+        number = int(chat_id) if re.fullmatch(r"-?\d+", str(chat_id)) else self.names.get(str(chat_id).lower(), 0)
+        name = next((name for name, named in self.names.items() if named == number), None)
+        names = {} if name is None else {"username": name.removeprefix("@")}
         if number in self.people:
             return {"id": number, "type": "private", "first_name": "Ann"}
         if number in self.groups:
-            return {"id": number, "type": "supergroup", "title": "Scalps"}
+            forum = {"is_forum": True} if number in self.topics else {}
+            return {"id": number, "type": "supergroup", "title": "Scalps"} | names | forum
+        if number in self.channels:
+            return {"id": number, "type": "channel", "title": "Calls"} | names
         raise Refused(400, "Bad Request: chat not found")
 
     def _as_json(self, message: Received) -> dict[str, Any]:
@@ -444,23 +481,28 @@ class TelegramStandIn:
         if message.picture is not None:
             size = {"file_id": "1", "file_unique_id": "1", "width": 1, "height": 1}
             shown = {"caption": message.text, "photo": [size]}  # type: ignore[dict-item]
-        return shown | {
-            "message_id": message.message_id,
-            "date": message.at_ms // 1000,
-            "chat": self._chat(message.chat_id),
-            "from": BOT,
-        }
+        topic = {} if message.topic is None else {"message_thread_id": message.topic, "is_topic_message": True}
+        return (
+            shown
+            | topic
+            | {
+                "message_id": message.message_id,
+                "date": message.at_ms // 1000,
+                "chat": self._chat(message.chat_id),
+                "from": BOT,
+            }
+        )
 
-    def _new_message_id(self) -> int:
-        self._next_message_id += 1
-        return self._next_message_id - 1
+    def _new_message_id(self, chat_id: int) -> int:
+        self._last_message_id[chat_id] += 1
+        return self._last_message_id[chat_id]
 
     def _take_fault(self, method: str) -> Fault | None:
         for planned in self.faults:
             if planned[0] == method:
                 self.faults.remove(planned)
                 return planned[1]
-        return None
+        return self.outage
 
     async def _push(self, kind: str, content: dict[str, Any]) -> None:
         self._updates.append({"update_id": self._next_update_id, kind: content})

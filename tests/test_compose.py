@@ -46,6 +46,22 @@ def test_the_bot_finds_its_database(tmp_path: Path) -> None:
     assert "condition: service_healthy" in service("bot")
 
 
+def test_their_health_is_asked_for() -> None:
+    """MySQL is asked a query as the bot's user, the bot its /health at the port it is given; both are kept up."""
+    asked = " ".join(re.findall(r"^      test: (.*)$", service("mysql"), re.MULTILINE))
+    assert "$$MYSQL_USER --execute='SELECT 1' $$MYSQL_DATABASE" in asked
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert f"http://127.0.0.1:{environment('bot')['HTTP_PORT']}/health" in dockerfile
+    assert COMPOSE.count("restart: unless-stopped") == 2
+
+
+def test_what_is_kept_outlives_the_containers() -> None:
+    """The bot's folder and MySQL's are volumes with a name, which compose declares."""
+    mounted = set(re.findall(r"^      - (\w+):/", COMPOSE, re.MULTILINE))
+    declared = set(re.findall(r"^  (\w+):$", COMPOSE.partition("\nvolumes:\n")[2], re.MULTILINE))
+    assert mounted == declared == {"data", "mysql"}
+
+
 def test_nothing_listens_to_other_machines() -> None:
     """Ports are published on this machine only, and the bot leaves its container's loopback only with a token."""
     ports = re.findall(r'^      - "([\d.:]+)"$', COMPOSE, re.MULTILINE)

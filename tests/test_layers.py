@@ -91,7 +91,6 @@ TESTED_IN = {
     "bot.clock": "tests/bot/test_orchestrator.py",
     "bot.settings": "tests/bot/test_config.py",
     "features.parts": "tests/features/test_frame.py",
-    "features.instruments": "tests/features/test_state.py",
     "features.missing": "tests/test_features_doc.py",
     "fetchers.errors": "tests/fetchers/test_client.py",
     "fetchers.records": "tests/fetchers/test_binance.py",

@@ -1,7 +1,7 @@
 """The bot's own end of Telegram, whole: a real database, real python-telegram-bot over HTTP, a clock moved by hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from bot.telegram_edge import AnyApplication, TelegramEdge, TelegramSender, Time
 from features.market import Instrument
 from fetchers.feed import Feed
 from scoring.decide import decide
-from storage.outbox import DeliveryState, NewMessage
+from storage.outbox import DeliveryState, FollowUp, NewMessage
 from storage.sqlite import Store
 from tests.builders import feature_frame
 from tests.hand_clock import HandClock
@@ -50,7 +50,7 @@ class World:
         """Start a task that ends with the test."""
         return spawn(work, name="test", keep=self.tasks)
 
-    async def queue(self, *messages: NewMessage) -> None:
+    async def queue(self, *messages: NewMessage | FollowUp) -> None:
         """Commit messages and wake the delivery, as a tick does."""
         await self.store.enqueue(messages)
         self.delivery.wake()
@@ -76,14 +76,14 @@ def look(orchestrator: Orchestrator, *instruments: Instrument, **features: Any) 
     orchestrator.last_tick = Tick(features=frame, decision=decision, ended_ms=now_ms)
 
 
-def build_edge(world: World) -> TelegramEdge:
+def build_edge(world: World, chat_ids: Sequence[str] = (str(PERSON), f"{GROUP}:7")) -> TelegramEdge:
     """Return the edge of a bot that PERSON may steer and that writes to GROUP too."""
     commands = Commands(
         world.answers,
         world.delivery,
         world.store,
         admin_ids=[PERSON],
-        chat_ids=[str(PERSON), f"{GROUP}:7"],
+        chat_ids=chat_ids,
         now_ms=world.clock.now_ms,
     )
     return TelegramEdge(

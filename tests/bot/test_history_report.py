@@ -1,5 +1,6 @@
 """`bot report`: figures for people, for programs and for spreadsheets; equal to the views by tests/storage."""
 
+import asyncio
 import csv
 import io
 import json
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.__main__ import main
 from bot.history_report import Filters, HistoryReport, as_csv, as_json, as_table, make_report
 from scoring.signals import Result
 from scoring.statistics import summarise
@@ -14,10 +16,9 @@ from storage.sqlite import Store
 from tests.storage.builders import DECIDED_MS, make_limits, make_near_miss, make_outcome, make_signal
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> Store:
+async def make(data_dir: Path) -> Store:
     """Return a database of two wins of XLM on Bybit and a loss of PEPE on MEXC, and one signal still open."""
-    opened = await Store.open(tmp_path / "sgnl.db")
+    opened = await Store.open(data_dir / "sgnl.db")
     signals = [
         make_signal(1, score=72.0),
         make_signal(2, score=77.0, decided_ms=DECIDED_MS + 3_600_000),
@@ -30,6 +31,23 @@ async def store(tmp_path: Path) -> Store:
         result = Result(entry=1.0, gross_percent=net + 0.1, net_percent=net, r=net / 0.9)
         await opened.record_outcome(make_outcome(number, ideal=result), make_limits(), [])
     return opened
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> Store:
+    """Return the database, open."""
+    return await make(tmp_path)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """Return the DATA_DIR of a bot that has ended."""
+
+    async def make_and_close() -> None:
+        await (await make(tmp_path / "data")).close()
+
+    asyncio.run(make_and_close())
+    return tmp_path / "data"
 
 
 async def report(store: Store, filters: Filters) -> HistoryReport:
@@ -70,6 +88,36 @@ async def test_filters(store: Store, filters: Filters, n: int, refusals: dict[st
     made = await report(store, filters)
     assert made.total.n == n
     assert made.refusals == refusals
+
+
+def test_the_commands(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`report` narrows and prints as asked, `backup` makes a database like it, and wrong usage exits with 2."""
+    monkeypatch.chdir(tmp_path)  # where no .env is
+
+    def command(data_dir: Path, *arguments: str) -> str:
+        monkeypatch.setenv("DATA_DIR", str(data_dir))
+        assert main(arguments) == 0
+        return capsys.readouterr().out
+
+    everything = command(made, "report", "--json")
+    assert json.loads(everything)["total"]["n"] == 3
+    for narrowed, n in (
+        ("--coin=pepe", 1),
+        ("--venue=bybit", 2),
+        ("--band=75", 1),
+        ("--days=36500", 3),
+        ("--days=1", 0),
+    ):
+        assert json.loads(command(made, "report", "--json", narrowed))["total"]["n"] == n
+    assert command(made, "report", "--csv").startswith("group,key,n,")
+    assert "66.7%" in command(made, "report")
+    (tmp_path / "copy").mkdir()
+    command(made, "backup", str(tmp_path / "copy" / "sgnl.db"))
+    assert command(tmp_path / "copy", "report", "--json") == everything
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", "--band", "72"])
 
 
 async def test_json(store: Store) -> None:

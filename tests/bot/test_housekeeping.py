@@ -1,5 +1,8 @@
 """Beside the ticks: the disk, the age of what is on it, the venues' health."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from tests.bot.stage import RunningBot, Stage, staged
 from tests.builders import NOW_MS
 from tests.storage.builders import make_near_miss, make_outcome, make_signal
 
+ROOT = Path(__file__).parents[2]
 DAY_MS = 86_400_000
 SETUP = Planted(coin="KORVA", venue="bybit", start_s=22, hold_s=10, fate="take_profit")
 
@@ -72,6 +76,15 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
             ((signal, outcome),) = await bot.store.signals()
             assert (signal.coin, outcome is not None) == ("KORVA", True)
             assert bot.orchestrator.limits.next_id == 2
+
+
+def test_an_ill_disk_at_the_start(tmp_path: Path) -> None:
+    """A bot that cannot write its database, here because no file may grow, does not start: one line and exit code 1."""
+    command = ("/bin/sh", "-c", 'ulimit -f 0 && exec "$0" -m bot run', sys.executable)
+    environ = {"DATA_DIR": str(tmp_path), "LOG_LEVEL": "ERROR", "PATH": os.environ["PATH"]}
+    ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"{tmp_path}/sgnl.db: the disk cannot read or write it\n"
 
 
 async def test_retention(tmp_path: Path) -> None:

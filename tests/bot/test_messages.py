@@ -87,7 +87,7 @@ def test_entry() -> None:
         "• asks 71% of the book's depth\n"
         "OI and flow: Bybit\n"
         "Missing: funding (stale)\n"
-        "Alerts like it: unproven (n = 3)\n"
+        "Alerts like it, unproven (n = 3)\n"
         "book 85 ms old, decided +12 ms, sent +340 ms\n"
         "#42 · 1000PEPE/USDT on Binance"
     )
@@ -283,7 +283,7 @@ def test_start_and_stop() -> None:
     """The first and the last message count what is watched and what is open."""
     followed = (make_open_signal(),)
     assert read(render_start("0.1.0", {"binance": 1412, "mexc": 0}, (), DECIDED_MS)) == (
-        "SGNL 0.1.0 is watching\nBinance 1,412, MEXC none yet\nNo open signal"
+        "SGNL 0.1.0 is watching\nPairs: Binance 1,412, MEXC none yet\nNo open signal"
     )
     assert read(render_stop("SIGTERM", followed, DECIDED_MS + 61_000)) == (
         "SGNL has stopped: SIGTERM\n"

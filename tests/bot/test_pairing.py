@@ -2,19 +2,29 @@
 
 import asyncio
 import signal
+import socket
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from bot.clock import SystemClock
 from bot.config import TelegramSettings, load_config
-from bot.demo import simulated_market
+from bot.demo import OVERRIDES, simulated_market
 from bot.pairing import ALPHABET, CODE_LENGTH, GUESSES, Pairing, paired
+from bot.telegram_edge import StartError
 from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, eventually
-from tests.bot.test_main import finish, start
+from tests.bot.test_main import finish, run, start
 from tests.telegram_stand_in import TOKEN, TelegramStandIn
 
 SETTINGS = load_config({"TELEGRAM_BOT_TOKEN": TOKEN}).telegram
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -96,25 +106,72 @@ async def test_codes_are_drawn(world: World, shown: list[str]) -> None:
 
 
 async def test_three_steps(tmp_path: Path) -> None:
-    """From the command line: a token, a start, the code in Telegram; after a restart nothing is asked again."""
+    """From the command line to the first alert: a token, a start, the code; nothing is asked again after a restart.
+
+    Before the code comes `check` says what to do, and /health that this is what the watch waits for.
+    """
     clock = SystemClock()
-    async with simulated_market(60, 12) as market, TelegramStandIn(clock.now_ms) as telegram:
+    async with simulated_market(120, 12) as market, TelegramStandIn(clock.now_ms) as telegram:
         telegram.people.add(PERSON)
-        urls = {f"{venue.upper()}_URL": url for venue, url in market.urls.items()}
-        settings = urls | {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_URL": telegram.url, "HTTP_PORT": "0"}
-        for first in ("This chat gets the alerts", "SGNL has stopped"):
-            process = await start("run", **settings, DATA_DIR=str(tmp_path), LOG_LEVEL="ERROR")
-            assert process.stdout is not None
-            if first.startswith("This"):
-                async with asyncio.timeout(30):
-                    line = (await process.stdout.readline()).decode()
-                await telegram.user_sends(f"/start {line.split()[3]}", user_id=PERSON)
-            await telegram.wait_for(lambda: any("is watching" in one.text for one in telegram.messages), 30)
-            assert telegram.messages[0].text.startswith(first)
-            process.send_signal(signal.SIGTERM)
-            ended = await finish(process)
-            assert (ended.code, ended.err) == (0, "")
-            telegram.messages = [message for message in telegram.messages if "has stopped" in message.text]
+        settings = OVERRIDES | {f"{venue.upper()}_URL": url for venue, url in market.urls.items()}
+        settings |= {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_URL": telegram.url, "DATA_DIR": str(tmp_path)}
+        settings |= {"HTTP_PORT": str(free_port()), "LOG_LEVEL": "ERROR"}
+        checking = await start("check", **settings)
+        process = await start("run", **settings)
+        assert process.stdout is not None
+        async with asyncio.timeout(30):
+            code = (await process.stdout.readline()).decode().split()[3]
+        checked = await finish(checking)
+        assert "no chat yet: run the bot and send it /start with the code it shows in the terminal" in checked.out
+        health = f"http://127.0.0.1:{settings['HTTP_PORT']}/health"
+        async with aiohttp.ClientSession() as session, session.get(health) as reply:
+            assert reply.status == 503
+            assert "Telegram: waiting for /start CODE, the code is in the terminal" in (await reply.json())["problems"]
+            assert code not in await reply.text()
+        await telegram.user_sends(f"/start {code}", user_id=PERSON)
+        await telegram.wait_for(lambda: any("Alerts like it" in one.text for one in telegram.messages), 90)
+        assert [one.text.split("\n")[0][:22] for one in telegram.messages[:2]] == [
+            "This chat gets the ale",
+            "SGNL 0.1.0 is watching",
+        ]
+        assert all(one.chat_id == PERSON for one in telegram.messages)
+        async with aiohttp.ClientSession() as session, session.get(health) as reply:
+            assert (reply.status, (await reply.json())["problems"]) == (200, [])
+        process.send_signal(signal.SIGTERM)
+        ended = await finish(process)
+        assert (ended.code, ended.err) == (0, "")
+        telegram.messages.clear()
+        process = await start("run", **settings)
+        await telegram.wait_for(lambda: any("is watching" in one.text for one in telegram.messages), 30)
+        process.send_signal(signal.SIGTERM)
+        ended = await finish(process)
+        assert (ended.code, ended.out, ended.err) == (0, "", "")
+        assert "chats: Ann (100)" in (await run("check", **settings)).out
+
+
+async def test_a_token_that_is_revoked_meanwhile(world: World, shown: list[str]) -> None:
+    """A token that stops being valid while the code is awaited ends the start in one line."""
+    pairing = Pairing(world.application, world.store, world.clock, show=shown.append)
+    running = world.run(pairing.run(SETTINGS))  # type: ignore[arg-type]
+    await world.telegram.wait_for(lambda: "getUpdates" in world.telegram.requests)
+    world.telegram.token = "123456:new"
+    await world.telegram.user_sends("/start", user_id=PERSON)
+    with pytest.raises(StartError, match="TELEGRAM_BOT_TOKEN"):
+        await asyncio.wait_for(running, 5)
+
+
+async def test_telegram_out_of_reach_meanwhile(world: World, shown: list[str]) -> None:
+    """While Telegram is away /health says so beside what is waited for, and the code counts once it is back."""
+    await world.telegram.close()
+    pairing = Pairing(world.application, world.store, world.clock, show=shown.append, draw_code=lambda: "AAAAAA")
+    running = world.run(pairing.run(SETTINGS))  # type: ignore[arg-type]
+    await world.pass_time(lambda: bool(shown))
+    assert shown == ["Telegram: send /start AAAAAA to get the alerts there"]
+    await world.pass_time(lambda: "cannot be reached" in pairing.trouble)
+    assert pairing.trouble.endswith(": waiting for /start CODE, the code is in the terminal")
+    await world.telegram.open()
+    await world.telegram.user_sends("/start AAAAAA", user_id=PERSON)
+    await world.pass_time(running.done)
 
 
 async def test_admins_stay(world: World) -> None:

@@ -4,26 +4,35 @@
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
 
+from bot import follow_ups
 from bot.answer_texts import (
+    Listing,
     near_miss_line,
     near_miss_title,
     open_line,
+    other_venue_line,
     render_count,
     render_health,
     render_mutes,
+    render_score,
     render_stats,
     render_why,
     signal_line,
+    top_line,
 )
 from bot.answers import COMMANDS
 from bot.daily_report import DayLog, render_report
+from bot.housekeeping import render_disk
 from bot.messages import (
+    add_follow_ups,
     copy_text,
     entry_buttons,
     mark_expired,
@@ -44,10 +53,12 @@ from bot.messages import (
     render_venue_blind,
 )
 from bot.status import Incident
-from fetchers.health import Condition
-from scoring.signals import FOREVER_MS, ExitReason, Result
+from fetchers.health import Condition, Notice
+from scoring.settings import ScoringSettings
+from scoring.signals import FOREVER_MS, ExitReason, Result, Verdict
 from scoring.statistics import summarise
 from tests.bot.builders import make_open_signal, make_status
+from tests.builders import instrument
 from tests.storage.builders import DECIDED_MS, make_limits, make_near_miss, make_outcome, make_signal
 from tests.telegram_html import length, read_html
 
@@ -80,6 +91,36 @@ def alert() -> str:
     return mark_sent(html, 340)
 
 
+def followed_alert() -> str:
+    """The alert as it stands after all that can become of it."""
+    settings = ScoringSettings(timezone=ZONE)
+    before = make_open_signal(42, signal=SIGNAL, best_price=0.00001222, looked_ms=DECIDED_MS + 60_000)
+    notices = (Notice(venue="bybit", is_back=is_back, since_ms=0) for is_back in (False, True))
+    lines = [
+        *follow_ups.of_look(before, replace(before, is_trailing_armed=True), settings),
+        *(line for notice in notices for line in follow_ups.of_venue(notice, [before], DECIDED_MS + 300_000, settings)),
+        follow_ups.of_exit(SIGNAL, OUTCOME, settings),
+    ]
+    return add_follow_ups(alert(), "".join(f"\n{line.html}" for line in lines))
+
+
+def score() -> str:
+    """How a pair stands, and where else the coin trades."""
+    market = {
+        "venue": "bybit",
+        "score": 64.2,
+        "instrument": instrument(id="PEPEUSDT"),
+        "sub_scores": SIGNAL.sub_scores,
+        "contributions": SIGNAL.contributions,
+        "missing": {"sweep": "no data"},
+        "verdicts": (
+            Verdict(name="score", passed=False, value=64.2, limit=72.0, reason="score 64.2 < 72"),
+            Verdict(name="spread", passed=True, value=0.1, limit=0.5, reason="spread 0.10 % < 0.5 %"),
+        ),
+    }
+    return render_score(market, [other_venue_line(market | {"venue": "binance", "score": 51.0})])
+
+
 def report() -> str:
     """A day's report."""
     log = DayLog(since_ms=DECIDED_MS - 86_400_000)
@@ -93,6 +134,15 @@ MESSAGES: dict[str, Callable[[], str]] = {
     "alert_late": lambda: mark_late(alert(), 45, -0.35),
     "alert_may_repeat": lambda: mark_may_repeat(alert()),
     "alert_after_expired": lambda: mark_expired(alert(), 2),
+    "alert_followed": followed_alert,
+    "score": score,
+    "top": lambda: Listing(
+        title="<b>Best scores now</b>",
+        lines=[top_line({"score": 71.24 - n, "pair": f"COIN{n}/USDT", "venue": "binance"}) for n in range(12)],
+        is_table=True,
+    ).page(1),
+    "disk_ill": lambda: render_disk("sgnl.db: database or disk is full"),
+    "disk_well": lambda: render_disk(""),
     "exit": lambda: render_exit(SIGNAL, OUTCOME, reach_s=15),
     "exit_nobody_entered": lambda: render_exit(SIGNAL, make_outcome(42, is_ambiguous=True), reach_s=15),
     "storm": lambda: render_storm([make_near_miss(coin=coin, score=80) for coin in ("XLM", "PEPE")], 2, 300),
@@ -123,6 +173,21 @@ MESSAGES: dict[str, Callable[[], str]] = {
     ),
     "buttons": lambda: "\n".join([*(f"[{one.text}] {one.press}" for one in entry_buttons(SIGNAL)), copy_text(SIGNAL)]),
 }
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_tables_fit_a_phone(name: str) -> None:
+    """No line of a table is wider than 32 columns."""
+    tables = re.findall(r"<pre>(.*?)</pre>", MESSAGES[name](), re.DOTALL)
+    assert all(length(unescape(line)) <= 32 for table in tables for line in table.split("\n"))
+
+
+@pytest.mark.parametrize("name", ["alert", "alert_followed"])
+def test_the_lock_screen(name: str) -> None:
+    """The first 60 characters carry side, coin, venue, entry, SL and TP."""
+    assert read_html(MESSAGES[name]())[:60].split() == [
+        *("SHORT", "XLM", "Bybit", "0.000012345", "SL", "0.000012444", "TP", "0.000012136", "TP")
+    ]
 
 
 @pytest.mark.parametrize("name", MESSAGES)

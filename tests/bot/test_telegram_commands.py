@@ -1,8 +1,11 @@
 """Each command and each button as a user would use it, by one who may steer, one who may read and one who may not."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from loguru import logger
 
 from bot.answers import BY_NAME, COMMANDS
 from bot.orchestrator import Orchestrator
@@ -19,7 +22,7 @@ from tests.storage.builders import (
     make_outcome,
     make_signal,
 )
-from tests.telegram_stand_in import Received
+from tests.telegram_stand_in import TOKEN, Received
 
 HOUR_MS = 3_600_000
 STRANGER = 1001
@@ -97,6 +100,17 @@ async def test_help(world: World) -> None:
     assert all((f"/{command.name} " in read) is not command.is_steering for command in COMMANDS)
 
 
+def test_readme_names_them() -> None:
+    """README.md lists each command and each of its other names, and what steers after the rest."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("## Commands in the chat")[2].partition("## Command line")[0]
+    assert all(re.search(rf"`/{name}\b", table) for name in ("start", "help", *BY_NAME))
+    rows = [row for row in table.splitlines() if row.startswith("| `/")]
+    first = next(number for number, row in enumerate(rows) if "`/pause" in row)
+    names = [set(re.findall(r"/([a-z]+)", row.split("|")[1])) for row in rows]
+    assert set().union(*names[first:]) == {command.name for command in COMMANDS if command.is_steering}
+
+
 @pytest.mark.usefixtures("bot")
 async def test_status_and_health(world: World) -> None:
     """/status and /health answer in the chat they were asked in, a group too."""
@@ -116,8 +130,9 @@ async def test_health_tells_what_telegram_did(world: World) -> None:
     await world.wait_for_states(pending=1, failed=2)
     answer = await ask(world, "/health")
     assert f"Chat {GROUP} refuses the bot: Forbidden" in answer
-    assert f"Flood wait: 1, last 14 Nov 22:13: chat {OTHER_PERSON}: Flood control exceeded" in answer
-    assert "Rejected: 1, last 14 Nov 22:13: chat 404: Chat not found" in answer
+    assert answer.startswith("Not well\n")
+    assert f"Flood wait once, last 14 Nov 22:13 (chat {OTHER_PERSON}: Flood control exceeded" in answer
+    assert "Rejected once, last 14 Nov 22:13 (chat 404: Chat not found)" in answer
 
 
 async def test_pause_until_resume(world: World, bot: Orchestrator) -> None:
@@ -162,7 +177,7 @@ async def test_open(world: World, bot: Orchestrator) -> None:
 async def test_top(world: World) -> None:
     """/top lists the best scores in columns that fit a phone."""
     lines = (await ask(world, "/top")).splitlines()
-    assert [line.split()[1:] for line in lines[1:]] == [["PEPE", "bybit"], ["XLM", "bybit"], ["PEPE", "binance"]]
+    assert [line.split()[1:] for line in lines[1:]] == [["PEPE", "Bybit"], ["XLM", "Bybit"], ["PEPE", "Binance"]]
     assert max(map(len, lines[1:])) <= 32
     assert len((await ask(world, "/top 1")).splitlines()) == 2
 
@@ -394,3 +409,76 @@ async def test_a_press_telegram_has_forgotten(world: World, bot: Orchestrator) -
     await world.telegram.user_presses(message.press("Mute 1 h"), user_id=PERSON, message=message)
     await silence(world)
     assert bot.limits.muted_coins == {}
+
+
+async def test_chart_button(world: World, bot: Orchestrator) -> None:
+    """Chart answers at once and replies to the alert with a picture, or with why there is none."""
+    message = await alert(world)
+    assert await press(world, message, message.press("Chart")) == ""
+    answer = (await world.telegram.wait_for_messages(3))[-1]
+    assert answer.reply_to == message.message_id
+    assert answer.text == "The prices around #1 are no longer kept, and the venue gives none"
+
+
+async def test_copy_button(world: World, bot: Orchestrator) -> None:
+    """Copy needs no bot: the text is in the button, as Cornix reads it."""
+    message = await alert(world)
+    copied = next(button for button in message.buttons if button["text"] == "Copy")
+    assert copied["copy_text"]["text"].splitlines()[1] == "SHORT"
+    assert "callback_data" not in copied
+
+
+@pytest.mark.parametrize("data", ["why:1", "chart:1", "mute:1", "page:1:signals:100", "page:1:config:"])
+async def test_strangers_press_nothing(world: World, bot: Orchestrator, data: str) -> None:
+    """A button in a chat that is none of ours, where somebody forwarded it to, does nothing for a stranger."""
+    world.run(world.delivery.run())
+    await world.queue(make_message(chat_id=str(STRANGER)))
+    (message,) = await world.telegram.wait_for_messages(1)
+    assert await press(world, message, data, user_id=STRANGER) == "Only my admins may do that."
+    await silence(world)
+    assert bot.limits == make_limits()
+
+
+async def test_readers_turn_no_page_of_the_settings(world: World, bot: Orchestrator) -> None:
+    """What a reader may not ask for, a reader may not page through either."""
+    world.run(world.delivery.run())
+    await world.queue(make_message(chat_id=str(GROUP)))
+    (message,) = await world.telegram.wait_for_messages(1)
+    answer = await press(world, message, "page:1:config:", user_id=OTHER_PERSON)
+    assert answer == "Only my admins may do that."
+    assert world.telegram.edits == 0
+
+
+async def test_refusals_are_logged(world: World, bot: Orchestrator) -> None:
+    """Who was refused is in the log with what they wanted, once."""
+    lines: list[str] = []
+    sink = logger.add(lines.append, level="WARNING", format="{message}")
+    for _ in range(3):
+        await world.telegram.user_sends("/pause", user_id=STRANGER)
+    await silence(world)
+    logger.remove(sink)
+    assert lines == [f"user {STRANGER} may not steer the bot and was refused: /pause\n"]
+
+
+async def test_no_answer_shows_a_secret(world: World) -> None:
+    """Whatever is asked, also after Telegram has refused the token, it is in no answer."""
+    world.run(world.delivery.run())
+    world.telegram.token = "123456:new"
+    await world.queue(make_message())
+    await world.pass_time(lambda: world.delivery.trouble != "")
+    assert TOKEN.partition(":")[2] not in world.delivery.trouble
+    world.telegram.token = TOKEN
+    await world.pass_time(lambda: len(world.telegram.messages) == 1)
+    edge = build_edge(world)
+    await edge.start()
+    world.run(edge.run())
+    for name in ("status", "health", "config", "version", "help", "count", "daily"):
+        await ask(world, f"/{name}")
+    assert TOKEN not in "".join(message.html for message in world.telegram.messages)
+
+
+@pytest.mark.usefixtures("bot")
+async def test_links_show_no_preview(world: World) -> None:
+    """An alert's link is a link and no picture of a page."""
+    await alert(world)
+    assert not any(message.has_preview for message in world.telegram.messages)

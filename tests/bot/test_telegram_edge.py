@@ -104,6 +104,8 @@ async def test_two_bots_on_one_token(world: World, edge: TelegramEdge) -> None:
         await other.get_updates(timeout=0)
     await asyncio.wait_for(polling, 5)
     assert "another program uses TELEGRAM_BOT_TOKEN" in edge.trouble
+    world.answers._reports.edge = edge
+    assert edge.trouble in world.answers._reports.status().problems(), "the web app's /health says so too"
     world.run(world.delivery.run())
     await world.queue(make_message())
     await world.telegram.wait_for_messages(1)

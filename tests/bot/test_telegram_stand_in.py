@@ -134,6 +134,44 @@ async def test_a_reply_to_nothing(telegram: TelegramStandIn, bot: Bot) -> None:
     assert telegram.messages[0].reply_to is None
 
 
+async def test_topics(telegram: TelegramStandIn, bot: Bot) -> None:
+    """Only a forum's own topics take messages, the general one is never named, and a reply stays in its topic."""
+    telegram.topics[GROUP] = {7, 8}
+    first = await bot.send_message(GROUP, "a", message_thread_id=7)
+    assert (first.is_topic_message, first.message_thread_id) == (True, 7)
+    for chat_id, topic in ((GROUP, 9), (GROUP, 1), (PERSON, 7)):
+        with pytest.raises(BadRequest, match="thread not found"):
+            await bot.send_message(chat_id, "x", message_thread_id=topic)
+    for where in ({"message_thread_id": 8}, {}):
+        with pytest.raises(BadRequest, match="replied not found"):
+            await bot.send_message(GROUP, "x", reply_parameters=ReplyParameters(first.message_id), **where)  # type: ignore[arg-type]
+    await bot.send_message(GROUP, "b", message_thread_id=7, reply_parameters=ReplyParameters(first.message_id))
+    assert [(message.topic, message.reply_to) for message in telegram.messages] == [(7, None), (7, first.message_id)]
+
+
+async def test_what_people_write_in_topics(telegram: TelegramStandIn, bot: Bot) -> None:
+    """A topic's message says so; a thread of replies in a group that is no forum does not."""
+    await telegram.user_sends("x", user_id=PERSON, chat_id=GROUP, thread=7)
+    telegram.topics[GROUP] = {7}
+    await telegram.user_sends("x", user_id=PERSON, chat_id=GROUP, thread=7)
+    messages = [update.message for update in await bot.get_updates(timeout=0)]
+    assert [(one and one.message_thread_id, one and one.is_topic_message) for one in messages] == [(7, None), (7, True)]
+
+
+async def test_numbers_are_of_a_chat(telegram: TelegramStandIn, bot: Bot) -> None:
+    """Each chat counts its own messages, so that a number of one is another message in the next."""
+    ids = [(await bot.send_message(chat_id, "x")).message_id for chat_id in (PERSON, PERSON, GROUP)]
+    assert ids == [1, 2, 1]
+
+
+async def test_names(telegram: TelegramStandIn, bot: Bot) -> None:
+    """Public chats go by their names."""
+    telegram.channels.add(-1009)
+    telegram.names["@calls"] = -1009
+    message = await bot.send_message("@calls", "x")
+    assert (message.chat.id, message.chat.username, message.chat.type) == (-1009, "calls", "channel")
+
+
 async def test_blocked_and_migrated(telegram: TelegramStandIn, bot: Bot) -> None:
     """A chat that blocked the bot is a 403, one that moved names its new id."""
     telegram.blocked.add(PERSON)

@@ -11,7 +11,7 @@ import pytest
 import yarl
 
 from bot.config import HttpSettings
-from bot.status import BotStatus
+from bot.status import BotStatus, Incident
 from bot.web import WebError, build_app, serve
 from fetchers.health import Condition
 from storage.sqlite import Store
@@ -19,6 +19,7 @@ from tests.bot.builders import make_open_signal, make_status, make_venue
 from tests.storage.builders import DECIDED_MS, make_limits, make_outcome, make_signal
 
 TOKEN = "0123456789abcdef"
+WELL = {"status": "ok", "problems": [], "venues": {"binance": "ok", "bybit": "ok"}, "incidents": []}
 
 
 class StillBot:
@@ -75,13 +76,19 @@ with_token = pytest.mark.parametrize("site", [TOKEN], indirect=True)
 
 
 async def test_health(site: Site) -> None:
-    """200 while all is well, and 503 with the reasons where not."""
+    """200 while all is well, and 503 with the reasons where not; what Telegram did to messages is told either way."""
     status, body, _ = await site.get("/health")
-    assert (status, body) == (200, {"status": "ok", "problems": [], "venues": {"binance": "ok", "bybit": "ok"}})
-    site.bot.now = make_status(venues=(make_venue("mexc", state=Condition.BLIND),))
+    assert (status, body) == (200, WELL)
+    flood = Incident(what="flood wait", count=2, last_ms=DECIDED_MS, words="chat -200: retry after 17")
+    site.bot.now = make_status(venues=(make_venue("mexc", state=Condition.BLIND),), incidents=(flood,))
     status, body, _ = await site.get("/health")
     assert status == 503
-    assert body == {"status": "unwell", "problems": ["every venue is blind"], "venues": {"mexc": "blind"}}
+    assert body == {
+        "status": "unwell",
+        "problems": ["every venue is blind"],
+        "venues": {"mexc": "blind"},
+        "incidents": [{"what": "flood wait", "count": 2, "last_ms": DECIDED_MS, "words": "chat -200: retry after 17"}],
+    }
 
 
 async def test_status(site: Site) -> None:

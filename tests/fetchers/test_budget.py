@@ -168,6 +168,18 @@ def test_a_clock_set_back_neither_locks_the_budget_nor_opens_it() -> None:
     assert budget.take({"pool": 1, "weight": 1}, earlier_ms + 60_000) == 0
 
 
+def test_the_minute_is_the_venues() -> None:
+    """With its clock 20 s ahead a minute begins at our :40, whatever was spent before, and not at our :00."""
+    budget, minute_ms = RateBudget({"weight": ClockMinute(100)}), START_MS - START_MS % MINUTE_MS
+    budget.follow_clock(20_000)
+    assert budget.take({"weight": 70}, minute_ms + 39_000) == 0
+    budget.done({"weight": 70}, minute_ms + 39_100)
+    assert budget.take({"weight": 70}, minute_ms + 39_500) == 0.5
+    assert budget.take({"weight": 70}, minute_ms + 40_000) == 0
+    budget.done({"weight": 70}, minute_ms + 40_100)
+    assert budget.take({"weight": 1}, minute_ms + MINUTE_MS) == 40.0
+
+
 def test_a_call_that_can_never_fit_is_an_error() -> None:
     """A cost beyond a whole window is refused loudly rather than waited for."""
     with pytest.raises(ValueError, match="can never fit"):

@@ -208,6 +208,22 @@ async def test_a_full_pool_blocks_neither_another_pool_nor_those_behind_a_cancel
         assert budget.requests == 3
 
 
+async def test_a_call_that_is_cancelled_on_its_way_is_over() -> None:
+    """The venue may have counted it, but one window later its place is free."""
+
+    async def hang(_: web.Request) -> web.Response:
+        await asyncio.sleep(60)
+        return web.Response()
+
+    async with client_of(hang, pools={"all": Sliding(1, 1000)}) as (client, budget):
+        async with asyncio.TaskGroup() as calls:
+            waiting = calls.create_task(client.get("/book", cost=COST))
+            await asyncio.sleep(0.01)
+            waiting.cancel()
+        assert budget.requests == 1
+        assert budget.wait_s(COST, now_ms() + 1001) == 0
+
+
 async def test_bulk_calls_wait_for_nobody() -> None:
     """Others leave them their part of the pool, and one that waits for its place does not stand in their way."""
     pools: dict[str, Pool] = {"weight": Sliding(10, 60_000)}  # seven of it usable

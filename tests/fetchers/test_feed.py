@@ -58,6 +58,11 @@ def kinds(observations: Sequence[Observation]) -> list[tuple[str, str]]:
     return sorted((type(one).__name__, one.venue) for one in observations)
 
 
+async def polled(feed: Feed, wanted: Sequence[Wanted], deadline_s: float) -> list[Observation]:
+    """Return all portions of a poll together."""
+    return [one async for portion in feed.poll_candidates(wanted, deadline_s) for one in portion]
+
+
 def venues_of(*names: str, clock: HandClock) -> list[MemoryVenue]:
     """Return venues that list the same three coins."""
     return [MemoryVenue(name, IDS, now_ms=clock.now_ms) for name in names]
@@ -73,7 +78,7 @@ async def test_start_loads_all_venues_and_a_tick_polls_them() -> None:
         assert {one.coin for one in feed.universe.instruments} == {"AAA", "BBB", "CCC"}
         await feed.poll_quotes(DEADLINE_S)
         assert kinds(await feed.poll_quotes(DEADLINE_S)) == [("Quotes", "bybit"), ("Quotes", "mexc")]
-        came = await feed.poll_candidates(candidates("mexc"), DEADLINE_S)
+        came = await polled(feed, candidates("mexc"), DEADLINE_S)
         assert kinds(came) == sorted(
             [(kind, name) for kind in ("OrderBook", "Trades") for name in ("mexc", "bybit")] * 3
         )
@@ -90,7 +95,8 @@ async def test_a_venue_that_fails_at_start_joins_later() -> None:
     mexc, bybit = venues_of("mexc", "bybit", clock=clock)
     mexc.errors["markets"] = Unreachable("mexc /detail: refused")
     async with feed_of(mexc, bybit, clock=clock) as feed:
-        await feed.start()
+        async with asyncio.timeout(1):
+            await feed.start()
         before = feed.universe
         assert {one.venue for one in before.instruments} == {"bybit"}
         assert feed.status()["mexc"].last_error == "mexc /detail: refused"
@@ -166,7 +172,7 @@ async def test_a_venue_on_hold_is_left_alone() -> None:
         bybit.errors.clear()
         await clock.advance(599)
         await feed.poll_quotes(DEADLINE_S)
-        await feed.poll_candidates(candidates("bybit"), DEADLINE_S)
+        await polled(feed, candidates("bybit"), DEADLINE_S)
         assert bybit.calls == []
         assert feed.status()["bybit"].condition == Condition.HELD
         await clock.advance(1)
@@ -184,7 +190,7 @@ async def test_what_the_budget_does_not_allow_at_once_is_paced_and_comes_later()
         await feed.start()
         await feed.poll_quotes(DEADLINE_S)
         async with asyncio.timeout(1):
-            came = await feed.poll_candidates(candidates("mexc"), deadline_s=60)
+            came = await polled(feed, candidates("mexc"), deadline_s=60)
         assert kinds(came) == [("OrderBook", "mexc")] * 2 + [("Trades", "mexc")] * 2
         assert mexc.asked("book") == ["AAAUSDT", "BBBUSDT"]
         await clock.advance(1.1)
@@ -198,8 +204,8 @@ async def test_a_new_plan_replaces_what_was_not_sent() -> None:
     mexc = MemoryVenue("mexc", IDS, now_ms=clock.now_ms, pool=Sliding(1 / 0.7, 2_000))
     async with feed_of(mexc, clock=clock) as feed:
         await feed.start()
-        await feed.poll_candidates(candidates("mexc", ("AAAUSDT", "BBBUSDT")), DEADLINE_S)
-        await feed.poll_candidates(candidates("mexc", ("CCCUSDT",)), DEADLINE_S)
+        await polled(feed, candidates("mexc", ("AAAUSDT", "BBBUSDT")), DEADLINE_S)
+        await polled(feed, candidates("mexc", ("CCCUSDT",)), DEADLINE_S)
         await clock.advance(2.1)
         assert mexc.asked("book") == ["AAAUSDT", "CCCUSDT"]
 
@@ -211,7 +217,7 @@ async def test_the_rotation_sees_every_book_in_turn() -> None:
     async with feed_of(mexc, clock=clock) as feed:
         await feed.start()
         for _ in range(6):
-            await feed.poll_candidates([], DEADLINE_S)
+            await polled(feed, [], DEADLINE_S)
             await clock.advance(5.1)
         assert mexc.asked("book") == [*IDS, *IDS]
 
@@ -267,7 +273,7 @@ async def test_the_instrument_of_an_open_signal_stays_whatever_its_volume() -> N
     )
     await feed.start(keep=[("mexc", "BBBUSDT")])
     assert [(one.id, one.is_eligible) for one in feed.universe.instruments] == [("BBBUSDT", False)]
-    await feed.poll_candidates([Wanted(key=("mexc", "BBBUSDT"), kind="open")], DEADLINE_S)
+    await polled(feed, [Wanted(key=("mexc", "BBBUSDT"), kind="open")], DEADLINE_S)
     assert mexc.asked("book") == ["BBBUSDT"]
     await clock.advance(901)
     await feed.poll_quotes(DEADLINE_S)
@@ -313,14 +319,14 @@ async def test_nothing_wanted_is_deferred_while_a_tenth_of_the_budget_is_idle(po
     usable = 0.7 * pool.limit * 60_000 / pool.window_ms
     async with feed_of(mexc, clock=clock) as feed:
         await feed.start()
-        polled = []
+        books = []
         for _ in range(25):
             await feed.poll_quotes(DEADLINE_S)
-            await feed.poll_candidates(candidates("mexc", many), DEADLINE_S)
-            polled.append(len(mexc.asked("book")))
+            await polled(feed, candidates("mexc", many), DEADLINE_S)
+            books.append(len(mexc.asked("book")))
             for _ in range(50):
                 await clock.advance(0.1)
-        assert 0.9 * usable <= polled[24] - polled[12] <= usable * (1 + 2 * pool.window_ms / 60_000)
+        assert 0.9 * usable <= books[24] - books[12] <= usable * (1 + 2 * pool.window_ms / 60_000)
         assert feed.status()["mexc"].polls.starved > 0
 
 
@@ -333,6 +339,6 @@ async def test_dull_instruments_cost_a_fifth() -> None:
         await feed.start()
         for _ in range(10):
             await feed.poll_quotes(DEADLINE_S)
-            await feed.poll_candidates([], DEADLINE_S)
+            await polled(feed, [], DEADLINE_S)
             await clock.advance(5)
         assert len(mexc.asked("book")) == 10 * 14

@@ -95,7 +95,7 @@ async def test_an_instrument_that_fails_alone_is_left_out(error: FetchError, log
 
 
 async def test_an_unknown_symbol_asks_for_the_market_list_once() -> None:
-    """A listed instrument the venue does not know is a reason to look again, but not each time."""
+    """What is listed and the venue does not know is left out at once, and a reason to look again, but not each time."""
     clock = HandClock()
     venue = MemoryVenue("mexc", MANY[:2], now_ms=clock.now_ms)
     lane = lane_of(venue, clock)
@@ -103,6 +103,7 @@ async def test_an_unknown_symbol_asks_for_the_market_list_once() -> None:
     venue.errors["C1USDT"] = UnknownSymbol("mexc C1USDT: code 1001")
     await lane.wait_for(lane.start_polls(["C1USDT"], ["C1USDT"]))
     assert lane.wants_reload
+    assert lane.report({}).quarantined == 1
     lane.wants_reload = False
     await lane.wait_for(lane.start_polls(["C1USDT"], ["C1USDT"]))
     assert not lane.wants_reload

@@ -10,6 +10,7 @@ from scoring.signals import ExitReason, Result
 from scoring.statistics import (
     Row,
     by_coin,
+    by_day,
     by_exit_reason,
     by_hour,
     by_score_band,
@@ -30,6 +31,7 @@ def rows(*results: float) -> list[Row]:
 @pytest.mark.parametrize(
     ("wins", "n", "low", "high"),
     [
+        # R's prop.test(wins, n, correct = FALSE)
         (8, 10, 0.4902, 0.9433),
         (0, 10, 0.0, 0.2775),
         (10, 10, 0.7225, 1.0),
@@ -136,6 +138,23 @@ def test_groups() -> None:
     # NOW_MS is 22:13 UTC
     assert list(by_hour(mixed, "UTC")) == [22]
     assert list(by_hour(mixed, "Asia/Kathmandu")) == [3]
+
+
+def test_hours_and_days() -> None:
+    """The hour is that of the decision, the day that of the exit, both local: in Rome the doubled hour is one."""
+    before_ms = 1_792_886_400_000  # 2026-10-25 00:00 UTC, an hour before the clocks in Rome go back from 3 to 2
+    one, two = before_ms + 1_800_000, before_ms + 5_400_000
+    mixed = [
+        (signal(decided_ms=one), outcome(1.0, exit_ms=one + 60_000)),
+        (signal(decided_ms=two), outcome(-1.0, exit_ms=two + 60_000)),
+        (signal(decided_ms=two), outcome(0.5, exit_ms=before_ms + 82_800_000)),
+    ]
+    assert {hour: made.n for hour, made in by_hour(mixed, "UTC").items()} == {0: 1, 1: 2}
+    assert {hour: made.expectancy_r for hour, made in by_hour(mixed, "Europe/Rome").items()} == {
+        2: pytest.approx(0.5 / 3)
+    }
+    assert {day: made.n for day, made in by_day(mixed, "UTC").items()} == {"2026-10-25": 3}
+    assert {day: made.n for day, made in by_day(mixed, "Europe/Rome").items()} == {"2026-10-25": 2, "2026-10-26": 1}
 
 
 def test_equity_curve() -> None:

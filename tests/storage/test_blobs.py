@@ -1,11 +1,10 @@
 """What goes into the database with arrays in it comes out to the bit."""
 
 import numpy as np
-import pytest
 
 from features.snapshot import Snapshot, take_snapshot
 from features.state import MarketState
-from storage.blobs import FAST, SMALL, from_blob, to_blob
+from storage.blobs import from_blob, to_blob
 from tests.features.markets import SHORT, random_market
 
 
@@ -19,11 +18,10 @@ def snapshot() -> Snapshot:
     return take_snapshot(state)
 
 
-@pytest.mark.parametrize("level", [SMALL, FAST])
-def test_round_trip(level: int) -> None:
+def test_round_trip() -> None:
     """Every array and every field of a record comes back equal, arrays with their shape and type."""
     taken = snapshot()
-    again = from_blob(Snapshot, to_blob(taken, level))
+    again = from_blob(Snapshot, to_blob(taken))
     assert (again.settings, again.ticks) == (taken.settings, taken.ticks)
     assert repr(again.instruments) == repr(taken.instruments)  # NaN is not equal to itself
     for name, array in {"tick_ms": taken.tick_ms, **taken.arrays}.items():

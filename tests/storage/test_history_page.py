@@ -11,11 +11,14 @@ from typing import Any
 from scoring.signals import ExitReason, Result
 from storage.sqlite import Store
 from tests.storage.builders import entry_message, make_limits, make_near_miss, make_outcome, make_signal
-from tests.storage.mariadb import PASSWORD, USER, MariaDb
+from tests.storage.mariadb import MYSQL_8_MODE, PASSWORD, USER, MariaDb
 from tests.storage.test_mysql import copy
 
 PAGE = Path(__file__).parents[2] / "docs" / "history.md"
-EXAMPLE = re.compile(r"```sql\n(SELECT.*?)```\n\n```text\n(.*?)```", re.DOTALL)
+#: queries, each with the answer shown
+EXAMPLES: list[tuple[str, str]] = re.findall(
+    r"```sql\n(SELECT.*?)```\n\n```text\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
+)
 HOUR_MS = 3_600_000
 
 
@@ -90,9 +93,9 @@ async def test_every_query_answers_as_shown(store: Store, path: Path, server: Ma
     """Each query of the page, run on a week of example signals, gives the table below it."""
     await make_a_week(store)
     copy(path, server, database)
-    examples = EXAMPLE.findall(PAGE.read_text())
-    assert len(examples) >= 10
+    assert len(EXAMPLES) >= 10
     with server.connect(USER, PASSWORD, database) as connection, connection.cursor() as cursor:
-        for query, shown in examples:
+        cursor.execute("SET sql_mode = %s", (MYSQL_8_MODE,))
+        for query, shown in EXAMPLES:
             cursor.execute(query)
             assert as_table([column[0] for column in cursor.description], cursor.fetchall()) == shown, query

@@ -3,8 +3,9 @@
 import asyncio
 import signal as os_signal
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -30,8 +31,10 @@ from tests.storage.builders import (
     make_outcome,
     make_signal,
 )
-from tests.storage.mariadb import PASSWORD, USER, MariaDb
+from tests.storage.conftest import Query
+from tests.storage.mariadb import PASSWORD, USER, MariaDb, private_mariadb
 from tests.storage.mirrored import of_mysql, of_sqlite
+from tests.storage.troubles import TROUBLES
 
 TABLES = ("signals", "signal_features", "near_misses", "verdicts", "exits", "deliveries")
 
@@ -164,6 +167,15 @@ async def test_copied_twice_is_there_once(store: Store, path: Path, server: Mari
     assert history(server, database) == before
 
 
+def test_a_long_history_costs_no_more(path: Path, query: Query, store: Store) -> None:
+    """Each query of a batch goes straight to the batch's changes, however many there have been before."""
+    for table, key, _ in mysql._SOURCES:
+        plan = query("EXPLAIN QUERY PLAN" + mysql._CHANGED.format(table=table, key=key).replace("?", "'1'"))
+        steps = [step for *_, step in plan]
+        assert steps[0] == "SEARCH changes USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
+        assert [step.split()[0] for step in steps] == ["SEARCH", "SEARCH"]
+
+
 async def test_changes_follow(store: Store, path: Path, server: MariaDb, database: str) -> None:
     """A running mirror brings what is added and what changes."""
     async with mirroring(path, server, database) as mirror:
@@ -178,74 +190,20 @@ async def test_changes_follow(store: Store, path: Path, server: MariaDb, databas
         assert mirror.status().trouble == ""
 
 
-FULL = """
-    CREATE TRIGGER full BEFORE INSERT ON signal_features FOR EACH ROW
-    SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114, MESSAGE_TEXT = 'The table is full'
-"""
-
-
 @pytest.mark.usefixtures("impatient")
 async def test_chaos(store: Store, path: Path, server: MariaDb, database: str) -> None:
-    """Killed, frozen, read-only, full, crowded, locked out, robbed of a table: in the end every row is there once."""
+    """Whatever befalls the server while more is stored, the mirror says so, and in the end every row is there once."""
     made = 0
     async with mirroring(path, server, database) as mirror:
-
-        async def goes_on(trouble: str = "") -> None:
-            """Store more; where there is trouble, until the mirror says so."""
-            nonlocal made
+        for words, trouble in TROUBLES.values():
             await fill(store, made + 1, made + 20)
-            made += 20
-            if trouble:
-                await until(lambda: trouble in mirror.status().trouble)
-
-        async def arrives() -> None:
-            await until(lambda: count(server, database, "signals") == made and not mirror.status().trouble)
-
-        await goes_on()
-        await arrives()
-
-        server.send(os_signal.SIGKILL)
-        await goes_on("Error")
-        server.start()
-        await arrives()
-
-        server.send(os_signal.SIGSTOP)
-        await goes_on("timed out")
-        server.send(os_signal.SIGCONT)
-        await arrives()
-
-        server.root("SET GLOBAL read_only = 1")
-        await goes_on("read-only")
-        server.root("SET GLOBAL read_only = 0")
-        await arrives()
-
-        server.root(FULL, database=database)
-        await goes_on("is full")
-        server.root("DROP TRIGGER full", database=database)
-        await arrives()
-
-        with ExitStack() as crowd:
-            server.root("SET GLOBAL max_connections = 10")
-            ((mirrors,),) = server.root(f"SELECT min(id) FROM information_schema.processlist WHERE user = '{USER}'")  # noqa: S608
-            for _ in ("the others' places", "the mirror's"):
-                with suppress(pymysql.OperationalError):
-                    while True:  # the server's owner has a place of their own
-                        crowd.enter_context(server.connect(USER, PASSWORD, database))
-                with suppress(pymysql.OperationalError):  # no such connection any more
-                    server.root(f"KILL {mirrors}")
-            await goes_on("Too many connections")
-        server.root("SET GLOBAL max_connections = 151")
-        await arrives()
-
-        server.root(f"ALTER USER '{USER}'@'%' IDENTIFIED BY 'another'", f"KILL USER {USER}")
-        await goes_on("Access denied")
-        server.root(f"ALTER USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'")
-        await arrives()
-
-        server.root("DROP TABLE deliveries", "DROP TABLE near_misses", database=database)
+            await until(lambda stored=made + 20: count(server, database, "signals") == stored)
+            with trouble(server, database):
+                await fill(store, made + 21, made + 40)
+                made += 40
+                await until(lambda said=words: said in mirror.status().trouble)
+            await until(lambda: not mirror.status().trouble)
         await until(lambda: count(server, database, "deliveries") == made + made // 2)
-        await goes_on()
-        await arrives()
     assert of_mysql(server, database) == of_sqlite(path)
 
 
@@ -255,6 +213,7 @@ async def test_a_running_bot(tmp_path: Path, server: MariaDb, database: str) -> 
     setup = Planted(coin="KORVA", venue="bybit", start_s=22, hold_s=10, fate="take_profit")
     path = tmp_path / "sgnl.db"
     async with staged(tmp_path, setup, exchanges={"bybit"}) as stage, stage.bot() as bot:
+        await bot.store.block_chat("100", "so that the old alerts do not go out first")
         await fill(bot.store, 1001, 1200)
         async with mirroring(path, server, database) as mirror:
             await bot.tick_for(8)
@@ -311,6 +270,64 @@ async def test_closing_does_not_wait_for_a_server(store: Store, path: Path) -> N
     """A server that is away holds up nothing: the mirror says why and ends when told."""
     async with mirroring(path, MariaDbAway(), "nowhere") as mirror:
         await until(lambda: "Can't connect" in mirror.status().trouble)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_every_error_ends_the_connection(
+    store: Store, path: Path, server: MariaDb, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each way in which a connection is lost there is another one, with its timeouts set, and all is copied."""
+    lost = [(2003, "Can't connect"), (2006, "gone away"), (2013, "Lost connection"), (0, "")]
+    errors = [pymysql.OperationalError(*one) for one in lost[:3]] + [pymysql.InterfaceError(*one) for one in lost[3:]]
+    used = []
+
+    def fail_first(source: sqlite3.Connection, target: Any) -> tuple[int, int]:
+        used.append(target)
+        assert min(target.connect_timeout, target._read_timeout, target._write_timeout) > 0
+        if errors:
+            raise errors.pop(0)
+        return copy_batch(source, target)
+
+    monkeypatch.setattr(mysql, "copy_batch", fail_first)
+    await fill(store, 1, 3)
+    async with mirroring(path, server, database) as mirror:
+        await until(lambda: mirror.status().copied)
+    assert len({id(connection) for connection in used}) == 5
+    assert of_mysql(server, database) == of_sqlite(path)
+
+
+async def test_back_off(store: Store, path: Path) -> None:
+    """A server that stays away is tried after 1, 2, 4 … seconds, at last every minute."""
+    mirror = Mirror(path, host="127.0.0.1", port=1, user="", password="", database="")
+    mirror._stop = waited = Impatience()
+    mirror.start()
+    await until(lambda: len(waited.seconds) >= 9)
+    await mirror.close()
+    assert waited.seconds[:9] == [0, 1, 2, 4, 8, 16, 32, 60, 60]
+
+
+@pytest.mark.parametrize(("required", "ending"), [("", pytest.skip.Exception), ("1", pytest.fail.Exception)])
+def test_a_machine_without_mariadb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, required: str, ending: type[BaseException]
+) -> None:
+    """Where the server is not installed these tests are skipped with the package's name, in CI they fail with it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("SGNL_REQUIRE_MYSQL", required)
+    with pytest.raises(ending, match="apt-get install mariadb-server"):
+        next(private_mariadb(tmp_path))
+
+
+class Impatience(threading.Event):
+    """Notes how long it should wait, and waits no longer than a moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Return whether it is set."""
+        self.seconds.append(timeout)
+        return super().wait(0.001)
 
 
 class MariaDbAway(MariaDb):

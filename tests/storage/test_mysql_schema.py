@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,10 +17,12 @@ from scoring import statistics
 from scoring.signals import Result
 from scoring.statistics import Summary
 from storage.errors import StorageError
+from storage.mysql_rows import COLUMNS, upsert
 from storage.mysql_schema import MIGRATIONS, migrate
 from storage.sqlite import Store
 from tests.storage.builders import make_limits, make_near_miss, make_outcome, make_signal
-from tests.storage.mariadb import PASSWORD, USER, MariaDb
+from tests.storage.mariadb import MYSQL_8_MODE, PASSWORD, USER, MariaDb
+from tests.storage.test_history_page import EXAMPLES
 from tests.storage.test_mysql import copy
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +36,20 @@ REPORTED = {
 FIGURES = (
     *("n", "wins", "win_rate", "break_even_win_rate", "expectancy_r", "profit_factor", "net_percent"),
     *("win_rate_low", "win_rate_high"),
+)
+
+
+#: reserved by MySQL 8.0, 8.4 or 9 (its manual's list of keywords) and not by MariaDB, where they pass as names
+MYSQL_ALONE_RESERVES = """
+    cube cume_dist dense_rank empty first_value function generated get grouping groups io_after_gtids io_before_gtids
+    json_table lag last_value lateral lead library manual master_bind nth_value ntile of optimizer_costs parallel
+    percent_rank qualify rank row row_number sql stored system tablesample virtual window
+"""
+#: what MariaDB takes and MySQL does not
+MARIADB_ALONE_TAKES = re.compile(
+    r"\bor replace (?!view)|\breturning\b|\b(column|index|key|constraint) if (not )?exists|\bpersistent\b|\bsequence\b"
+    r"|\buuid\b|\binet[46]\b|\baria\b|\bminus\b|\|\||\bvalue\(|\bstatement for\b|\boffset \d+ rows\b",
+    re.IGNORECASE,
 )
 
 
@@ -65,6 +83,27 @@ def test_two_processes_at_once(server: MariaDb, database: str) -> None:
     assert server.root("SELECT * FROM schema_version", database=database) == tuple(
         (n + 1,) for n in range(len(MIGRATIONS))
     )
+
+
+def test_the_sql_is_of_both_servers() -> None:
+    """No statement has a word that MySQL reserves, nor a clause that MariaDB alone has: the tests run on MariaDB."""
+    statements = [*chain.from_iterable(MIGRATIONS), *map(upsert, COLUMNS), *(query for query, _ in EXAMPLES)]
+    reserved = set(MYSQL_ALONE_RESERVES.split())
+    for statement in statements:
+        assert reserved.isdisjoint(re.findall(r"\w+", statement.lower())), statement
+        assert MARIADB_ALONE_TAKES.search(statement) is None, statement
+
+
+def test_views_of_nothing(server: MariaDb, database: str) -> None:
+    """Every view of an empty history answers, with no rows, as MySQL 8 is set by default."""
+    with server.connect(USER, PASSWORD, database) as connection, connection.cursor() as cursor:
+        migrate(connection)
+        cursor.execute("SET sql_mode = %s", (MYSQL_8_MODE,))
+        cursor.execute("SELECT table_name FROM information_schema.views WHERE table_schema = database()")
+        views = {name for (name,) in cursor.fetchall()}
+        assert views == {*REPORTED, "latest_signals", "open_signals", "gate_refusals"}
+        for view in views:
+            assert cursor.execute(f"SELECT * FROM {view}") == 0  # noqa: S608 - a name of ours
 
 
 def test_newer_code_has_been_here(server: MariaDb, database: str) -> None:

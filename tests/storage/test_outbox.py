@@ -2,9 +2,17 @@
 
 import pytest
 
-from storage.outbox import DeliveryState, Kind, OutboxMessage
+from scoring.exits import start
+from storage.outbox import DeliveryState, FollowUp, Kind, OutboxMessage
 from storage.sqlite import Store
-from tests.storage.builders import entry_message, exit_message, make_limits, make_message, make_signal
+from tests.storage.builders import (
+    entry_message,
+    exit_message,
+    make_limits,
+    make_message,
+    make_outcome,
+    make_signal,
+)
 
 
 @pytest.fixture
@@ -148,3 +156,46 @@ async def test_counts_name_every_state(store: Store) -> None:
     """States without a message count zero."""
     await store.enqueue([make_message()])
     assert await store.outbox_counts() == dict.fromkeys(DeliveryState, 0) | {DeliveryState.PENDING: 1}
+
+
+async def test_a_follow_up_changes_the_alert_in_every_chat(store: Store) -> None:
+    """A line more makes the alerts that stand due again, to be edited, but for a blocked chat."""
+    await store.enqueue([entry_message(1), entry_message(1, "-200"), entry_message(1, "7"), entry_message(2)])
+    for outbox_id in (1, 2, 3, 4):
+        await deliver(store, outbox_id)
+    await store.block_chat("7", "403")
+    await store.save_open([start(make_signal(1))], [FollowUp(signal_id=1, html="one")])
+    await store.record_outcome(make_outcome(1), make_limits(next_id=4), [FollowUp(signal_id=1, html="two")])
+    due = await store.due_messages(0)
+    assert [(message.message.chat_id, message.message_id, message.follow_up) for message in due] == [
+        ("100", 555, "\none\ntwo"),
+        ("-200", 555, "\none\ntwo"),
+    ]
+
+
+async def test_a_change_while_it_is_being_sent(store: Store) -> None:
+    """What is sent is kept as it was sent, and is due again where a line has been added meanwhile."""
+    await store.enqueue([entry_message(1)])
+    (message,) = await store.due_messages(0)
+    await store.mark_sending(1)
+    await store.enqueue([FollowUp(signal_id=1, html="one")])
+    await store.mark_sent(1, 555, 1, revision=message.revision, html="LATE SHORT 1")
+    (again,) = await store.due_messages(0)
+    assert (again.message.html, again.follow_up, again.message_id) == ("LATE SHORT 1", "\none", 555)
+    await store.mark_sending(1)
+    await store.block_chat("100", "403")
+    assert (await store.outbox_counts())[DeliveryState.SENT] == 1, "the alert itself had been sent"
+
+
+async def test_a_chat_with_a_new_id(store: Store) -> None:
+    """What stood in the old chat is not replied to or edited any more, in its topics either."""
+    await store.enqueue([entry_message(1, "-200"), entry_message(2, "-200:7"), entry_message(3)])
+    for outbox_id in (1, 2, 3):
+        await deliver(store, outbox_id)
+    await store.enqueue([FollowUp(signal_id=1, html="one")])
+    await store.forget_messages("-200")
+    await store.enqueue([FollowUp(signal_id=number, html="two") for number in (1, 2)])
+    await store.enqueue([exit_message(1, "-200"), exit_message(2, "-200:7"), exit_message(3)])
+    due = await store.due_messages(0)
+    assert [message.reply_to_message_id for message in due] == [None, None, 555]
+    assert (await store.outbox_counts())[DeliveryState.SENT] == 3

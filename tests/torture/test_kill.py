@@ -5,10 +5,11 @@ import asyncio
 from tests.torture.kill import NO_CAP, RANDOM, UNANSWERED, campaign
 from tests.torture.killable import AT_THE_START
 
+# In an order that wastes no time: BURST_LIMIT holds back the signals that come after the first two of a database.
 LIVES = (
-    ("after the decision", "before the commit of a signal", "before an exit", RANDOM),
-    ("before the send", "after the commit of a signal", UNANSWERED, "before the commit of an exit"),
-    (RANDOM, "after the send", "between the statements of a signal", AT_THE_START),
+    ("between the statements of a signal", "after the commit of a signal", "before the send", "before an exit"),
+    ("after the decision", "after the send", UNANSWERED, "before the commit of an exit"),
+    (RANDOM, "before the commit of a signal", RANDOM, AT_THE_START),
 )
 
 
@@ -18,5 +19,5 @@ async def test_a_dozen_kills() -> None:
         *(campaign(steps, seed, cap=NO_CAP, seconds=120) for seed, steps in enumerate(LIVES, start=1))
     )
     assert sum(tally.kills.total() for tally in tallies) == 12
-    assert sum(tally.kills[RANDOM] for tally in tallies) <= 6, "most steps came"
+    assert sum(tally.kills[RANDOM] for tally in tallies) <= 4, "most steps came"
     assert sum(tally.signals for tally in tallies) == sum(tally.outcomes for tally in tallies) > 0
