@@ -41,7 +41,7 @@ from bot.daily_report import DayLog, render_report
 from bot.delivery import Delivery
 from bot.messages import EXIT_WORDS, render_status
 from bot.orchestrator import Orchestrator
-from bot.phrases import duration_text, headline, net_text, until_text, venue_name
+from bot.phrases import counted, duration_text, headline, net_text, until_text, venue_name
 from bot.reports import LEADERS, Reports
 from bot.sender import Content, plain_text
 from bot.settings import GROUPS
@@ -169,7 +169,7 @@ class Answers:
         groups: dict[str, Summary] = {"all": summarise(rows)}
         groups |= {f"score {band}+": one for band, one in by_score_band(rows, self._config.scoring.min_score).items()}
         groups |= {reason.replace("_", " "): one for reason, one in by_exit_reason(rows).items()}
-        title = f"What alerts made in {parse_days(argument, 30)} days"
+        title = f"What alerts made in {counted(parse_days(argument, 30), 'day')}"
         return Content(html=render_stats(title, groups, summarise(rows, "reachable")))
 
     async def performance(self, argument: str) -> Said:
@@ -177,7 +177,7 @@ class Answers:
         rows = await self._closed(argument, 30)
         coins = sorted(by_coin(rows).items(), key=lambda item: -item[1].net_percent)[:20]
         groups = {VENUE_NAMES.get(venue, venue): one for venue, one in by_venue(rows).items()} | dict(coins)
-        title = f"By venue and coin in {parse_days(argument, 30)} days"
+        title = f"By venue and coin in {counted(parse_days(argument, 30), 'day')}"
         return Content(html=render_stats(title, groups, summarise(rows, "reachable")))
 
     async def daily(self, _argument: str) -> Said:
@@ -256,7 +256,7 @@ class Answers:
     async def test(self, _argument: str) -> Said:
         """/test."""
         await self._bot.notify("<b>Test</b>: this chat gets the messages of SGNL. No alert, nothing to trade.")
-        return Content(html=f"A test is on its way to {len(self._bot.chats)} chats.")
+        return Content(html=f"A test is on its way to {counted(len(self._bot.chats), 'chat')}.")
 
     async def version(self, _argument: str) -> Said:
         """/version."""
@@ -291,12 +291,14 @@ class Answers:
         days = parse_days(argument, 30)
         rows = await self._closed(argument, 30)
         if not rows:
-            raise UsageError(f"No alert has ended in {days} days, so there is nothing to draw")
+            raise UsageError(f"No alert has ended in {counted(days, 'day')}, so there is nothing to draw")
         curve = np.array(equity_curve(rows))
-        title = f"{len(rows)} alerts in {days} days, net of costs"
+        title = f"{counted(len(rows), 'alert')} in {counted(days, 'day')}, net of costs"
         text = render_stats(title, {"all": summarise(rows)}, summarise(rows, "reachable"))
+        now_ms = self._clock.now_ms()
+        span = {"from_ms": now_ms - days * DAY_MS, "to_ms": now_ms}
         return await self._picture(
-            lambda: draw_equity(curve[:, 0].astype(np.int64), curve[:, 1], title, self._timezone), text
+            lambda: draw_equity(curve[:, 0].astype(np.int64), curve[:, 1], title, self._timezone, **span), text
         )
 
     async def _chart_of_signal(self, signal: Signal, outcome: Outcome | None) -> Content:

@@ -36,6 +36,8 @@ _STYLE: dict[Any, Any] = {
     "font.size": 11,
     "date.autoformatter.minute": "%H:%M",
     "date.autoformatter.hour": "%d %b %H:%M",
+    "date.autoformatter.day": "%d %b",
+    "date.autoformatter.month": "%b %Y",
     "text.parse_math": False,  # a coin may be called $$
 }
 _WIDTH = 7.2  #: [inches], at the 110 pixels each of _STYLE
@@ -80,25 +82,24 @@ def draw_price(chart: PriceChart) -> bytes:
         price_axes, interest_axes, depth_axes = figure.subplots(3, 1, height_ratios=(5, 2, 3))
         times = _times(chart.history.time_ms)
         _draw_prices(price_axes, chart, times)
-        interest_axes.plot(times, chart.history.open_interest, color=_AMBER, linewidth=1.6)
-        interest_axes.set_title("Open interest, coins", loc="left", fontsize=10)
-        interest_axes.yaxis.set_major_formatter("{x:,.15g}")
-        interest_axes.xaxis_date(ZoneInfo(chart.timezone))
+        _draw_interest(interest_axes, chart, times)
         _draw_depth(depth_axes, chart.book)
         figure.suptitle(chart.title, fontsize=13)
         return _png(figure)
 
 
-def draw_equity(time_ms: IntArray, total_r: FloatArray, title: str, timezone: str) -> bytes:
-    """Return the curve of what signals made together, in R."""
+def draw_equity(
+    time_ms: IntArray, total_r: FloatArray, title: str, timezone: str, *, from_ms: int, to_ms: int
+) -> bytes:
+    """Return the curve of what signals made together, in R, over the time asked for."""
     with _figure(height=4.6) as figure:
         axes = figure.subplots()
-        times, made = _times(np.append(time_ms[:1], time_ms)), np.append(0.0, total_r)
+        times, made = _times(np.array([from_ms, *time_ms, to_ms])), np.array([0.0, *total_r, total_r[-1]])
         axes.step(times, made, where="post", color=_GREEN if made[-1] >= 0 else _RED, linewidth=2)
         axes.fill_between(times, made, 0, step="post", color=_PRICE, alpha=0.15)
         axes.axhline(0, color=_INK, linewidth=0.8)
         axes.set_ylabel("R, net")
-        axes.xaxis_date(ZoneInfo(timezone))
+        _show_times(axes, timezone)
         figure.suptitle(title, fontsize=13)
         return _png(figure)
 
@@ -135,13 +136,23 @@ def _draw_prices(axes: "Axes", chart: PriceChart, times: NDArray[np.datetime64])
         axes.annotate(name, (when, price), textcoords="offset points", xytext=(8, 8), color=_AMBER, bbox=_BEHIND_TEXT)
     axes.yaxis.set_major_formatter(lambda price, _: format_price(price, chart.tick_size))
     axes.margins(y=0.12)
-    axes.xaxis_date(ZoneInfo(chart.timezone))
+    _show_times(axes, chart.timezone)
+
+
+def _draw_interest(axes: "Axes", chart: PriceChart, times: NDArray[np.datetime64]) -> None:
+    axes.set_title("Open interest, coins", loc="left", fontsize=10)
+    if not np.isfinite(chart.history.open_interest).any():
+        _say(axes, "no open interest")
+        return
+    axes.plot(times, chart.history.open_interest, color=_AMBER, linewidth=1.6)
+    axes.yaxis.set_major_formatter("{x:,.15g}")
+    _show_times(axes, chart.timezone)
 
 
 def _draw_depth(axes: "Axes", book: OrderBook | None) -> None:
     axes.set_title(f"Order book within {_DEPTH_PERCENT:g} % of the mid, thousand USDT", loc="left", fontsize=10)
     if book is None or not len(book.bid_price) or not len(book.ask_price):
-        axes.text(0.5, 0.5, "no order book", ha="center", transform=axes.transAxes)
+        _say(axes, "no order book")
         return
     mid = (book.bid_price[0] + book.ask_price[0]) / 2
     for price, quantity, colour in (
@@ -154,6 +165,21 @@ def _draw_depth(axes: "Axes", book: OrderBook | None) -> None:
         axes.fill_between(away[near], depth, step="post" if colour == _RED else "pre", color=colour, alpha=0.6)
     axes.set_xlim(-_DEPTH_PERCENT, _DEPTH_PERCENT)
     axes.set_xlabel("% from the mid")
+
+
+def _say(axes: "Axes", words: str) -> None:
+    axes.text(0.5, 0.5, words, ha="center", transform=axes.transAxes)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _show_times(axes: "Axes", timezone: str) -> None:
+    from matplotlib.dates import AutoDateFormatter, AutoDateLocator  # noqa: PLC0415 - as in _figure
+
+    zone = ZoneInfo(timezone)
+    locator = AutoDateLocator(zone, minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(AutoDateFormatter(locator, zone))  # type: ignore[no-untyped-call]
 
 
 def _times(time_ms: IntArray) -> NDArray[np.datetime64]:

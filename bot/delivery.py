@@ -133,6 +133,9 @@ class Delivery:
             await self._send(chat_id, content, reply_to_message_id, is_silent=False)
         except SendError as error:
             logger.warning("an answer to chat {} was lost: {}", chat_id, error)
+            if isinstance(error, Rejected) and content.picture is not None:  # groups may forbid pictures
+                words = f"{content.html}\nThe picture was refused: {escape(str(error))}"
+                await self.reply(chat_id, replace(content, html=words, picture=None), reply_to_message_id)
         else:
             if chat_id in await self._store.blocked_chats():
                 await self._store.unblock_chat(chat_id)
@@ -210,12 +213,12 @@ class Delivery:
     async def _attempt(self, message: OutboxMessage, target: str) -> float:
         """Send or edit once and record how it went; return how long the chat has to rest [s]."""
         chat_id, stands_as = message.message.chat_id, message.message_id
-        expired = (await self._store.expired_untold()).get(chat_id, 0) if stands_as is None else 0
-        html = self._text(message, expired)
         try:
             await self._settle_doubt()
         except Exception as error:  # noqa: BLE001 - as below: the loop outlives what nobody expected of the sender
             return await self._retry(message, str(error), _backoff_s(self._failed_probes))
+        expired = (await self._store.expired_untold()).get(chat_id, 0) if stands_as is None else 0
+        html = self._text(message, expired)
         await self._store.mark_sending(message.id)
         try:
             message_id = await self._send_or_edit(message, target, html)
@@ -224,6 +227,7 @@ class Delivery:
                 return await self._retry(message, str(error), _backoff_s(message.attempts))
             return await self._keep_away(message, str(error), error.retry_after_s)
         except Blocked as error:
+            self._within_reach()
             self._note("blocked", chat_id, str(error))
             logger.error("chat {} refuses the bot ({}): nothing more is sent to it", chat_id, error)
             await self._store.block_chat(chat_id, str(error))
@@ -237,6 +241,7 @@ class Delivery:
                 await self._store.mark_retry(message.id, self._clock.now_ms(), str(error))
             await self._store.forget_messages(old_chat)
         except (BadText, Rejected) as error:
+            self._within_reach()
             self._note("rejected", chat_id, str(error))
             logger.error("chat {}: Telegram rejects message {} ({}); it is given up", chat_id, message.id, error)
             if stands_as is None:
@@ -354,10 +359,13 @@ class Delivery:
             what=what, count=count, last_ms=self._clock.now_ms(), words=f"chat {chat_id}: {words}"
         )
 
-    def _note_success(self, message: OutboxMessage, sent_ms: int) -> None:
+    def _within_reach(self) -> None:
         if self.trouble:
             logger.info("messages get out again")
         self.trouble = ""
+
+    def _note_success(self, message: OutboxMessage, sent_ms: int) -> None:
+        self._within_reach()
         if message.message.kind is Kind.ENTRY and message.message_id is None:
             self._latencies_ms.append(sent_ms - message.message.created_ms)
 

@@ -12,6 +12,7 @@ from bot.phrases import (
     LONGEST_SENT,
     age_text,
     coin_name,
+    counted,
     duration_text,
     fit,
     headline,
@@ -146,7 +147,7 @@ def mark_may_repeat(html: str) -> str:
 
 def mark_expired(html: str, count: int) -> str:
     """Say below a message how many before it were too old to be sent."""
-    return f"{html}\n\n{count} earlier {'alert' if count == 1 else 'alerts'} could not be sent in time and expired"
+    return f"{html}\n\n{counted(count, 'earlier alert')} could not be sent in time and expired"
 
 
 def add_follow_ups(html: str, follow_up: str) -> str:
@@ -192,7 +193,7 @@ def render_venue_back(venue: str, blind_s: float) -> str:
 def render_guard(stops: int, within_s: float, until_ms: int, timezone: str) -> str:
     """Return the notice that the stop-loss guard has begun."""
     return (
-        f"<b>Stop-loss guard</b>: {stops} stops within {duration_text(within_s)}\n"
+        f"<b>Stop-loss guard</b>: {counted(stops, 'stop')} within {duration_text(within_s)}\n"
         f"No new alerts {until_text(until_ms, timezone)}; open signals are followed"
     )
 

@@ -159,6 +159,7 @@ class Orchestrator:
         self._state.advance(started_ms)
         arrived = await self._feed.poll_quotes()
         self._state.append(arrived)
+        await asyncio.sleep(0)  # whoever is ready goes between two long steps
         async for portion in self._feed.poll_candidates(self._wanted()):
             self._state.append(portion)
             arrived += portion

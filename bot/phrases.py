@@ -37,6 +37,11 @@ def venue_name(venue: str) -> str:
     return VENUE_NAMES.get(venue) or escape(venue)
 
 
+def counted(count: int, noun: str) -> str:
+    """How many there are of what has a regular plural."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def words(name: str) -> str:
     """A sub-score, part or gate as people read it: "OI divergence"."""
     said = name.replace("_", " ").replace("oi ", "OI ").replace("btc ", "BTC ")

@@ -1,6 +1,7 @@
 """Who may say what to the bot in Telegram, and how its answers get there; what it answers is in bot/answers.py.
 
-Admins may say everything anywhere. Whoever writes in a chat the alerts go to may read, and nobody else is answered.
+Admins may say everything anywhere. Whoever writes in a chat or group the alerts go to may read, and nobody else is
+answered.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -13,7 +14,6 @@ from telegram import (
     BotCommandScopeChatMember,
     CallbackQuery,
     Chat,
-    InaccessibleMessage,
     Message,
     Update,
 )
@@ -125,7 +125,7 @@ class Commands:
         if query is None:
             return
         message = query.message
-        if message is None or isinstance(message, InaccessibleMessage):
+        if not isinstance(message, Message) or not message.is_accessible:
             await _say(query, STALE)
             return
         is_admin = query.from_user.id in self._admin_ids
@@ -134,7 +134,7 @@ class Commands:
             return
         action, _, rest = (query.data or "").partition(":")
         presses = {"why": self._on_why, "chart": self._on_why, "mute": self._on_mute, "page": self._on_page}
-        if action not in presses or not isinstance(message, Message):
+        if action not in presses:
             await _say(query, STALE)
         elif action == "mute" and not is_admin:
             await _say(query, NOT_ALLOWED)
@@ -172,6 +172,8 @@ class Commands:
         await self._delivery.reply(_address(message), content, message.message_id)
 
     def _is_ours(self, chat: Chat) -> bool:
+        if chat.type == ChatType.CHANNEL:
+            return False  # an answer to one reader would stand there for all
         names = {self._delivery.target(chat_id) for chat_id in self._chats}
         return str(chat.id) in names or f"@{chat.username}".lower() in names
 

@@ -76,7 +76,7 @@ def build_application(bot_token: str, api_url: str, timeouts: Timeouts = Timeout
     """Build PTB's application for the Bot API at `api_url`; it opens no connection yet."""
     os.environ.setdefault("PTB_TIMEDELTA", "1")  # PTB's future; without it each flood wait it reads warns of it
     logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs every URL, and the token is part of it
-    return (
+    application = (
         ApplicationBuilder()
         .token(bot_token)
         .base_url(f"{api_url}/bot")
@@ -86,6 +86,8 @@ def build_application(bot_token: str, api_url: str, timeouts: Timeouts = Timeout
         .job_queue(None)
         .build()
     )
+    application.add_error_handler(_log_error)
+    return application
 
 
 def _request(connections: int, timeouts: Timeouts) -> HTTPXRequest:
@@ -214,7 +216,6 @@ class TelegramEdge:
         self._waiting: defaultdict[int, int] = defaultdict(int)
         self.trouble = ""  #: why commands are not heard now, for /health
         application.add_handlers(handlers)
-        application.add_error_handler(_log_error)
 
     async def start(self) -> None:
         """Check the token; a Telegram that cannot be reached is no reason not to start.

@@ -99,15 +99,16 @@ class VenueClient:
         Raises
         ------
         Unreachable, RateLimited, BadPayload, UnknownSymbol
-            RateLimited also without sending, where a hold lasts longer than the deadline.
+            RateLimited also without sending, where a hold lasts longer than the deadline; a bulk call, beside which
+            others may bring the prices of the tick, waits for no hold at all.
         """
         if is_bulk:
-            await self._take(path, cost, {})
+            await self._take(path, cost, {}, longest_hold_s=0.0)
         else:
             async with AsyncExitStack() as places:
                 for pool in sorted(cost):  # one order for all, so that two calls never wait for each other
                     await places.enter_async_context(self._queues[pool])
-                await self._take(path, cost, self._kept_free)
+                await self._take(path, cost, self._kept_free, longest_hold_s=self.deadline_s)
         try:
             reply = await self._send(path, params, tuple(cost), deadline_s or self.deadline_s)
         finally:
@@ -120,10 +121,12 @@ class VenueClient:
             raise
         return reply
 
-    async def _take(self, path: str, cost: Mapping[str, float], kept_free: Mapping[str, float]) -> None:
+    async def _take(
+        self, path: str, cost: Mapping[str, float], kept_free: Mapping[str, float], *, longest_hold_s: float
+    ) -> None:
         while (wait_s := self._budget.take(cost, self._now_ms(), kept_free=kept_free)) > 0:
             until_ms = self._budget.held_until_ms(cost)
-            if until_ms - self._now_ms() > 1000 * self.deadline_s:
+            if until_ms - self._now_ms() > 1000 * longest_hold_s:
                 # its pool only: whether all of the venue is on hold was said by the reply that began it
                 message = f"{self._venue} {path}: not sent, on hold"
                 raise RateLimited(message, until_ms=until_ms, pool=next(iter(cost)))

@@ -182,7 +182,8 @@ class Feed:
             self._reloading = self._start_task(self._reload(), "reload the universe")
 
     async def _reload(self) -> None:
-        await asyncio.gather(*(lane.load() for lane in self._loaded()))
+        for lane in self._loaded():  # one after the other: a list takes tens of megabytes while it is read
+            await lane.load()
         self._rebuild()
 
     def _rebuild(self) -> None:

@@ -249,11 +249,11 @@ class Mexc(RestVenue):
         return ()
 
     async def _ticker(self) -> Quotes:
-        reply = await self._get("/ticker", TICKER)
+        reply = await self._client.get(f"{PREFIX}/ticker", cost={TICKER: 1}, is_bulk=True)
         return parse_ticker(reply.json, self._contract_sizes, self._arrival(reply))
 
     async def _funding(self) -> Quotes:
-        reply = await self._get("/funding_rate", FUNDING)
+        reply = await self._client.get(f"{PREFIX}/funding_rate", cost={FUNDING: 1}, is_bulk=True)
         return parse_funding(reply.json, self._arrival(reply))
 
     def _contract_size(self, instrument_id: str) -> float:

@@ -113,10 +113,12 @@ def _bubble(lines: Sequence[tuple[str, bool, bool]], top: int) -> tuple[list[str
 
 
 def _keys(texts: Sequence[str], top: int) -> tuple[list[str], int]:
-    """Return the buttons, two in a row."""
-    shapes, width = [], (WIDTH - 4) / 2
+    """Return the buttons, two in a row and the last one as wide as what is left."""
+    shapes, half = [], (WIDTH - 4) / 2
     for number, text in enumerate(texts):
-        x, y = PAD + (number % 2) * (width + 4), top + 4 + (number // 2) * (KEY + 4)
+        is_alone = number % 2 == 0 and number == len(texts) - 1
+        width = WIDTH if is_alone else half
+        x, y = PAD + (number % 2) * (half + 4), top + 4 + (number // 2) * (KEY + 4)
         shapes.append(f'<rect x="{x:.0f}" y="{y}" width="{width:.0f}" height="{KEY}" rx="8" fill="{BUBBLE}"/>')
         shapes.append(
             f'<text x="{x + width / 2:.0f}" y="{y + 22}" text-anchor="middle" font-family="sans-serif">{text}</text>'

@@ -29,7 +29,7 @@ NOT_MODIFIED = (
     "current content and reply markup of the message"
 )
 PNG = "attached"  #: stands for an uploaded file among the parameters
-PATIENCE_S = 5.0  #: real time a test waits for something to arrive before it fails
+PATIENCE_S = 20.0  #: real time a test waits for something to arrive before it fails; machines may be busy
 
 
 class Fault(Enum):
@@ -120,6 +120,7 @@ class TelegramStandIn:
         self.names: dict[str, int] = {}  #: public ones: "@name" -> id
         self.topics: dict[int, set[int]] = {}  #: of the groups that are forums; 1, the general one, is never named
         self.blocked: set[int] = set()
+        self.without_pictures: set[int] = set()  #: groups that forbid them
         self.migrated: dict[int, int] = {}
         self.token = TOKEN
         self.webhook_url = ""
@@ -203,15 +204,18 @@ class TelegramStandIn:
             message["entities"] = [{"type": "bot_command", "offset": 0, "length": command.end()}]
         await self._push("message", message)
 
-    async def user_presses(self, data: str, *, user_id: int, message: Received) -> str:
-        """A person presses what was a button under `message`; return the query's id."""
+    async def user_presses(self, data: str, *, user_id: int, message: Received, is_gone: bool = False) -> str:
+        """A person presses what was a button under `message`, which bots may see no more; return the query's id."""
+        shown = self._as_json(message)
+        if is_gone:
+            shown = {"chat": shown["chat"], "message_id": message.message_id, "date": 0}
         query_id = str(self._next_update_id)
         query = {
             "id": query_id,
             "from": _person(user_id),
             "chat_instance": "1",
             "data": data,
-            "message": self._as_json(message),
+            "message": shown,
         }
         await self._push("callback_query", query)
         return query_id
@@ -336,6 +340,8 @@ class TelegramStandIn:
         return self._send(parameters, self._text(parameters, "text", 4096))
 
     async def _send_photo(self, parameters: Mapping[str, str]) -> object:
+        if int(parameters["chat_id"]) in self.without_pictures:
+            raise Refused(400, "Bad Request: not enough rights to send photos to the chat")
         if parameters.get("photo") != PNG or not self._upload.startswith(b"\x89PNG"):
             raise Refused(400, "Bad Request: IMAGE_PROCESS_FAILED")
         width, height = (int.from_bytes(self._upload[at : at + 4]) for at in (16, 20))

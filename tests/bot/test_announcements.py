@@ -33,5 +33,5 @@ async def test_guard_and_cap(tmp_path: Path) -> None:
         await bot.tick_for(60)
         text = stage.terminal.getvalue()
     assert text.count("All 1 alerts of today are used") == 1
-    assert text.count("Stop-loss guard: 1 stops within 1 h") == 1
+    assert text.count("Stop-loss guard: 1 stop within 1 h") == 1
     assert text.index("SL hit") < text.index("Stop-loss guard")

@@ -5,7 +5,7 @@ import pytest
 
 from bot.charts import PriceChart, PriceHistory, draw_equity, draw_price
 from features.state import MarketState
-from tests.bot.conftest import PERSON, World, build_edge, look
+from tests.bot.conftest import GROUP, PERSON, World, build_edge, look
 from tests.builders import NOW_MS, instrument, open_interest, order_book, quotes
 from tests.storage.builders import DECIDED_MS, make_limits, make_outcome, make_signal
 
@@ -62,7 +62,8 @@ def test_what_is_missing_leaves_room(changes: dict[str, object]) -> None:
 def test_equity(count: int) -> None:
     """The curve is drawn from one result on."""
     made = np.cumsum(np.sin(np.arange(count)))
-    size(draw_equity(NOW_MS + 3_600_000 * np.arange(count), made, "alerts", "UTC"))
+    time_ms = NOW_MS + 3_600_000 * np.arange(count)
+    size(draw_equity(time_ms, made, "alerts", "UTC", from_ms=NOW_MS - 86_400_000, to_ms=int(time_ms[-1]) + 1))
 
 
 def test_between() -> None:
@@ -103,6 +104,17 @@ async def test_chart_command(bot: World, text: str) -> None:
     assert "XLM" in answer.text
 
 
+async def test_a_group_that_forbids_pictures(bot: World) -> None:
+    """Who asks for a picture where none may be sent is told so in words."""
+    bot.telegram.without_pictures.add(GROUP)
+    await bot.telegram.user_sends("/chart XLM", user_id=PERSON, chat_id=GROUP)
+    (answer,) = await bot.telegram.wait_for_messages(1)
+    assert (answer.picture, answer.text.splitlines()[-1]) == (
+        None,
+        "The picture was refused: Not enough rights to send photos to the chat",
+    )
+
+
 async def test_chart_of_what_is_not_kept(bot: World) -> None:
     """An alert whose prices are gone says so."""
     old = make_signal(9, decided_ms=DECIDED_MS - 86_400_000, instrument_id="OLDUSDT")
@@ -121,4 +133,4 @@ async def test_profit_command(bot: World) -> None:
     await bot.telegram.user_sends("/profit 7d", user_id=PERSON)
     picture = (await bot.telegram.wait_for_messages(2))[-1]
     assert picture.picture is not None
-    assert picture.text.startswith("1 alerts in 7 days, net of costs")
+    assert picture.text.startswith("1 alert in 7 days, net of costs")

@@ -304,6 +304,16 @@ async def test_a_message_telegram_will_not_take(running: World, chat_id: str, ht
     assert texts(running) == ["next"]
 
 
+async def test_a_refusal_is_an_answer(running: World) -> None:
+    """A chat that cannot be written to is no reason to call Telegram out of reach for ever."""
+    await running.telegram.close()
+    await running.queue(make_message(chat_id="404"))
+    await running.pass_time(lambda: running.delivery.trouble != "")
+    await running.telegram.open()
+    await running.pass_time(lambda: running.delivery.trouble == "")
+    await running.wait_for_states(failed=1)
+
+
 async def test_a_hung_telegram_holds_up_nobody(running: World) -> None:
     """While one chat's request hangs, waking returns at once and other chats are served."""
     running.telegram.faults.append(("sendMessage", Fault.HANG))

@@ -87,7 +87,7 @@ async def test_restart(tmp_path: Path) -> None:
             ((_, outcome),) = await bot.store.signals()
             assert outcome is not None
             assert outcome.reason is ExitReason.TAKE_PROFIT
-            assert "restart" in outcome.note
+            assert outcome.note == "settled from 1-minute candles after a restart"
         assert stage.terminal.getvalue().count("Alerts like it") == 1
 
 

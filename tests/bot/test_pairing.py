@@ -115,7 +115,7 @@ async def test_three_steps(tmp_path: Path) -> None:
         telegram.people.add(PERSON)
         settings = OVERRIDES | {f"{venue.upper()}_URL": url for venue, url in market.urls.items()}
         settings |= {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_URL": telegram.url, "DATA_DIR": str(tmp_path)}
-        settings |= {"HTTP_PORT": str(free_port()), "LOG_LEVEL": "ERROR"}
+        settings |= {"HTTP_PORT": str(free_port()), "LOG_LEVEL": "WARNING"}
         checking = await start("check", **settings)
         process = await start("run", **settings)
         assert process.stdout is not None

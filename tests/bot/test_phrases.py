@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.phrases import LONGEST, duration_text, fit, signed, until_text, usdt_text, words
+from bot.phrases import LONGEST, counted, duration_text, fit, signed, until_text, usdt_text, words
 from scoring.signals import FOREVER_MS
 from tests.builders import NOW_MS
 
@@ -35,6 +35,11 @@ def test_ends() -> None:
     """The end of a pause is a local time, or the command that ends it."""
     assert until_text(NOW_MS, "Europe/Rome") == "until 14 Nov 23:13 CET"
     assert until_text(FOREVER_MS, "UTC", ended_by="/unmute") == "until /unmute"
+
+
+def test_counted() -> None:
+    """One is not many."""
+    assert [counted(count, "stop") for count in (0, 1, 2, 1200)] == ["0 stops", "1 stop", "2 stops", "1,200 stops"]
 
 
 def test_words() -> None:

@@ -17,7 +17,7 @@ async def forum(world: World) -> World:
     """Return a world whose group is a forum of two topics, with delivery and commands running."""
     world.telegram.topics[GROUP] = {TOPIC, OTHER_TOPIC}
     look(world.orchestrator, instrument(id="PEPEUSDT"))
-    edge = build_edge(world)
+    edge = build_edge(world, chat_ids=[IN_TOPIC, str(CHANNEL)])
     await edge.start()
     world.run(edge.run())
     world.run(world.delivery.run())
@@ -103,6 +103,20 @@ async def test_a_public_channel_by_its_name(world: World) -> None:
     await world.wait_for_states(sent=2)
     alert, ended = world.telegram.messages
     assert (alert.chat_id, ended.reply_to) == (CHANNEL, alert.message_id)
+
+
+async def test_buttons_in_a_channel(forum: World) -> None:
+    """A channel's readers cannot make the bot post there; its admins can."""
+    forum.telegram.channels.add(CHANNEL)
+    await forum.queue(entry_message(1, str(CHANNEL)))
+    await forum.wait_for_states(sent=1)
+    (alert,) = forum.telegram.messages
+    query = await forum.telegram.user_presses("why:1", user_id=OTHER_PERSON, message=alert)
+    await forum.telegram.wait_for(lambda: query in forum.telegram.answered)
+    assert forum.telegram.answered[query] == "Only my admins may do that."
+    assert len(forum.telegram.messages) == 1
+    await forum.telegram.user_presses("why:1", user_id=PERSON, message=alert)
+    assert (await forum.telegram.wait_for_messages(2))[-1].reply_to == alert.message_id
 
 
 async def test_readers_of_a_group_named_by_its_name(world: World) -> None:

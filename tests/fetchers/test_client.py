@@ -238,6 +238,15 @@ async def test_bulk_calls_wait_for_nobody() -> None:
         assert budget.requests == 2
 
 
+async def test_bulk_calls_wait_for_no_hold() -> None:
+    """Where one part of a tick is on hold the others come without it; a single call waits for a hold that ends soon."""
+    async with client_of(answer(b"{}"), deadline_s=5.0) as (client, budget):
+        budget.hold("all", now_ms() + 40)
+        with pytest.raises(RateLimited, match="on hold"):
+            await client.get("/funding", cost=COST, is_bulk=True)
+        await client.get("/book", cost=COST)
+
+
 async def test_sockets_are_bounded() -> None:
     """Three times as many calls as sockets are open share them."""
     open_now, most = 0, 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scoring.exits import start
+from storage.outbox import FollowUp
 from storage.sqlite import Store
 from tests.storage.builders import (
     entry_message,
@@ -21,7 +22,7 @@ from tests.storage.conftest import Query
 
 
 async def live_through(store: Store) -> None:
-    """Do with a database everything that a bot does, going on from signal 1 with its alert pending."""
+    """Do with a database everything that a bot does: signal 1's alert is pending, signal 9's stands in its chat."""
     signals = [make_signal(2, reasons=("long " * 9999,)), make_signal(3)]
     await store.remember(
         signals, make_limits(next_id=4), [entry_message(2), entry_message(3)], [make_near_miss(score=71.0)]
@@ -32,7 +33,9 @@ async def live_through(store: Store) -> None:
     for message in await store.due_messages(0, limit=2):
         await store.mark_sending(message.id)
         await store.mark_sent(message.id, 1000 + message.id, 5)
-    await store.record_outcome(make_outcome(1), make_limits(next_id=4), [exit_message(1)])
+    await store.save_open([start(make_signal(9))], [FollowUp(signal_id=9, html="trailing")])
+    ended = FollowUp(signal_id=1, html="ended", buttons=())
+    await store.record_outcome(make_outcome(1), make_limits(next_id=4), [exit_message(1), ended])
     await store.record_outcome(make_outcome(2), make_limits(next_id=4), [exit_message(2)])
     await store.set_state("menu", "new")
     await store.block_chat("200", "blocked by the user")
@@ -44,6 +47,8 @@ async def begin(store: Store) -> None:
     """Do what went before the trouble."""
     await store.remember([make_signal(1)], make_limits(next_id=2), [entry_message(1)], [make_near_miss()])
     await store.save_open([start(make_signal(1))])
+    await store.remember([make_signal(9)], make_limits(next_id=2), [entry_message(9)])
+    await store.mark_sent(2, 999, 5)
     await store.block_chat("300", "gone")
     await store.set_state("menu", "old")
 
