@@ -22,21 +22,21 @@ import orjson
 from loguru import logger
 
 from bot import checks, demo, history_report, why
-from bot.answers import Answers
 from bot.clock import SystemClock
 from bot.config import Config, ConfigError, load_config
-from bot.daily_report import tell_daily
-from bot.delivery import Delivery, Latency
 from bot.housekeeping import Housekeeper
 from bot.logs import set_up_logs
 from bot.orchestrator import Orchestrator
-from bot.pairing import Pairing, paired
+from bot.phone.answers import Answers
+from bot.phone.daily_report import tell_daily
+from bot.phone.delivery import Delivery, Latency
+from bot.phone.pairing import Pairing, paired
+from bot.phone.sender import TerminalSender
+from bot.phone.telegram_commands import Commands
+from bot.phone.telegram_edge import StartError, TelegramEdge, TelegramSender, build_application
 from bot.reports import Reports
-from bot.sender import TerminalSender
 from bot.settings import EXCHANGES
 from bot.tasks import spawn
-from bot.telegram_commands import Commands
-from bot.telegram_edge import StartError, TelegramEdge, TelegramSender, build_application
 from bot.version import VERSION, code_hash
 from bot.web import WebError, build_app, serve
 from fetchers.base import Venue

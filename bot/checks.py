@@ -9,7 +9,7 @@ from telegram import Bot
 from telegram.error import BadRequest, Forbidden, InvalidToken, TelegramError
 
 from bot.config import Config, MySqlSettings
-from bot.telegram_edge import UNKNOWN_BOT, build_application
+from bot.phone.telegram_edge import UNKNOWN_BOT, build_application
 from fetchers.base import Venue
 from fetchers.errors import FetchError
 from fetchers.universe import UniverseSettings, build_universe

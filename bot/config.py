@@ -17,8 +17,8 @@ from typing import Any
 import orjson
 from dotenv.parser import parse_stream
 
+from bot.phone.sounds import Mode, QuietHours
 from bot.settings import EXCHANGES, SETTINGS, Setting
-from bot.sounds import Mode, QuietHours
 from features.settings import FeatureSettings
 from fetchers.universe import UniverseSettings
 from scoring.settings import ScoringSettings

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from loguru import logger
 
-from bot import follow_ups
-from bot.charts import PriceHistory
 from bot.clock import Clock
 from bot.config import Config
-from bot.daily_report import DayLog
 from bot.looks import look_at
-from bot.messages import (
+from bot.near_misses import NearMisses
+from bot.phone import follow_ups
+from bot.phone.charts import PriceHistory
+from bot.phone.daily_report import DayLog
+from bot.phone.messages import (
     entry_buttons,
     render_cap,
     render_entry,
@@ -29,10 +30,9 @@ from bot.messages import (
     render_venue_back,
     render_venue_blind,
 )
-from bot.near_misses import NearMisses
-from bot.sender import TERMINAL_CHAT
-from bot.sounds import Mode
-from bot.storm import Storm
+from bot.phone.sender import TERMINAL_CHAT
+from bot.phone.sounds import Mode
+from bot.phone.storm import Storm
 from bot.version import VERSION
 from features.frame import FeatureFrame, compute_features
 from features.market import Observation, OrderBook, Trades

@@ -7,14 +7,14 @@ import numpy as np
 
 from bot.clock import Clock
 from bot.config import Config
-from bot.delivery import Delivery
 from bot.housekeeping import Housekeeper
-from bot.messages import render_status
 from bot.orchestrator import Orchestrator, Tick
-from bot.pairing import Pairing
-from bot.phrases import until_text
+from bot.phone.delivery import Delivery
+from bot.phone.messages import render_status
+from bot.phone.pairing import Pairing
+from bot.phone.phrases import until_text
+from bot.phone.telegram_edge import TelegramEdge
 from bot.status import BotStatus, VenueStatus
-from bot.telegram_edge import TelegramEdge
 from bot.version import VERSION
 from features.market import Instrument
 from features.missing import Missing

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from bot.sounds import Mode, parse_quiet_hours
+from bot.phone.sounds import Mode, parse_quiet_hours
 
 EXCHANGES = ("lbank", "binance", "mexc", "bybit")
 

@@ -6,7 +6,6 @@ Bodies are parsed where they arrive: orjson keeps the interpreter's lock, so a t
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -94,7 +93,7 @@ class VenueClient:
         is_bulk: bool = False,
         deadline_s: float | None = None,
     ) -> Reply:
-        """Wait for a place in the budget, send, and return a good reply.
+        """Wait for a place in the budget, send, and return a good reply; a call draws on one pool.
 
         Raises
         ------
@@ -105,9 +104,8 @@ class VenueClient:
         if is_bulk:
             await self._take(path, cost, {}, longest_hold_s=0.0)
         else:
-            async with AsyncExitStack() as places:
-                for pool in sorted(cost):  # one order for all, so that two calls never wait for each other
-                    await places.enter_async_context(self._queues[pool])
+            (pool,) = cost
+            async with self._queues[pool]:
                 await self._take(path, cost, self._kept_free, longest_hold_s=self.deadline_s)
         try:
             reply = await self._send(path, params, tuple(cost), deadline_s or self.deadline_s)

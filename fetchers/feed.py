@@ -182,8 +182,7 @@ class Feed:
             self._reloading = self._start_task(self._reload(), "reload the universe")
 
     async def _reload(self) -> None:
-        for lane in self._loaded():  # one after the other: a list takes tens of megabytes while it is read
-            await lane.load()
+        await asyncio.gather(*(lane.load() for lane in self._loaded()))
         self._rebuild()
 
     def _rebuild(self) -> None:

@@ -25,9 +25,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from bot.__main__ import Interrupt, Run, run_bot
-from bot.charts import draw_price
 from bot.config import load_config
 from bot.demo import simulated_market
+from bot.phone.charts import draw_price
 from tests.bench_wire import compare
 
 COINS = 600
@@ -143,7 +143,7 @@ def _mysql() -> str:
 
 
 def _chart() -> str:
-    from tests.bot.test_charts import chart
+    from tests.bot.phone.test_charts import chart
 
     spent_ms = []
     for _ in range(PICTURES):

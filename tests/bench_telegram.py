@@ -20,10 +20,10 @@ from loguru import logger
 
 from bot.clock import SystemClock
 from bot.config import load_config
-from bot.delivery import Delivery
 from bot.orchestrator import Orchestrator
+from bot.phone.delivery import Delivery
+from bot.phone.telegram_edge import TelegramSender, build_application
 from bot.tasks import spawn
-from bot.telegram_edge import TelegramSender, build_application
 from features.market import FloatArray, Observation, OrderBook, Trades, read_only
 from fetchers.feed import Feed
 from fetchers.universe import Universe

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bot.answers import CHART_LEAD_MS, CHART_TRAIL_MS, chart_of_signal
-from bot.charts import PriceHistory, draw_price
+from bot.phone.answers import CHART_LEAD_MS, CHART_TRAIL_MS, chart_of_signal
+from bot.phone.charts import PriceHistory, draw_price
 from features.market import FloatArray, OrderBook, read_only
 from tests.alert_picture import LEVELS, OUTCOME, SIGNAL
 

@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 import pytest
 
-from bot.answers import Answers
 from bot.config import load_config
-from bot.delivery import Delivery
 from bot.orchestrator import Orchestrator, Tick
+from bot.phone.answers import Answers
+from bot.phone.delivery import Delivery
+from bot.phone.telegram_commands import Commands
+from bot.phone.telegram_edge import AnyApplication, TelegramEdge, TelegramSender, Timeouts, build_application
 from bot.reports import Reports
 from bot.tasks import spawn
-from bot.telegram_commands import Commands
-from bot.telegram_edge import AnyApplication, TelegramEdge, TelegramSender, Timeouts, build_application
 from features.market import Instrument
 from fetchers.feed import Feed
 from scoring.decide import decide

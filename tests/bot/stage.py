@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.config import Config, load_config
-from bot.delivery import Delivery
 from bot.demo import OVERRIDES
 from bot.orchestrator import Orchestrator
+from bot.phone.delivery import Delivery
+from bot.phone.sender import TerminalSender
 from bot.reports import Reports
-from bot.sender import TerminalSender
 from bot.tasks import spawn
 from fetchers.feed import Feed
 from fetchers.simulated.market import SimulatedMarket

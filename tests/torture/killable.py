@@ -16,7 +16,7 @@ import aiosqlite
 
 import bot.orchestrator
 from bot.__main__ import main
-from bot.telegram_edge import TelegramSender
+from bot.phone.telegram_edge import TelegramSender
 from storage.sqlite import Store
 
 NEVER, AT_THE_START = "never", "at the start"

@@ -21,14 +21,14 @@ from typing import Any
 import httpx
 from loguru import logger
 
-from bot.answers import Answers
 from bot.config import Config, load_config
-from bot.delivery import Delivery
 from bot.orchestrator import Orchestrator
+from bot.phone.answers import Answers
+from bot.phone.delivery import Delivery
+from bot.phone.telegram_commands import Commands
+from bot.phone.telegram_edge import StartError, TelegramEdge, TelegramSender, Timeouts, build_application
 from bot.reports import Reports
 from bot.tasks import spawn
-from bot.telegram_commands import Commands
-from bot.telegram_edge import StartError, TelegramEdge, TelegramSender, Timeouts, build_application
 from fetchers.feed import Feed
 from storage.outbox import DeliveryState, FollowUp, Kind, NewMessage
 from storage.sqlite import Store

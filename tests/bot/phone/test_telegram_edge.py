@@ -9,8 +9,8 @@ from loguru import logger
 from telegram import Bot
 from telegram.error import Conflict, InvalidToken, NetworkError, TelegramError, TimedOut
 
-from bot.sender import MaybeSent, NotSent, SendError
-from bot.telegram_edge import StartError, TelegramEdge, build_application, translate
+from bot.phone.sender import MaybeSent, NotSent, SendError
+from bot.phone.telegram_edge import StartError, TelegramEdge, build_application, translate
 from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, build_edge
 from tests.storage.builders import make_message
 from tests.telegram_stand_in import TOKEN, Fault

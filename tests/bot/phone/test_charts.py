@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bot.charts import PriceChart, PriceHistory, draw_equity, draw_price
+from bot.phone.charts import PriceChart, PriceHistory, draw_equity, draw_price
 from features.state import MarketState
 from tests.bot.conftest import GROUP, PERSON, World, build_edge, look
 from tests.builders import NOW_MS, instrument, open_interest, order_book, quotes

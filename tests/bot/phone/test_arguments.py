@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.arguments import (
+from bot.phone.arguments import (
     UsageError,
     is_id,
     parse_count,
@@ -12,7 +12,7 @@ from bot.arguments import (
     parse_quiet,
     split_coin,
 )
-from bot.sounds import QuietHours
+from bot.phone.sounds import QuietHours
 
 HOUR_MS = 3_600_000
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot.pacing import Pacer
-from bot.sender import TERMINAL_CHAT
+from bot.phone.pacing import Pacer
+from bot.phone.sender import TERMINAL_CHAT
 from tests.telegram_stand_in import Flood
 
 

@@ -17,9 +17,9 @@ import numpy as np
 from loguru import logger
 
 from bot.clock import Clock
-from bot.messages import add_follow_ups, mark_expired, mark_late, mark_may_repeat, mark_sent
-from bot.pacing import LONGEST_SPAN_MS, Pacer
-from bot.sender import (
+from bot.phone.messages import add_follow_ups, mark_expired, mark_late, mark_may_repeat, mark_sent
+from bot.phone.pacing import LONGEST_SPAN_MS, Pacer
+from bot.phone.sender import (
     BadText,
     Blocked,
     Content,
@@ -32,7 +32,7 @@ from bot.sender import (
     is_person,
     plain_text,
 )
-from bot.sounds import Mode, QuietHours, is_silent, parse_quiet_hours
+from bot.phone.sounds import Mode, QuietHours, is_silent, parse_quiet_hours
 from bot.status import Incident
 from storage.outbox import DeliveryState, Kind, NewMessage, OutboxMessage
 from storage.sqlite import Store

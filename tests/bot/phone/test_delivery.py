@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.delivery import Delivery
-from bot.sender import Content
+from bot.phone.delivery import Delivery
+from bot.phone.sender import Content
 from storage.outbox import DeliveryState, Kind, NewMessage
 from storage.sqlite import _DOUBT_SENDING
 from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, eventually
@@ -82,6 +82,7 @@ async def test_an_exit_overtakes_what_waits_for_its_turn(running: World) -> None
 async def test_pacing(running: World) -> None:
     """A person gets three at once and one a second, and Telegram never has to ask for patience."""
     await running.queue(*(make_message(html=str(number)) for number in range(6)))
+    await running.telegram.wait_for_messages(3)
     await running.pass_time(lambda: len(running.telegram.messages) == 6, step_s=0.1)
     await running.wait_for_states(sent=6)
     assert texts(running) == [str(number) for number in range(6)]

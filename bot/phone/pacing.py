@@ -7,7 +7,7 @@ we count at ours. Answers to commands leave a third of each limit free, so that 
 
 from collections import deque
 
-from bot.sender import TERMINAL_CHAT, is_person
+from bot.phone.sender import TERMINAL_CHAT, is_person
 
 LONGEST_SPAN_MS = 66_000
 _BURST = 3

@@ -10,7 +10,7 @@ from scoring.reasons import VENUE_NAMES
 from scoring.signals import FOREVER_MS, Result, Signal
 
 LONGEST_SENT = 4_096  #: characters of text Telegram takes
-LONGEST = 3_800  #: leaves room for what the `mark_` functions of bot/messages.py add
+LONGEST = 3_800  #: leaves room for what the `mark_` functions of bot/phone/messages.py add
 
 
 def fit(*lines: str | None) -> str:

@@ -1,8 +1,8 @@
 """The edge to Telegram: python-telegram-bot wired into our loop, its errors translated, its polling kept alive.
 
 Polling is a plain loop here and not PTB's Updater, which retries a conflict for ever and lets a lost connection pass in
-silence. Updates that waited while the bot was away are fetched, not dropped: bot/telegram_commands.py answers those
-that are too old by saying so.
+silence. Updates that waited while the bot was away are fetched, not dropped: telegram_commands.py says of those that
+are too old that they are.
 """
 
 import logging
@@ -43,7 +43,7 @@ from telegram.ext import Application, ApplicationBuilder, BaseHandler
 from telegram.request import HTTPXRequest
 
 from bot.clock import Clock
-from bot.sender import BadText, Blocked, Content, MaybeSent, Migrated, NotSent, Rejected, SendError
+from bot.phone.sender import BadText, Blocked, Content, MaybeSent, Migrated, NotSent, Rejected, SendError
 from storage.outbox import Button
 
 AnyApplication = Application[Any, Any, Any, Any, Any, Any]

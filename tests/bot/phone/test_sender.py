@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from bot.sender import TERMINAL_CHAT, Content, TerminalSender, is_person, plain_text
+from bot.phone.sender import TERMINAL_CHAT, Content, TerminalSender, is_person, plain_text
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Every kind of message as its reader sees it, kept in tests/snapshots to be looked at.
 
-`SNAPSHOTS=write python -m pytest tests/bot/test_snapshots.py` writes them anew after a wanted change.
+`SNAPSHOTS=write python -m pytest tests/bot/phone/test_snapshots.py` writes them anew after a wanted change.
 """
 
 import os
@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from bot import follow_ups
-from bot.answer_texts import (
+from bot.housekeeping import render_disk
+from bot.phone import follow_ups
+from bot.phone.answer_texts import (
     Listing,
     near_miss_line,
     near_miss_title,
@@ -28,10 +29,9 @@ from bot.answer_texts import (
     signal_line,
     top_line,
 )
-from bot.answers import COMMANDS
-from bot.daily_report import DayLog, render_report
-from bot.housekeeping import render_disk
-from bot.messages import (
+from bot.phone.answers import COMMANDS
+from bot.phone.daily_report import DayLog, render_report
+from bot.phone.messages import (
     add_follow_ups,
     copy_text,
     entry_buttons,
@@ -62,7 +62,7 @@ from tests.builders import instrument
 from tests.storage.builders import DECIDED_MS, make_limits, make_near_miss, make_outcome, make_signal
 from tests.telegram_html import length, read_html
 
-FOLDER = Path(__file__).parents[1] / "snapshots"
+FOLDER = Path(__file__).parents[2] / "snapshots"
 ZONE = "Europe/Rome"
 SIGNAL = make_signal(
     42,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from bot.answers import BY_NAME, COMMANDS
 from bot.orchestrator import Orchestrator
+from bot.phone.answers import BY_NAME, COMMANDS
 from scoring.exits import start
 from scoring.signals import FOREVER_MS
 from storage.outbox import Kind
@@ -102,7 +102,7 @@ async def test_help(world: World) -> None:
 
 def test_readme_names_them() -> None:
     """README.md lists each command and each of its other names, and what steers after the rest."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     table = readme.partition("## Commands in the chat")[2].partition("## Command line")[0]
     assert all(re.search(rf"`/{name}\b", table) for name in ("start", "help", *BY_NAME))
     rows = [row for row in table.splitlines() if row.startswith("| `/")]

@@ -1,4 +1,4 @@
-"""Who may say what to the bot in Telegram, and how its answers get there; what it answers is in bot/answers.py.
+"""Who may say what to the bot in Telegram, and how its answers get there; what it answers is in bot/phone/answers.py.
 
 Admins may say everything anywhere. Whoever writes in a chat or group the alerts go to may read, and nobody else is
 answered.
@@ -21,13 +21,13 @@ from telegram.constants import ChatType
 from telegram.error import TelegramError
 from telegram.ext import BaseHandler, CallbackQueryHandler, ContextTypes, MessageHandler, filters
 
-from bot.answer_texts import Listing
-from bot.answers import BY_NAME, COMMANDS, Answers, Command, Said
-from bot.arguments import UsageError
-from bot.delivery import Delivery
-from bot.messages import render_help
-from bot.sender import Content
-from bot.telegram_edge import Menu
+from bot.phone.answer_texts import Listing
+from bot.phone.answers import BY_NAME, COMMANDS, Answers, Command, Said
+from bot.phone.arguments import UsageError
+from bot.phone.delivery import Delivery
+from bot.phone.messages import render_help
+from bot.phone.sender import Content
+from bot.phone.telegram_edge import Menu
 from scoring.signals import Signal
 from storage.outbox import Button
 from storage.sqlite import Store

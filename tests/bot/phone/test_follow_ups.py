@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from bot import follow_ups
-from bot.messages import add_follow_ups, entry_buttons, mark_sent, render_entry
-from bot.phrases import LONGEST_SENT
+from bot.phone import follow_ups
+from bot.phone.messages import add_follow_ups, entry_buttons, mark_sent, render_entry
+from bot.phone.phrases import LONGEST_SENT
 from fetchers.health import Notice
 from fetchers.simulated.scenario import Planted
 from scoring.settings import ScoringSettings

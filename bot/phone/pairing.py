@@ -14,7 +14,7 @@ from telegram.ext import ContextTypes, MessageHandler, filters
 
 from bot.clock import Clock
 from bot.config import TelegramSettings
-from bot.telegram_edge import AnyApplication, TelegramEdge
+from bot.phone.telegram_edge import AnyApplication, TelegramEdge
 from storage.history import History
 from storage.sqlite import Store
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.messages import (
+from bot.phone.messages import (
     copy_text,
     entry_buttons,
     mark_expired,
@@ -25,7 +25,7 @@ from bot.messages import (
     render_venue_back,
     render_venue_blind,
 )
-from bot.sender import plain_text
+from bot.phone.sender import plain_text
 from scoring.signals import FOREVER_MS, DataTimes, ExitReason, Result, Signal
 from tests.bot.builders import make_open_signal, make_status, make_venue
 from tests.storage.builders import DECIDED_MS, make_levels, make_near_miss, make_outcome, make_signal

@@ -1,4 +1,4 @@
-"""What each command does and answers; who may ask is decided in bot/telegram_commands.py."""
+"""What each command does and answers; who may ask is decided in bot/phone/telegram_commands.py."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,7 +9,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from bot.answer_texts import (
+from bot.clock import Clock
+from bot.config import Config
+from bot.orchestrator import Orchestrator
+from bot.phone.answer_texts import (
     Listing,
     near_miss_line,
     near_miss_title,
@@ -24,7 +27,7 @@ from bot.answer_texts import (
     signal_line,
     top_line,
 )
-from bot.arguments import (
+from bot.phone.arguments import (
     UsageError,
     is_id,
     parse_count,
@@ -34,16 +37,13 @@ from bot.arguments import (
     parse_quiet,
     split_coin,
 )
-from bot.charts import PriceChart, PriceHistory, draw_equity, draw_price
-from bot.clock import Clock
-from bot.config import Config
-from bot.daily_report import DayLog, render_report
-from bot.delivery import Delivery
-from bot.messages import EXIT_WORDS, render_status
-from bot.orchestrator import Orchestrator
-from bot.phrases import counted, duration_text, headline, net_text, until_text, venue_name
+from bot.phone.charts import PriceChart, PriceHistory, draw_equity, draw_price
+from bot.phone.daily_report import DayLog, render_report
+from bot.phone.delivery import Delivery
+from bot.phone.messages import EXIT_WORDS, render_status
+from bot.phone.phrases import counted, duration_text, headline, net_text, until_text, venue_name
+from bot.phone.sender import Content, plain_text
 from bot.reports import LEADERS, Reports
-from bot.sender import Content, plain_text
 from bot.settings import GROUPS
 from bot.version import VERSION, code_hash
 from bot.why import explain_signal, repetition

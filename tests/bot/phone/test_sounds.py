@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.delivery import Delivery
-from bot.sounds import Mode, QuietHours, is_silent, parse_quiet_hours
+from bot.phone.delivery import Delivery
+from bot.phone.sounds import Mode, QuietHours, is_silent, parse_quiet_hours
 from storage.outbox import Kind
 from tests.bot.conftest import World, eventually
 from tests.storage.builders import entry_message, exit_message

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.phrases import LONGEST, counted, duration_text, fit, signed, until_text, usdt_text, words
+from bot.phone.phrases import LONGEST, counted, duration_text, fit, signed, until_text, usdt_text, words
 from scoring.signals import FOREVER_MS
 from tests.builders import NOW_MS
 

@@ -8,7 +8,7 @@ from html import escape
 from zoneinfo import ZoneInfo
 
 from bot.clock import Clock
-from bot.phrases import duration_text, fit, local_time, signed, venue_name, words
+from bot.phone.phrases import duration_text, fit, local_time, signed, venue_name, words
 from fetchers.health import Condition
 from scoring.signals import Outcome, Signal
 from scoring.statistics import summarise

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.daily_report import DayLog, next_report_ms, render_report, tell_daily
+from bot.phone.daily_report import DayLog, next_report_ms, render_report, tell_daily
 from fetchers.health import Condition
 from tests.bot.conftest import GROUP, PERSON, World
 from tests.hand_clock import HandClock

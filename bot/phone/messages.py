@@ -1,14 +1,14 @@
 """Every text for people: records in, Telegram HTML out, all that comes from outside escaped.
 
 What is known only when a message leaves (how long it took, whether it is late or may repeat) is added by the `mark_`
-functions. bot/sender.py makes plain text of all this for the terminal.
+functions. bot/phone/sender.py makes plain text of all this for the terminal.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from urllib.parse import quote
 
-from bot.phrases import (
+from bot.phone.phrases import (
     LONGEST_SENT,
     age_text,
     coin_name,

@@ -11,8 +11,8 @@ import pytest
 from bot.clock import SystemClock
 from bot.config import TelegramSettings, load_config
 from bot.demo import OVERRIDES, simulated_market
-from bot.pairing import ALPHABET, CODE_LENGTH, GUESSES, Pairing, paired
-from bot.telegram_edge import StartError
+from bot.phone.pairing import ALPHABET, CODE_LENGTH, GUESSES, Pairing, paired
+from bot.phone.telegram_edge import StartError
 from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, eventually
 from tests.bot.test_main import finish, run, start
 from tests.telegram_stand_in import TOKEN, TelegramStandIn

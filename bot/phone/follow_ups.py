@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from bot.messages import EXIT_WORDS, entry_buttons
-from bot.phrases import local_time, net_text, venue_name
+from bot.phone.messages import EXIT_WORDS, entry_buttons
+from bot.phone.phrases import local_time, net_text, venue_name
 from fetchers.health import Notice
 from scoring.prices import format_price
 from scoring.settings import ScoringSettings

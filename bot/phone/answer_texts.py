@@ -6,8 +6,8 @@ from html import escape
 from math import isfinite, isinf
 from typing import Any
 
-from bot.messages import EXIT_WORDS
-from bot.phrases import (
+from bot.phone.messages import EXIT_WORDS
+from bot.phone.phrases import (
     age_text,
     duration_text,
     fit,
