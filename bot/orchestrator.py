@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from loguru import logger
@@ -52,6 +53,7 @@ from storage.outbox import FollowUp, Kind, NewMessage
 from storage.sqlite import Store
 
 SAVE_EVERY_MS = 60_000  #: the windows; what a killed bot lacks of them it has to watch again
+APPENDED_AT_ONCE = 250  #: histories come by the thousand
 FAILED_TICKS = 5  #: so many in a row that nobody expected end the process: it restarts, or a person looks
 
 
@@ -89,7 +91,7 @@ class Orchestrator:
         )
         # two books of what a signal was decided on, neither older than the oldest that may be looked at
         ticks = math.ceil(2 * config.features.max_data_age_s / config.features.refresh_interval_s) + 1
-        self._recent: deque[Sequence[Observation]] = deque(maxlen=ticks)
+        self._recent: deque[Sequence[OrderBook | Trades]] = deque(maxlen=ticks)
         self._saved_ms = clock.now_ms()
         self._deciding = asyncio.Lock()  # a command must not change the limits between a decision and its commit
         self.chats = config.telegram.chat_ids if config.telegram.bot_token else (TERMINAL_CHAT,)
@@ -158,10 +160,9 @@ class Orchestrator:
         self._state.open_past(started_ms)
         self._state.advance(started_ms)
         arrived = await self._feed.poll_quotes()
-        self._state.append(arrived)
-        await asyncio.sleep(0)  # whoever is ready goes between two long steps
+        await self._append(arrived)
         async for portion in self._feed.poll_candidates(self._wanted()):
-            self._state.append(portion)
+            await self._append(portion)
             arrived += portion
         seen = [one for one in arrived if isinstance(one, OrderBook | Trades)]
         self.books |= {(book.venue, book.id): book for book in seen if isinstance(book, OrderBook)}
@@ -175,6 +176,11 @@ class Orchestrator:
         self._announce()
         await self._near_misses.follow(features, self._state.column, prints)
         await self._record(features, decision, started_ms)
+
+    async def _append(self, observations: Sequence[Observation]) -> None:
+        for first in range(0, len(observations), APPENDED_AT_ONCE):
+            self._state.append(observations[first : first + APPENDED_AT_ONCE])
+            await asyncio.sleep(0)  # whoever is ready goes between two long steps
 
     async def save_windows(self) -> None:
         """Keep the market for a restart, and how far near misses have been followed; without them it is only colder."""
@@ -404,7 +410,7 @@ class Orchestrator:
         """What each signal was decided on; a later one had the limits that the earlier ones had left."""
         limits, settings, captures = self.limits, self._config.scoring, []
         for signal in decision.signals:
-            recent = [one for seen in self._recent for one in seen]
+            recent = chain.from_iterable(self._recent)
             captures.append(capture(signal, self._state, features, limits, settings, recent))
             limits = after_signal(limits, signal, settings)
         return captures
@@ -484,9 +490,9 @@ def _prints(observations: Iterable[Observation]) -> dict[Key, list[Trades]]:
 
 def _best(features: FeatureFrame, decision: Decision) -> tuple[float, str]:
     """The best score of those that may signal, and whose it is."""
-    eligible = [column for column, one in enumerate(features.instruments) if one.is_eligible]
-    if not eligible:
+    eligible = features.instruments.is_eligible
+    if not eligible.any():
         return 0.0, ""
-    column = max(eligible, key=lambda column: decision.scores.ups[column])
+    column = int(np.where(eligible, decision.scores.ups, -1).argmax())
     instrument = features.instruments[column]
     return float(decision.scores.ups[column]), f"{instrument.pair} {VENUE_NAMES[instrument.venue]}"

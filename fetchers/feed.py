@@ -17,7 +17,7 @@ from fetchers.universe import Universe, UniverseSettings, build_universe
 
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 60.0  #: of a venue that could not be loaded
 EARLIEST_RELOAD_MS = 60_000  #: after the last, when an unknown id shows up
-PORTION_S = 0.05  #: of what arrives, so that little is left to be done when the last reply has come
+PORTION_S = 0.025  #: of what arrives, so that little is left to be done when the last reply has come
 DEADLINE_SHARE = 0.4  #: of the time between ticks that either half of a poll may take, so that all venues keep it
 
 

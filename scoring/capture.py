@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from features.frame import FeatureFrame, compute_features
-from features.market import Observation, OrderBook, Trades
+from features.market import OrderBook, Trades
 from features.order_book import ask_share, measure_books
 from features.snapshot import Snapshot, restore, slice_state
 from features.state import MarketState
@@ -49,7 +49,7 @@ def capture(
     features: FeatureFrame,
     limits: Limits,
     settings: ScoringSettings,
-    recent: Iterable[Observation],
+    recent: Iterable[OrderBook | Trades],
 ) -> Capture:
     """Keep what a signal was decided on.
 
@@ -59,7 +59,8 @@ def capture(
     column = state.column[signal.venue, signal.instrument_id]
     key = state.instruments[column].key
     flow_key = state.instruments[int(features.lender[column])].key if features.borrows_flow[column] else key
-    seen = list(recent)
+    ids = {key[1], flow_key[1]}  # of thousands of records few are left for the closer look
+    seen = [one for one in recent if one.id in ids]
     book_times_ms = (int(state.book_ms[column]), int(state.previous_book_ms[column]))
     books = {
         book.exchange_ms: book

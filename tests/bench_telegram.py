@@ -32,7 +32,7 @@ from tests.bench_frame import STEADY, Maker
 from tests.telegram_stand_in import TOKEN, Fault, TelegramStandIn
 
 ALERTS = 60
-PORTIONS = 8  #: of a tick, as the feed hands over what arrives in 400 ms
+PORTIONS = 16  #: of a tick, as the feed hands over what arrives in 400 ms
 WARM_TICKS, TICK_MS = 240, 5_000
 MANY = {
     "MIN_SCORE_THRESHOLD": "62",

@@ -77,7 +77,7 @@ def in_background(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
     nowhere = {"EXCHANGES": "mexc", "MEXC_URL": NOWHERE, "HTTP_PORT": "0", "LOG_LEVEL": "ERROR"}
     data_dir = str(tmp_path_factory.mktemp("alone"))
     processes = {
-        "demo": popen("demo", "--seconds", "75"),
+        "demo": popen("demo", "--seconds", "62"),
         "all out of reach": popen("run", **nowhere, DATA_DIR=data_dir),
     }
     yield processes

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from features.frame import compute_features
-from features.market import BTC, Observation
+from features.market import BTC, OrderBook, Trades
 from features.state import MarketState
 from scoring.capture import MOST_PRINTS, Capture, capture, recompute
 from scoring.decide import decide
@@ -50,12 +50,12 @@ def decided(seed: int, damage: float = 0.05) -> list[Kept]:
     market = random_market(seed, 200, damage)
     instruments = [replace(one, is_eligible=one.coin != BTC) for one in market.instruments]
     state, limits = MarketState(instruments, SHORT), mute_coin(Limits.fresh(), "WIF", 0)
-    recent: deque[Observation] = deque(maxlen=200)
+    recent: deque[OrderBook | Trades] = deque(maxlen=200)
     kept = []
     for tick in market.ticks:
         state.advance(tick.now_ms)
         state.append(tick.observations)
-        recent.extend(tick.observations)
+        recent.extend(one for one in tick.observations if isinstance(one, OrderBook | Trades))
         features = compute_features(state, tick.now_ms + 40)
         decision = decide(tick.now_ms + 55, features, limits, (), EASY)
         for signal in decision.signals:

@@ -88,7 +88,15 @@ class MariaDb:
     def connect(self, user: str, password: str, database: str | None) -> Iterator[Any]:
         """Connect for the length of a with block."""
         with closing(
-            pymysql.connect(host="127.0.0.1", port=self.port, user=user, password=password, database=database)
+            pymysql.connect(
+                host="127.0.0.1",
+                port=self.port,
+                user=user,
+                password=password,
+                database=database,
+                connect_timeout=20,  # a server that a failed test left frozen is an error, not a wait without end
+                read_timeout=60,
+            )
         ) as connection:
             yield connection
 

@@ -1,7 +1,6 @@
 """The history is complete and exact, however its server is treated."""
 
 import asyncio
-import signal as os_signal
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
@@ -217,14 +216,12 @@ async def test_a_running_bot(tmp_path: Path, server: MariaDb, database: str) -> 
         await fill(bot.store, 1001, 1200)
         async with mirroring(path, server, database) as mirror:
             await bot.tick_for(8)
-            server.send(os_signal.SIGKILL)
-            await bot.tick_for(20)
-            server.start()
-            server.send(os_signal.SIGSTOP)
-            while not bot.orchestrator.exits:
-                await bot.tick_for(2)
-            assert mirror.status().trouble
-            server.send(os_signal.SIGCONT)
+            with TROUBLES["killed"][1](server, database):
+                await bot.tick_for(20)
+            with TROUBLES["frozen"][1](server, database):
+                while not bot.orchestrator.exits:
+                    await bot.tick_for(2)
+                await until(lambda: mirror.status().trouble)
             await until(lambda: not mirror.status().trouble and count(server, database, "exits") == 100 + 1)
     assert of_mysql(server, database) == of_sqlite(path)
     ((coin, reason),) = server.root("SELECT coin, reason FROM latest_signals WHERE id < 1001", database=database)

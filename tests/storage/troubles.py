@@ -17,15 +17,19 @@ _FULL = """
 @contextmanager
 def _killed(server: MariaDb, _: str) -> Iterator[None]:
     server.send(signal.SIGKILL)
-    yield
-    server.start()
+    try:
+        yield
+    finally:
+        server.start()
 
 
 @contextmanager
 def _frozen(server: MariaDb, _: str) -> Iterator[None]:
     server.send(signal.SIGSTOP)
-    yield
-    server.send(signal.SIGCONT)
+    try:
+        yield
+    finally:
+        server.send(signal.SIGCONT)
 
 
 @contextmanager
@@ -33,8 +37,10 @@ def _restarted(server: MariaDb, _: str) -> Iterator[None]:
     with suppress(pymysql.OperationalError):  # it may hang up first
         server.root("SHUTDOWN")
     server.wait()
-    yield
-    server.start()
+    try:
+        yield
+    finally:
+        server.start()
 
 
 @contextmanager
