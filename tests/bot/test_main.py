@@ -77,7 +77,7 @@ def in_background(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
     nowhere = {"EXCHANGES": "mexc", "MEXC_URL": NOWHERE, "HTTP_PORT": "0", "LOG_LEVEL": "ERROR"}
     data_dir = str(tmp_path_factory.mktemp("alone"))
     processes = {
-        "demo": popen("demo", "--seconds", "62"),
+        "demo": popen("demo", "--seconds", "90"),
         "all out of reach": popen("run", **nowhere, DATA_DIR=data_dir),
     }
     yield processes
@@ -262,7 +262,7 @@ def test_all_unreachable(in_background: dict[str, subprocess.Popen[str]]) -> Non
 def test_demo(in_background: dict[str, subprocess.Popen[str]]) -> None:
     """The demo alerts within 40 s, follows a signal to its exit, ends by itself with a summary and fools nobody."""
     process = in_background["demo"]
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 0
     assert err == ""
     first = next(line for line in out.splitlines() if line.startswith("first alert: "))
