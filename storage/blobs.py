@@ -29,7 +29,8 @@ def to_blob(value: Any) -> bytes:
     shapes = orjson.dumps([[array.dtype.str, array.shape] for array in arrays])
     packer = zlib.compressobj(_LEVEL)
     parts = [packer.compress(len(part).to_bytes(_LENGTH_BYTES) + part) for part in (text, shapes)]
-    parts += [packer.compress(array.tobytes()) for array in arrays]
+    # a copy lets go of the interpreter while it is made; `tobytes` does not, and the loop would wait for it
+    parts += [packer.compress(np.ascontiguousarray(array).data) for array in arrays]
     return b"".join([*parts, packer.flush()])
 
 
