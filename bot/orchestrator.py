@@ -170,9 +170,9 @@ class Orchestrator:
         prints = _prints(seen)
         features = compute_features(self._state, self._clock.now_ms())
         async with self._deciding:
-            followed = await self._follow_open(features, prints)
+            still_open, said = await self._follow_open(features, prints)
             decision = decide(self._clock.now_ms(), features, self.limits, self.open_coins(), self._config.scoring)
-            await self._remember(features, decision, *followed)
+            await self._remember(features, decision, still_open, said)
         self._announce()
         await self._near_misses.follow(features, self._state.column, prints)
         await self._record(features, decision, started_ms)
@@ -319,7 +319,7 @@ class Orchestrator:
 
         Return those that stay open, and what their alerts are to say of it.
         """
-        moved: list[OpenSignal] = []
+        still_open: list[OpenSignal] = []
         said: list[FollowUp] = []
         for signal_id, open_signal in list(self.open_signals.items()):
             column = self._column(open_signal)
@@ -329,11 +329,11 @@ class Orchestrator:
             followed = follow(open_signal, look, self._config.scoring)
             if isinstance(followed, OpenSignal):
                 self.open_signals[signal_id] = followed
-                moved.append(followed)
+                still_open.append(followed)
                 said += follow_ups.of_look(open_signal, followed, self._config.scoring)
             else:
                 await self._close(open_signal.signal, followed)
-        return moved, said
+        return still_open, said
 
     def _is_unseen(self, open_signal: OpenSignal, column: int | None, features: FeatureFrame) -> bool:
         if column is not None:
@@ -378,16 +378,16 @@ class Orchestrator:
         features: FeatureFrame,
         decision: Decision,
         still_open: Sequence[OpenSignal],
-        follow_ups: Sequence[FollowUp],
+        said: Sequence[FollowUp],
     ) -> None:
         """Commit the signals with their input, messages and limits, the new near misses, and how open signals fare."""
         near = {(near_miss.coin, near_miss.failed): near_miss for near_miss in decision.near_misses}
         new = [near_miss for name, near_miss in near.items() if name not in self._near]
         self._near = set(near)
         if not decision.signals and not new:
-            await self._store.save_open(still_open, follow_ups)
+            await self._store.save_open(still_open, said)
             return
-        messages: list[NewMessage | FollowUp] = [*follow_ups, *self._crowd(decision)]
+        messages: list[NewMessage | FollowUp] = [*said, *self._crowd(decision)]
         for signal in decision.signals:
             messages += self._messages(Kind.ENTRY, self._entry(signal, features.now_ms), signal)
         followed = self._near_misses.choose(new)
