@@ -47,7 +47,7 @@ from scoring.decide import Decision, decide
 from scoring.exits import Look, follow, start
 from scoring.limits import after_outcome, after_signal, pause, resume, signals_today
 from scoring.reasons import VENUE_NAMES
-from scoring.signals import FOREVER_MS, Limits, OpenSignal, Outcome, Signal
+from scoring.signals import FOREVER_MS, Limits, NearMiss, OpenSignal, Outcome, Signal
 from storage.errors import StorageError
 from storage.outbox import FollowUp, Kind, NewMessage
 from storage.sqlite import Store
@@ -172,8 +172,10 @@ class Orchestrator:
         async with self._deciding:
             still_open, said = await self._follow_open(features, prints)
             decision = decide(self._clock.now_ms(), features, self.limits, self.open_coins(), self._config.scoring)
-            await self._remember(features, decision, still_open, said)
+            followed = await self._remember(features, decision, still_open, said)
         self._announce()
+        await asyncio.sleep(0)  # the alert goes before what nobody waits for
+        await self._near_misses.begin(followed)
         await self._near_misses.follow(features, self._state.column, prints)
         await self._record(features, decision, started_ms)
 
@@ -379,14 +381,17 @@ class Orchestrator:
         decision: Decision,
         still_open: Sequence[OpenSignal],
         said: Sequence[FollowUp],
-    ) -> None:
-        """Commit the signals with their input, messages and limits, the new near misses, and how open signals fare."""
+    ) -> list[NearMiss]:
+        """Commit the signals with their input, messages and limits, the new near misses, and how open signals fare.
+
+        Return the near misses that are to be followed.
+        """
         near = {(near_miss.coin, near_miss.failed): near_miss for near_miss in decision.near_misses}
         new = [near_miss for name, near_miss in near.items() if name not in self._near]
         self._near = set(near)
         if not decision.signals and not new:
             await self._store.save_open(still_open, said)
-            return
+            return []
         messages: list[NewMessage | FollowUp] = [*said, *self._crowd(decision)]
         for signal in decision.signals:
             messages += self._messages(Kind.ENTRY, self._entry(signal, features.now_ms), signal)
@@ -404,7 +409,7 @@ class Orchestrator:
         self.limits = decision.limits
         self.open_signals |= {signal.id: start(signal) for signal in decision.signals}
         self.signals += len(decision.signals)
-        await self._near_misses.begin(followed)
+        return followed
 
     def _captures(self, features: FeatureFrame, decision: Decision) -> list[Capture]:
         """What each signal was decided on; a later one had the limits that the earlier ones had left."""

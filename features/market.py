@@ -81,6 +81,8 @@ class Quotes:
 class OrderBook:
     """A depth snapshot, best level first; a side may be empty and the sides may cross: the state judges that.
 
+    A side is one block of memory, so that hundreds of books join in one go.
+
     Raises
     ------
     ValueError
@@ -89,35 +91,53 @@ class OrderBook:
 
     venue: str
     id: str
-    bid_price: FloatArray
-    bid_quantity: FloatArray
-    ask_price: FloatArray
-    ask_quantity: FloatArray
+    bids: FloatArray  #: (2, levels): prices, quantities
+    asks: FloatArray  #: (2, levels)
     levels_asked: int  #: a side that came back with as many is cut short by the request, not by the market
     exchange_ms: int
     received_ms: int
     sequence: int | None = None  #: grows with each change where the venue numbers its books
 
     def __post_init__(self) -> None:
-        for name in ("bid_price", "bid_quantity", "ask_price", "ask_quantity"):
-            values = getattr(self, name).tolist()  # fifty numbers are looked at sooner in a list than in an array
-            if not (min(values, default=1.0) > 0 and sum(values) < inf):  # the sum shows what no comparison does: NaN
-                raise ValueError(f"{self.venue} {self.id}: {name} was not finite and positive throughout")
-        bids, asks = self.bid_price.tolist(), self.ask_price.tolist()
-        if not (all(map(gt, bids, bids[1:])) and all(map(lt, asks, asks[1:]))):
-            raise ValueError(f"{self.venue} {self.id}: the levels were not sorted best first")
+        for side, levels, is_further in (("bid", self.bids, gt), ("ask", self.asks, lt)):
+            price, quantity = levels.tolist()  # fifty numbers are looked at sooner in a list than in an array
+            for what, values in (("price", price), ("quantity", quantity)):
+                if not (min(values, default=1.0) > 0 and sum(values) < inf):  # the sum shows NaN, no comparison does
+                    raise ValueError(f"{self.venue} {self.id}: {side}_{what} was not finite and positive throughout")
+            if not all(map(is_further, price, price[1:])):
+                raise ValueError(f"{self.venue} {self.id}: the levels were not sorted best first")
+
+    @property
+    def bid_price(self) -> FloatArray:
+        """[USDT], (levels,)."""
+        return np.asarray(self.bids[0])
+
+    @property
+    def bid_quantity(self) -> FloatArray:
+        """[base], (levels,)."""
+        return np.asarray(self.bids[1])
+
+    @property
+    def ask_price(self) -> FloatArray:
+        """[USDT], (levels,)."""
+        return np.asarray(self.asks[0])
+
+    @property
+    def ask_quantity(self) -> FloatArray:
+        """[base], (levels,)."""
+        return np.asarray(self.asks[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trades:
-    """The prints of one instrument that no earlier record held, oldest first; may be empty (quiet is not stale)."""
+    """The prints of one instrument that no earlier record held, oldest first; may be empty (quiet is not stale).
+
+    They are one block of memory, so that hundreds of lists join in one go.
+    """
 
     venue: str
     id: str
-    time_ms: IntArray  #: (k,) ascending
-    price: FloatArray
-    quantity: FloatArray
-    is_taker_sell: BoolArray
+    prints: FloatArray  #: (4, k): times, ascending, prices, quantities, and 1 where the taker sold, else 0
     exchange_ms: int  #: the reply's time, not the last print's
     received_ms: int
     continues: bool  #: False: prints may be missing before the first one here (first look, or a gap)
@@ -125,8 +145,28 @@ class Trades:
     def __post_init__(self) -> None:
         if (self.time_ms[1:] < self.time_ms[:-1]).any():
             raise ValueError(f"{self.venue} {self.id}: the prints were not oldest first")
-        if not ((self.price > 0).all() and (self.quantity > 0).all()):
+        if not (self.prints[1:3] > 0).all():
             raise ValueError(f"{self.venue} {self.id}: a print's price or quantity was not positive")
+
+    @property
+    def time_ms(self) -> FloatArray:
+        """[epoch ms], (k,)."""
+        return np.asarray(self.prints[0])
+
+    @property
+    def price(self) -> FloatArray:
+        """[USDT], (k,)."""
+        return np.asarray(self.prints[1])
+
+    @property
+    def quantity(self) -> FloatArray:
+        """[base], (k,)."""
+        return np.asarray(self.prints[2])
+
+    @property
+    def is_taker_sell(self) -> BoolArray:
+        """(k,)."""
+        return np.asarray(self.prints[3] > 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,59 +44,56 @@ def measure_books(books: Sequence[OrderBook], band_percent: float) -> BookMeasur
     Both sides are cut at `reach`, so that the deeper reply of one side does not look like support. A side without a
     level nearer than reach is missing, and with it the comparison. Design section 3.
     """
-    sides = [(b.bid_price, b.ask_price, b.bid_quantity, b.ask_quantity) for b in books]
-    bid_price, ask_price, bid_quantity, ask_quantity = np.split(
-        pad([s for four in zip(*sides, strict=True) for s in four]), 4
-    )
-    asked = np.array([b.levels_asked for b in books])
-    best_bid, best_ask = bid_price[:, 0], ask_price[:, 0]
-    mid = (best_bid + best_ask) / 2
-    bid_distance, ask_distance = (np.abs(price - mid[:, None]) / mid[:, None] for price in (bid_price, ask_price))
-    bid_notional, ask_notional = bid_price * bid_quantity, ask_price * ask_quantity
-    reach = np.minimum(full_reach(bid_distance, asked), full_reach(ask_distance, asked))
-    reach = np.minimum(reach, band_percent / 100)
-    bid_depth = side_depth(bid_distance, bid_notional, reach)
-    ask_depth = side_depth(ask_distance, ask_notional, reach)
+    count = len(books)
+    (price, quantity), levels = pad([book.bids for book in books] + [book.asks for book in books])
+    best_bid, best_ask = np.split(np.where(levels > 0, price[:, 0], np.nan), 2)
+    mid = np.tile((best_bid + best_ask) / 2, 2)[:, None]
+    distance, notional = np.abs(price - mid) / mid, price * quantity
+    reach = full_reach(distance, levels, np.tile([book.levels_asked for book in books], 2))
+    reach = np.minimum(reach.reshape(2, count).min(axis=0), band_percent / 100)
+    bid_depth, ask_depth = np.split(side_depth(distance, notional, np.tile(reach, 2)), 2)
     usable = np.isfinite(bid_depth) & np.isfinite(ask_depth) & (best_bid < best_ask)
-    near_best = bid_price >= best_bid[:, None] * (1 - SELLABLE_BAND) * (1 - REACH_TOLERANCE)
+    near_best = price[:count] >= best_bid[:, None] * (1 - SELLABLE_BAND) * (1 - REACH_TOLERANCE)
     measures = (
         bid_depth,
         ask_depth,
-        np.where(near_best, bid_notional, 0.0).sum(axis=1),
-        wall_ratio(ask_notional, is_inside(ask_distance, reach)),
-        microprice_tilt_bps(best_bid, bid_quantity[:, 0], best_ask, ask_quantity[:, 0]),
+        np.where(near_best, notional[:count], 0.0).sum(axis=1),
+        wall_ratio(notional[count:], is_inside(distance[count:], reach)),
+        microprice_tilt_bps(best_bid, quantity[:count, 0], best_ask, quantity[count:, 0]),
     )
     return BookMeasures(
         best_bid,
         best_ask,
-        np.nansum(bid_notional, axis=1) + np.nansum(ask_notional, axis=1),
+        np.add(*np.split(notional.sum(axis=1), 2)),
         *(np.where(usable, values, np.nan) for values in measures),
     )
 
 
-def pad(sides: Sequence[FloatArray]) -> FloatArray:
-    """Return ragged sides as one array (b, longest, at least 1), NaN beyond a side's last level."""
-    lengths = np.array([len(side) for side in sides])
-    longest = max(int(lengths.max()), 1)
-    flat = np.concatenate(sides)
-    if (lengths == longest).all():
-        return flat.reshape(len(sides), longest)
-    padded = np.full((len(sides), longest), np.nan)
-    padded[np.arange(longest) < lengths[:, None]] = flat
-    return padded
+def pad(sides: Sequence[FloatArray]) -> tuple[FloatArray, IntArray]:
+    """Return ragged sides (2, levels) as one array (2, sides, longest, at least 1), and how many levels each has.
+
+    Beyond a side's last level stands one of no quantity at a price of 0, which is a whole mid away.
+    """
+    levels = np.array([side.shape[1] for side in sides])
+    longest = max(int(levels.max()), 1)
+    flat = np.concatenate(sides, axis=1)
+    if (levels == longest).all():
+        return flat.reshape(2, len(sides), longest), levels
+    padded = np.zeros((2, len(sides), longest))
+    padded[:, np.arange(longest) < levels[:, None]] = flat
+    return padded, levels
 
 
-def full_reach(distance: FloatArray, levels_asked: IntArray) -> FloatArray:
-    """Return how far a side shows the market, (b,): to its last level where it came back full, else without end.
+def full_reach(distance: FloatArray, levels: IntArray, levels_asked: IntArray) -> FloatArray:
+    """Return how far a side shows the market, (s,): to its last level where it came back full, else without end.
 
     Parameters
     ----------
     distance
-        Of each level from the mid [fraction], (b, levels), best first, NaN beyond the last.
-    levels_asked
-        (b,): a side that came back with as many is cut short by the request, not by the market.
+        Of each level from the mid [fraction], (s, longest), best first.
+    levels, levels_asked
+        (s,): a side that came back with as many as were asked for is cut short by the request, not by the market.
     """
-    levels = np.isfinite(distance).sum(axis=1, dtype=np.int32)
     last = distance[np.arange(len(distance)), np.maximum(levels, 1) - 1]
     return np.where((levels >= levels_asked) & (levels > 0), last, np.inf)
 
@@ -113,7 +110,7 @@ def side_depth(distance: FloatArray, notional: FloatArray, reach: FloatArray) ->
     NaN where no level is nearer than reach: a side whose best level is at reach itself weighs nothing.
     """
     weight = np.maximum(1 - distance / reach[:, None], 0)
-    depth = np.nansum(weight * notional, axis=1)
+    depth = (weight * notional).sum(axis=1)
     return np.where(distance[:, 0] < reach * (1 - REACH_TOLERANCE), depth, np.nan)
 
 

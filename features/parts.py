@@ -75,8 +75,9 @@ class Parts:
     def add_momentum(self) -> None:
         """Add returns, volatility and z."""
         window_s = self.settings.momentum_window_s
-        times_ms = [self.now_ms - lag * window_s * 1000 for lag in range(1, VOLATILITY_LAGS + 1)]
-        prices = np.stack([self.values["price"], *map(self.state.price_as_of, times_ms)])
+        times_ms = self.now_ms - 1000 * window_s * np.arange(VOLATILITY_LAGS + 1)
+        prices = self.state.prices_as_of(times_ms)
+        prices[0] = self.values["price"]
         sigma = volatility(prices)
         return_1, return_3 = simple_return(prices[0], prices[1]), simple_return(prices[0], prices[3])
         z = momentum_z(return_1, return_3, sigma)
@@ -94,7 +95,7 @@ class Parts:
     def add_btc(self) -> tuple[float, str]:
         """Add the return of the freshest Bitcoin price of which we also know where it was; return it and its venue."""
         state, column = self.state, self.state.btc_columns
-        then = state.price_as_of(self.now_ms - self.settings.btc_window_s * 1000)[column]
+        (then,) = state.prices_as_of(np.array([self.now_ms - self.settings.btc_window_s * 1000]))[:, column]
         returns = simple_return(self.values["price"][column], then)
         if np.isfinite(returns).any():
             best = np.where(np.isfinite(returns), state.price_ms[column], -1).argmax()
@@ -155,10 +156,8 @@ class Parts:
 
         flow_s, baseline_s = math.ceil(settings.flow_window_s), math.ceil(settings.sweep_baseline_s)
         rows = state.second_rows(self.now_ms // 1000, max(flow_s, baseline_s))
-        traded, sold = (
-            state.cells(state.traded_at, rows, column),
-            state.cells(state.taker_sold_at, rows[-flow_s:], column),
-        )
+        traded = state.cells(state.traded_at, rows, column)
+        sold = state.cells(state.taker_sold_at, rows[-flow_s:], column)
         share[column] = taker_sell_share(sold, traded[-flow_s:])
         self._add(
             "taker_sell_share",

@@ -47,7 +47,8 @@ def volatility(prices: FloatArray) -> FloatArray:
     steps = logs[:-1] - logs[1:]
     total, elapsed = np.square(steps, out=steps).sum(axis=0), np.full(instruments, lags)
     gappy = np.flatnonzero(np.isnan(total))
-    total[gappy], elapsed[gappy] = _over_gaps(logs[:, gappy])
+    if len(gappy):
+        total[gappy], elapsed[gappy] = _over_gaps(logs[:, gappy])
     is_warm = elapsed >= WARM_SHARE * lags
     return np.where(is_warm, np.maximum(np.sqrt(total / np.maximum(elapsed, 1)), VOLATILITY_FLOOR), np.nan)
 

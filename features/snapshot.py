@@ -114,10 +114,9 @@ def _prices_read(state: MarketState, now_ms: int) -> BoolArray:
     """Which cells returns and open-interest changes start from."""
     settings = state.settings
     read = np.zeros(state.price_at.shape, dtype=bool)
-    lags_s = [lag * settings.momentum_window_s for lag in range(1, VOLATILITY_LAGS + 1)]
-    for back_s in (*lags_s, settings.btc_window_s):
-        if (row := state.row_as_of(now_ms - back_s * 1000)) is not None:
-            read[row] = True
+    lags_s = settings.momentum_window_s * np.arange(1, VOLATILITY_LAGS + 1)
+    rows = state.rows_as_of(now_ms - 1000 * np.append(lags_s, settings.btc_window_s))
+    read[rows[rows >= 0]] = True
     window_ms = settings.oi_window_s * 1000
     rows = state.rows(now_ms - window_ms, now_ms - window_ms * WARM_SHARE)
     known = np.isfinite(state.open_interest_at[rows]) & np.isfinite(state.price_at[rows])

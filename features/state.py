@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ KEPT_REPLIES = 32  #: lists of ids whose columns are remembered; venues send a f
 LEAD_S = 60  #: seconds of prints that fit after the tick's time: a tick and a clock's error are shorter
 
 Record = TypeVar("Record", OrderBook, Trades, OpenInterest)
+Columns: TypeAlias = IntArray | slice  #: each at most once
 
 
 class MarketState(MarketArrays):
@@ -51,7 +52,7 @@ class MarketState(MarketArrays):
         self._column_by_venue: dict[str, dict[str, int]] = {}
         for (venue, identity), column in self.column.items():
             self._column_by_venue.setdefault(venue, {})[identity] = column
-        self._columns_of_reply: dict[tuple[str, tuple[str, ...]], tuple[IntArray, IntArray | slice]] = {}
+        self._columns_of_reply: dict[tuple[str, tuple[str, ...]], tuple[Columns, Columns]] = {}
         self.tick_ms = np.zeros(_ticks_needed(settings), dtype=np.int64)
         self._ticks = 0  # opened so far
         self._order = np.zeros(0, dtype=np.int64)  # the rows that hold a tick, oldest first
@@ -89,25 +90,26 @@ class MarketState(MarketArrays):
         times = self.tick_ms[self._order]
         return self._order[np.searchsorted(times, from_ms) : np.searchsorted(times, to_ms, side="right")]
 
-    def price_as_of(self, time_ms: float) -> FloatArray:
-        """Return P [USDT], (n,), of the newest tick at or before `time_ms`, NaN where there was none shortly before."""
-        row = self.row_as_of(time_ms)
-        return np.full(len(self.instruments), np.nan) if row is None else self.price_at[row]
+    def prices_as_of(self, times_ms: NDArray[Any]) -> FloatArray:
+        """Return P [USDT], (k, n), of the newest tick at or before each of k times, NaN where none is near."""
+        rows = self.rows_as_of(times_ms)
+        prices = self.price_at[rows]
+        prices[rows < 0] = np.nan
+        return prices
 
-    def row_as_of(self, time_ms: float) -> int | None:
-        """Return the row of the newest tick at or before `time_ms`, None where there was none shortly before."""
+    def rows_as_of(self, times_ms: NDArray[Any]) -> IntArray:
+        """Return the row of the newest tick at or before each of k times, (k,), -1 where none is near."""
+        if not self._ticks:
+            return np.full(len(times_ms), -1)
         settings = self.settings
-        tolerance_s = max(settings.max_data_age_s, 1.5 * settings.refresh_interval_s)
-        rows = self.rows(time_ms - tolerance_s * 1000, time_ms)
-        return int(rows[-1]) if len(rows) else None
+        tolerance_ms = 1000 * max(settings.max_data_age_s, 1.5 * settings.refresh_interval_s)
+        ticks_ms = self.tick_ms[self._order]
+        place = np.searchsorted(ticks_ms, times_ms, side="right") - 1
+        return np.where((place >= 0) & (ticks_ms[place] >= times_ms - tolerance_ms), self._order[place], -1)
 
     def cells(self, array: FloatArray, rows: IntArray, column: IntArray) -> FloatArray:
         """Return some rows of some instruments, (len(rows), len(column)), of an array kept instrument by instrument."""
-        cells, end = np.empty((len(column), len(rows))), 0
-        for stretch in stretches(rows):
-            begin, end = end, end + stretch.stop - stretch.start
-            cells[:, begin:end] = array.T[column, stretch]
-        return cells.T
+        return np.concatenate([array.T[column, stretch] for stretch in stretches(rows)], axis=1).T
 
     def second_rows(self, last_s: int, count: int) -> IntArray:
         """Return the rows of the `count` epoch seconds that end with `last_s`."""
@@ -141,9 +143,9 @@ class MarketState(MarketArrays):
         self._fill_row()
         self.bid_depth_at[self.row] = np.nan
         new_seconds = min((now_ms // 1000) - (before_ms // 1000), len(self.traded_at))
-        opened = self.second_rows(now_ms // 1000 + LEAD_S, new_seconds)
-        self.traded_at[opened] = 0.0
-        self.taker_sold_at[opened] = 0.0
+        for opened in stretches(self.second_rows(now_ms // 1000 + LEAD_S, new_seconds)):
+            self.traded_at[opened] = 0.0
+            self.taker_sold_at[opened] = 0.0
 
     def append(self, observations: Iterable[Observation]) -> None:
         """Write into the open row; of instruments that are not in the universe only the id is kept.
@@ -206,7 +208,7 @@ class MarketState(MarketArrays):
             self._note_price(column, np.where(self.has_bulk_quotes[column], np.nan, mark), time_ms)
         if quotes.funding_interval_h is not None:
             interval_h = quotes.funding_interval_h[known]
-            self.funding_interval_h[column] = np.where(interval_h > 0, interval_h, self.funding_interval_h[column])
+            _put(self.funding_interval_h, column, interval_h > 0, interval_h)
         if quotes.funding_rate is not None:
             f8 = funding_rate_8h(quotes.funding_rate[known], self.funding_interval_h[column])
             _keep_newer(self.funding_8h, self.funding_ms, column, f8, time_ms)
@@ -214,46 +216,45 @@ class MarketState(MarketArrays):
             newer = _keep_newer(
                 self.open_interest, self.open_interest_ms, column, quotes.open_interest_base[known], time_ms
             )
-            self.open_interest_is_live[column[newer]] = True
+            self.open_interest_is_live[column] |= newer
         if quotes.volume_base_24h is not None and quotes.volume_usdt_24h is not None:
             base, usdt = quotes.volume_base_24h[known], quotes.volume_usdt_24h[known]
             both = np.where(np.isfinite(usdt), base, np.nan)
             newer = _keep_newer(self.volume_base, self.volume_ms, column, both, time_ms)
-            self.volume_usdt[column[newer]] = usdt[newer]
+            _put(self.volume_usdt, column, newer, usdt)
 
-    def _find_columns(self, venue: str, ids: tuple[str, ...]) -> tuple[IntArray, IntArray | slice]:
-        # The columns, and which of the ids they are: a venue lists the same ids for hours, tick after tick.
+    def _find_columns(self, venue: str, ids: tuple[str, ...]) -> tuple[Columns, Columns]:
+        # The columns, ascending, and which of the ids they are: a venue lists the same ids for hours, tick after tick.
         reply = venue, ids
         if reply not in self._columns_of_reply:
             columns = self._column_by_venue.get(venue, {})
-            where = np.array([columns.get(identity, -1) for identity in ids], dtype=np.int64)
-            known = np.flatnonzero(where >= 0)
-            self.unknown_ids |= {(venue, ids[i]) for i in np.flatnonzero(where < 0).tolist()}
+            self.unknown_ids |= {(venue, identity) for identity in ids if identity not in columns}
+            known = {columns[identity]: place for place, identity in enumerate(ids) if identity in columns}
             if len(self._columns_of_reply) == KEPT_REPLIES:
                 self._columns_of_reply.clear()
-            self._columns_of_reply[reply] = where[known], slice(None) if len(known) == len(ids) else known
+            self._columns_of_reply[reply] = _as_slice(sorted(known)), _as_slice([known[one] for one in sorted(known)])
         return self._columns_of_reply[reply]
 
-    def _note_quotes(self, column: IntArray, bid: FloatArray, ask: FloatArray, time_ms: IntArray) -> None:
+    def _note_quotes(self, column: Columns, bid: FloatArray, ask: FloatArray, time_ms: IntArray) -> None:
         mid = mid_price(bid, ask)
-        first = column[np.isfinite(mid) & ~self.has_bulk_quotes[column]]
-        if len(first):  # what was kept of their mark price is another series
+        is_first = np.isfinite(mid) & ~self.has_bulk_quotes[column]
+        if is_first.any():  # what was kept of their mark price is another series
+            first = np.arange(len(self.instruments))[column][is_first]
             self.has_bulk_quotes[first] = True
             self.price_at[:, first] = self.price[first] = np.nan
             self.price_ms[first] = 0
         self._note_price(column, mid, time_ms)
         self._note_best(column, bid, ask, time_ms)
 
-    def _note_price(self, column: IntArray, price: FloatArray, time_ms: IntArray) -> None:
-        before = self.price[column]
+    def _note_price(self, column: Columns, price: FloatArray, time_ms: IntArray) -> None:
+        is_other = price != self.price[column]
         newer = _keep_newer(self.price, self.price_ms, column, price, time_ms)
-        moved = newer & (price != before)
-        self.price_moved_ms[column[moved]] = time_ms[moved]
+        _put(self.price_moved_ms, column, newer & is_other, time_ms)
 
-    def _note_best(self, column: IntArray, bid: FloatArray, ask: FloatArray, time_ms: IntArray) -> None:
+    def _note_best(self, column: Columns, bid: FloatArray, ask: FloatArray, time_ms: IntArray) -> None:
         both = (bid > 0) & (ask > 0)
         newer = _keep_newer(self.best_bid, self.best_ms, column, np.where(both, bid, np.nan), time_ms)
-        self.best_ask[column[newer]] = ask[newer]
+        _put(self.best_ask, column, newer, ask)
 
     def _append_open_interest(self, point: OpenInterest) -> None:
         column = self.column.get((point.venue, point.id))
@@ -312,40 +313,56 @@ class MarketState(MarketArrays):
         self._note_best(column, measures.best_bid, measures.best_ask, time_ms)
 
     def _append_trades(self, column: IntArray, lists: list[Trades]) -> None:
-        # Ahead of each list stand the few prints of its open run; where none is open, they are no sells and of no size.
-        lengths = OPEN_PRINTS + np.array([len(trades.time_ms) for trades in lists])
-        start, end = np.cumsum(lengths) - lengths, np.cumsum(lengths)
-        time_ms = _interleave(self.open_ms.T[column], [trades.time_ms for trades in lists])
-        reply_ms, has_prints = np.array([trades.exchange_ms for trades in lists]), lengths > OPEN_PRINTS
+        reply_ms = np.array([trades.exchange_ms for trades in lists])
         is_gap = np.array([not trades.continues for trades in lists]) | (self.trades_ms[column] == 0)
-        first_ms = np.where(has_prints, time_ms[np.where(has_prints, start + OPEN_PRINTS, 0)], reply_ms)
-        self.covered_from_ms[column[is_gap]] = first_ms[is_gap]
+        self.covered_from_ms[column[is_gap]] = reply_ms[is_gap]
         self.trades_ms[column] = np.maximum(self.trades_ms[column], reply_ms)
-        self.print_ms[column[has_prints]] = np.maximum(self.print_ms[column], time_ms[end - 1])[has_prints]
         self._close_runs(column[is_gap])
+        counts = np.array([trades.prints.shape[1] for trades in lists])
+        if has_prints := np.flatnonzero(counts).tolist():
+            lists = [lists[place] for place in has_prints]
+            self._append_prints(column[has_prints], lists, counts[has_prints], is_gap[has_prints])
 
+    def _append_prints(self, column: IntArray, lists: list[Trades], counts: IntArray, is_gap: BoolArray) -> None:
+        # Ahead of a list stand the few prints of its open run, which are of no size.
         is_open = np.isfinite(self.open_notional[column])
-        price = _interleave(self.open_price.T[column], [trades.price for trades in lists])
-        quantity = _interleave(np.zeros((len(lists), OPEN_PRINTS)), [trades.quantity for trades in lists])
-        is_sell = _interleave(np.tile(is_open, (OPEN_PRINTS, 1)).T, [trades.is_taker_sell for trades in lists])
+        open_prints = iter(self._open_prints(column[is_open]))
+        blocks: list[FloatArray] = []
+        for trades, has_open in zip(lists, is_open.tolist(), strict=True):
+            if has_open:
+                blocks.append(next(open_prints))
+            blocks.append(trades.prints)
+        time_ms, price, quantity, is_sell = np.concatenate(blocks, axis=1)
+        ahead = OPEN_PRINTS * is_open
+        end = np.cumsum(counts + ahead)
+        start = end - counts - ahead
+        self.covered_from_ms[column[is_gap]] = time_ms[start + ahead][is_gap]
+        self.print_ms[column] = np.maximum(self.print_ms[column], time_ms[end - 1])
+
         notional = price * quantity
-        self._add_to_seconds(column, start, time_ms // 1000, notional, is_sell)
+        self._add_to_seconds(column, start, np.floor(time_ms / 1000), notional, notional * is_sell)
         notional[start[is_open]] = self.open_notional[column[is_open]]
-        self._follow_runs(column, find_runs(start, time_ms, price, notional, is_sell, self.settings.min_sweep_usdt))
+        self._follow_runs(column, find_runs(start, time_ms, price, notional, is_sell > 0, self.settings.min_sweep_usdt))
+
+    def _open_prints(self, column: IntArray) -> FloatArray:
+        # What stands for the open runs, each as a list would bring it: (m, 4, OPEN_PRINTS).
+        prints = np.zeros((4, len(column), OPEN_PRINTS))
+        prints[0], prints[1], prints[3] = self.open_ms.T[column], self.open_price.T[column], 1.0
+        return prints.swapaxes(0, 1)
 
     def _add_to_seconds(
-        self, column: IntArray, list_start: IntArray, second: IntArray, notional: FloatArray, is_sell: BoolArray
+        self, column: IntArray, list_start: IntArray, second: FloatArray, notional: FloatArray, sold: FloatArray
     ) -> None:
-        begins = np.ones(len(second) + 1, dtype=bool)
-        begins[1:-1] = second[1:] != second[:-1]
+        begins = np.ones(len(second), dtype=bool)
+        begins[1:] = second[1:] != second[:-1]
         begins[list_start] = True
-        start = np.flatnonzero(begins[:-1])
-        traded, sold = np.add.reduceat(notional, start), np.add.reduceat(notional * is_sell, start)
+        start = np.flatnonzero(begins)
+        traded, sold = np.add.reduceat(notional, start), np.add.reduceat(sold, start)
         last_s = int(self.tick_ms[self.row]) // 1000 + LEAD_S
         fits = (second[start] > last_s - len(self.traded_at)) & (second[start] <= last_s)
         start = start[fits]
         at = column[np.searchsorted(list_start, start, side="right") - 1]
-        cell = second[start] % len(self.traded_at), at
+        cell = second[start].astype(np.int64) % len(self.traded_at), at
         self.traded_at[cell] += traded[fits]
         self.taker_sold_at[cell] += sold[fits]
 
@@ -361,7 +378,7 @@ class MarketState(MarketArrays):
             still_open.third_price,
             still_open.last_price,
         ]
-        closed = runs.take(~runs.is_open & runs.can_be_sweeps(self.settings.min_sweep_usdt))
+        closed = runs.take(~runs.is_open)
         self._keep_runs(closed._replace(list_index=column[closed.list_index]))
 
     def open_runs(self, column: IntArray) -> Runs:
@@ -403,24 +420,30 @@ class MarketState(MarketArrays):
 
 
 def stretches(rows: IntArray) -> list[slice]:
-    """Return rows of a ring, which run up and round at most once, as slices."""
+    """Return rows of a ring, which run up and round at most once, as one slice or two."""
     parts = np.split(rows, np.flatnonzero(rows[1:] < rows[:-1]) + 1)
-    return [slice(int(part[0]), int(part[-1]) + 1) for part in parts if len(part)]
+    return [slice(int(part[0]), int(part[-1]) + 1) if len(part) else slice(0) for part in parts]
 
 
-def _interleave(ahead: NDArray[Any], lists: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    # Join lists, each after its row of `ahead`.
-    return np.concatenate([part for pair in zip(ahead, lists, strict=True) for part in pair])
+def _as_slice(places: list[int]) -> Columns:
+    # Neighbours are read and written several times faster as a slice.
+    first = places[0] if places else 0
+    run = range(first, first + len(places))
+    return slice(run.start, run.stop) if places == list(run) else np.array(places, dtype=np.int64)
 
 
 def _keep_newer(
-    latest: FloatArray, latest_ms: IntArray, column: IntArray, values: FloatArray, time_ms: IntArray
+    latest: FloatArray, latest_ms: IntArray, column: Columns, values: FloatArray, time_ms: IntArray
 ) -> BoolArray:
     # Write the values that are there and not older than what we have; return which.
     newer = np.isfinite(values) & (time_ms >= latest_ms[column])
-    latest[column[newer]] = values[newer]
-    latest_ms[column[newer]] = time_ms[newer]
+    _put(latest, column, newer, values)
+    _put(latest_ms, column, newer, time_ms)
     return newer
+
+
+def _put(array: NDArray[Any], column: Columns, chosen: BoolArray, values: NDArray[Any]) -> None:
+    array[column] = np.where(chosen, values, array[column])
 
 
 def _ticks_needed(settings: FeatureSettings) -> int:

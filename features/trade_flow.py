@@ -17,8 +17,8 @@ class Runs(NamedTuple):
     """Runs of taker-sell prints, (r,) each, by list and then by time."""
 
     list_index: IntArray
-    start_ms: IntArray
-    end_ms: IntArray
+    start_ms: FloatArray
+    end_ms: FloatArray
     first_price: FloatArray
     second_price: FloatArray  #: the next distinct price, the first where there is none
     third_price: FloatArray  #: the next distinct from both, the first where there is none
@@ -38,70 +38,85 @@ class Runs(NamedTuple):
 
 def find_runs(
     list_start: IntArray,
-    time_ms: IntArray,
+    time_ms: FloatArray,
     price: FloatArray,
     notional: FloatArray,
     is_taker_sell: BoolArray,
     min_usdt: float,
 ) -> Runs:
-    """Cut prints into maximal runs of taker sells, none longer than `SWEEP_LENGTH_MS`; keep the large and the open.
+    """Cut prints into maximal runs of taker sells; keep those that are open or can be sweeps.
 
     Parameters
     ----------
     list_start
-        Where each list of prints starts in the arrays below, (lists,) ascending; a run never crosses lists.
+        Where each list of prints starts in the arrays below, (lists,) ascending, none empty; a run never crosses lists.
     time_ms, price, notional, is_taker_sell
         (k,) each, oldest first within a list; [epoch ms], [USDT], [USDT].
     min_usdt
-        Notional below which a run is dropped unless it is still open [USDT].
-
-    Notes
-    -----
-    A run is cut greedily, before the print that would make it last longer than `SWEEP_LENGTH_MS` from its first; that
-    print starts the next run. Design section 3.
+        Notional below which a run is no sweep [USDT].
     """
-    begins = np.zeros(len(time_ms) + 1, dtype=bool)
-    begins[list_start] = begins[-1] = True
-    is_last = begins[1:].copy()
-    begins[1:-1] |= ~is_taker_sell[:-1]
-    sells = np.flatnonzero(is_taker_sell)
-    time, usdt = time_ms[sells], notional[sells]
-    start = cut_runs(time, begins[sells])
-    end = np.append(start[1:], len(sells))[: len(start)] - 1
-    total = np.add.reduceat(usdt, start)
-    is_open = is_last[sells[end]]
+    is_last = np.zeros(len(time_ms), dtype=bool)
+    is_last[list_start - 1] = True  # that of the first list is the last print of all
+    start, end = stretches_of_sells(list_start, is_last, is_taker_sell)
+    # Most are short, or do not fall, and need no closer look.
+    kept = np.flatnonzero(is_last[end] | (end - start >= SWEEP_PRICES - 1))
+    start, end = cut_runs(time_ms, start[kept], end[kept])
+    kept = np.flatnonzero(is_last[end] | (price[end] < price[start]))
+    start, end = start[kept], end[kept]
+    edges = np.stack([start, end + 1], axis=1).ravel()
+    total = np.add.reduceat(notional, edges[edges < len(notional)])[::2]
+    kept = np.flatnonzero(is_last[end] | (total >= min_usdt))
+    start, end, total = start[kept], end[kept], total[kept]
+    is_open = is_last[end]
 
-    kept = np.flatnonzero((total >= min_usdt) | is_open)
-    start, end, total, is_open = start[kept], end[kept], total[kept], is_open[kept]
-    run = np.repeat(np.arange(len(kept)), lengths := end - start + 1)
-    member = np.arange(len(run)) + np.repeat(start - np.cumsum(lengths) + lengths, lengths)
-    prices, first = price[sells[member]], price[sells[start]]
+    run, member = _members(start, end)
+    prices, first = price[member], price[start]
     second = _first_other(prices, run, first, differs := prices != first[run])
     third = _first_other(prices, run, first, differs & (prices != second[run]))
-    list_index = np.searchsorted(list_start, sells[start], side="right") - 1
-    return Runs(list_index, time[start], time[end], first, second, third, price[sells[end]], total, is_open)
+    list_index = np.searchsorted(list_start, start, side="right") - 1
+    runs = Runs(list_index, time_ms[start], time_ms[end], first, second, third, price[end], total, is_open)
+    return runs.take(is_open | runs.can_be_sweeps(min_usdt))
 
 
-def cut_runs(time_ms: IntArray, begins: BoolArray) -> IntArray:
-    """Return where runs start, ascending: where a print `begins` one, and where the run before would get too long."""
-    begins = begins.copy()
-    begins[1:] |= time_ms[1:] - time_ms[:-1] > SWEEP_LENGTH_MS  # a pause that no run outlives
-    starts = np.flatnonzero(begins)
-    limit = np.append(starts[1:], len(time_ms))[: len(starts)]
-    too_long = time_ms[limit - 1] - time_ms[starts] > SWEEP_LENGTH_MS
-    if not too_long.any():
-        return starts
-    # One ascending key over all stretches of sells, so that a single search finds the next cut of each.
-    span = int(time_ms.max() - time_ms.min()) + SWEEP_LENGTH_MS + 1
-    key = np.maximum.accumulate(time_ms - time_ms.min() + span * (np.cumsum(begins) - 1))
-    found = [starts]
-    current, limit = starts[too_long], limit[too_long]
+def stretches_of_sells(list_start: IntArray, is_last: BoolArray, is_taker_sell: BoolArray) -> tuple[IntArray, IntArray]:
+    """Return the first and the last print of each maximal row of sells without a buy between, within a list."""
+    begins, ends = is_taker_sell.copy(), is_taker_sell.copy()
+    begins[1:] &= ~is_taker_sell[:-1]
+    begins[list_start] = is_taker_sell[list_start]
+    ends[:-1] &= ~is_taker_sell[1:] | is_last[:-1]
+    return np.flatnonzero(begins), np.flatnonzero(ends)
+
+
+def cut_runs(time_ms: FloatArray, start: IntArray, end: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the first and last prints of runs, none longer than `SWEEP_LENGTH_MS`, from those of stretches of sells.
+
+    A stretch is cut greedily, before the print that would make a run last longer than that from its first; that print
+    starts the next run. Design section 3.
+    """
+    is_long = time_ms[end] - time_ms[start] > SWEEP_LENGTH_MS
+    if not is_long.any():
+        return start, end
+    # One ascending key over all the long stretches, so that a single search finds the next cut of each.
+    stretch, member = _members(start[is_long], end[is_long])
+    time = time_ms[member] - time_ms[member].min()
+    key = np.maximum.accumulate(time + stretch * (time.max() + SWEEP_LENGTH_MS + 1))
+    current = np.flatnonzero(np.diff(stretch, prepend=-1))
+    limit = np.append(current[1:], len(member))
+    found = []
     while len(current):
         following = np.searchsorted(key, key[current] + SWEEP_LENGTH_MS, side="right")
         is_cut = following < limit
         current, limit = following[is_cut], limit[is_cut]
-        found.append(current)
-    return np.sort(np.concatenate(found))
+        found.append(member[current])
+    cuts = np.concatenate(found)
+    return np.sort(np.append(start, cuts)), np.sort(np.append(end, cuts - 1))
+
+
+def _members(start: IntArray, end: IntArray) -> tuple[IntArray, IntArray]:
+    # Every print of some rows of prints: whose it is, and where it stands.
+    lengths = end - start + 1
+    row = np.repeat(np.arange(len(start)), lengths)
+    return row, np.arange(len(row)) + np.repeat(start - np.cumsum(lengths) + lengths, lengths)
 
 
 def _first_other(price: FloatArray, run: IntArray, default: FloatArray, wanted: BoolArray) -> FloatArray:

@@ -91,16 +91,15 @@ def order_book(
     sequence: int | None,
 ) -> OrderBook:
     """Return the record of a book whose sides are (n, 2): price and quantity [base]."""
-    bids.setflags(write=False)  # and so their columns are
+    bids, asks = np.ascontiguousarray(bids.T), np.ascontiguousarray(asks.T)
+    bids.setflags(write=False)
     asks.setflags(write=False)
     try:
         return OrderBook(
             venue=key[0],
             id=key[1],
-            bid_price=bids[:, 0],
-            bid_quantity=bids[:, 1],
-            ask_price=asks[:, 0],
-            ask_quantity=asks[:, 1],
+            bids=bids,
+            asks=asks,
             levels_asked=BOOK_LEVELS,
             exchange_ms=arrival.received_ms if venue_ms is None else arrival.ours(venue_ms),
             received_ms=arrival.received_ms,

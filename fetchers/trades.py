@@ -86,10 +86,15 @@ def news_of(
     trades = Trades(
         venue=key[0],
         id=key[1],
-        time_ms=arrival.ours_each(venue_ms),
-        price=read_only(whole(column(fresh, wire.price), fresh, wire.price, call), np.float64),
-        quantity=read_only(whole(column(fresh, wire.quantity), fresh, wire.quantity, call) * contract_size, np.float64),
-        is_taker_sell=read_only(_is_taker_sell(fresh, wire, call), np.bool_),
+        prints=read_only(
+            [
+                arrival.ours_each(venue_ms),
+                whole(column(fresh, wire.price), fresh, wire.price, call),
+                whole(column(fresh, wire.quantity), fresh, wire.quantity, call) * contract_size,
+                _is_taker_sell(fresh, wire, call),
+            ],
+            np.float64,
+        ),
         exchange_ms=exchange_ms,
         received_ms=arrival.received_ms,
         continues=before is not None and (overlaps or not fresh or not (before.keys or is_full)),

@@ -98,8 +98,7 @@ def _newest(prints: list[Trades]) -> tuple[Trades, ...]:
     left = MOST_PRINTS
     for trades in reversed(prints):
         if count := min(left, len(trades.time_ms)):
-            columns = ("time_ms", "price", "quantity", "is_taker_sell")
-            kept.append(replace(trades, **{name: getattr(trades, name)[-count:] for name in columns}))
+            kept.append(replace(trades, prints=trades.prints[:, -count:]))
             left -= count
     return tuple(reversed(kept))
 

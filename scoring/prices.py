@@ -16,7 +16,8 @@ PARTS = 10**9
 
 def price_ticks(price: ArrayLike, tick_size: ArrayLike) -> IntArray:
     """Return prices [USDT per base] as whole ticks, the nearest; 0 where the price is NaN."""
-    return np.rint(np.nan_to_num(np.asarray(price, float) / tick_size)).astype(np.int64)
+    ticks = np.asarray(price, float) / tick_size
+    return np.rint(np.where(np.isnan(ticks), 0.0, ticks)).astype(np.int64)
 
 
 def distance_ticks(ticks: IntArray, percent: ArrayLike) -> IntArray:
@@ -25,7 +26,7 @@ def distance_ticks(ticks: IntArray, percent: ArrayLike) -> IntArray:
     Rounding a distance down moves the level toward the entry, on either side of it: a take-profit never promises more
     and a stop never risks more than was asked for. Integers throughout, split so that no product exceeds 63 bits.
     """
-    parts = np.rint(np.nan_to_num(np.asarray(percent, float)) * (PARTS // 100)).astype(np.int64)
+    parts = np.rint(np.where(np.isnan(percent), 0.0, percent) * (PARTS // 100)).astype(np.int64)
     whole, rest = np.divmod(ticks, PARTS)
     return np.asarray(whole * parts + rest * parts // PARTS)
 

@@ -47,7 +47,7 @@ class ScoreFrame:
 
 def clip01(values: ArrayLike) -> FloatArray:
     """Return min(max(x, 0), 1); NaN stays NaN, and no zero is negative."""
-    return np.asarray(np.clip(values, 0.0, 1.0) + 0.0)
+    return np.asarray(np.minimum(np.maximum(values, 0.0), 1.0) + 0.0)
 
 
 def oi_divergence(open_interest_change: FloatArray, price_change: FloatArray) -> FloatArray:

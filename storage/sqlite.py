@@ -421,15 +421,21 @@ class Store(History):
 
 
 async def _transact(writer: aiosqlite.Connection, statements: Sequence[Statement]) -> None:
+    # Each order waits for the connection's thread, so none is given that has nothing to do.
+    statements = [statement for statement in statements if statement[1]]
+    if len(statements) == 1 and len(statements[0][1]) == 1:
+        await writer.execute(statements[0][0], statements[0][1][0])  # a transaction by itself
+        return
     try:
         await writer.execute("BEGIN IMMEDIATE")
         for sql, rows in statements:
             await writer.executemany(sql, rows)
         await writer.commit()
-    finally:
+    except BaseException:
         # Undoes what an error or a cancellation left behind, does nothing after a commit. The connection takes its
         # orders one by one, so a second cancellation here cannot let another write in between.
         await writer.rollback()
+        raise
 
 
 def _queue(messages: Sequence[NewMessage | FollowUp]) -> tuple[Statement, ...]:

@@ -9,9 +9,11 @@ from statistics import median
 
 import numpy as np
 
+from bot.orchestrator import SAVE_EVERY_MS
 from features.frame import compute_features
-from features.market import Instrument, Observation, OrderBook, Quotes, Trades
+from features.market import Instrument, Observation, OrderBook, Quotes, Trades, read_only
 from features.settings import FeatureSettings
+from features.snapshot import take_windows
 from features.state import MarketState
 from scoring.decide import decide
 from scoring.settings import ScoringSettings
@@ -87,10 +89,8 @@ class Maker:
         return OrderBook(
             venue=one.venue,
             id=one.id,
-            bid_price=price * (1 - steps),
-            bid_quantity=quantity[0],
-            ask_price=price * (1 + steps),
-            ask_quantity=quantity[1],
+            bids=np.stack([price * (1 - steps), quantity[0]]),
+            asks=np.stack([price * (1 + steps), quantity[1]]),
             levels_asked=LEVELS,
             exchange_ms=now_ms,
             received_ms=now_ms,
@@ -99,13 +99,16 @@ class Maker:
     def trades(self, column: int, now_ms: int) -> Trades:
         """Return 200 prints of the last tick, on a grid of prices."""
         one, random = self.instruments[column], self.random
+        prints = [
+            np.sort(random.integers(now_ms - TICK_MS, now_ms, PRINTS)),
+            self.price[column] * (1 + 1e-4 * random.integers(-3, 4, PRINTS)),
+            random.lognormal(5, 1, PRINTS) / self.price[column],
+            random.random(PRINTS) < 0.6,
+        ]
         return Trades(
             venue=one.venue,
             id=one.id,
-            time_ms=np.sort(random.integers(now_ms - TICK_MS, now_ms, PRINTS)),
-            price=self.price[column] * (1 + 1e-4 * random.integers(-3, 4, PRINTS)),
-            quantity=random.lognormal(5, 1, PRINTS) / self.price[column],
-            is_taker_sell=random.random(PRINTS) < 0.6,
+            prints=read_only(prints, np.float64),
             exchange_ms=now_ms,
             received_ms=now_ms,
             continues=True,
@@ -128,6 +131,8 @@ def measure() -> str:
         times.append(time.perf_counter())
         limits = decide(now_ms, frame, limits, (), ScoringSettings()).limits
         times.append(time.perf_counter())
+        if now_ms // SAVE_EVERY_MS > (now_ms - TICK_MS) // SAVE_EVERY_MS:
+            take_windows(state)  # as the bot does, and so leaves the allocator with room
         if number >= WARM_TICKS:
             for stage, before, after in zip(stages.values(), times, times[1:], strict=False):
                 stage.append((after - before) * 1000)

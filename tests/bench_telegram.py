@@ -116,14 +116,11 @@ class Market(Feed):
         prices = price * np.array([0.9999, 0.9998, 0.9997])
         book = self._maker.book(column, now_ms + 1)
         return (
-            replace(book, bid_quantity=book.bid_quantity / 3),
+            replace(book, bids=book.bids * [[1], [1 / 3]]),
             Trades(
                 venue=one.venue,
                 id=one.id,
-                time_ms=read_only([now_ms] * 3, np.int64),
-                price=read_only(prices, np.float64),
-                quantity=read_only(1e8 / prices, np.float64),
-                is_taker_sell=read_only([True] * 3, np.bool_),
+                prints=read_only([np.full(3, now_ms), prices, 1e8 / prices, np.ones(3)], np.float64),
                 exchange_ms=now_ms,
                 received_ms=now_ms,
                 continues=True,

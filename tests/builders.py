@@ -7,7 +7,7 @@ import numpy as np
 
 from features.frame import PARTS, FeatureFrame
 from features.instruments import Instruments
-from features.market import Instrument, OpenInterest, OrderBook, Quotes, Trades, read_only
+from features.market import FloatArray, Instrument, OpenInterest, OrderBook, Quotes, Trades, read_only
 
 VENUE = "bybit"
 ID = "PEPEUSDT"
@@ -29,15 +29,11 @@ def instrument(**changed: Any) -> Instrument:
 
 def order_book(*, bids: Levels = BIDS, asks: Levels = ASKS, **changed: Any) -> OrderBook:
     """Return a book around 100 of three levels a side, short of the 50 asked for."""
-    bid_price, bid_quantity = _columns(bids)
-    ask_price, ask_quantity = _columns(asks)
     record: dict[str, Any] = {
         "venue": VENUE,
         "id": ID,
-        "bid_price": bid_price,
-        "bid_quantity": bid_quantity,
-        "ask_price": ask_price,
-        "ask_quantity": ask_quantity,
+        "bids": levels(bids),
+        "asks": levels(asks),
         "levels_asked": 50,
         "exchange_ms": NOW_MS,
     } | changed
@@ -46,14 +42,10 @@ def order_book(*, bids: Levels = BIDS, asks: Levels = ASKS, **changed: Any) -> O
 
 def trades(prints: Sequence[tuple[int, float, float, bool]] = (), **changed: Any) -> Trades:
     """Return prints of (time_ms, price, quantity, is_taker_sell), oldest first, that continue what came before."""
-    columns = list(zip(*prints, strict=True)) or [(), (), (), ()]
     record: dict[str, Any] = {
         "venue": VENUE,
         "id": ID,
-        "time_ms": read_only(columns[0], np.int64),
-        "price": read_only(columns[1], np.float64),
-        "quantity": read_only(columns[2], np.float64),
-        "is_taker_sell": read_only(columns[3], np.bool_),
+        "prints": read_only(list(zip(*prints, strict=True)) or np.empty((4, 0)), np.float64),
         "exchange_ms": NOW_MS,
         "continues": True,
     } | changed
@@ -86,9 +78,9 @@ def open_interest(base: float = 1_000_000.0, **changed: Any) -> OpenInterest:
     return OpenInterest(**({"received_ms": record["exchange_ms"]} | record))
 
 
-def _columns(levels: Levels) -> tuple[Any, Any]:
-    prices = read_only([price for price, _ in levels], np.float64)
-    return prices, read_only([quantity for _, quantity in levels], np.float64)
+def levels(side: Levels) -> FloatArray:
+    """Return a side of a book of (price, quantity), best first."""
+    return read_only(list(zip(*side, strict=True)) or np.empty((2, 0)), np.float64)
 
 
 def feature_frame(instruments: Sequence[Instrument] | None = None, **changed: Any) -> FeatureFrame:

@@ -39,19 +39,17 @@ def book() -> OrderBook:
     dice, tick, steps = np.random.default_rng(3), SIGNAL.tick_size, np.arange(50)
     best = OUTCOME.fill * 1.004
 
-    def levels(direction: int, notional: float) -> tuple[FloatArray, FloatArray]:
-        price = read_only(best + direction * tick * (1 + 11 * steps), np.float64)
-        return price, notional * dice.lognormal(0, 0.5, len(price)) / price
+    def levels(direction: int, notional: float) -> FloatArray:
+        price = best + direction * tick * (1 + 11 * steps)
+        return np.stack([price, notional * dice.lognormal(0, 0.5, len(price)) / price])
 
-    (bid_price, bid_quantity), (ask_price, ask_quantity) = levels(-1, 180), levels(1, 420)
-    ask_quantity[14] *= 13
+    bids, asks = levels(-1, 180), levels(1, 420)
+    asks[1, 14] *= 13
     return OrderBook(
         venue=SIGNAL.venue,
         id=SIGNAL.instrument_id,
-        bid_price=read_only(bid_price, np.float64),
-        bid_quantity=read_only(bid_quantity, np.float64),
-        ask_price=read_only(ask_price, np.float64),
-        ask_quantity=read_only(ask_quantity, np.float64),
+        bids=read_only(bids, np.float64),
+        asks=read_only(asks, np.float64),
         levels_asked=50,
         exchange_ms=OUTCOME.exit_ms,
         received_ms=OUTCOME.exit_ms,

@@ -20,7 +20,7 @@ from features.market import FloatArray, Instrument, Observation, OpenInterest, O
 from features.missing import Missing
 from features.settings import FeatureSettings
 from features.state import MarketState
-from tests.builders import instrument
+from tests.builders import instrument, levels
 
 VENUE = "binance"
 TICK_MS = 5000
@@ -67,8 +67,8 @@ class RawBook:
             self.changes += 1
 
     def _put(self, bids: list[list[str]], asks: list[list[str]]) -> None:
-        for side, levels in ((self.bids, bids), (self.asks, asks)):
-            for price, quantity in levels:
+        for side, told in ((self.bids, bids), (self.asks, asks)):
+            for price, quantity in told:
                 side[float(price)] = float(quantity)
                 if not float(quantity):
                     del side[float(price)]
@@ -136,17 +136,11 @@ def _raw_book(identity: str, book: RawBook, tick_ms: int) -> OrderBook:
 
 
 def _book(identity: str, bids: list[tuple[float, float]], asks: list[tuple[float, float]], time_ms: int) -> OrderBook:
-    (bid_price, bid_quantity), (ask_price, ask_quantity) = (
-        (read_only([p for p, _ in side], np.float64), read_only([q for _, q in side], np.float64))
-        for side in (bids, asks)
-    )
     return OrderBook(
         venue=VENUE,
         id=identity,
-        bid_price=bid_price,
-        bid_quantity=bid_quantity,
-        ask_price=ask_price,
-        ask_quantity=ask_quantity,
+        bids=levels(bids),
+        asks=levels(asks),
         levels_asked=LEVELS,
         exchange_ms=time_ms,
         received_ms=time_ms,
@@ -158,10 +152,7 @@ def _raw_trades(identity: str, prints: list[dict[str, Any]], tick_ms: int, *, co
     return Trades(
         venue=VENUE,
         id=identity,
-        time_ms=read_only([one["T"] for one in ordered], np.int64),
-        price=read_only([float(one["p"]) for one in ordered], np.float64),
-        quantity=read_only([float(one["q"]) for one in ordered], np.float64),
-        is_taker_sell=read_only([one["m"] for one in ordered], np.bool_),
+        prints=read_only([[float(one[name]) for one in ordered] for name in "Tpqm"], np.float64),
         exchange_ms=tick_ms,
         received_ms=tick_ms,
         continues=continues,

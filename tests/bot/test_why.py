@@ -52,7 +52,7 @@ async def test_the_same_bits(history: History, tmp_path: Path) -> None:
         assert told.count("  pass  ") == len(signal.verdicts)
         shown = json.loads(as_json(why))
         assert shown["is_same"]
-        assert len(shown["input"]["books"][0]["bid_price"]) == 50
+        assert len(shown["input"]["books"][0]["bids"][0]) == 50
     with closing(sqlite3.connect(tmp_path / "sgnl.db")) as database:
         sizes = [size for (size,) in database.execute("SELECT length(capture) FROM captures")]
         assert max(sizes) < 10_000

@@ -147,15 +147,12 @@ class _Maker:
             prices = price + sign * step * (np.arange(count) + (-0.4 if is_crossed else 0.5))
             flat = self._odd(0.5)
             quantities = self.size[i] * (np.ones(count) if flat else random.lognormal(0, 1.0, count))
-            sides.append((read_only(prices, np.float64), read_only(quantities, np.float64)))
-        (bid_price, bid_quantity), (ask_price, ask_quantity) = sides
+            sides.append(read_only([prices, quantities], np.float64))
         book = OrderBook(
             venue=one.venue,
             id=one.id,
-            bid_price=bid_price,
-            bid_quantity=bid_quantity,
-            ask_price=ask_price,
-            ask_quantity=ask_quantity,
+            bids=sides[0],
+            asks=sides[1],
             levels_asked=12,
             exchange_ms=exchange_ms,
             received_ms=now_ms,
@@ -170,13 +167,11 @@ class _Maker:
         self.printed_ms[i] = max(now_ms, self.printed_ms[i])
         falling = np.cumsum(random.choice([0.0, -1e-4, -2e-4, 1e-4], count))
         quantity = self.size[i] * random.lognormal(0, 1.5, count) * (20 if self._odd(0.2) else 1)
+        is_sell = random.random(count) < random.choice([0.3, 0.9, 1.0])
         return Trades(
             venue=one.venue,
             id=one.id,
-            time_ms=read_only(times, np.int64),
-            price=read_only(self.price[i] * (1 + falling), np.float64),
-            quantity=read_only(quantity, np.float64),
-            is_taker_sell=read_only(random.random(count) < random.choice([0.3, 0.9, 1.0]), np.bool_),
+            prints=read_only([times, self.price[i] * (1 + falling), quantity, is_sell], np.float64),
             exchange_ms=now_ms - 50,
             received_ms=now_ms,
             continues=not self._odd(0.1),

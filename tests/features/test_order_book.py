@@ -36,8 +36,8 @@ def test_a_side_without_a_level_nearer_than_reach_is_missing(best: float) -> Non
 
 def test_only_a_full_side_limits_reach() -> None:
     """Three of three levels end at 0.3 %; two of three show all there is."""
-    distance = np.array([[0.001, 0.002, 0.003], [0.001, 0.002, NAN], [NAN, NAN, NAN]])
-    assert_allclose(full_reach(distance, np.array([3, 3, 3])), [0.003, math.inf, math.inf])
+    distance = np.array([[0.001, 0.002, 0.003], [0.001, 0.002, 1.0], [1.0, 1.0, 1.0]])
+    assert_allclose(full_reach(distance, np.array([3, 2, 0]), np.array([3, 3, 3])), [0.003, math.inf, math.inf])
 
 
 def test_both_sides_are_cut_at_the_shorter_full_side() -> None:
@@ -147,8 +147,9 @@ def test_swapping_the_sides_mirrors_the_share(seed: int) -> None:
 
 def test_pad() -> None:
     """Ragged sides, one of them empty, in one array."""
-    padded = pad([np.array([1.0, 2.0]), np.array([]), np.array([3.0])])
-    assert_allclose(padded, np.array([[1, 2], [NAN, NAN], [3, NAN]]))
+    padded, levels = pad([np.array([[1.0, 2.0], [5.0, 6.0]]), np.empty((2, 0)), np.array([[3.0], [7.0]])])
+    assert_allclose(padded, np.array([[[1, 2], [0, 0], [3, 0]], [[5, 6], [0, 0], [7, 0]]]))
+    assert levels.tolist() == [2, 0, 1]
 
 
 TICKS = np.array([0, 60_000, 120_000, 180_000])

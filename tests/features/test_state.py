@@ -180,7 +180,7 @@ def test_missed_ticks_have_rows() -> None:
     assert np.diff(times).tolist() == [5000] * (len(times) - 1)
     assert len(times) == 185
     assert (state.price_at[seen] == 100.0).all()
-    assert state.price_at[state.row_as_of(NOW_MS - 60_000)].tolist()[0] == 101.0
+    assert state.prices_as_of(np.array([NOW_MS - 60_000]))[:, 0].tolist() == [101.0]
     frame = compute_features(state, NOW_MS)
     assert frame.missing["momentum"].tolist() == [Missing.PRESENT, Missing.WARMING_UP]
 

@@ -21,17 +21,19 @@ def runs_of(*prints: Print, min_usdt: float = 0.0) -> Runs:
 
 
 def test_a_buy_ends_a_run() -> None:
-    """Two sells, a buy, a sell: two runs, the second still open."""
-    runs = runs_of((0, 0, 9.0, True), (0, 10, 8.0, True), (0, 20, 8.0, False), (0, 30, 7.0, True))
-    assert runs.start_ms.tolist() == [0, 30]
-    assert runs.end_ms.tolist() == [10, 30]
-    assert runs.notional.tolist() == [200, 100]
+    """Three sells, a buy, a sell: two runs, the second still open."""
+    falling = ((0, 0, 9.0, True), (0, 10, 8.0, True), (0, 20, 7.0, True))
+    runs = runs_of(*falling, (0, 30, 7.0, False), (0, 40, 7.0, True))
+    assert runs.start_ms.tolist() == [0, 40]
+    assert runs.end_ms.tolist() == [20, 40]
+    assert runs.notional.tolist() == [300, 100]
     assert runs.is_open.tolist() == [False, True]
 
 
 def test_a_run_is_cut_before_the_print_that_makes_it_too_long() -> None:
     """A print at exactly 1,000 ms still belongs; the cut-off one starts the next run, and so on."""
-    runs = runs_of(*((0, t, 9.0, True) for t in (0, 600, 1000, 1001, 2001, 2002)))
+    times_ms = (0, 600, 1000, 1001, 1500, 2001, 2002)
+    runs = runs_of(*((0, time_ms, 9.0 - place, True) for place, time_ms in enumerate(times_ms)))
     assert runs.start_ms.tolist() == [0, 1001, 2002]
     assert runs.end_ms.tolist() == [1000, 2001, 2002]
 
@@ -46,6 +48,13 @@ def test_runs_never_cross_lists() -> None:
 def test_no_sells_no_runs() -> None:
     """Buys alone, or nothing at all."""
     assert len(runs_of((0, 0, 9.0, False)).notional) == 0
+
+
+def test_a_closed_run_that_is_no_sweep_is_dropped() -> None:
+    """Two prices, or no fall."""
+    two = ((0, 0, 9.0, True), (0, 1, 8.0, True), (0, 2, 8.0, False))
+    rising = ((1, 0, 7.0, True), (1, 1, 8.0, True), (1, 2, 9.0, True), (1, 3, 9.0, False))
+    assert len(runs_of(*two, *rising).notional) == 0
 
 
 def test_small_closed_runs_are_dropped() -> None:

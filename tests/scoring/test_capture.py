@@ -124,5 +124,5 @@ def test_another_book() -> None:
     """A book that is not the one decided on does not agree."""
     kept = next(kept for kept in decided(1) if len(kept.captured.books) == 2)
     book = kept.captured.books[0]
-    thinner = replace(book, ask_quantity=book.ask_quantity * 0.5)
+    thinner = replace(book, asks=book.asks * [[1.0], [0.5]])
     assert not recompute(replace(kept.captured, books=(thinner,))).books_agree
