@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from loguru import logger
 
 from bot.version import code_hash
 from scoring.capture import Capture, Recomputed, recompute
@@ -22,7 +23,7 @@ class Why:
 
     signal: Signal
     outcome: Outcome | None
-    captured: Capture | None  #: None where it was not kept
+    captured: Capture | None  #: None where it was not kept, or not as this code keeps it
     recomputed: Recomputed | None
     code_hash: str  #: of this code
     differences: tuple[str, ...]  #: names of what comes out otherwise
@@ -44,8 +45,12 @@ async def explain_signal(history: History, signal_id: int) -> Why | None:
     found = await history.signal(signal_id)
     if found is None:
         return None
-    captured = await history.capture(signal_id)
-    recomputed = recompute(captured) if captured is not None else None
+    try:
+        captured = await history.capture(signal_id)
+        recomputed = recompute(captured) if captured is not None else None
+    except ValueError as error:
+        logger.warning("signal {} cannot be decided again: {}", signal_id, error)
+        captured = recomputed = None
     return Why(
         signal=found[0],
         outcome=found[1],
@@ -78,7 +83,7 @@ def as_text(why: Why) -> str:
 def repetition(why: Why) -> str:
     """Return in one line what comes of deciding it again."""
     if why.recomputed is None:
-        return "its input was not kept: it cannot be decided again"
+        return "its input was not kept, or by other code: it cannot be decided again"
     made = f"differs in {', '.join(why.differences)}" if why.differences else "the same to the bit"
     return f"decided again from its input: {made}"
 

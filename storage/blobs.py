@@ -35,7 +35,20 @@ def to_blob(value: Any) -> bytes:
 
 
 def from_blob(kind: type[T], blob: bytes) -> T:
-    """Return the record of type `kind` that `to_blob` made `blob` from."""
+    """Return the record of type `kind` that `to_blob` made `blob` from.
+
+    Raises
+    ------
+    ValueError
+        It is damaged, or older code made it of another record.
+    """
+    try:
+        return _from_blob(kind, blob)
+    except (zlib.error, KeyError, TypeError) as error:
+        raise ValueError(f"the saved {kind.__name__.lower()} cannot be read: {error!r}") from error
+
+
+def _from_blob(kind: type[T], blob: bytes) -> T:
     plain = memoryview(zlib.decompress(blob))
     texts = []
     for _ in range(2):

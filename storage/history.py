@@ -129,7 +129,13 @@ class History:
         return dict(map(tuple, rows))
 
     async def capture(self, signal_id: int) -> Capture | None:
-        """Return what a signal was decided on, None where that was not kept."""
+        """Return what a signal was decided on, None where that was not kept.
+
+        Raises
+        ------
+        ValueError
+            It cannot be read: older code kept it otherwise.
+        """
         rows = await self._read("SELECT capture FROM captures WHERE signal_id = :id", {"id": signal_id})
         return from_blob(Capture, rows[0]["capture"]) if rows else None
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -223,10 +222,7 @@ class Store(History):
             What was saved cannot be read, or not by this code: the bot starts without.
         """
         rows = await self._read("SELECT snapshot FROM windows")
-        try:
-            return await asyncio.to_thread(from_blob, Snapshot, rows[0]["snapshot"]) if rows else None
-        except (zlib.error, KeyError, TypeError) as error:
-            raise ValueError(f"the saved windows cannot be read: {error!r}") from error
+        return await asyncio.to_thread(from_blob, Snapshot, rows[0]["snapshot"]) if rows else None
 
     async def remember(
         self,

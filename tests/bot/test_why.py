@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.why import as_json, as_text, explain_signal
+from bot.why import Why, as_json, as_text, explain_signal
 from fetchers.simulated.scenario import Planted
 from scoring.capture import Capture
 from storage.blobs import from_blob, to_blob
 from storage.history import History
 from storage.sqlite import Store
 from tests.bot.stage import staged
+from tests.scoring.test_capture import decided
 from tests.storage.builders import make_limits, make_signal
 
 BORROWER = Planted(coin="TAVRO", venue="lbank", flow_venue="bybit", start_s=22, hold_s=10, fate="take_profit")
@@ -85,6 +86,29 @@ async def test_no_input(tmp_path: Path) -> None:
         assert "its input was not kept" in as_text(why)
         assert json.loads(as_json(why))["input"] is None
         assert await explain_signal(store, 2) is None
+
+
+async def test_input_of_other_code(tmp_path: Path) -> None:
+    """What this code cannot read, or put into its arrays, is as good as not kept; the signal itself is told of."""
+    kept = decided(1)[0]
+    market = replace(kept.captured.market, arrays={})
+    async with await Store.open(tmp_path / "sgnl.db") as store:
+        captured = replace(kept.captured, market=market, signal_id=1)
+        await store.remember([replace(kept.signal, id=1)], make_limits(next_id=2), [], captures=[captured])
+        assert "its input was not kept, or by other code" in as_text(await explained(store))
+        with closing(sqlite3.connect(tmp_path / "sgnl.db")) as database:
+            database.execute("UPDATE captures SET capture = ?", (to_blob({"signal_id": 1}),))
+            database.commit()
+        assert "its input was not kept, or by other code" in as_text(await explained(store))
+
+
+async def explained(store: Store) -> Why:
+    """Return what is said of the first signal."""
+    why = await explain_signal(store, 1)
+    assert why is not None
+    assert why.captured is None
+    assert why.recomputed is None
+    return why
 
 
 async def test_other_code(tmp_path: Path, history: History) -> None:

@@ -208,7 +208,9 @@ async def test_why(world: World) -> None:
         answer = await ask(world, text)
         assert answer.startswith("#1 SHORT XLM Bybit 0.000012345\n14 Nov 22:13:21 UTC, still open\n")
         assert "✓ score 76.4 >= 72" in answer
-        assert answer.endswith("code c0de, settings c0nf\nits input was not kept: it cannot be decided again")
+        assert answer.endswith(
+            "code c0de, settings c0nf\nits input was not kept, or by other code: it cannot be decided again"
+        )
     assert await ask(world, "/why 99") == "There is no alert #99; /signals lists them"
 
 
