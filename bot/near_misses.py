@@ -6,7 +6,7 @@ import numpy as np
 
 from bot.looks import look_at
 from features.frame import FeatureFrame
-from features.market import Trades
+from features.market import Observation
 from fetchers.plan import Key
 from scoring.exits import follow, start_near_miss
 from scoring.settings import ScoringSettings
@@ -47,7 +47,7 @@ class NearMisses:
         self.followed |= {one.signal.id: one for one in followed if one is not None}
 
     async def follow(
-        self, features: FeatureFrame, column: Mapping[Key, int], prints: Mapping[Key, Sequence[Trades]]
+        self, features: FeatureFrame, column: Mapping[Key, int], seen: Mapping[Key, Sequence[Observation]]
     ) -> None:
         """Judge each by what this tick saw, and store what has ended."""
         outcomes, lost = [], []
@@ -56,7 +56,7 @@ class NearMisses:
             if key not in column:
                 lost.append(near_miss_id)
             elif np.isfinite(features.best_bid[column[key]]):
-                judged = self._judge(one, features, column[key], prints.get(key, ()))
+                judged = self._judge(one, features, column[key], seen.get(key, ()))
                 if isinstance(judged, Outcome):
                     outcomes.append(judged)
                 else:
@@ -67,9 +67,9 @@ class NearMisses:
                 del self.followed[near_miss_id]
 
     def _judge(
-        self, one: OpenSignal, features: FeatureFrame, column: int, prints: Sequence[Trades]
+        self, one: OpenSignal, features: FeatureFrame, column: int, seen: Sequence[Observation]
     ) -> OpenSignal | Outcome:
         gap = ""
         if features.now_ms - one.looked_ms > self._max_age_ms:
             gap = "a restart" if one.looked_ms < self._started_ms else "a time without data"
-        return follow(one, look_at(one, features, column, prints, gap=gap), self._settings)
+        return follow(one, look_at(one, features, column, seen, gap=gap), self._settings)

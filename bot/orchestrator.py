@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from loguru import logger
@@ -91,7 +90,7 @@ class Orchestrator:
         )
         # two books of what a signal was decided on, neither older than the oldest that may be looked at
         ticks = math.ceil(2 * config.features.max_data_age_s / config.features.refresh_interval_s) + 1
-        self._recent: deque[Sequence[OrderBook | Trades]] = deque(maxlen=ticks)
+        self._recent: deque[Mapping[Key, Sequence[OrderBook | Trades]]] = deque(maxlen=ticks)
         self._saved_ms = clock.now_ms()
         self._deciding = asyncio.Lock()  # a command must not change the limits between a decision and its commit
         self.chats = config.telegram.chat_ids if config.telegram.bot_token else (TERMINAL_CHAT,)
@@ -164,19 +163,18 @@ class Orchestrator:
         async for portion in self._feed.poll_candidates(self._wanted()):
             await self._append(portion)
             arrived += portion
-        seen = [one for one in arrived if isinstance(one, OrderBook | Trades)]
-        self.books |= {(book.venue, book.id): book for book in seen if isinstance(book, OrderBook)}
+        seen = _by_instrument(arrived)
+        self.books |= {key: one for key, found in seen.items() for one in found if isinstance(one, OrderBook)}
         self._recent.append(seen)
-        prints = _prints(seen)
         features = compute_features(self._state, self._clock.now_ms())
         async with self._deciding:
-            still_open, said = await self._follow_open(features, prints)
+            still_open, said = await self._follow_open(features, seen)
             decision = decide(self._clock.now_ms(), features, self.limits, self.open_coins(), self._config.scoring)
             followed = await self._remember(features, decision, still_open, said)
         self._announce()
         await asyncio.sleep(0)  # the alert goes before what nobody waits for
         await self._near_misses.begin(followed)
-        await self._near_misses.follow(features, self._state.column, prints)
+        await self._near_misses.follow(features, self._state.column, seen)
         await self._record(features, decision, started_ms)
 
     async def _append(self, observations: Sequence[Observation]) -> None:
@@ -315,7 +313,7 @@ class Orchestrator:
         return self._state.column.get((open_signal.signal.venue, open_signal.signal.instrument_id))
 
     async def _follow_open(
-        self, features: FeatureFrame, prints: Mapping[Key, Sequence[Trades]]
+        self, features: FeatureFrame, seen: Mapping[Key, Sequence[Observation]]
     ) -> tuple[list[OpenSignal], list[FollowUp]]:
         """Judge every open signal by what this tick saw, before anything new is decided; an exit is stored at once.
 
@@ -327,7 +325,7 @@ class Orchestrator:
             column = self._column(open_signal)
             if self._is_unseen(open_signal, column, features):
                 continue  # the time since the last look stays a gap, to be settled from candles
-            look = await self._look(open_signal, column, features, prints)
+            look = await self._look(open_signal, column, features, seen)
             followed = follow(open_signal, look, self._config.scoring)
             if isinstance(followed, OpenSignal):
                 self.open_signals[signal_id] = followed
@@ -349,7 +347,7 @@ class Orchestrator:
         open_signal: OpenSignal,
         column: int | None,
         features: FeatureFrame,
-        prints: Mapping[Key, Sequence[Trades]],
+        seen: Mapping[Key, Sequence[Observation]],
     ) -> Look:
         """What was seen since the last look; where that is long ago, candles tell what happened meanwhile."""
         gap, candles = "", None
@@ -358,7 +356,7 @@ class Orchestrator:
             gap = "a restart" if open_signal.looked_ms < self.started_ms else "a time without data"
             if key[0] in self._feed.status():
                 candles = await self._feed.fetch_candles(key, open_signal.looked_ms)
-        return look_at(open_signal, features, column, prints.get(key, ()), gap=gap, candles=candles)
+        return look_at(open_signal, features, column, seen.get(key, ()), gap=gap, candles=candles)
 
     async def _close(self, signal: Signal, outcome: Outcome) -> None:
         html = render_exit(signal, outcome, reach_s=self._config.scoring.reach_s)
@@ -415,8 +413,7 @@ class Orchestrator:
         """What each signal was decided on; a later one had the limits that the earlier ones had left."""
         limits, settings, captures = self.limits, self._config.scoring, []
         for signal in decision.signals:
-            recent = chain.from_iterable(self._recent)
-            captures.append(capture(signal, self._state, features, limits, settings, recent))
+            captures.append(capture(signal, self._state, features, limits, settings, self._recent))
             limits = after_signal(limits, signal, settings)
         return captures
 
@@ -485,10 +482,10 @@ class Orchestrator:
         self.durations_ms.append(ended_ms - started_ms)
 
 
-def _prints(observations: Iterable[Observation]) -> dict[Key, list[Trades]]:
-    found: dict[Key, list[Trades]] = {}
+def _by_instrument(observations: Iterable[Observation]) -> dict[Key, list[OrderBook | Trades]]:
+    found: dict[Key, list[OrderBook | Trades]] = {}
     for one in observations:
-        if isinstance(one, Trades):
+        if isinstance(one, OrderBook | Trades):
             found.setdefault((one.venue, one.id), []).append(one)
     return found
 

@@ -1,6 +1,6 @@
 """The full input of one decision, small enough to keep with its signal, and the same decision made of it again."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -49,25 +49,24 @@ def capture(
     features: FeatureFrame,
     limits: Limits,
     settings: ScoringSettings,
-    recent: Iterable[OrderBook | Trades],
+    recent: Sequence[Mapping[tuple[str, str], Sequence[OrderBook | Trades]]],
 ) -> Capture:
     """Keep what a signal was decided on.
 
     `state`, `features` and `limits` are as `decide` had them; of several signals of one tick the later ones had the
-    limits that the earlier ones left. `recent` is what has arrived since the book before the last, oldest first.
+    limits that the earlier ones left. `recent` is what has arrived of each instrument, tick by tick, since the book
+    before the last, oldest first.
     """
     column = state.column[signal.venue, signal.instrument_id]
     key = state.instruments[column].key
     flow_key = state.instruments[int(features.lender[column])].key if features.borrows_flow[column] else key
-    ids = {key[1], flow_key[1]}  # of thousands of records few are left for the closer look
-    seen = [one for one in recent if one.id in ids]
     book_times_ms = (int(state.book_ms[column]), int(state.previous_book_ms[column]))
     books = {
         book.exchange_ms: book
-        for book in reversed(seen)  # of two with one time the state took the first
-        if isinstance(book, OrderBook) and (book.venue, book.id) == key and book.exchange_ms in book_times_ms
+        for book in reversed([one for tick in recent for one in tick.get(key, ())])  # the state took the first of two
+        if isinstance(book, OrderBook) and book.exchange_ms in book_times_ms
     }
-    prints = [trades for trades in seen if isinstance(trades, Trades) and (trades.venue, trades.id) == flow_key]
+    prints = [one for tick in recent for one in tick.get(flow_key, ()) if isinstance(one, Trades)]
     return Capture(
         signal_id=signal.id,
         decided_ms=signal.decided_ms,

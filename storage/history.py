@@ -32,13 +32,16 @@ _SIGNALS = "SELECT * FROM signals LEFT JOIN outcomes ON signal_id = id"
 # A chat with a message backing off is silent until then, so that its order holds; a reply waits for what it replies to;
 # what only changes a message comes after all that is new.
 _DUE = """
-    SELECT * FROM (
+    SELECT *, (
+        SELECT count(*) FROM outbox WHERE chat_id = due.chat_id AND state = 'expired' AND NOT is_expiry_told
+    ) AS expired_untold
+    FROM (
         SELECT *, row_number() OVER (PARTITION BY chat_id ORDER BY message_id IS NOT NULL, priority, id) AS place
         FROM messages
         WHERE state = 'pending'
             AND (coalesce(alert_state, '') NOT IN ('pending', 'sending') OR reply_to_message_id IS NOT NULL)
             AND chat_id NOT IN (SELECT chat_id FROM outbox WHERE state = 'pending' AND not_before_ms > :now_ms)
-    )
+    ) AS due
     WHERE place <= :limit ORDER BY message_id IS NOT NULL, priority, id
 """
 
@@ -162,19 +165,12 @@ class History:
         A chat with a message that waits for `not_before_ms` is left out, and a reply whose alert is yet to go.
         """
         rows = await self._read(_DUE, {"now_ms": now_ms, "limit": limit})
-        return [message_from_row(row) for row in rows]
+        return [message_from_row(row, row["expired_untold"]) for row in rows]
 
     async def uncertain_messages(self) -> list[OutboxMessage]:
         """Return the messages whose reply was lost and that have not been sent a second time, oldest first."""
         rows = await self._read("SELECT * FROM messages WHERE state = 'uncertain' AND NOT may_repeat ORDER BY id")
         return [message_from_row(row) for row in rows]
-
-    async def expired_untold(self) -> dict[str, int]:
-        """Return by chat how many messages expired without the chat having been told."""
-        rows = await self._read(
-            "SELECT chat_id, count(*) FROM outbox WHERE state = 'expired' AND NOT is_expiry_told GROUP BY chat_id"
-        )
-        return dict(map(tuple, rows))
 
     async def message_id_of_entry(self, signal_id: int, chat_id: str) -> int | None:
         """Return Telegram's id of a signal's alert in a chat, None where it has not arrived."""

@@ -82,3 +82,4 @@ class OutboxMessage:
     revision: int = 0  #: how often its text has been changed
     may_repeat: bool = False  #: an earlier send ended without a reply, so the chat may have it already
     follow_up: str = ""  #: what has been added below it since, each line begun by a line break
+    expired_untold: int = 0  #: messages that expired without its chat having been told, where it is due

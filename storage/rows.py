@@ -96,7 +96,7 @@ def follow_up_to_row(follow_up: FollowUp) -> dict[str, Any]:
     return {"signal_id": follow_up.signal_id, "html": follow_up.html, "buttons": buttons}
 
 
-def message_from_row(row: Row) -> OutboxMessage:
+def message_from_row(row: Row, expired_untold: int = 0) -> OutboxMessage:
     """Return the message of a row of `outbox` with `reply_to_message_id`."""
     return OutboxMessage(
         id=row["id"],
@@ -119,6 +119,7 @@ def message_from_row(row: Row) -> OutboxMessage:
         revision=row["revision"],
         may_repeat=bool(row["may_repeat"]),
         follow_up=row["follow_up"],
+        expired_untold=expired_untold,
     )
 
 

@@ -217,8 +217,7 @@ class Delivery:
             await self._settle_doubt()
         except Exception as error:  # noqa: BLE001 - as below: the loop outlives what nobody expected of the sender
             return await self._retry(message, str(error), _backoff_s(self._failed_probes))
-        expired = (await self._store.expired_untold()).get(chat_id, 0) if stands_as is None else 0
-        html = self._text(message, expired)
+        html = self._text(message)
         await self._store.mark_sending(message.id)
         try:
             message_id = await self._send_or_edit(message, target, html)
@@ -258,8 +257,9 @@ class Delivery:
         else:
             sent_ms = self._clock.now_ms()
             self._note_success(message, sent_ms)
+            told_expired = stands_as is None and message.expired_untold > 0
             await self._store.mark_sent(
-                message.id, message_id, sent_ms, told_expired=expired > 0, revision=message.revision, html=html
+                message.id, message_id, sent_ms, told_expired=told_expired, revision=message.revision, html=html
             )
         return 0.0
 
@@ -305,7 +305,7 @@ class Delivery:
         self._pacer.add(chat_id, self._clock.now_ms())
         return replace(content, html=escape(plain_text(content.html)))
 
-    def _text(self, message: OutboxMessage, expired: int) -> str:
+    def _text(self, message: OutboxMessage) -> str:
         """Return the text with what is only known as it leaves; what stands in the chat has that already."""
         new = message.message
         if message.message_id is not None:
@@ -316,7 +316,7 @@ class Delivery:
             html = mark_late(html, age_ms / 1000, self._drift_percent(new))
         if message.may_repeat:
             html = mark_may_repeat(html)
-        return mark_expired(html, expired) if expired else html
+        return mark_expired(html, message.expired_untold) if message.expired_untold else html
 
     def _drift_percent(self, entry: NewMessage) -> float | None:
         if entry.signal_id is None or entry.entry_price is None:

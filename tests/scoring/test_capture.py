@@ -50,12 +50,15 @@ def decided(seed: int, damage: float = 0.05) -> list[Kept]:
     market = random_market(seed, 200, damage)
     instruments = [replace(one, is_eligible=one.coin != BTC) for one in market.instruments]
     state, limits = MarketState(instruments, SHORT), mute_coin(Limits.fresh(), "WIF", 0)
-    recent: deque[OrderBook | Trades] = deque(maxlen=200)
+    recent: deque[dict[tuple[str, str], list[OrderBook | Trades]]] = deque(maxlen=30)
     kept = []
     for tick in market.ticks:
         state.advance(tick.now_ms)
         state.append(tick.observations)
-        recent.extend(one for one in tick.observations if isinstance(one, OrderBook | Trades))
+        recent.append({})
+        for one in tick.observations:
+            if isinstance(one, OrderBook | Trades):
+                recent[-1].setdefault((one.venue, one.id), []).append(one)
         features = compute_features(state, tick.now_ms + 40)
         decision = decide(tick.now_ms + 55, features, limits, (), EASY)
         for signal in decision.signals:
