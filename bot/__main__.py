@@ -30,6 +30,7 @@ from bot.orchestrator import Orchestrator
 from bot.phone.answers import Answers
 from bot.phone.daily_report import tell_daily
 from bot.phone.delivery import Delivery, Latency
+from bot.phone.messages import render_deaf
 from bot.phone.pairing import Pairing, paired
 from bot.phone.sender import TerminalSender
 from bot.phone.telegram_commands import Commands
@@ -378,7 +379,7 @@ async def _watch(
         if reports.housekeeper is not None:
             beside.append(group.create_task(reports.housekeeper.run(), name="housekeeping"))
         if reports.edge is not None:
-            beside.append(group.create_task(reports.edge.run(), name="commands"))
+            beside.append(group.create_task(_hear(reports.edge, orchestrator), name="commands"))
         await orchestrator.start(delivery.wake)
         await orchestrator.run(stop)
         await orchestrator.stop()
@@ -386,6 +387,12 @@ async def _watch(
             logger.warning("{} messages could not be sent yet; they go out at the next start", unsent)
         for task in beside:
             task.cancel()
+
+
+async def _hear(edge: TelegramEdge, orchestrator: Orchestrator) -> None:
+    """Hear commands; whoever sends one that nobody hears any more has been told why."""
+    await edge.run()
+    await orchestrator.notify(render_deaf())
 
 
 def _mirror(config: Config, resources: AsyncExitStack) -> Mirror | None:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from loguru import logger
@@ -291,23 +292,16 @@ class Orchestrator:
         features = compute_features(self._state, self._clock.now_ms())
         settings = self._config.scoring
         bound = upper_bound(features, settings, self.limits, self.open_coins())
-        keys = [instrument.key for instrument in features.instruments]
-        lender = dict(enumerate(features.lender.tolist()))
-        wanted = [
-            Wanted(key=keys[column], kind="open", lender=keys[lender[column]] if lender[column] >= 0 else None)
-            for column in map(self._column, self.open_signals.values())
-            if column is not None
-        ]
-        wanted += [
-            Wanted(
-                key=keys[column],
-                kind="candidate",
-                bound=float(bound[column]),
-                lender=keys[lender[column]] if lender[column] >= 0 else None,
-            )
-            for column in np.flatnonzero(bound >= settings.min_score).tolist()
-        ]
-        return wanted
+        keys = list(self._state.column)
+
+        def want(column: int, kind: Literal["open", "candidate"], bound: float = 0.0) -> Wanted:
+            lender = int(features.lender[column])
+            return Wanted(key=keys[column], kind=kind, bound=bound, lender=keys[lender] if lender >= 0 else None)
+
+        columns = map(self._column, self.open_signals.values())
+        wanted = [want(column, "open") for column in columns if column is not None]
+        candidates = np.flatnonzero(bound >= settings.min_score).tolist()
+        return wanted + [want(column, "candidate", float(bound[column])) for column in candidates]
 
     def _column(self, open_signal: OpenSignal) -> int | None:
         return self._state.column.get((open_signal.signal.venue, open_signal.signal.instrument_id))

@@ -203,6 +203,14 @@ def render_cap(most: int, timezone: str) -> str:
     return f"<b>All {most} alerts of today are used</b>\nNo new ones before midnight in {escape(timezone)}"
 
 
+def render_deaf() -> str:
+    """Return the notice that commands are heard by another program."""
+    return (
+        "<b>I hear no commands</b>: another program uses this bot's token\n"
+        "Alerts still go out. Stop the other program, then restart SGNL"
+    )
+
+
 def render_storm(refused: Sequence[NearMiss], limit: int, window_s: float) -> str:
     """Return the list of coins that passed every gate but the burst limit, best first."""
     rows = (

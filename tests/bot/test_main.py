@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from telegram import Bot
 
+from bot.clock import SystemClock
 from bot.demo import Market, simulated_market
 from tests.telegram_stand_in import TOKEN, TelegramStandIn
 
@@ -173,6 +175,30 @@ async def test_bad_token(tmp_path: Path) -> None:
     (line,) = ended.err.splitlines()
     assert line.startswith("TELEGRAM_BOT_TOKEN: ")
     assert token not in ended.out + ended.err
+
+
+async def test_two_on_one_token(market: Market, tmp_path: Path) -> None:
+    """Whoever is no longer heard is told so in the chat."""
+    async with TelegramStandIn(SystemClock().now_ms) as telegram:
+        telegram.people.add(100)
+        process = await start(
+            "run",
+            **addresses(market),
+            DATA_DIR=str(tmp_path),
+            HTTP_PORT="0",
+            LOG_LEVEL="ERROR",
+            TELEGRAM_API_URL=telegram.url,
+            TELEGRAM_BOT_TOKEN=TOKEN,
+            TELEGRAM_CHAT_ID="100",
+        )
+        await telegram.wait_for(lambda: "getUpdates" in telegram.requests, 30)
+        async with Bot(TOKEN, base_url=f"{telegram.url}/bot") as other:
+            await other.get_updates(timeout=0)
+        await telegram.wait_for(lambda: any("I hear no commands" in one.text for one in telegram.messages), 30)
+        process.send_signal(signal.SIGTERM)
+        ended = await finish(process)
+    assert ended.code == 0
+    assert "another program uses TELEGRAM_BOT_TOKEN" in ended.err
 
 
 async def test_check(market: Market) -> None:
