@@ -29,7 +29,7 @@ class Snapshot:
     instruments: tuple[Instrument, ...]
     ticks: int  #: opened so far
     tick_ms: IntArray
-    arrays: dict[str, NDArray[Any]]  #: by name in `STATE`
+    arrays: dict[str, NDArray[Any]]  #: by name in `STATE`; those of `FLOW` may be missing
 
     @property
     def newest_ms(self) -> int:
@@ -39,12 +39,16 @@ class Snapshot:
 
 def take_snapshot(state: MarketState) -> Snapshot:
     """Copy a state."""
+    return _copy(state, {quantity.name for quantity in STATE})
+
+
+def _copy(state: MarketState, names: set[str]) -> Snapshot:
     return Snapshot(
         settings=state.settings,
         instruments=tuple(state.instruments),
         ticks=state.ticks,
         tick_ms=state.tick_ms.copy(),
-        arrays={quantity.name: getattr(state, quantity.name).copy(order="K") for quantity in STATE},
+        arrays={name: getattr(state, name).copy(order="K") for name in sorted(names)},
     )
 
 
@@ -54,19 +58,16 @@ def take_windows(state: MarketState) -> Snapshot:
     The prints stay out: a venue's first reply brings them again, and they would count twice. So do prices, open
     interest and funding that are too old for a later tick to look at.
     """
-    snapshot = take_snapshot(state)
+    snapshot = _copy(state, {quantity.name for quantity in STATE} - FLOW)
     settings = state.settings
     read_from_ms = state.tick_ms.max() - 1000 * (settings.history_s + settings.max_data_age_s)
     for name in ("price_at", "open_interest_at", "funding_8h_at"):
         snapshot.arrays[name][state.tick_ms < read_from_ms] = np.nan
-    for quantity in STATE:
-        if quantity.name in FLOW:
-            snapshot.arrays[quantity.name][...] = quantity.empty
     return snapshot
 
 
 def restore(snapshot: Snapshot) -> MarketState:
-    """Return the state that was taken.
+    """Return the state that was taken, without prints where it has none.
 
     Raises
     ------
@@ -76,7 +77,7 @@ def restore(snapshot: Snapshot) -> MarketState:
     state = MarketState(snapshot.instruments, snapshot.settings)
     taken = {"tick_ms": snapshot.tick_ms.shape} | {name: array.shape for name, array in snapshot.arrays.items()}
     needed = {name: getattr(state, name).shape for name in ("tick_ms", *(quantity.name for quantity in STATE))}
-    if taken != needed:
+    if needed.keys() - taken.keys() - FLOW or taken.items() - needed.items():
         raise ValueError("the arrays were not those that the settings need")
     state.resume(snapshot.tick_ms.copy(), snapshot.ticks)
     for name, array in snapshot.arrays.items():

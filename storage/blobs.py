@@ -26,11 +26,15 @@ def to_blob(value: Any) -> bytes:
         return {_ARRAY: len(arrays) - 1}
 
     text = orjson.dumps(to_plain(value), take)
-    shapes = orjson.dumps([[array.dtype.str, array.shape] for array in arrays])
+    orders = ["F" if array.flags.fnc else "C" for array in arrays]
+    shapes = orjson.dumps([[one.dtype.str, one.shape, order] for one, order in zip(arrays, orders, strict=True)])
     packer = zlib.compressobj(_LEVEL)
     parts = [packer.compress(len(part).to_bytes(_LENGTH_BYTES) + part) for part in (text, shapes)]
-    # a copy lets go of the interpreter while it is made; `tobytes` does not, and the loop would wait for it
-    parts += [packer.compress(np.ascontiguousarray(array).data) for array in arrays]
+    # `tobytes` would copy, and keep the interpreter, and with it the loop, while it does
+    parts += [
+        packer.compress(np.ascontiguousarray(array.T if order == "F" else array).data)
+        for array, order in zip(arrays, orders, strict=True)
+    ]
     return b"".join([*parts, packer.flush()])
 
 
@@ -44,7 +48,7 @@ def from_blob(kind: type[T], blob: bytes) -> T:
     """
     try:
         return _from_blob(kind, blob)
-    except (zlib.error, KeyError, TypeError) as error:
+    except (zlib.error, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the saved {kind.__name__.lower()} cannot be read: {error!r}") from error
 
 
@@ -56,9 +60,9 @@ def _from_blob(kind: type[T], blob: bytes) -> T:
         texts.append(orjson.loads(plain[_LENGTH_BYTES : _LENGTH_BYTES + length]))
         plain = plain[_LENGTH_BYTES + length :]
     arrays = []
-    for code, shape in texts[1]:
+    for code, shape, order in texts[1]:
         size = np.dtype(code).itemsize * prod(shape)
-        arrays.append(np.frombuffer(plain[:size], code).reshape(shape))
+        arrays.append(np.frombuffer(plain[:size], code).reshape(shape, order=order))
         plain = plain[size:]
     return from_plain(kind, _put_back(texts[0], arrays))
 
