@@ -5,10 +5,20 @@ from collections.abc import Iterable
 import numpy as np
 
 from features.frame import FeatureFrame
-from features.market import Candles, Observation, Trades, read_only
+from features.market import Candles, Observation, OrderBook, Trades, read_only
+from fetchers.plan import Key
 from scoring.exits import Look
 from scoring.levels import settlement_times_ms
 from scoring.signals import OpenSignal
+
+
+def by_instrument(observations: Iterable[Observation]) -> dict[Key, list[OrderBook | Trades]]:
+    """Return the books and prints of each instrument, in the order of arrival."""
+    found: dict[Key, list[OrderBook | Trades]] = {}
+    for one in observations:
+        if isinstance(one, OrderBook | Trades):
+            found.setdefault((one.venue, one.id), []).append(one)
+    return found
 
 
 def look_at(

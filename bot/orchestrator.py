@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,7 @@ from loguru import logger
 
 from bot.clock import Clock
 from bot.config import Config
-from bot.looks import look_at
+from bot.looks import by_instrument, look_at
 from bot.near_misses import NearMisses
 from bot.phone import follow_ups
 from bot.phone.charts import PriceHistory
@@ -164,7 +164,7 @@ class Orchestrator:
         async for portion in self._feed.poll_candidates(self._wanted()):
             await self._append(portion)
             arrived += portion
-        seen = _by_instrument(arrived)
+        seen = by_instrument(arrived)
         self.books |= {key: one for key, found in seen.items() for one in found if isinstance(one, OrderBook)}
         self._recent.append(seen)
         features = compute_features(self._state, self._clock.now_ms())
@@ -474,14 +474,6 @@ class Orchestrator:
         self.last_tick = Tick(features=features, decision=decision, ended_ms=ended_ms)
         self.ticks += 1
         self.durations_ms.append(ended_ms - started_ms)
-
-
-def _by_instrument(observations: Iterable[Observation]) -> dict[Key, list[OrderBook | Trades]]:
-    found: dict[Key, list[OrderBook | Trades]] = {}
-    for one in observations:
-        if isinstance(one, OrderBook | Trades):
-            found.setdefault((one.venue, one.id), []).append(one)
-    return found
 
 
 def _best(features: FeatureFrame, decision: Decision) -> tuple[float, str]:

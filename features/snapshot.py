@@ -1,6 +1,7 @@
 """A market state as a plain record and back, whole for a restart, or no more than one instrument's features look at."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,18 +38,15 @@ class Snapshot:
         return int(self.tick_ms.max(initial=0))
 
 
-def take_snapshot(state: MarketState) -> Snapshot:
-    """Copy a state."""
-    return _copy(state, {quantity.name for quantity in STATE})
-
-
-def _copy(state: MarketState, names: set[str]) -> Snapshot:
+def take_snapshot(state: MarketState, without: Collection[str] = ()) -> Snapshot:
+    """Copy a state, less some of its arrays."""
+    names = [quantity.name for quantity in STATE if quantity.name not in without]
     return Snapshot(
         settings=state.settings,
         instruments=tuple(state.instruments),
         ticks=state.ticks,
         tick_ms=state.tick_ms.copy(),
-        arrays={name: getattr(state, name).copy(order="K") for name in sorted(names)},
+        arrays={name: getattr(state, name).copy(order="K") for name in names},
     )
 
 
@@ -58,7 +56,7 @@ def take_windows(state: MarketState) -> Snapshot:
     The prints stay out: a venue's first reply brings them again, and they would count twice. So do prices, open
     interest and funding that are too old for a later tick to look at.
     """
-    snapshot = _copy(state, {quantity.name for quantity in STATE} - FLOW)
+    snapshot = take_snapshot(state, without=FLOW)
     settings = state.settings
     read_from_ms = state.tick_ms.max() - 1000 * (settings.history_s + settings.max_data_age_s)
     for name in ("price_at", "open_interest_at", "funding_8h_at"):

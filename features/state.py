@@ -229,10 +229,10 @@ class MarketState(MarketArrays):
         if reply not in self._columns_of_reply:
             columns = self._column_by_venue.get(venue, {})
             self.unknown_ids |= {(venue, identity) for identity in ids if identity not in columns}
-            known = {columns[identity]: place for place, identity in enumerate(ids) if identity in columns}
+            known = dict(sorted((columns[one], place) for place, one in enumerate(ids) if one in columns))
             if len(self._columns_of_reply) == KEPT_REPLIES:
                 self._columns_of_reply.clear()
-            self._columns_of_reply[reply] = _as_slice(sorted(known)), _as_slice([known[one] for one in sorted(known)])
+            self._columns_of_reply[reply] = _as_slice(list(known)), _as_slice(list(known.values()))
         return self._columns_of_reply[reply]
 
     def _note_quotes(self, column: Columns, bid: FloatArray, ask: FloatArray, time_ms: IntArray) -> None:

@@ -2,7 +2,7 @@
 
 import zlib
 from math import prod
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import orjson
@@ -26,15 +26,12 @@ def to_blob(value: Any) -> bytes:
         return {_ARRAY: len(arrays) - 1}
 
     text = orjson.dumps(to_plain(value), take)
-    orders = ["F" if array.flags.fnc else "C" for array in arrays]
+    orders: list[Literal["C", "F"]] = ["F" if array.flags.fnc else "C" for array in arrays]
     shapes = orjson.dumps([[one.dtype.str, one.shape, order] for one, order in zip(arrays, orders, strict=True)])
     packer = zlib.compressobj(_LEVEL)
     parts = [packer.compress(len(part).to_bytes(_LENGTH_BYTES) + part) for part in (text, shapes)]
     # `tobytes` would copy, and keep the interpreter, and with it the loop, while it does
-    parts += [
-        packer.compress(np.ascontiguousarray(array.T if order == "F" else array).data)
-        for array, order in zip(arrays, orders, strict=True)
-    ]
+    parts += [packer.compress(array.ravel(order).data) for array, order in zip(arrays, orders, strict=True)]
     return b"".join([*parts, packer.flush()])
 
 

@@ -419,8 +419,7 @@ class Store(History):
 async def _transact(writer: aiosqlite.Connection, statements: Sequence[Statement]) -> None:
     # Each order waits for the connection's thread, so none is given that has nothing to do.
     statements = [statement for statement in statements if statement[1]]
-    if len(statements) == 1 and len(statements[0][1]) == 1:
-        await writer.execute(statements[0][0], statements[0][1][0])  # a transaction by itself
+    if not statements:
         return
     try:
         await writer.execute("BEGIN IMMEDIATE")

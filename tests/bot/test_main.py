@@ -73,6 +73,11 @@ def addresses(market: Market) -> dict[str, str]:
     return {f"{venue.upper()}_URL": url for venue, url in market.urls.items()}
 
 
+def told_by(telegram: TelegramStandIn, token: str = TOKEN) -> dict[str, str]:
+    """Return the settings with which a bot writes to one chat."""
+    return {"TELEGRAM_API_URL": telegram.url, "TELEGRAM_BOT_TOKEN": token, "TELEGRAM_CHAT_ID": "100"}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def in_background(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subprocess.Popen[str]]]:
     """Start what takes long at the beginning of this file, for the tests at its end."""
@@ -167,9 +172,7 @@ async def test_bad_token(tmp_path: Path) -> None:
             DATA_DIR=str(tmp_path),
             HTTP_PORT="0",
             LOG_LEVEL="ERROR",
-            TELEGRAM_API_URL=telegram.url,
-            TELEGRAM_BOT_TOKEN=token,
-            TELEGRAM_CHAT_ID="100",
+            **told_by(telegram, token),
         )
     assert ended.code == 1
     (line,) = ended.err.splitlines()
@@ -187,9 +190,7 @@ async def test_two_on_one_token(market: Market, tmp_path: Path) -> None:
             DATA_DIR=str(tmp_path),
             HTTP_PORT="0",
             LOG_LEVEL="ERROR",
-            TELEGRAM_API_URL=telegram.url,
-            TELEGRAM_BOT_TOKEN=TOKEN,
-            TELEGRAM_CHAT_ID="100",
+            **told_by(telegram),
         )
         await telegram.wait_for(lambda: "getUpdates" in telegram.requests, 30)
         async with Bot(TOKEN, base_url=f"{telegram.url}/bot") as other:
@@ -208,9 +209,7 @@ async def test_check(market: Market) -> None:
         ended = await run(
             "check",
             **addresses(market),
-            TELEGRAM_API_URL=telegram.url,
-            TELEGRAM_BOT_TOKEN=TOKEN,
-            TELEGRAM_CHAT_ID="100",
+            **told_by(telegram),
         )
     assert ended.code == 0
     lines = dict(line.removeprefix("ok").strip().split(": ", 1) for line in ended.out.splitlines())
@@ -230,9 +229,7 @@ async def test_check_finds_trouble(market: Market) -> None:
             "check",
             "--json",
             **(addresses(market) | {"BYBIT_URL": "http://127.0.0.1:1"}),
-            TELEGRAM_API_URL=telegram.url,
-            TELEGRAM_BOT_TOKEN=TOKEN,
-            TELEGRAM_CHAT_ID="100",
+            **told_by(telegram),
             MYSQL_HOST="127.0.0.1",
             MYSQL_PORT="1",
             MYSQL_PASSWORD="secret-of-mysql",
