@@ -5,7 +5,6 @@ silence. Updates that waited while the bot was away are fetched, not dropped: te
 are too old that they are.
 """
 
-import logging
 import os
 from asyncio import Lock, TaskGroup
 from collections import defaultdict
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import httpx
 from loguru import logger
 from telegram import (
     Bot,
@@ -40,18 +38,16 @@ from telegram.error import (
     TelegramError,
 )
 from telegram.ext import Application, ApplicationBuilder, BaseHandler
-from telegram.request import HTTPXRequest
 
 from bot.clock import Clock
 from bot.phone.sender import BadText, Blocked, Content, MaybeSent, Migrated, NotSent, Rejected, SendError
+from bot.phone.telegram_request import AiohttpRequest, NeverLeft, NoAnswer
 from storage.outbox import Button
 
 AnyApplication = Application[Any, Any, Any, Any, Any, Any]
 Menu = tuple[BotCommandScope, Sequence[tuple[str, str]]]  #: who sees it, and its commands with what they do
 
 ALLOWED_UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY)
-# What httpx raises before a byte of the request has left.
-_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _MOST_WAITING = 20  #: commands of one chat; who writes more is not answered
 _BUTTONS_A_ROW = 2
@@ -75,13 +71,12 @@ class Timeouts:
 def build_application(bot_token: str, api_url: str, timeouts: Timeouts = Timeouts()) -> AnyApplication:
     """Build PTB's application for the Bot API at `api_url`; it opens no connection yet."""
     os.environ.setdefault("PTB_TIMEDELTA", "1")  # PTB's future; without it each flood wait it reads warns of it
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs every URL, and the token is part of it
     application = (
         ApplicationBuilder()
         .token(bot_token)
         .base_url(f"{api_url}/bot")
-        .request(_request(8, timeouts))
-        .get_updates_request(_request(1, timeouts))
+        .request(_request(api_url, 8, timeouts))
+        .get_updates_request(_request(api_url, 1, timeouts))
         .updater(None)
         .job_queue(None)
         .build()
@@ -90,14 +85,8 @@ def build_application(bot_token: str, api_url: str, timeouts: Timeouts = Timeout
     return application
 
 
-def _request(connections: int, timeouts: Timeouts) -> HTTPXRequest:
-    return HTTPXRequest(
-        connection_pool_size=connections,
-        connect_timeout=timeouts.connect_s,
-        read_timeout=timeouts.answer_s,
-        write_timeout=timeouts.answer_s,
-        pool_timeout=timeouts.connect_s,
-    )
+def _request(api_url: str, connections: int, timeouts: Timeouts) -> AiohttpRequest:
+    return AiohttpRequest(api_url, connections=connections, connect_s=timeouts.connect_s, answer_s=timeouts.answer_s)
 
 
 class TelegramSender:
@@ -183,9 +172,11 @@ def translate(error: TelegramError) -> SendError:
             return BadText(text) if "can't parse entities" in text.lower() else Rejected(text)
         case InvalidToken() | Conflict():
             return NotSent(text)
-        # PTB wraps what httpx raised: the cause tells whether the request had left. Without a cause Telegram itself
-        # answered, "ok": false, so it did nothing; an answer that is not Telegram's may hide that it did.
-        case NetworkError() if error.__cause__ is None or isinstance(error.__cause__, _NEVER_LEFT):
+        case NeverLeft():
+            return NotSent(text)
+        # Telegram itself answered, "ok": false, so it did nothing; an answer that is not Telegram's has a cause: that
+        # it could not be read. It may hide that it did.
+        case NetworkError() if not isinstance(error, NoAnswer) and error.__cause__ is None:
             return NotSent(text)
         case _:
             return MaybeSent(text)

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 
-import httpx
 import pytest
 from loguru import logger
 from telegram import Bot
-from telegram.error import Conflict, InvalidToken, NetworkError, TelegramError, TimedOut
+from telegram.error import Conflict, InvalidToken, NetworkError, TelegramError
 
 from bot.phone.sender import MaybeSent, NotSent, SendError
 from bot.phone.telegram_edge import StartError, TelegramEdge, build_application, translate
+from bot.phone.telegram_request import NeverLeft, NoAnswer
 from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, build_edge
 from tests.storage.builders import make_message
 from tests.telegram_stand_in import TOKEN, Fault
@@ -163,23 +163,12 @@ async def test_the_token_is_never_logged(world: World, edge: TelegramEdge, caplo
     assert TOKEN not in caplog.text
 
 
-def wrapped(cause: BaseException) -> TelegramError:
-    """Return what PTB raises for an error of httpx."""
-    error = TimedOut() if isinstance(cause, httpx.TimeoutException) else NetworkError("httpx")
-    error.__cause__ = cause
-    return error
-
-
 @pytest.mark.parametrize(
     ("error", "meaning"),
     [
-        (wrapped(httpx.ConnectError("refused")), NotSent),
-        (wrapped(httpx.ConnectTimeout("slow")), NotSent),
-        (wrapped(httpx.PoolTimeout("busy")), NotSent),
-        (wrapped(httpx.ReadTimeout("slow")), MaybeSent),
-        (wrapped(httpx.ReadError("reset")), MaybeSent),
-        (wrapped(httpx.WriteError("reset")), MaybeSent),
-        (wrapped(httpx.RemoteProtocolError("closed")), MaybeSent),
+        (NeverLeft("refused"), NotSent),
+        (NoAnswer("slow"), MaybeSent),
+        (NetworkError("Bad Gateway"), NotSent),
         (Conflict("two"), NotSent),
         (InvalidToken(), NotSent),
         (TelegramError("Invalid server response"), MaybeSent),
