@@ -53,6 +53,7 @@ class MarketArrays:
     book_is_crossed: Annotated[BoolArray, _N, "", "its best bid is not below its best ask"]
     book_notional: Annotated[FloatArray, _N, "USDT", "of all levels of both sides: changes whenever the book does"]
     bid_depth: Annotated[FloatArray, _N, "USDT", "weighted bids inside reach"]
+    usual_bid_depth: Annotated[FloatArray, _N, "USDT", "median of the earlier books' when this one came"]
     ask_depth: Annotated[FloatArray, _N, "USDT", "weighted asks inside reach"]
     sellable: Annotated[FloatArray, _N, "USDT", "bids within 0.1 % of the best"]
     wall_ratio: Annotated[FloatArray, _N, "1", "largest over median ask level inside reach"]

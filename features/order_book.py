@@ -147,15 +147,18 @@ def ask_share(bid_depth: FloatArray, ask_depth: FloatArray) -> FloatArray:
     return ask_depth / (ask_depth + bid_depth)
 
 
-def usual_depth(depth: FloatArray, tick_ms: IntArray, span_s: float) -> FloatArray:
-    """Return the median bid depth of the books in `depth` [USDT], (m,).
+def usual_depth(depth: FloatArray, rows: IntArray, tick_ms: IntArray, span_s: float) -> FloatArray:
+    """Return the median bid depth of the books in a window [USDT], (m,).
 
     Parameters
     ----------
     depth
-        Bid depth [USDT] in the window's rows, (rows, m), oldest first, NaN where no book arrived.
+        Bid depth of each tick [USDT], (m, ticks), not finite where no book arrived or outside the window. It is used
+        up: sorted in place.
+    rows
+        The window's ticks, oldest first.
     tick_ms
-        (rows,) [epoch ms].
+        (ticks,) [epoch ms].
     span_s
         The books must span at least as long [s].
 
@@ -164,13 +167,17 @@ def usual_depth(depth: FloatArray, tick_ms: IntArray, span_s: float) -> FloatArr
     median
         NaN below `BASELINE_BOOKS` books, or where they do not span `span_s`.
     """
-    if not len(depth):
-        return np.full(depth.shape[1], np.nan)
+    if len(rows) < BASELINE_BOOKS:
+        return np.full(len(depth), np.nan)
     known = np.isfinite(depth)
-    books = known.sum(axis=0, dtype=np.int32)
-    oldest, newest = tick_ms[known.argmax(axis=0)], tick_ms[len(depth) - 1 - known[::-1].argmax(axis=0)]
-    median = median_of_first(np.sort(depth, axis=0).T, books)
-    return np.where((books >= BASELINE_BOOKS) & (newest - oldest >= span_s * 1000), median, np.nan)
+    books = known.sum(axis=1, dtype=np.int32)
+    times_ms, gappy = tick_ms[rows], np.flatnonzero(books < len(rows))  # few: most are polled tick after tick
+    known = known[gappy][:, rows]
+    span_ms = np.full(len(depth), times_ms[-1] - times_ms[0])
+    span_ms[gappy] = times_ms[-1 - known[:, ::-1].argmax(axis=1)] - times_ms[known.argmax(axis=1)]
+    depth.sort(axis=1)
+    median = median_of_first(depth, books)
+    return np.where((books >= BASELINE_BOOKS) & (span_ms >= 1000 * span_s), median, np.nan)
 
 
 def bid_exhaustion(bid_depth: FloatArray, usual: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from features.derivatives import find_lenders, funding_impulse, oldest_known
 from features.market import BoolArray, FloatArray, IntArray
 from features.missing import Codes, Missing
-from features.order_book import ask_share, bid_exhaustion, usual_depth
+from features.order_book import ask_share, bid_exhaustion
 from features.price import (
     VOLATILITY_LAGS,
     WARM_SHARE,
@@ -134,17 +134,8 @@ class Parts:
             _code(np.isnan(state.previous_wall_ratio), Missing.THIN),
             wall_ratio=np.minimum(state.wall_ratio, state.previous_wall_ratio),
         )
-        exhaustion = bid_exhaustion(state.bid_depth, self._usual_depth(book == PRESENT))
+        exhaustion = bid_exhaustion(state.bid_depth, state.usual_bid_depth)
         self._add("exhaustion", book, _code(np.isnan(exhaustion), Missing.WARMING_UP), bid_exhaustion=exhaustion)
-
-    def _usual_depth(self, wanted: BoolArray) -> FloatArray:
-        state, window_ms = self.state, self.settings.book_window_s * 1000
-        rows = state.rows(self.now_ms - window_ms, self.now_ms - window_ms / 60)
-        column = np.flatnonzero(wanted)
-        depth = state.cells(state.bid_depth_at, rows, column)
-        usual = np.full(len(wanted), np.nan)
-        usual[column] = usual_depth(depth, state.tick_ms[rows], self.settings.book_window_s / 15)
-        return usual
 
     def add_flow(self) -> None:
         """Add the taker-sell share and the best sweep."""
@@ -155,10 +146,11 @@ class Parts:
         share, multiple, age_s = (np.full(len(flow), np.nan) for _ in range(3))
 
         flow_s, baseline_s = math.ceil(settings.flow_window_s), math.ceil(settings.sweep_baseline_s)
-        rows = state.second_rows(self.now_ms // 1000, max(flow_s, baseline_s))
-        traded = state.cells(state.traded_at, rows, column)
-        sold = state.cells(state.taker_sold_at, rows[-flow_s:], column)
-        share[column] = taker_sell_share(sold, traded[-flow_s:])
+        last_s = self.now_ms // 1000
+        window, baseline = state.second_rows(last_s, flow_s), state.second_rows(last_s, baseline_s)
+        sold = sum(state.taker_sold_at.T[column, rows].sum(axis=1) for rows in stretches(window))
+        total = sum(state.traded_at.T[column, rows].sum(axis=1) for rows in stretches(window))
+        share[column] = taker_sell_share(sold, total)
         self._add(
             "taker_sell_share",
             flow,
@@ -166,7 +158,7 @@ class Parts:
             _code(np.isnan(share), Missing.THIN),
             taker_sell_share=share,
         )
-        multiple[column], age_s[column] = self._sweeps(column, traded[-baseline_s:])
+        multiple[column], age_s[column] = self._sweeps(column, state.rings(state.traded_at, column, baseline, 0.0))
         is_thin = np.isnan(multiple)
         is_covered = self._is_covered(settings.sweep_baseline_s)
         self._add(
@@ -187,13 +179,13 @@ class Parts:
         notional = np.concatenate([state.run_notional[:, column], open_notional[None]])
         alive = np.where(self.now_ms - end_ms < settings.sweep_ttl_s * 1000, notional, 0.0)
 
-        seconds = (traded > 0).sum(axis=0, dtype=np.int32)
+        seconds = (traded > 0).sum(axis=1, dtype=np.int32)
         best = Sweeps(np.where(seconds >= BASELINE_SECONDS, 0.0, np.nan), np.full(len(column), np.nan))
         # No sweep where most seconds trade more than the median may be for the largest run: no median needed there.
         largest = alive.max(axis=0)
-        above = (traded > largest / SWEEP_MULTIPLE).sum(axis=0, dtype=np.int32)
+        above = (traded > largest[:, None] / SWEEP_MULTIPLE).sum(axis=1, dtype=np.int32)
         judged = np.flatnonzero((seconds >= BASELINE_SECONDS) & (largest > 0) & (above <= seconds // 2))
-        usual = usual_second(traded.T[judged].T)  # in memory instrument by instrument, as `cells` gave it
+        usual = usual_second(traded[judged])
         best.multiple[judged], best.age_s[judged] = best_sweep(
             end_ms[:, judged], alive[:, judged], usual, self.now_ms, settings.sweep_ttl_s
         )

@@ -1,7 +1,7 @@
 """A market state as a plain record and back, whole for a restart, or no more than one instrument's features look at."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from features.arrays import STATE
 from features.frame import FeatureFrame
-from features.market import BoolArray, FloatArray, Instrument, IntArray
+from features.market import Instrument, IntArray
 from features.price import VOLATILITY_LAGS, WARM_SHARE
 from features.settings import FeatureSettings
 from features.state import MarketState
@@ -41,12 +41,17 @@ class Snapshot:
 def take_snapshot(state: MarketState, without: Collection[str] = ()) -> Snapshot:
     """Copy a state, less some of its arrays."""
     names = [quantity.name for quantity in STATE if quantity.name not in without]
+    arrays = {name: getattr(state, name).copy(order="K") for name in names}
+    return _snapshot(state, state.instruments, arrays)
+
+
+def _snapshot(state: MarketState, instruments: Iterable[Instrument], arrays: dict[str, NDArray[Any]]) -> Snapshot:
     return Snapshot(
         settings=state.settings,
-        instruments=tuple(state.instruments),
+        instruments=tuple(instruments),
         ticks=state.ticks,
         tick_ms=state.tick_ms.copy(),
-        arrays={name: getattr(state, name).copy(order="K") for name in names},
+        arrays=arrays,
     )
 
 
@@ -91,44 +96,45 @@ def slice_state(state: MarketState, features: FeatureFrame, column: int) -> Snap
     """
     lender = int(features.lender[column])
     bitcoin = [place for place in state.btc_columns.tolist() if state.instruments[place].venue == features.btc_venue]
-    columns = [column, *([lender] if lender >= 0 else []), *bitcoin]
+    columns = np.array([column, *([lender] if lender >= 0 else []), *bitcoin])
     others = (replace(state.instruments[place], is_eligible=False) for place in columns[1:])
-    few = state.with_instruments([state.instruments[column], *others])
-    flow = 1 if features.borrows_flow[column] else 0
 
-    prices = _prices_read(few, features.now_ms)
     settings, now_ms = state.settings, features.now_ms
     flow_s = math.ceil(settings.flow_window_s)
-    seconds = few.second_rows(now_ms // 1000, max(flow_s, math.ceil(settings.sweep_baseline_s)))
-    _keep(few.price_at, prices)
-    _keep(few.open_interest_at, prices)
-    _keep(few.funding_8h_at, _cells(few.funding_8h_at, few.rows(now_ms - settings.oi_window_s * 1000, now_ms), 0))
-    _keep(few.bid_depth_at, _cells(few.bid_depth_at, few.rows(now_ms - settings.book_window_s * 1000, now_ms), 0))
-    _keep(few.traded_at, _cells(few.traded_at, seconds, flow), empty=0.0)
-    _keep(few.taker_sold_at, _cells(few.taker_sold_at, seconds[-flow_s:], flow), empty=0.0)
-    return take_snapshot(few)
+    seconds = state.second_rows(now_ms // 1000, max(flow_s, math.ceil(settings.sweep_baseline_s)))
+    oldest_book_ms = now_ms - 1000 * (settings.book_window_s + settings.max_data_age_s)
+    everyone, itself = np.arange(len(columns)), np.array([0])
+    flow = itself + features.borrows_flow[column]
+    prices = _price_rows(state, columns, now_ms)
+    read = {
+        "price_at": (prices, everyone),
+        "open_interest_at": (prices, everyone),
+        "funding_8h_at": (state.rows(now_ms - settings.oi_window_s * 1000, now_ms), itself),
+        "bid_depth_at": (state.rows(oldest_book_ms, now_ms), itself),  # what the usual depth is the median of
+        "traded_at": (seconds, flow),
+        "taker_sold_at": (seconds[-flow_s:], flow),
+    }
+    arrays: dict[str, NDArray[Any]] = {}
+    for quantity in STATE:
+        whole = getattr(state, quantity.name)
+        if quantity.name in read:
+            rows, places = read[quantity.name]
+            arrays[quantity.name] = np.full((len(whole), len(columns)), quantity.empty, dtype=quantity.dtype)
+            arrays[quantity.name][np.ix_(rows, places)] = whole[np.ix_(rows, columns[places])]
+        else:
+            arrays[quantity.name] = whole[..., columns]
+    return _snapshot(state, (state.instruments[column], *others), arrays)
 
 
-def _prices_read(state: MarketState, now_ms: int) -> BoolArray:
-    """Which cells returns and open-interest changes start from."""
+def _price_rows(state: MarketState, columns: IntArray, now_ms: int) -> IntArray:
+    """Which rows returns and open-interest changes of some instruments start from."""
     settings = state.settings
-    read = np.zeros(state.price_at.shape, dtype=bool)
     lags_s = settings.momentum_window_s * np.arange(1, VOLATILITY_LAGS + 1)
     rows = state.rows_as_of(now_ms - 1000 * np.append(lags_s, settings.btc_window_s))
-    read[rows[rows >= 0]] = True
     window_ms = settings.oi_window_s * 1000
-    rows = state.rows(now_ms - window_ms, now_ms - window_ms * WARM_SHARE)
-    known = np.isfinite(state.open_interest_at[rows]) & np.isfinite(state.price_at[rows])
-    for column in np.flatnonzero(known.any(axis=0)):
-        read[rows[known[:, column].argmax()], column] = True
-    return read
-
-
-def _cells(array: FloatArray, rows: IntArray, column: int) -> BoolArray:
-    cells = np.zeros(array.shape, dtype=bool)
-    cells[rows, column] = True
-    return cells
-
-
-def _keep(array: FloatArray, cells: BoolArray, *, empty: float = np.nan) -> None:
-    array[~cells] = empty
+    old = state.rows(now_ms - window_ms, now_ms - window_ms * WARM_SHARE)
+    known = np.isfinite(state.open_interest_at[np.ix_(old, columns)]) & np.isfinite(
+        state.price_at[np.ix_(old, columns)]
+    )
+    bases = [old[known[:, place].argmax()] for place in np.flatnonzero(known.any(axis=0))]
+    return np.unique([*rows[rows >= 0], *bases]).astype(np.int64)

@@ -23,7 +23,7 @@ from features.market import (
     Quotes,
     Trades,
 )
-from features.order_book import ask_share, measure_books
+from features.order_book import ask_share, measure_books, usual_depth
 from features.price import mid_price
 from features.settings import FeatureSettings
 from features.trade_flow import Runs, find_runs, keep_runs
@@ -31,6 +31,7 @@ from features.trade_flow import Runs, find_runs, keep_runs
 MINUTE_MS = 60_000
 KEPT_REPLIES = 32  #: lists of ids whose columns are remembered; venues send a few each
 LEAD_S = 60  #: seconds of prints that fit after the tick's time: a tick and a clock's error are shorter
+CLEARED_S = 60  #: seconds are emptied so many at a time: it costs little more than one
 
 Record = TypeVar("Record", OrderBook, Trades, OpenInterest)
 Columns: TypeAlias = IntArray | slice  #: each at most once
@@ -56,7 +57,7 @@ class MarketState(MarketArrays):
         self.tick_ms = np.zeros(_ticks_needed(settings), dtype=np.int64)
         self._ticks = 0  # opened so far
         self._order = np.zeros(0, dtype=np.int64)  # the rows that hold a tick, oldest first
-        seconds = math.ceil(max(settings.sweep_baseline_s, settings.flow_window_s)) + LEAD_S + 1
+        seconds = math.ceil(max(settings.sweep_baseline_s, settings.flow_window_s)) + LEAD_S + CLEARED_S + 1
         self.allocate(len(self.instruments), len(self.tick_ms), seconds)
         self.funding_interval_h[:] = self.instruments.funding_interval_h
 
@@ -107,9 +108,16 @@ class MarketState(MarketArrays):
         place = np.searchsorted(ticks_ms, times_ms, side="right") - 1
         return np.where((place >= 0) & (ticks_ms[place] >= times_ms - tolerance_ms), self._order[place], -1)
 
-    def cells(self, array: FloatArray, rows: IntArray, column: IntArray) -> FloatArray:
-        """Return some rows of some instruments, (len(rows), len(column)), of an array kept instrument by instrument."""
-        return np.concatenate([array.T[column, stretch] for stretch in stretches(rows)], axis=1).T
+    def rings(self, array: FloatArray, column: IntArray, rows: IntArray, empty: float) -> FloatArray:
+        """Return some instruments' rings, (len(column), the ring's rows), with `empty` in all but `rows`.
+
+        Whole rings are read in one go, `array` being kept instrument by instrument; windows care for no order.
+        """
+        rings = array.T[column]
+        outside = np.ones(len(array), dtype=bool)
+        outside[rows] = False
+        rings[:, outside] = empty
+        return rings
 
     def second_rows(self, last_s: int, count: int) -> IntArray:
         """Return the rows of the `count` epoch seconds that end with `last_s`."""
@@ -142,8 +150,9 @@ class MarketState(MarketArrays):
         self.tick_ms[self.row] = now_ms
         self._fill_row()
         self.bid_depth_at[self.row] = np.nan
-        new_seconds = min((now_ms // 1000) - (before_ms // 1000), len(self.traded_at))
-        for opened in stretches(self.second_rows(now_ms // 1000 + LEAD_S, new_seconds)):
+        last_s = _last_second(now_ms)
+        new_seconds = min(last_s - _last_second(before_ms), len(self.traded_at))
+        for opened in stretches(self.second_rows(last_s, new_seconds)):
             self.traded_at[opened] = 0.0
             self.taker_sold_at[opened] = 0.0
 
@@ -205,7 +214,9 @@ class MarketState(MarketArrays):
         if quotes.mark_price is not None:
             mark = quotes.mark_price[known]
             _keep_newer(self.mark_price, self.mark_ms, column, mark, time_ms)
-            self._note_price(column, np.where(self.has_bulk_quotes[column], np.nan, mark), time_ms)
+            has_quotes = self.has_bulk_quotes[column]
+            if not has_quotes.all():
+                self._note_price(column, np.where(has_quotes, np.nan, mark), time_ms)
         if quotes.funding_interval_h is not None:
             interval_h = quotes.funding_interval_h[known]
             _put(self.funding_interval_h, column, interval_h > 0, interval_h)
@@ -306,11 +317,17 @@ class MarketState(MarketArrays):
         self.book_is_crossed[column] = measures.best_bid >= measures.best_ask
         self.book_notional[column] = measures.notional
         self.bid_depth[column] = self.bid_depth_at[self.row, column] = measures.bid_depth
+        self.usual_bid_depth[column] = self._usual_depth(column)
         self.ask_depth[column] = measures.ask_depth
         self.sellable[column] = measures.sellable
         self.wall_ratio[column] = measures.wall_ratio
         self.microprice_tilt_bps[column] = measures.microprice_tilt_bps
         self._note_best(column, measures.best_bid, measures.best_ask, time_ms)
+
+    def _usual_depth(self, column: IntArray) -> FloatArray:
+        now_ms, window_s = self.tick_ms[self.row], self.settings.book_window_s
+        rows = self.rows(now_ms - 1000 * window_s, now_ms - 1000 * window_s / 60)
+        return usual_depth(self.rings(self.bid_depth_at, column, rows, np.inf), rows, self.tick_ms, window_s / 15)
 
     def _append_trades(self, column: IntArray, lists: list[Trades]) -> None:
         reply_ms = np.array([trades.exchange_ms for trades in lists])
@@ -358,7 +375,7 @@ class MarketState(MarketArrays):
         begins[list_start] = True
         start = np.flatnonzero(begins)
         traded, sold = np.add.reduceat(notional, start), np.add.reduceat(sold, start)
-        last_s = int(self.tick_ms[self.row]) // 1000 + LEAD_S
+        last_s = _last_second(int(self.tick_ms[self.row]))
         fits = (second[start] > last_s - len(self.traded_at)) & (second[start] <= last_s)
         start = start[fits]
         at = column[np.searchsorted(list_start, start, side="right") - 1]
@@ -423,6 +440,11 @@ def stretches(rows: IntArray) -> list[slice]:
     """Return rows of a ring, which run up and round at most once, as one slice or two."""
     parts = np.split(rows, np.flatnonzero(rows[1:] < rows[:-1]) + 1)
     return [slice(int(part[0]), int(part[-1]) + 1) if len(part) else slice(0) for part in parts]
+
+
+def _last_second(now_ms: int) -> int:
+    # Of those that are ready for prints, a whole number of `CLEARED_S`.
+    return ((now_ms // 1000 + LEAD_S) // CLEARED_S + 1) * CLEARED_S
 
 
 def _as_slice(places: list[int]) -> Columns:

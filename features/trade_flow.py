@@ -100,8 +100,8 @@ def cut_runs(time_ms: FloatArray, start: IntArray, end: IntArray) -> tuple[IntAr
     stretch, member = _members(start[is_long], end[is_long])
     time = time_ms[member] - time_ms[member].min()
     key = np.maximum.accumulate(time + stretch * (time.max() + SWEEP_LENGTH_MS + 1))
-    current = np.flatnonzero(np.diff(stretch, prepend=-1))
-    limit = np.append(current[1:], len(member))
+    limit = np.cumsum((end - start + 1)[is_long])
+    current = np.append(0, limit[:-1])
     found = []
     while len(current):
         following = np.searchsorted(key, key[current] + SWEEP_LENGTH_MS, side="right")
@@ -109,7 +109,11 @@ def cut_runs(time_ms: FloatArray, start: IntArray, end: IntArray) -> tuple[IntAr
         current, limit = following[is_cut], limit[is_cut]
         found.append(member[current])
     cuts = np.concatenate(found)
-    return np.sort(np.append(start, cuts)), np.sort(np.append(end, cuts - 1))
+    return _merged(start, cuts), _merged(end, cuts - 1)
+
+
+def _merged(places: IntArray, more: IntArray) -> IntArray:
+    return np.sort(np.append(places, more), kind="stable")  # which is quick with what is in order already
 
 
 def _members(start: IntArray, end: IntArray) -> tuple[IntArray, IntArray]:
@@ -150,21 +154,20 @@ def keep_runs(end_ms: FloatArray, notional: FloatArray) -> tuple[FloatArray, Flo
 
 
 def taker_sell_share(taker_sold: FloatArray, traded: FloatArray) -> FloatArray:
-    """Return s = taker-sold / traded notional over the given (seconds, n) [0…1], (n,); NaN where nothing traded."""
-    total = traded.sum(axis=0)
-    return np.where(total > 0, taker_sold.sum(axis=0), np.nan) / np.where(total > 0, total, np.nan)
+    """Return s = taker-sold / traded notional of a window [0…1], (n,); NaN where nothing traded."""
+    return taker_sold / np.where(traded > 0, traded, np.nan)
 
 
 def usual_second(traded: FloatArray) -> FloatArray:
     """Return the median notional of the seconds in which anything traded [USDT], (m,).
 
-    `traded` is (seconds, m), 0 where nothing traded; below `BASELINE_SECONDS` of those it means little.
+    `traded` is (m, seconds), 0 where nothing traded; below `BASELINE_SECONDS` of those it means little.
     """
-    seconds = (traded > 0).sum(axis=0, dtype=np.int32)
-    ascending = np.sort(traded, axis=0)
-    column = np.arange(traded.shape[1])
-    last = len(traded) - 1  # zeros sort first, so the median counts back from the end
-    lower, upper = ascending[last - seconds // 2, column], ascending[last - np.maximum(seconds - 1, 0) // 2, column]
+    seconds = (traded > 0).sum(axis=1, dtype=np.int32)
+    ascending = np.sort(traded, axis=1)
+    row = np.arange(len(traded))
+    last = traded.shape[1] - 1  # zeros sort first, so the median counts back from the end
+    lower, upper = ascending[row, last - seconds // 2], ascending[row, last - np.maximum(seconds - 1, 0) // 2]
     median: FloatArray = (lower + upper) / 2
     return median
 

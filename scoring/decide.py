@@ -37,11 +37,8 @@ def decide(
     """
     inputs = _gate_inputs(now_ms, features, limits, open_coins, settings)
     signals: list[Signal] = []
-    while True:
-        checked = check_gates(inputs)
-        passing = _best_first(np.all(checked.passed, axis=0), inputs)
-        if not passing:
-            break
+    checked = check_gates(inputs)
+    while passing := _best_first(np.all(checked.passed, axis=0), inputs):
         signal = _signal(passing[0], inputs, checked)
         signals.append(signal)
         inputs = replace(
@@ -49,6 +46,7 @@ def decide(
             limits=after_signal(inputs.limits, signal, settings),
             open_coins={*inputs.open_coins, signal.coin},
         )
+        checked = check_gates(inputs, before=checked)
     return Decision(
         signals=tuple(signals),
         near_misses=_near_misses(inputs, checked),

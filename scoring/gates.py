@@ -49,6 +49,7 @@ class Gate:
     when_zero: str = ""
     when_unknown: str = "no data"
     needs: tuple[str, ...] = ()  #: the frame's parts whose absence explains a NaN before `when_unknown` does
+    counts_signals: bool = False  #: it may say something else after another signal of the same tick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +60,19 @@ class GateFrame:
     passed: BoolArray  #: (g, n)
 
 
-def check_gates(inputs: GateInputs) -> GateFrame:
-    """Evaluate every gate on every instrument."""
-    values = np.empty((len(GATES), len(inputs.features.instruments)))
-    passed = np.empty(values.shape, bool)
+def check_gates(inputs: GateInputs, before: GateFrame | None = None) -> GateFrame:
+    """Evaluate every gate on every instrument.
+
+    `before` is what they said of the same features before the last signal: then only those that count signals are
+    evaluated.
+    """
+    shape = len(GATES), len(inputs.features.instruments)
+    values = np.empty(shape) if before is None else before.values.copy()
+    passed = np.empty(shape, bool) if before is None else before.passed.copy()
     for row, gate in enumerate(GATES):
-        values[row] = gate.measure(inputs)
-        gate.holds(values[row], gate.limit(inputs.settings), out=passed[row])
+        if before is None or gate.counts_signals:
+            values[row] = gate.measure(inputs)
+            gate.holds(values[row], gate.limit(inputs.settings), out=passed[row])
     return GateFrame(values=values, passed=passed)
 
 
@@ -230,6 +237,7 @@ GATES = (
         limit=lambda settings: settings.cooldown_s,
         words="last signal or exit of the coin {value:.0f} s ago {sign} {limit:g} s",
         when_infinite="no signal or exit of the coin of late",
+        counts_signals=True,
     ),
     Gate(
         name="open_signal",
@@ -238,6 +246,7 @@ GATES = (
         limit=lambda _: 1.0,
         words="the coin has an open signal",
         when_zero="no open signal on the coin",
+        counts_signals=True,
     ),
     Gate(
         name="burst",
@@ -245,6 +254,7 @@ GATES = (
         holds=np.less,
         limit=lambda settings: float(settings.burst_limit),
         words="{value:.0f} signals in the burst window {sign} {limit:g}",
+        counts_signals=True,
     ),
     Gate(
         name="daily_cap",
@@ -253,6 +263,7 @@ GATES = (
         limit=lambda settings: float(settings.max_daily_trades),
         words="{value:.0f} signals today {sign} {limit:g}",
         when_infinite="the clock is behind the last signal",
+        counts_signals=True,
     ),
     Gate(
         name="stoploss_guard",

@@ -278,7 +278,7 @@ class Reference:
             **{name: (value, Missing.PRESENT) for name, value in zip(names, shown, strict=True)},
             "ask_share": (share, Missing.PRESENT),
             "wall_ratio": self._wall(log, book, measured.wall),
-            "bid_exhaustion": self._exhaustion(log, measured.bid_depth, now_ms),
+            "bid_exhaustion": self._exhaustion(log, measured.bid_depth),
         }
 
     def _wall(self, log: Log, book: OrderBook, wall: Number) -> Value:
@@ -292,8 +292,8 @@ class Reference:
             return None, Missing.THIN
         return min(wall, measured.wall), Missing.PRESENT
 
-    def _exhaustion(self, log: Log, depth: float, now_ms: int) -> Value:
-        window_ms = self.settings.book_window_s * 1000
+    def _exhaustion(self, log: Log, depth: float) -> Value:
+        window_ms, now_ms = self.settings.book_window_s * 1000, self.ticks[log.books[-1][0]]
         sample: list[tuple[int, float]] = []
         for tick, tick_ms in enumerate(self.ticks):
             if not now_ms - window_ms <= tick_ms <= now_ms - window_ms / 60:

@@ -167,13 +167,20 @@ TICKS = np.array([0, 60_000, 120_000, 180_000])
 )
 def test_usual_depth(depth: list[float], median: float) -> None:
     """The median of at least three books."""
-    assert_allclose(usual_depth(np.array([depth]).T, TICKS, 120.0), [median])
+    assert_allclose(usual_depth(np.array([depth]), np.arange(4), TICKS, 120.0), [median])
 
 
 def test_usual_depth_needs_a_span() -> None:
     """Three books within a minute are one look."""
-    assert_allclose(usual_depth(np.full((3, 1), 5.0), np.array([0, 30_000, 60_000]), 120.0), [NAN])
-    assert_allclose(usual_depth(np.empty((0, 2)), np.empty(0, dtype=np.int64), 120.0), [NAN, NAN])
+    assert_allclose(usual_depth(np.full((1, 3), 5.0), np.arange(3), np.array([0, 30_000, 60_000]), 120.0), [NAN])
+    assert_allclose(usual_depth(np.full((2, 4), np.inf), np.arange(0), TICKS, 120.0), [NAN, NAN])
+
+
+def test_usual_depth_round_a_ring() -> None:
+    """The window's ticks are those of `rows`, which may go round the end; what is outside is not finite."""
+    depth = np.array([[900.0, 1200.0, np.inf, 1000.0], [NAN, 1200.0, np.inf, 1000.0], [900.0, 1200.0, np.inf, NAN]])
+    ring_ms = np.array([120_000, 180_000, 0, 60_000])
+    assert_allclose(usual_depth(depth, np.array([3, 0, 1]), ring_ms, 120.0), [1000.0, NAN, NAN])
 
 
 def test_bid_exhaustion() -> None:

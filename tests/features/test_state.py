@@ -11,7 +11,7 @@ from features.frame import compute_features
 from features.market import Candles, Instrument, Observation
 from features.missing import Missing
 from features.settings import FeatureSettings
-from features.state import LEAD_S, MarketState
+from features.state import CLEARED_S, LEAD_S, MarketState
 from tests.builders import ID, NOW_MS, VENUE, instrument, open_interest, order_book, quotes, trades
 from tests.features.markets import SHORT, random_market
 
@@ -205,7 +205,7 @@ def test_several_books_of_one_tick_follow_one_another() -> None:
 def test_prints_fall_into_their_seconds() -> None:
     """Late ones too, as far back as the ring holds; what is older or far ahead is dropped."""
     second = NOW_MS // 1000
-    seconds = [second - 10_000, second - 2, second, second, second + LEAD_S + 1]
+    seconds = [second - 10_000, second - 2, second, second, second + LEAD_S + CLEARED_S + 1]
     state = told(trades([(s * 1000, 10.0, 1.0, i == 1) for i, s in enumerate(seconds)]))
     assert state.traded_at.sum() == 30.0
     assert state.traded_at[state.second_rows(second, 3), 0].tolist() == [10.0, 0.0, 20.0]

@@ -103,14 +103,13 @@ def test_no_more_than_so_many_runs_are_kept() -> None:
 
 def test_taker_sell_share() -> None:
     """800 of 1,000; a minute without prints has none."""
-    sold, traded = np.array([[300.0, 0.0], [500.0, 0.0]]), np.array([[400.0, 0.0], [600.0, 0.0]])
-    assert_allclose(taker_sell_share(sold, traded), [0.8, NAN])
+    assert_allclose(taker_sell_share(np.array([800.0, 0.0]), np.array([1000.0, 0.0])), [0.8, NAN])
 
 
 @pytest.mark.parametrize(("seconds", "median"), [([5.0, 1.0, 3.0, 0.0, 0.0], 3), ([5.0, 1.0, 3.0, 4.0, 0.0], 3.5)])
 def test_usual_second_ignores_empty_ones(seconds: list[float], median: float) -> None:
     """The median of the seconds in which something traded."""
-    assert_allclose(usual_second(np.array([seconds]).T), [median])
+    assert_allclose(usual_second(np.array([seconds])), [median])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Every gate at, just under and just over its limit, and its words."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 from features.frame import PARTS
 from features.missing import Missing
 from scoring.gates import GATES, ROW, check_gates, verdicts_at
+from scoring.limits import after_signal
 from scoring.signals import FOREVER_MS
 from tests.builders import NOW_MS, instrument
-from tests.scoring.frames import NAN, check, limits, passing, refusals
+from tests.scoring.frames import NAN, check, limits, passing, refusals, signal
 
 UPS = 73.8
 
@@ -303,3 +305,24 @@ def test_columns_do_not_mix() -> None:
     inputs, checked = check(passing(3, bid_depth_usdt=[9000.0, 10.0, 9000.0]))
     assert checked.passed.all(axis=0).tolist() == [True, False, True]
     assert np.array_equal(check_gates(inputs).passed, checked.passed)
+
+
+def test_after_a_signal_all_is_as_if_checked_anew() -> None:
+    """Looking only at the gates that count signals says what looking at all of them says, signal after signal."""
+    settings = {"max_daily_trades": 2, "burst_limit": 3}
+    instruments = [instrument(venue=venue, id=f"C{coin}USDT") for coin in range(3) for venue in ("binance", "mexc")]
+    inputs, checked = check(passing(instruments=instruments), **settings)
+    changed = set()
+    for number in range(3):
+        coin = inputs.features.instruments[2 * number].coin
+        given = signal(id=number + 1, coin=coin, decided_ms=inputs.now_ms)
+        open_coins = {*inputs.open_coins, coin}
+        inputs = replace(inputs, limits=after_signal(inputs.limits, given, inputs.settings), open_coins=open_coins)
+        checked, before = check_gates(inputs, before=checked), checked
+        anew = check_gates(inputs)
+        assert np.array_equal(checked.values, anew.values, equal_nan=True)
+        assert np.array_equal(checked.passed, anew.passed)
+        changed |= {
+            gate.name for gate, was, now in zip(GATES, before.passed, anew.passed, strict=True) if (was != now).any()
+        }
+    assert changed == {gate.name for gate in GATES if gate.counts_signals}
