@@ -12,13 +12,11 @@ from scoring.levels import settlement_times_ms
 from scoring.signals import OpenSignal
 
 
-def by_instrument(observations: Iterable[Observation]) -> dict[Key, list[OrderBook | Trades]]:
-    """Return the books and prints of each instrument, in the order of arrival."""
-    found: dict[Key, list[OrderBook | Trades]] = {}
+def note_looks(seen: dict[Key, list[OrderBook | Trades]], observations: Iterable[Observation]) -> None:
+    """Add to the books and prints of each instrument what has arrived."""
     for one in observations:
         if isinstance(one, OrderBook | Trades):
-            found.setdefault((one.venue, one.id), []).append(one)
-    return found
+            seen.setdefault((one.venue, one.id), []).append(one)
 
 
 def look_at(

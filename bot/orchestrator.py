@@ -13,7 +13,7 @@ from loguru import logger
 
 from bot.clock import Clock
 from bot.config import Config
-from bot.looks import by_instrument, look_at
+from bot.looks import look_at, note_looks
 from bot.near_misses import NearMisses
 from bot.phone import follow_ups
 from bot.phone.charts import PriceHistory
@@ -54,6 +54,7 @@ from storage.sqlite import Store
 
 SAVE_EVERY_MS = 60_000  #: the windows; what a killed bot lacks of them it has to watch again
 APPENDED_AT_ONCE = 250  #: histories come by the thousand
+ALERT_FIRST_S = 0.02  #: how long an alert has the process for itself
 FAILED_TICKS = 5  #: so many in a row that nobody expected end the process: it restarts, or a person looks
 
 
@@ -159,26 +160,25 @@ class Orchestrator:
         self._follow_universe()
         self._state.open_past(started_ms)
         self._state.advance(started_ms)
-        arrived = await self._feed.poll_quotes()
-        await self._append(arrived)
-        async for portion in self._feed.poll_candidates(self._wanted()):
-            await self._append(portion)
-            arrived += portion
-        seen = by_instrument(arrived)
-        self.books |= {key: one for key, found in seen.items() for one in found if isinstance(one, OrderBook)}
+        seen: dict[Key, list[OrderBook | Trades]] = {}
         self._recent.append(seen)
+        await self._append(await self._feed.poll_quotes(), seen)
+        async for portion in self._feed.poll_candidates(self._wanted()):
+            await self._append(portion, seen)
         features = compute_features(self._state, self._clock.now_ms())
         async with self._deciding:
             still_open, said = await self._follow_open(features, seen)
             decision = decide(self._clock.now_ms(), features, self.limits, self.open_coins(), self._config.scoring)
             followed = await self._remember(features, decision, still_open, said)
         self._announce()
-        await asyncio.sleep(0)  # the alert goes before what nobody waits for
+        await asyncio.sleep(ALERT_FIRST_S if decision.signals else 0)  # it goes before what nobody waits for
+        self.books |= {key: one for key, found in seen.items() for one in found if isinstance(one, OrderBook)}
         await self._near_misses.begin(followed)
         await self._near_misses.follow(features, self._state.column, seen)
         await self._record(features, decision, started_ms)
 
-    async def _append(self, observations: Sequence[Observation]) -> None:
+    async def _append(self, observations: Sequence[Observation], seen: dict[Key, list[OrderBook | Trades]]) -> None:
+        note_looks(seen, observations)
         for first in range(0, len(observations), APPENDED_AT_ONCE):
             self._state.append(observations[first : first + APPENDED_AT_ONCE])
             await asyncio.sleep(0)  # whoever is ready goes between two long steps

@@ -1,12 +1,12 @@
 """Records with arrays to bytes and back: the codec's JSON, then the arrays as they lie in memory, compressed."""
 
-import zlib
 from math import prod
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
+from zlib_ng import zlib_ng
 
 from storage.codec import from_plain, to_plain
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 _ARRAY = "array"  #: the one key of what stands in the JSON for an array: its number
 _LENGTH_BYTES = 4
-_LEVEL = 1  #: zlib's: higher ones take twice as long for 4 % less
+_LEVEL = 1  #: higher ones take two thirds longer for a tenth less
 
 
 def to_blob(value: Any) -> bytes:
@@ -28,7 +28,7 @@ def to_blob(value: Any) -> bytes:
     text = orjson.dumps(to_plain(value), take)
     orders: list[Literal["C", "F"]] = ["F" if array.flags.fnc else "C" for array in arrays]
     shapes = orjson.dumps([[one.dtype.str, one.shape, order] for one, order in zip(arrays, orders, strict=True)])
-    packer = zlib.compressobj(_LEVEL)
+    packer = zlib_ng.compressobj(_LEVEL)
     parts = [packer.compress(len(part).to_bytes(_LENGTH_BYTES) + part) for part in (text, shapes)]
     # `tobytes` would copy, and keep the interpreter, and with it the loop, while it does
     parts += [packer.compress(array.ravel(order).data) for array, order in zip(arrays, orders, strict=True)]
@@ -45,12 +45,12 @@ def from_blob(kind: type[T], blob: bytes) -> T:
     """
     try:
         return _from_blob(kind, blob)
-    except (zlib.error, KeyError, TypeError, ValueError) as error:
+    except (zlib_ng.error, KeyError, TypeError, ValueError) as error:  # type: ignore[misc]  # its stub says no class
         raise ValueError(f"the saved {kind.__name__.lower()} cannot be read: {error!r}") from error
 
 
 def _from_blob(kind: type[T], blob: bytes) -> T:
-    plain = memoryview(zlib.decompress(blob))
+    plain = memoryview(zlib_ng.decompress(blob))
     texts = []
     for _ in range(2):
         length = int.from_bytes(plain[:_LENGTH_BYTES])

@@ -21,13 +21,14 @@ def to_plain(value: Any) -> Any:
     """Return `value` as dicts, lists and scalars that JSON knows."""
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None if math.isnan(value) else str(float(value))
+    if isinstance(value, str | int):
+        return value
     if isinstance(value, dict):
         return {key: to_plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
-    if is_dataclass(value):
-        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
-    return value
+    names = _names(value.__class__)
+    return {name: to_plain(getattr(value, name)) for name in names} if names else value
 
 
 def from_plain(kind: type[T], value: Any) -> T:
@@ -39,6 +40,11 @@ def from_plain(kind: type[T], value: Any) -> T:
 def to_json(value: Any) -> str:
     """Return `value` as compact JSON text."""
     return orjson.dumps(to_plain(value)).decode()
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import aiosqlite
 import orjson
@@ -25,6 +25,7 @@ from storage.rows import (
 )
 from storage.schema import MIGRATIONS, version_of
 
+BEGINS: Literal["IMMEDIATE"] = "IMMEDIATE"  #: the kind of transaction that a change begins
 _BUSY_S = 5.0  #: how long to wait for a person's SQL prompt on the same file; a second bot is refused by the lock
 
 _SIGNALS = "SELECT * FROM signals LEFT JOIN outcomes ON signal_id = id"
@@ -244,11 +245,13 @@ async def open_reader(path: Path, resources: AsyncExitStack) -> aiosqlite.Connec
 
 
 async def connect(path: Path, mode: str, resources: AsyncExitStack) -> aiosqlite.Connection:
-    """Open a connection in SQLite's `mode` "ro" or "rwc", in which nothing begins a transaction by itself."""
+    """Open a connection in SQLite's `mode` "ro" or "rwc"; the first change begins a transaction."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"  # noqa: ASYNC240 - asks for the working directory, waits for nothing
     # What cannot be opened fails here: aiosqlite would leave a thread behind that outlives the loop and says so loudly.
     sqlite3.connect(uri, uri=True).close()
-    return await resources.enter_async_context(aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S))
+    return await resources.enter_async_context(
+        aiosqlite.connect(uri, uri=True, isolation_level=BEGINS, timeout=_BUSY_S)
+    )
 
 
 def symbol_key(symbol: str) -> str:

@@ -44,7 +44,7 @@ def outcome_from_row(row: Row) -> Outcome | None:
 def open_signal_to_row(open_signal: OpenSignal) -> dict[str, Any]:
     """Return the row of `open_signals`; the signal itself has its own."""
     tracking = to_plain(open_signal)
-    return {"signal_id": tracking.pop("signal")["id"], "tracking": to_json(tracking)}
+    return {"signal_id": tracking.pop("signal")["id"], "tracking": orjson.dumps(tracking).decode()}
 
 
 def open_signal_from_row(row: Row) -> OpenSignal:
@@ -126,7 +126,7 @@ def message_from_row(row: Row, expired_untold: int = 0) -> OutboxMessage:
 def _split(record: Any, columns: Sequence[str], rest: str) -> dict[str, Any]:
     plain = to_plain(record)
     row = {column: plain.pop(column) for column in columns}
-    return {**row, rest: to_json(plain)}
+    return {**row, rest: orjson.dumps(plain).decode()}
 
 
 def _join(row: Row, columns: Sequence[str], rest: str) -> dict[str, Any]:

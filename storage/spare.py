@@ -7,6 +7,7 @@ from typing import Self
 
 import aiosqlite
 
+from storage.history import BEGINS
 from storage.schema import migrate
 
 # What the bot goes on changing comes along; everything else begins empty and is only added to.
@@ -39,7 +40,7 @@ class Spare:
         """
         uri = f"file:spare-{id(reader)}?mode=memory&cache=shared"
         async with AsyncExitStack() as resources:
-            writer = await resources.enter_async_context(aiosqlite.connect(uri, uri=True, isolation_level=None))
+            writer = await resources.enter_async_context(aiosqlite.connect(uri, uri=True, isolation_level=BEGINS))
             await migrate(writer)
             resources.push_async_callback(_detach, reader)
             await reader.execute("ATTACH ? AS spare", (uri,))

@@ -170,7 +170,7 @@ class Store(History):
                     f"PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = {_WAL_BYTES};"
                 )
                 await migrate(writer)
-                await writer.execute(_DOUBT_SENDING)
+                await _transact(writer, [(_DOUBT_SENDING, [{}])])
             return cls(path, await open_reader(path, resources), resources.pop_all(), writer)
 
     async def close(self) -> None:
@@ -417,14 +417,12 @@ class Store(History):
 
 
 async def _transact(writer: aiosqlite.Connection, statements: Sequence[Statement]) -> None:
-    # Each order waits for the connection's thread, so none is given that has nothing to do.
+    # Each wait for the connection's thread costs, so there is none without work, and one for all the statements.
     statements = [statement for statement in statements if statement[1]]
     if not statements:
         return
     try:
-        await writer.execute("BEGIN IMMEDIATE")
-        for sql, rows in statements:
-            await writer.executemany(sql, rows)
+        await asyncio.gather(*(writer.executemany(sql, rows) for sql, rows in statements))
         await writer.commit()
     except BaseException:
         # Undoes what an error or a cancellation left behind, does nothing after a commit. The connection takes its

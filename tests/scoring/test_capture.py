@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from bot.looks import by_instrument
+from bot.looks import note_looks
 from features.frame import compute_features
 from features.market import BTC, OrderBook, Trades
 from features.state import MarketState
@@ -56,7 +56,8 @@ def decided(seed: int, damage: float = 0.05) -> list[Kept]:
     for tick in market.ticks:
         state.advance(tick.now_ms)
         state.append(tick.observations)
-        recent.append(by_instrument(tick.observations))
+        recent.append({})
+        note_looks(recent[-1], tick.observations)
         features = compute_features(state, tick.now_ms + 40)
         decision = decide(tick.now_ms + 55, features, limits, (), EASY)
         for signal in decision.signals:
