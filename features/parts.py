@@ -148,8 +148,10 @@ class Parts:
         flow_s, baseline_s = math.ceil(settings.flow_window_s), math.ceil(settings.sweep_baseline_s)
         last_s = self.now_ms // 1000
         window, baseline = state.second_rows(last_s, flow_s), state.second_rows(last_s, baseline_s)
-        sold = sum(state.taker_sold_at.T[column, rows].sum(axis=1) for rows in stretches(window))
-        total = sum(state.traded_at.T[column, rows].sum(axis=1) for rows in stretches(window))
+        sold, total = (
+            sum(array.T[column, rows].sum(axis=1) for rows in stretches(window))
+            for array in (state.taker_sold_at, state.traded_at)
+        )
         share[column] = taker_sell_share(sold, total)
         self._add(
             "taker_sell_share",

@@ -104,7 +104,7 @@ def slice_state(state: MarketState, features: FeatureFrame, column: int) -> Snap
     seconds = state.second_rows(now_ms // 1000, max(flow_s, math.ceil(settings.sweep_baseline_s)))
     oldest_book_ms = now_ms - 1000 * (settings.book_window_s + settings.max_data_age_s)
     everyone, itself = np.arange(len(columns)), np.array([0])
-    flow = itself + features.borrows_flow[column]
+    flow = np.array([int(features.borrows_flow[column])])  # the lender stands second
     prices = _price_rows(state, columns, now_ms)
     read = {
         "price_at": (prices, everyone),
@@ -133,8 +133,7 @@ def _price_rows(state: MarketState, columns: IntArray, now_ms: int) -> IntArray:
     rows = state.rows_as_of(now_ms - 1000 * np.append(lags_s, settings.btc_window_s))
     window_ms = settings.oi_window_s * 1000
     old = state.rows(now_ms - window_ms, now_ms - window_ms * WARM_SHARE)
-    known = np.isfinite(state.open_interest_at[np.ix_(old, columns)]) & np.isfinite(
-        state.price_at[np.ix_(old, columns)]
-    )
+    cells = np.ix_(old, columns)
+    known = np.isfinite(state.open_interest_at[cells]) & np.isfinite(state.price_at[cells])
     bases = [old[known[:, place].argmax()] for place in np.flatnonzero(known.any(axis=0))]
     return np.unique([*rows[rows >= 0], *bases]).astype(np.int64)

@@ -443,7 +443,7 @@ def stretches(rows: IntArray) -> list[slice]:
 
 
 def _last_second(now_ms: int) -> int:
-    # Of those that are ready for prints, a whole number of `CLEARED_S`.
+    # The last that is ready for prints: a whole number of `CLEARED_S`, so that it moves on only once in a while.
     return ((now_ms // 1000 + LEAD_S) // CLEARED_S + 1) * CLEARED_S
 
 

@@ -39,7 +39,12 @@ def from_plain(kind: type[T], value: Any) -> T:
 
 def to_json(value: Any) -> str:
     """Return `value` as compact JSON text."""
-    return orjson.dumps(to_plain(value)).decode()
+    return to_text(to_plain(value))
+
+
+def to_text(plain: Any) -> str:
+    """Return what is plain already as compact JSON text."""
+    return orjson.dumps(plain).decode()
 
 
 @cache

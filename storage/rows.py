@@ -7,7 +7,7 @@ import orjson
 
 from scoring.exits import start, start_near_miss
 from scoring.signals import NearMiss, OpenSignal, Outcome, Signal
-from storage.codec import from_plain, to_json, to_plain
+from storage.codec import from_plain, to_json, to_plain, to_text
 from storage.outbox import Button, DeliveryState, FollowUp, Kind, NewMessage, OutboxMessage, Priority
 
 _SIGNAL = ("id", "decided_ms", "side", "venue", "instrument_id", "coin", "pair")
@@ -44,7 +44,7 @@ def outcome_from_row(row: Row) -> Outcome | None:
 def open_signal_to_row(open_signal: OpenSignal) -> dict[str, Any]:
     """Return the row of `open_signals`; the signal itself has its own."""
     tracking = to_plain(open_signal)
-    return {"signal_id": tracking.pop("signal")["id"], "tracking": orjson.dumps(tracking).decode()}
+    return {"signal_id": tracking.pop("signal")["id"], "tracking": to_text(tracking)}
 
 
 def open_signal_from_row(row: Row) -> OpenSignal:
@@ -126,7 +126,7 @@ def message_from_row(row: Row, expired_untold: int = 0) -> OutboxMessage:
 def _split(record: Any, columns: Sequence[str], rest: str) -> dict[str, Any]:
     plain = to_plain(record)
     row = {column: plain.pop(column) for column in columns}
-    return {**row, rest: orjson.dumps(plain).decode()}
+    return {**row, rest: to_text(plain)}
 
 
 def _join(row: Row, columns: Sequence[str], rest: str) -> dict[str, Any]:

@@ -174,9 +174,11 @@ def translate(error: TelegramError) -> SendError:
             return NotSent(text)
         case NeverLeft():
             return NotSent(text)
+        case NoAnswer():
+            return MaybeSent(text)
         # Telegram itself answered, "ok": false, so it did nothing; an answer that is not Telegram's has a cause: that
         # it could not be read. It may hide that it did.
-        case NetworkError() if not isinstance(error, NoAnswer) and error.__cause__ is None:
+        case NetworkError() if error.__cause__ is None:
             return NotSent(text)
         case _:
             return MaybeSent(text)

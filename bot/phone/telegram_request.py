@@ -97,5 +97,5 @@ class AiohttpRequest(BaseRequest):
 
 
 def _words(error: Exception) -> str:
-    words = str(error) if isinstance(error, aiohttp.ClientConnectorError) else ""  # others may name the URL
-    return f"{type(error).__name__}{f': {words}' if words else ''}"
+    name = type(error).__name__
+    return f"{name}: {error}" if isinstance(error, aiohttp.ClientConnectorError) else name  # others may name the URL
