@@ -22,7 +22,8 @@ run: $(INSTALLED)  ## the same bot on the live venues, with your .env
 	$(BIN)/python -m bot run
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 0 -m alone
+	$(BIN)/python -m pytest -m "not alone"
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
