@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SECONDS ?= 120
 
-.PHONY: install demo run test check format bench torture lock clean
+.PHONY: install demo run test check format docs bench torture lock clean
 
 install: $(INSTALLED)
 
@@ -33,6 +33,9 @@ check: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(INSTALLED)  ## after a change of a setting: .env.example and the README's table
+	$(BIN)/python -m tests.make_docs
 
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench

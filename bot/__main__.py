@@ -40,6 +40,7 @@ from bot.settings import EXCHANGES
 from bot.tasks import spawn
 from bot.version import VERSION, code_hash
 from bot.web import WebError, build_app, serve
+from features.venues import venue_title
 from fetchers.base import Venue
 from fetchers.errors import FetchError
 from fetchers.feed import Feed
@@ -47,7 +48,6 @@ from fetchers.lane import VenueReport
 from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.server import serve as serve_market
 from fetchers.venues import build_venues
-from scoring.reasons import VENUE_NAMES
 from scoring.statistics import BAND_POINTS
 from storage.errors import StorageError
 from storage.history import History
@@ -221,7 +221,7 @@ async def _check(*, as_json: bool) -> int:
         _say(orjson.dumps([asdict(result) for result in results]).decode())
     else:
         for result in results:
-            _say(f"{'ok    ' if result.is_ok else 'FAILED'} {VENUE_NAMES.get(result.name, result.name)}: {result.text}")
+            _say(f"{'ok    ' if result.is_ok else 'FAILED'} {venue_title(result.name)}: {result.text}")
     return DONE if all(result.is_ok for result in results) else FAILED
 
 
@@ -442,7 +442,7 @@ def _summary(run: Run) -> str:
     ]
     for name, report in run.venues.items():
         shares = ", ".join(f"{pool} {share:.0%}" for pool, share in report.used_share.items())
-        lines.append(f"{VENUE_NAMES[name]}: {report.requests} requests, at most this share of each limit: {shares}")
+        lines.append(f"{venue_title(name)}: {report.requests} requests, at most this share of each limit: {shares}")
     return "\n".join(lines)
 
 

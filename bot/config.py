@@ -102,6 +102,7 @@ class Config:
 
     features: FeatureSettings
     scoring: ScoringSettings
+    strategies: tuple[str, ...]  #: names of scoring.strategies that run
     venues: VenueSettings
     universe: UniverseSettings
     telegram: TelegramSettings
@@ -242,6 +243,7 @@ def _build(values: Mapping[str, Any], texts: Mapping[str, str]) -> Config:
             taker_fee_percent=fees,
             config_hash=config_hash,
         ),
+        strategies=values["STRATEGIES"],
         venues=VenueSettings(**groups["venues"], urls=urls, headroom=values["RATE_HEADROOM_PERCENT"] / 100),
         universe=UniverseSettings(**groups["universe"]),
         telegram=TelegramSettings(**groups["telegram"], modes=modes),

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,15 +39,15 @@ from features.frame import FeatureFrame, compute_features
 from features.market import Observation, OrderBook, Trades
 from features.snapshot import restore, take_windows
 from features.state import MarketState
+from features.venues import venue_title
 from fetchers.feed import Feed
 from fetchers.plan import Key, Wanted
-from scoring.bound import upper_bound
 from scoring.capture import Capture, capture
 from scoring.decide import Decision, decide
 from scoring.exits import Look, follow, start
 from scoring.limits import after_outcome, after_signal, pause, resume, signals_today
-from scoring.reasons import VENUE_NAMES
 from scoring.signals import FOREVER_MS, Limits, NearMiss, OpenSignal, Outcome, Signal
+from scoring.strategies import chosen
 from storage.errors import StorageError
 from storage.outbox import FollowUp, Kind, NewMessage
 from storage.sqlite import Store
@@ -79,6 +79,7 @@ class Orchestrator:
         store: Store,
     ) -> None:
         self._config = config
+        self.strategies = chosen(config.strategies)
         self._clock = clock
         self._feed = feed
         self._store = store
@@ -168,7 +169,9 @@ class Orchestrator:
         features = compute_features(self._state, self._clock.now_ms())
         async with self._deciding:
             still_open, said = await self._follow_open(features, seen)
-            decision = decide(self._clock.now_ms(), features, self.limits, self.open_coins(), self._config.scoring)
+            decision = decide(
+                self._clock.now_ms(), features, self.limits, self.open_coins(), self._config.scoring, self.strategies
+            )
             followed = await self._remember(features, decision, still_open, said)
         self._announce()
         await asyncio.sleep(ALERT_FIRST_S if decision.signals else 0)  # it goes before what nobody waits for
@@ -291,7 +294,13 @@ class Orchestrator:
         """Open signals, and whoever the bulk data does not already rule out."""
         features = compute_features(self._state, self._clock.now_ms())
         settings = self._config.scoring
-        bound = upper_bound(features, settings, self.limits, self.open_coins())
+        open_coins = self.open_coins()
+        # the scores of two strategies cannot be compared; how far each could pass its own threshold can
+        margins = [
+            one.bound(features, settings, self.limits, open_coins) - one.lowest_score(settings)
+            for one in self.strategies
+        ]
+        bound = np.max(margins, axis=0)
         keys = list(self._state.column)
 
         def want(column: int, kind: Literal["open", "candidate"], bound: float = 0.0) -> Wanted:
@@ -300,7 +309,7 @@ class Orchestrator:
 
         columns = map(self._column, self.open_signals.values())
         wanted = [want(column, "open") for column in columns if column is not None]
-        candidates = np.flatnonzero(bound >= settings.min_score).tolist()
+        candidates = np.flatnonzero(bound >= 0).tolist()
         return wanted + [want(column, "candidate", float(bound[column])) for column in candidates]
 
     def _column(self, open_signal: OpenSignal) -> int | None:
@@ -466,10 +475,13 @@ class Orchestrator:
                 why = self._feed.status()[notice.venue].last_error
                 await self.notify(render_venue_blind(notice.venue, lasted_s, why))
         self.outbox = {state.value: count for state, count in (await self._store.outbox_counts()).items()}
-        for gate, count in decision.refused.items():
+        refused: Counter[str] = Counter()
+        for judgement in decision.by_strategy.values():
+            refused.update(judgement.funnel.refused)
+        for gate, count in refused.items():
             self.refused[gate] = self.refused.get(gate, 0) + count
         conditions = {name: report.condition for name, report in self._feed.status().items()}
-        self.day.note(len(features.instruments), _best(features, decision), decision.refused, conditions)
+        self.day.note(len(features.instruments), _best(features, decision), refused, conditions)
         ended_ms = self._clock.now_ms()
         self.last_tick = Tick(features=features, decision=decision, ended_ms=ended_ms)
         self.ticks += 1
@@ -481,6 +493,7 @@ def _best(features: FeatureFrame, decision: Decision) -> tuple[float, str]:
     eligible = features.instruments.is_eligible
     if not eligible.any():
         return 0.0, ""
-    column = int(np.where(eligible, decision.scores.ups, -1).argmax())
+    scores = next(iter(decision.by_strategy.values())).scores  # of the first strategy: two scores cannot be compared
+    column = int(np.where(eligible, scores.total, -1).argmax())
     instrument = features.instruments[column]
-    return float(decision.scores.ups[column]), f"{instrument.pair} {VENUE_NAMES[instrument.venue]}"
+    return float(scores.total[column]), f"{instrument.pair} {venue_title(instrument.venue)}"

@@ -16,14 +16,15 @@ from bot.phone.phrases import until_text
 from bot.phone.telegram_edge import TelegramEdge
 from bot.status import BotStatus, VenueStatus
 from bot.version import VERSION
+from features.frame import features_at
 from features.market import Instrument
 from features.missing import Missing
 from fetchers.feed import Feed
 from fetchers.lane import VenueReport
-from scoring.decide import explain, features_at
+from scoring.decide import explain
 from scoring.limits import signals_today
 from scoring.reasons import missing_parts
-from scoring.score import WEIGHTS
+from scoring.score import ScoreFrame
 from storage.history import symbol_key
 
 LEADERS = 100
@@ -85,8 +86,8 @@ class Reports:
         if tick is None:
             return []
         eligible = [column for column, instrument in enumerate(tick.features.instruments) if instrument.is_eligible]
-        ups = tick.decision.scores.ups
-        best = sorted(eligible, key=lambda column: -ups[column])[:LEADERS]
+        total = _leading(tick).total
+        best = sorted(eligible, key=lambda column: -total[column])[:LEADERS]
         return [_row(tick, column) for column in best]
 
     def market(self, venue: str, instrument_id: str) -> Mapping[str, Any] | None:
@@ -96,16 +97,23 @@ class Reports:
         if tick is None or (venue, instrument_id) not in keys:
             return None
         column = keys.index((venue, instrument_id))
-        scores, bot = tick.decision.scores, self._orchestrator
+        scores, bot = _leading(tick), self._orchestrator
+        strategy = bot.strategies[0]
         return {
             **_row(tick, column),
             "instrument": tick.features.instruments[column],
-            "sub_scores": dict(zip(WEIGHTS, scores.sub_scores[:, column].tolist(), strict=True)),
-            "contributions": dict(zip(WEIGHTS, scores.contributions[:, column].tolist(), strict=True)),
+            "sub_scores": dict(zip(strategy.weights, scores.sub_scores[:, column].tolist(), strict=True)),
+            "contributions": dict(zip(strategy.weights, scores.contributions[:, column].tolist(), strict=True)),
             "features": features_at(tick.features, column),
-            "missing": missing_parts(tick.features, column),
+            "missing": missing_parts(tick.features, strategy.all_parts, column),
             "verdicts": explain(
-                tick.features.now_ms, tick.features, bot.limits, bot.open_coins(), self._config.scoring, column
+                strategy,
+                tick.features.now_ms,
+                tick.features,
+                bot.limits,
+                bot.open_coins(),
+                self._config.scoring,
+                column,
             ),
         }
 
@@ -114,13 +122,13 @@ class Reports:
         tick, wanted = self._orchestrator.last_tick, symbol_key(symbol)
         if tick is None:
             return []
-        ups, instruments = tick.decision.scores.ups, tick.features.instruments
+        total, instruments = _leading(tick).total, tick.features.instruments
         found = [
             column
             for column, one in enumerate(instruments)
             if wanted in (symbol_key(one.coin), symbol_key(one.base), symbol_key(one.id))
         ]
-        return [instruments[column] for column in sorted(found, key=lambda column: -ups[column])]
+        return [instruments[column] for column in sorted(found, key=lambda column: -total[column])]
 
     async def status_text(self) -> str:
         """Return the answer to /status, HTML."""
@@ -168,6 +176,11 @@ class Reports:
         return f"{count} warming up {until}".rstrip()
 
 
+def _leading(tick: Tick) -> ScoreFrame:
+    """Return the scores of the first strategy, which order the leaderboard."""
+    return next(iter(tick.decision.by_strategy.values())).scores
+
+
 def _row(tick: Tick, column: int) -> dict[str, Any]:
     features, instrument = tick.features, tick.features.instruments[column]
     return {
@@ -175,7 +188,7 @@ def _row(tick: Tick, column: int) -> dict[str, Any]:
         "id": instrument.id,
         "coin": instrument.coin,
         "pair": instrument.pair,
-        "score": float(tick.decision.scores.ups[column]),
+        "score": float(_leading(tick).total[column]),
         "price": float(features.price[column]),
         "spread_bps": float(features.spread_bps[column]),
     }

@@ -11,8 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bot.phone.sounds import Mode, parse_quiet_hours
+from features.venues import VENUES
+from scoring.strategies import STRATEGIES
 
-EXCHANGES = ("lbank", "binance", "mexc", "bybit")
+EXCHANGES = tuple(VENUES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +131,11 @@ CHATS = Kind(
     empty=(),
 )
 USERS = Kind(expected="numeric user ids, comma separated", parse=_several(_matching(_USER, int)), empty=())
-VENUES = Kind(
+EXCHANGE_NAMES = Kind(
     expected=f"some of {', '.join(EXCHANGES)}, comma separated", parse=_several(_matching("|".join(EXCHANGES)))
+)
+STRATEGY_NAMES = Kind(
+    expected=f"some of {', '.join(STRATEGIES)}, comma separated", parse=_several(_matching("|".join(STRATEGIES)))
 )
 COINS = Kind(
     expected="coins, comma separated, such as XMR,DASH",
@@ -175,7 +180,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
                 "When nothing rings, in TIMEZONE; /quiet changes it"),
     ),
     "Venues": (
-        Setting("EXCHANGES", "lbank,binance,mexc,bybit", VENUES, "", ("venues.exchanges",),
+        Setting("EXCHANGES", ",".join(EXCHANGES), EXCHANGE_NAMES, "", ("venues.exchanges",),
                 "The venues to watch"),
         Setting("BINANCE_URL", "", URL, "", (), "Base URL in place of the venue's own: a proxy, a test"),
         Setting("BYBIT_URL", "", URL, "", (), "The same for Bybit"),
@@ -193,6 +198,9 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
                 "Coins that are never alerted"),
         Setting("UNIVERSE_RELOAD_SECONDS", "900", SECONDS, "s", ("venues.universe_reload_s",),
                 "From one reading of the venues' market lists to the next"),
+    ),
+    "Strategies": (
+        Setting("STRATEGIES", "ups", STRATEGY_NAMES, "", (), "What runs, of: " + ", ".join(STRATEGIES)),
     ),
     "Age of data": (
         Setting("MAX_DATA_AGE_SECONDS", "15", SECONDS, "s", ("features.max_data_age_s", "scoring.max_data_age_s"),

@@ -9,10 +9,11 @@ import orjson
 from loguru import logger
 
 from bot.version import code_hash
+from features.venues import venue_title
 from scoring.capture import Capture, Recomputed, recompute
 from scoring.prices import format_price
-from scoring.reasons import VENUE_NAMES
 from scoring.signals import Outcome, Signal
+from scoring.strategies import STRATEGIES
 from storage.codec import to_plain
 from storage.history import History
 
@@ -47,7 +48,8 @@ async def explain_signal(history: History, signal_id: int) -> Why | None:
         return None
     try:
         captured = await history.capture(signal_id)
-        recomputed = recompute(captured) if captured is not None else None
+        strategy = STRATEGIES.get(found[0].strategy)  # None: another version's code, or somebody's own, found it
+        recomputed = recompute(captured, strategy) if captured is not None and strategy is not None else None
     except ValueError as error:
         logger.warning("signal {} cannot be decided again: {}", signal_id, error)
         captured = recomputed = None
@@ -118,7 +120,7 @@ def _lines(why: Why) -> Iterator[str]:
         format_price(price, signal.tick_size) for price in (levels.entry, levels.stop, *levels.take_profits)
     )
     decided = datetime.fromtimestamp(signal.decided_ms / 1000, UTC)
-    yield f"#{signal.id} {signal.side.upper()} {signal.pair} {VENUE_NAMES.get(signal.venue, signal.venue)}"
+    yield f"#{signal.id} {signal.side.upper()} {signal.pair} {venue_title(signal.venue)}"
     yield f"decided {decided:%Y-%m-%d %H:%M:%S}.{signal.decided_ms % 1000:03} UTC"
     yield f"entry {entry} SL {stop} TP {' / '.join(targets)}"
     if (outcome := why.outcome) is not None:
@@ -140,7 +142,7 @@ def _input_lines(why: Why) -> Iterator[str]:
         yield repetition(why)
         return
     prints = sum(len(trades.time_ms) for trades in captured.prints)
-    others = " and ".join(f"{one.pair} {VENUE_NAMES.get(one.venue, one.venue)}" for one in captured.market.instruments)
+    others = " and ".join(f"{one.pair} {venue_title(one.venue)}" for one in captured.market.instruments)
     yield f"input: {others}; {len(captured.books)} books, {prints} prints; settings {signal.config_hash}"
     if signal.code_hash != why.code_hash:
         yield f"decided by code {signal.code_hash}, decided again by {why.code_hash}, which is other code"

@@ -125,3 +125,9 @@ def compute_features(state: MarketState, now_ms: int) -> FeatureFrame:
         **borrowing,
         **parts.values,
     )
+
+
+def features_at(features: FeatureFrame, column: int) -> dict[str, float]:
+    """Return every feature of one instrument by name, Bitcoin's return among them."""
+    values = {feature.name: float(getattr(features, feature.name)[column]) for feature in FEATURES}
+    return values | {"btc_return": features.btc_return}

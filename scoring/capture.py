@@ -13,6 +13,7 @@ from features.state import MarketState
 from scoring.decide import decide, explain
 from scoring.settings import ScoringSettings
 from scoring.signals import Limits, Signal, Verdict
+from scoring.strategies.base import Strategy
 
 MOST_PRINTS = 300  #: the newest: a sweep that still counts is among them
 BOOK_NOISE = (
@@ -79,15 +80,15 @@ def capture(
     )
 
 
-def recompute(captured: Capture) -> Recomputed:
-    """Decide once more."""
+def recompute(captured: Capture, strategy: Strategy) -> Recomputed:
+    """Decide once more, by the strategy of the signal."""
     state = restore(captured.market)
     features = compute_features(state, captured.features_ms)
     inputs = captured.decided_ms, features, captured.limits, (), captured.settings
-    signals = decide(*inputs).signals
+    signals = decide(*inputs, (strategy,)).signals
     return Recomputed(
         signal=signals[0] if signals else None,
-        verdicts=explain(*inputs, 0),
+        verdicts=explain(strategy, *inputs, 0),
         books_agree=_books_agree(captured, state),
     )
 

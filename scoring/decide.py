@@ -1,62 +1,106 @@
 """The decision: features, limits and settings in, signals and near misses out; live, demo and replay call this one."""
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from features.frame import FEATURES, FeatureFrame
+from features.frame import FeatureFrame, features_at
 from features.market import BoolArray
-from scoring.gates import GATES, ROW, GateFrame, GateInputs, check_gates, verdicts_at
-from scoring.levels import compute_levels, levels_at
+from features.missing import Missing
+from scoring.gates import GateFrame, GateInputs, check_gates, verdicts_at
+from scoring.levels import levels_at
 from scoring.limits import after_signal
-from scoring.reasons import borrowed, explain_score, missing_parts
-from scoring.score import WEIGHTS, ScoreFrame, compute_scores
+from scoring.reasons import borrowed, missing_parts
+from scoring.score import ScoreFrame
 from scoring.settings import ScoringSettings
 from scoring.signals import DataTimes, Limits, NearMiss, Signal, Verdict
+from scoring.strategies.base import Strategy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Funnel:
+    """How far a tick's eligible instruments came with one strategy; every one of them is counted once."""
+
+    not_seen: dict[str, int]  #: those whose data was not whole, by the first thing that lacked, such as "book no data"
+    refused: dict[
+        str, int
+    ]  #: of the others, by the first gate that refused them, in the order of the gates, 0 included
+    passed: int  #: of the others, those that no gate refused
+
+    @property
+    def seen(self) -> int:
+        """How many had whole data."""
+        return sum(self.refused.values()) + self.passed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What one strategy made of a tick."""
+
+    scores: ScoreFrame
+    near_misses: tuple[NearMiss, ...]  #: one for each coin at most, best first
+    funnel: Funnel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What one tick decided."""
 
-    signals: tuple[Signal, ...]  #: best first
-    near_misses: tuple[NearMiss, ...]  #: one for each coin at most, best first
-    refused: dict[str, int]  #: how many eligible instruments each gate refused, 0 included
-    scores: ScoreFrame
+    signals: tuple[Signal, ...]  #: in the order they were taken
+    by_strategy: dict[str, Judgement]  #: in the order of the strategies
     limits: Limits  #: as the signals leave them
+
+    @property
+    def near_misses(self) -> tuple[NearMiss, ...]:
+        """Those of all strategies."""
+        return tuple(one for judgement in self.by_strategy.values() for one in judgement.near_misses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidates:
+    strategy: Strategy
+    inputs: GateInputs
+    checked: GateFrame
 
 
 def decide(
-    now_ms: int, features: FeatureFrame, limits: Limits, open_coins: Collection[str], settings: ScoringSettings
+    now_ms: int,
+    features: FeatureFrame,
+    limits: Limits,
+    open_coins: Collection[str],
+    settings: ScoringSettings,
+    strategies: Iterable[Strategy],
 ) -> Decision:
     """Decide which instruments become signals at `now_ms`.
 
-    The best that passes every gate (highest score, then deeper bid) becomes a signal; then all are looked at again
-    under the limits it used up, until nothing passes. So a coin gives one signal however many venues list it.
+    The best that passes every gate of its strategy (first strategy, highest score, then the deeper side) becomes a
+    signal; then all are looked at again under the limits it used up, until nothing passes. So a coin gives one signal
+    however many venues list it and whichever strategies find it.
     """
-    inputs = _gate_inputs(now_ms, features, limits, open_coins, settings)
     signals: list[Signal] = []
-    checked = check_gates(inputs)
-    while passing := _best_first(np.all(checked.passed, axis=0), inputs):
-        signal = _signal(passing[0], inputs, checked)
+    found = [_candidates(strategy, now_ms, features, limits, open_coins, settings) for strategy in strategies]
+    taken: dict[str, list[int]] = {one.strategy.name: [] for one in found}
+    while (best := _best(found)) is not None:
+        one, column = best
+        signal = _signal(column, one)
         signals.append(signal)
-        inputs = replace(
-            inputs,
-            limits=after_signal(inputs.limits, signal, settings),
-            open_coins={*inputs.open_coins, signal.coin},
+        taken[one.strategy.name].append(column)
+        limits = after_signal(limits, signal, settings)
+        open_coins = {*open_coins, signal.coin}
+        found = [_check_again(one, limits, open_coins) for one in found]
+    judgements = {
+        one.strategy.name: Judgement(
+            scores=one.inputs.scores, near_misses=_near_misses(one), funnel=_funnel(one, taken[one.strategy.name])
         )
-        checked = check_gates(inputs, before=checked)
-    return Decision(
-        signals=tuple(signals),
-        near_misses=_near_misses(inputs, checked),
-        refused=_refused(checked),
-        scores=inputs.scores,
-        limits=inputs.limits,
-    )
+        for one in found
+    }
+    return Decision(signals=tuple(signals), by_strategy=judgements, limits=limits)
 
 
 def explain(
+    strategy: Strategy,
     now_ms: int,
     features: FeatureFrame,
     limits: Limits,
@@ -65,70 +109,112 @@ def explain(
     column: int,
 ) -> tuple[Verdict, ...]:
     """Return every gate's verdict on the instrument in `column` at `now_ms`."""
-    inputs = _gate_inputs(now_ms, features, limits, open_coins, settings)
-    return verdicts_at(check_gates(inputs), inputs, column)
+    one = _candidates(strategy, now_ms, features, limits, open_coins, settings)
+    return verdicts_at(one.checked, one.inputs, column)
 
 
-def _gate_inputs(
-    now_ms: int, features: FeatureFrame, limits: Limits, open_coins: Collection[str], settings: ScoringSettings
-) -> GateInputs:
-    return GateInputs(
+def _candidates(
+    strategy: Strategy,
+    now_ms: int,
+    features: FeatureFrame,
+    limits: Limits,
+    open_coins: Collection[str],
+    settings: ScoringSettings,
+) -> _Candidates:
+    inputs = GateInputs(
         now_ms=now_ms,
         features=features,
-        scores=compute_scores(features, settings),
-        levels=compute_levels(now_ms, features, settings),
+        scores=strategy.score(features, settings),
+        levels=strategy.levels(now_ms, features, settings),
         limits=limits,
         open_coins=open_coins,
         settings=settings,
     )
+    return _Candidates(strategy=strategy, inputs=inputs, checked=check_gates(strategy.gates, inputs))
+
+
+def _check_again(one: _Candidates, limits: Limits, open_coins: Collection[str]) -> _Candidates:
+    inputs = replace(one.inputs, limits=limits, open_coins=open_coins)
+    return replace(one, inputs=inputs, checked=check_gates(one.strategy.gates, inputs, before=one.checked))
+
+
+def _best(found: Sequence[_Candidates]) -> tuple[_Candidates, int] | None:
+    # the first strategy's best that passes, and its column
+    for one in found:
+        if passing := _best_first(np.all(one.checked.passed, axis=0), one.inputs):
+            return one, passing[0]
+    return None
 
 
 def _best_first(chosen: BoolArray, inputs: GateInputs) -> list[int]:
-    columns = np.flatnonzero(chosen)
-    order = np.lexsort((-inputs.features.bid_depth_usdt[columns], -inputs.scores.ups[columns]))
+    columns, features = np.flatnonzero(chosen), inputs.features
+    depth = np.where(inputs.levels.direction < 0, features.bid_depth_usdt, features.ask_depth_usdt)
+    order = np.lexsort((-depth[columns], -inputs.scores.total[columns]))
     return [int(column) for column in columns[order]]
 
 
-def _refused(checked: GateFrame) -> dict[str, int]:
-    eligible = checked.passed[ROW["eligible"]]
-    counts = (eligible & ~checked.passed).sum(axis=1)
-    return {gate.name: int(count) for gate, count in zip(GATES, counts, strict=True) if gate.name != "eligible"}
+def _funnel(one: _Candidates, taken: Sequence[int]) -> Funnel:
+    # as the signals leave the limits, but for the instruments that signalled
+    checked, parts = one.checked, one.strategy.all_parts
+    codes = np.array([one.inputs.features.missing[part] for part in parts])
+    eligible, is_whole = checked.passed_by("eligible"), ~codes.any(axis=0)
+    lacking = np.flatnonzero(eligible & ~is_whole)
+    first = (codes[:, lacking] != 0).argmax(axis=0)
+    not_seen = Counter(zip(first.tolist(), codes[first, lacking].tolist(), strict=True))
+    is_refused = eligible & is_whole
+    is_refused[list(taken)] = False
+    first_gate = (~checked.passed)[:, is_refused].argmax(axis=0)
+    by_gate = np.bincount(first_gate, minlength=len(checked.gates)).tolist()
+    return Funnel(
+        not_seen={
+            f"{parts[row].replace('_', ' ')} {Missing(code).text}": count
+            for (row, code), count in not_seen.most_common()
+        },
+        refused={gate.name: n for gate, n in zip(checked.gates, by_gate, strict=True) if gate.name != "eligible"},
+        passed=len(taken),
+    )
 
 
-def _near_misses(inputs: GateInputs, checked: GateFrame) -> tuple[NearMiss, ...]:
+def _near_misses(one: _Candidates) -> tuple[NearMiss, ...]:
     # a coin with an open or a recent signal was not missed
-    free = checked.passed[[ROW["eligible"], ROW["open_signal"], ROW["cooldown"]]].all(axis=0)
-    near = inputs.scores.ups >= inputs.settings.min_score - inputs.settings.near_miss_points
+    inputs, checked = one.inputs, one.checked
+    free = checked.passed_by("eligible", "open_signal", "cooldown")
+    near = inputs.scores.total >= one.strategy.lowest_score(inputs.settings) - inputs.settings.near_miss_points
     near |= (~checked.passed).sum(axis=0) == 1
     first_of_coin: dict[str, NearMiss] = {}
     for column in _best_first(free & near, inputs):
         coin = inputs.features.instruments[column].coin
         if coin not in first_of_coin:
-            first_of_coin[coin] = _near_miss(column, inputs, checked)
+            first_of_coin[coin] = _near_miss(column, one)
     return tuple(first_of_coin.values())
 
 
-def _near_miss(column: int, inputs: GateInputs, checked: GateFrame) -> NearMiss:
+def _near_miss(column: int, one: _Candidates) -> NearMiss:
+    inputs, passed = one.inputs, one.checked.passed[:, column]
     instrument = inputs.features.instruments[column]
+    quotes = inputs.features.best_bid if inputs.levels.direction[column] < 0 else inputs.features.best_ask
     return NearMiss(
+        strategy=one.strategy.name,
         decided_ms=inputs.now_ms,
         venue=instrument.venue,
         instrument_id=instrument.id,
         coin=instrument.coin,
-        score=float(inputs.scores.ups[column]),
-        entry=float(inputs.features.best_bid[column]),
-        failed=tuple(gate.name for gate, passed in zip(GATES, checked.passed[:, column], strict=True) if not passed),
+        score=float(inputs.scores.total[column]),
+        entry=float(quotes[column]),
+        failed=tuple(gate.name for gate, is_open in zip(one.checked.gates, passed, strict=True) if not is_open),
         levels=levels_at(inputs.levels, column, instrument.tick_size),
     )
 
 
-def _signal(column: int, inputs: GateInputs, checked: GateFrame) -> Signal:
+def _signal(column: int, one: _Candidates) -> Signal:
+    strategy, inputs = one.strategy, one.inputs
     features, scores, settings = inputs.features, inputs.scores, inputs.settings
     instrument = features.instruments[column]
     levels = levels_at(inputs.levels, column, instrument.tick_size)
     assert levels is not None, "the gates on the levels passed"
     return Signal(
         id=inputs.limits.next_id,
+        strategy=strategy.name,
         side=levels.side,
         venue=instrument.venue,
         instrument_id=instrument.id,
@@ -137,25 +223,19 @@ def _signal(column: int, inputs: GateInputs, checked: GateFrame) -> Signal:
         tick_size=instrument.tick_size,
         decided_ms=inputs.now_ms,
         levels=levels,
-        score=float(scores.ups[column]),
-        sub_scores=dict(zip(WEIGHTS, scores.sub_scores[:, column].tolist(), strict=True)),
-        contributions=dict(zip(WEIGHTS, scores.contributions[:, column].tolist(), strict=True)),
+        score=float(scores.total[column]),
+        sub_scores=dict(zip(strategy.weights, scores.sub_scores[:, column].tolist(), strict=True)),
+        contributions=dict(zip(strategy.weights, scores.contributions[:, column].tolist(), strict=True)),
         features=features_at(features, column),
-        verdicts=verdicts_at(checked, inputs, column),
-        reasons=explain_score(features, scores, column, settings),
-        missing=missing_parts(features, column),
+        verdicts=verdicts_at(one.checked, inputs, column),
+        reasons=strategy.reasons(features, scores, column, settings),
+        missing=missing_parts(features, strategy.all_parts, column),
         borrowed=borrowed(features, column),
         sellable_usdt=float(features.sellable_usdt[column]),
         data_times=_data_times(features, column),
         code_hash=settings.code_hash,
         config_hash=settings.config_hash,
     )
-
-
-def features_at(features: FeatureFrame, column: int) -> dict[str, float]:
-    """Return every feature of one instrument by name, Bitcoin's return among them."""
-    values = {feature.name: float(getattr(features, feature.name)[column]) for feature in FEATURES}
-    return values | {"btc_return": features.btc_return}
 
 
 def _data_times(features: FeatureFrame, column: int) -> DataTimes:

@@ -1,6 +1,7 @@
-"""The gates of design.md section 4: each measures every instrument, compares with its limit and says why in words.
+"""Gates: each measures every instrument, compares with its limit and says why in words (docs/features.md).
 
-All are evaluated, none short-circuits. What cannot be measured is NaN, which no comparison lets through.
+The engine, and the gates that all strategies share; a strategy lists those it wants beside its own. All are evaluated,
+none short-circuits. What cannot be measured is NaN, which no comparison lets through.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -15,12 +16,11 @@ from features.market import BoolArray, FloatArray
 from features.missing import Missing
 from scoring.levels import LevelFrame
 from scoring.limits import seconds_since_last, seconds_until, signals_today, signals_within
-from scoring.score import WEIGHTS, ScoreFrame
+from scoring.score import ScoreFrame
 from scoring.settings import ScoringSettings
 from scoring.signals import Limits, Verdict
 
 MIN_STOP_SPREADS = 2.0
-OI_DIVERGENCE = list(WEIGHTS).index("oi_divergence")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,29 +56,42 @@ class Gate:
 class GateFrame:
     """What g gates said of n instruments."""
 
+    gates: tuple[Gate, ...]
     values: FloatArray  #: (g, n)
     passed: BoolArray  #: (g, n)
 
+    def value_of(self, name: str) -> FloatArray:
+        """Return what one gate measured, (n,)."""
+        return np.asarray(self.values[self._row(name)])
 
-def check_gates(inputs: GateInputs, before: GateFrame | None = None) -> GateFrame:
+    def passed_by(self, *names: str) -> BoolArray:
+        """Return where all the named gates passed, (n,)."""
+        return np.asarray(self.passed[[self._row(name) for name in names]].all(axis=0))
+
+    def _row(self, name: str) -> int:
+        return [gate.name for gate in self.gates].index(name)
+
+
+def check_gates(gates: tuple[Gate, ...], inputs: GateInputs, before: GateFrame | None = None) -> GateFrame:
     """Evaluate every gate on every instrument.
 
     `before` is what they said of the same features before the last signal: then only those that count signals are
     evaluated.
     """
-    shape = len(GATES), len(inputs.features.instruments)
+    shape = len(gates), len(inputs.features.instruments)
     values = np.empty(shape) if before is None else before.values.copy()
     passed = np.empty(shape, bool) if before is None else before.passed.copy()
-    for row, gate in enumerate(GATES):
+    for row, gate in enumerate(gates):
         if before is None or gate.counts_signals:
             values[row] = gate.measure(inputs)
             gate.holds(values[row], gate.limit(inputs.settings), out=passed[row])
-    return GateFrame(values=values, passed=passed)
+    return GateFrame(gates=gates, values=values, passed=passed)
 
 
 def verdicts_at(checked: GateFrame, inputs: GateInputs, column: int) -> tuple[Verdict, ...]:
     """Render one instrument's column in words."""
-    return tuple(_verdict(gate, float(checked.values[row, column]), inputs, column) for row, gate in enumerate(GATES))
+    values = checked.values[:, column].tolist()
+    return tuple(_verdict(gate, value, inputs, column) for gate, value in zip(checked.gates, values, strict=True))
 
 
 def _verdict(gate: Gate, value: float, inputs: GateInputs, column: int) -> Verdict:
@@ -100,19 +113,6 @@ def _absence(gate: Gate, features: FeatureFrame, column: int) -> str:
         if code := features.missing[part][column]:
             return f"{part.replace('_', ' ')} {Missing(code).text}"
     return gate.when_unknown
-
-
-def _sweep_age_s(inputs: GateInputs) -> FloatArray:
-    features = inputs.features
-    none_seen = np.where(features.sweep_multiple == 0, np.inf, np.nan)
-    return np.where(features.sweep_multiple > 0, features.sweep_age_s, none_seen)
-
-
-def _live_oi_divergence(inputs: GateInputs) -> FloatArray:
-    # the last point of a 5-minute history never passes a gate alone
-    features, missing = inputs.features, inputs.scores.missing
-    is_known = features.open_interest_is_live & ~missing["open_interest_change"] & ~missing["price_change"]
-    return np.where(is_known, inputs.scores.sub_scores[OI_DIVERGENCE], np.nan)
 
 
 def _stop_spreads(inputs: GateInputs) -> FloatArray:
@@ -140,96 +140,60 @@ def _seconds_muted(inputs: GateInputs) -> FloatArray:
 #: how a comparison that held, and one that did not, is written
 SIGNS: dict[Any, str] = {np.greater_equal: "≥<", np.greater: ">≤", np.less: "<≥", np.less_equal: "≤>"}
 
-GATES = (
-    Gate(
+
+def score_gate(lowest: Callable[[ScoringSettings], float]) -> Gate:
+    """Return the gate on a strategy's own score."""
+    return Gate(
         name="score",
-        measure=lambda inputs: inputs.scores.ups,
+        measure=lambda inputs: inputs.scores.total,
         holds=np.greater_equal,
-        limit=lambda settings: settings.min_score,
+        limit=lowest,
         words="score {value:.1f} {sign} {limit:g}",
-    ),
-    Gate(
-        name="bid_depth",
-        measure=lambda inputs: inputs.features.bid_depth_usdt,
-        holds=np.greater_equal,
-        limit=lambda settings: settings.min_bid_depth_usdt,
-        words="bid depth {value:,.0f} {sign} {limit:,.0f} USDT",
-        needs=("book",),
-    ),
-    Gate(
-        name="ask_share",
-        measure=lambda inputs: inputs.features.ask_share,
-        holds=np.greater_equal,
-        limit=lambda settings: settings.min_ask_imbalance,
-        words="asks {value:.3f} {sign} {limit:g} of the book's depth",
-        needs=("ask_share",),
-    ),
-    Gate(
-        name="sweep",
-        measure=_sweep_age_s,
-        holds=np.less_equal,
-        limit=lambda settings: settings.sweep_ttl_s,
-        words="last sweep {value:.0f} s ago {sign} {limit:g} s",
-        when_infinite="no sweep in the last {limit:g} s",
-        needs=("sweep",),
-    ),
-    Gate(
-        name="oi_divergence",
-        measure=_live_oi_divergence,
-        holds=np.greater_equal,
-        limit=lambda settings: settings.min_oi_divergence,
-        words="OI divergence {value:.1f} {sign} {limit:g}",
-        when_unknown="no live open interest",
-        needs=("open_interest_change", "price_change"),
-    ),
-    Gate(
-        name="spread",
-        measure=lambda inputs: inputs.features.spread_bps / 100,
-        holds=np.less,
-        limit=lambda settings: settings.max_spread_percent,
-        words="spread {value:.3f} % {sign} {limit:g} %",
-        needs=("spread",),
-    ),
-    Gate(
-        name="stop_distance",
-        measure=_stop_spreads,
-        holds=np.greater_equal,
-        limit=lambda _: MIN_STOP_SPREADS,
-        words="stop {value:.1f} spreads away {sign} {limit:g}",
-        needs=("spread",),
-    ),
-    Gate(
-        name="net_take_profit",
-        measure=lambda inputs: inputs.levels.take_profit_percent - inputs.levels.cost_percent,
-        holds=np.greater,
-        limit=lambda _: 0.0,
-        words="take-profit net of costs {value:.2f} % {sign} {limit:g} %",
-        needs=("spread", "funding"),
-    ),
-    Gate(
-        name="btc_pump",
-        measure=lambda inputs: 100 * inputs.features.btc_return,
-        holds=np.less,
-        limit=lambda settings: settings.max_btc_pump_percent,
-        words="BTC {value:+.2f} % {sign} {limit:g} %",
-        needs=("btc_return",),
-    ),
-    Gate(
-        name="data_age",
-        measure=_data_age_s,
-        holds=np.less_equal,
-        limit=lambda settings: settings.max_data_age_s,
-        words="oldest data {value:.1f} s {sign} {limit:g} s",
-        needs=("price", "book", "sweep"),
-    ),
-    Gate(
-        name="book",
-        measure=lambda inputs: np.where(inputs.features.missing["book"] == Missing.PRESENT, 1.0, np.nan),
-        holds=np.greater_equal,
-        limit=lambda _: 1.0,
-        words="book whole and moving",
-        needs=("book",),
-    ),
+    )
+
+
+SPREAD = Gate(
+    name="spread",
+    measure=lambda inputs: inputs.features.spread_bps / 100,
+    holds=np.less,
+    limit=lambda settings: settings.max_spread_percent,
+    words="spread {value:.3f} % {sign} {limit:g} %",
+    needs=("spread",),
+)
+STOP_DISTANCE = Gate(
+    name="stop_distance",
+    measure=_stop_spreads,
+    holds=np.greater_equal,
+    limit=lambda _: MIN_STOP_SPREADS,
+    words="stop {value:.1f} spreads away {sign} {limit:g}",
+    needs=("spread",),
+)
+NET_TAKE_PROFIT = Gate(
+    name="net_take_profit",
+    measure=lambda inputs: inputs.levels.take_profit_percent - inputs.levels.cost_percent,
+    holds=np.greater,
+    limit=lambda _: 0.0,
+    words="take-profit net of costs {value:.2f} % {sign} {limit:g} %",
+    needs=("spread", "funding"),
+)
+DATA_AGE = Gate(
+    name="data_age",
+    measure=_data_age_s,
+    holds=np.less_equal,
+    limit=lambda settings: settings.max_data_age_s,
+    words="oldest data {value:.1f} s {sign} {limit:g} s",
+    needs=("price", "book", "sweep"),
+)
+BOOK = Gate(
+    name="book",
+    measure=lambda inputs: np.where(inputs.features.missing["book"] == Missing.PRESENT, 1.0, np.nan),
+    holds=np.greater_equal,
+    limit=lambda _: 1.0,
+    words="book whole and moving",
+    needs=("book",),
+)
+#: what earlier signals and the user's commands forbid, and which instruments may signal at all
+LIMIT_GATES = (
     Gate(
         name="cooldown",
         measure=lambda inputs: _by_coin(inputs, seconds_since_last(inputs.limits, inputs.now_ms), otherwise=np.inf),
@@ -300,4 +264,3 @@ GATES = (
         when_zero="only watched to lend to other venues",
     ),
 )
-ROW = {gate.name: row for row, gate in enumerate(GATES)}

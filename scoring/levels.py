@@ -20,7 +20,7 @@ CALM, WILD = 0.001, 0.004
 class LevelFrame:
     """The levels of n instruments, (n,) each; prices and distances in whole ticks, 0 where they are not known."""
 
-    side: Side
+    direction: IntArray  #: 1 where the signal would be LONG, -1 where SHORT
     entry: IntArray
     take_profit: IntArray  #: distance from the entry
     stop: IntArray  #: distance from the entry
@@ -30,29 +30,29 @@ class LevelFrame:
     cost_percent: FloatArray  #: NaN where a rate is needed and missing
 
 
-def compute_levels(
-    now_ms: int, features: FeatureFrame, settings: ScoringSettings, side: Side = Side.SHORT
-) -> LevelFrame:
+def compute_levels(now_ms: int, features: FeatureFrame, settings: ScoringSettings, direction: ArrayLike) -> LevelFrame:
     """Compute the levels of a signal on each instrument: a SHORT enters at the best bid, a LONG at the best ask.
 
+    `direction` is -1 where it would be SHORT, 1 where LONG.
     The stop is SL_PERCENT_MIN from the entry in a quiet market and SL_PERCENT_MAX in a wild one. Both distances are
     rounded down to whole ticks, so both levels move toward the entry.
     """
     tick_size = features.instruments.tick_size
     bid, ask = price_ticks(features.best_bid, tick_size), price_ticks(features.best_ask, tick_size)
-    entry = bid if side is Side.SHORT else ask
+    directions = np.broadcast_to(np.asarray(direction, np.int64), bid.shape)
+    entry = np.where(directions < 0, bid, ask)
     take_profit = distance_ticks(entry, settings.take_profit_percent)
     stop = distance_ticks(entry, stop_percent(features.volatility_minute, settings))
     price = np.where(entry > 0, entry, np.nan)
     return LevelFrame(
-        side=side,
+        direction=directions,
         entry=entry,
         take_profit=take_profit,
         stop=stop,
         spread=np.where((bid > 0) & (ask > 0), ask - bid, 0),
         take_profit_percent=100 * take_profit / price,
         stop_percent=100 * stop / price,
-        cost_percent=_expected_cost_percent(now_ms, features, settings, side),
+        cost_percent=_expected_cost_percent(now_ms, features, settings, directions),
     )
 
 
@@ -82,13 +82,14 @@ def levels_at(frame: LevelFrame, column: int, tick_size: float) -> Levels | None
     cost = float(frame.cost_percent[column])
     if take_profit == 0 or stop == 0 or np.isnan(cost):
         return None
+    direction = int(frame.direction[column])
     net_win = float(frame.take_profit_percent[column]) - cost
     net_loss = float(frame.stop_percent[column]) + cost
     return Levels(
-        side=frame.side,
+        side=Side.of(direction),
         entry=tick_price(entry, tick_size),
-        take_profits=(tick_price(entry + frame.side.direction * take_profit, tick_size),),
-        stop=tick_price(entry - frame.side.direction * stop, tick_size),
+        take_profits=(tick_price(entry + direction * take_profit, tick_size),),
+        stop=tick_price(entry - direction * stop, tick_size),
         take_profit_percent=float(frame.take_profit_percent[column]),
         stop_percent=float(frame.stop_percent[column]),
         cost_percent=cost,
@@ -105,12 +106,14 @@ def break_even_win_rate(net_win_percent: float, net_loss_percent: float) -> floa
     return max(0.0, net_loss_percent) / (net_win_percent + max(0.0, net_loss_percent))
 
 
-def _expected_cost_percent(now_ms: int, features: FeatureFrame, settings: ScoringSettings, side: Side) -> FloatArray:
+def _expected_cost_percent(
+    now_ms: int, features: FeatureFrame, settings: ScoringSettings, direction: IntArray
+) -> FloatArray:
     # both fees and, at today's rate, what settles before the timeout; a missing rate counts only where something does
     venue, interval_h = features.instruments.venue, features.instruments.funding_interval_h
     fee = venue.look_up(settings.taker_fee_percent, otherwise=settings.default_taker_fee_percent)
     interval_ms = interval_h * 3_600_000
     end_ms = now_ms + 1000 * settings.signal_timeout_s
     settlements = np.floor(end_ms / interval_ms) - np.floor(now_ms / interval_ms)
-    paid = 100 * side.direction * features.funding_rate_8h * interval_h / 8 * settlements
+    paid = 100 * direction * features.funding_rate_8h * interval_h / 8 * settlements
     return 2 * fee + np.where(settlements > 0, paid, 0.0)

@@ -15,6 +15,11 @@ class Side(StrEnum):
         """Which way the price has to go: 1 up, -1 down."""
         return 1 if self is Side.LONG else -1
 
+    @classmethod
+    def of(cls, direction: int) -> "Side":
+        """Return LONG for 1, SHORT for -1."""
+        return cls.LONG if direction > 0 else cls.SHORT
+
 
 class ExitReason(StrEnum):
     """Why an open signal ended."""
@@ -71,6 +76,7 @@ class Signal:
     """A decision to alert, with everything needed to explain it later."""
 
     id: int  #: counts up from 1 and is never reused
+    strategy: str = "ups"  #: whose it is; the default is of rows from before there was more than one
     side: Side
     venue: str
     instrument_id: str
@@ -162,6 +168,7 @@ FOREVER_MS = 2**62
 class NearMiss:
     """An instrument that almost became a signal: within a few points of the threshold, or stopped by a single gate."""
 
+    strategy: str = "ups"
     decided_ms: int
     venue: str
     instrument_id: str

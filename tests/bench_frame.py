@@ -18,6 +18,7 @@ from features.state import MarketState
 from scoring.decide import decide
 from scoring.settings import ScoringSettings
 from scoring.signals import Limits
+from scoring.strategies import STRATEGIES
 from tests import reference
 from tests.builders import NOW_MS, instrument
 from tests.yardstick import at_quiet_moments, yardstick_ms
@@ -133,7 +134,7 @@ def measure() -> str:
         times.append(time.perf_counter())
         frame = compute_features(state, now_ms)
         times.append(time.perf_counter())
-        limits = decide(now_ms, frame, limits, (), ScoringSettings()).limits
+        limits = decide(now_ms, frame, limits, (), ScoringSettings(), STRATEGIES.values()).limits
         times.append(time.perf_counter())
         if now_ms // SAVE_EVERY_MS > (now_ms - TICK_MS) // SAVE_EVERY_MS:
             take_windows(state)  # as the bot does, and so leaves the allocator with room

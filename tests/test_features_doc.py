@@ -8,9 +8,10 @@ import pytest
 
 from features.frame import FEATURES, Feature
 from features.missing import Missing
-from scoring.score import WEIGHTS, compute_scores
 from scoring.settings import ScoringSettings
+from scoring.strategies.ups_short.score import WEIGHTS
 from tests.builders import feature_frame
+from tests.scoring.frames import UPS
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "features.md").read_text()
@@ -70,5 +71,5 @@ def test_every_sub_score_gives_what_its_example_says(name: str) -> None:
     """The worked example of the page comes out of the code."""
     inputs, words, value = EXAMPLES[name]
     assert words in section(name)
-    scores = compute_scores(feature_frame(**inputs), ScoringSettings())
+    scores = UPS.score(feature_frame(**inputs), ScoringSettings())
     assert scores.sub_scores[list(WEIGHTS).index(name), 0] == pytest.approx(value)

@@ -95,6 +95,8 @@ TESTED_IN = {
     "fetchers.errors": "tests/fetchers/test_client.py",
     "fetchers.records": "tests/fetchers/test_binance.py",
     "scoring.signals": "tests/scoring/test_limits.py",
+    "scoring.strategies": "tests/scoring/strategies/test_base.py",
+    "scoring.strategies.ups_short.gates": "tests/scoring/test_gates.py",
 }
 
 

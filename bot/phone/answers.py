@@ -48,8 +48,8 @@ from bot.settings import GROUPS
 from bot.version import VERSION, code_hash
 from bot.why import explain_signal, repetition
 from features.market import Instrument, OrderBook
+from features.venues import VENUES, venue_title
 from scoring.limits import mute_coin, mute_venue, unmute_coin, unmute_venue
-from scoring.reasons import VENUE_NAMES
 from scoring.signals import FOREVER_MS, Outcome, Signal
 from scoring.statistics import (
     Summary,
@@ -176,7 +176,7 @@ class Answers:
         """/performance [days]."""
         rows = await self._closed(argument, 30)
         coins = sorted(by_coin(rows).items(), key=lambda item: -item[1].net_percent)[:20]
-        groups = {VENUE_NAMES.get(venue, venue): one for venue, one in by_venue(rows).items()} | dict(coins)
+        groups = {venue_title(venue): one for venue, one in by_venue(rows).items()} | dict(coins)
         title = f"By venue and coin in {counted(parse_days(argument, 30), 'day')}"
         return Content(html=render_stats(title, groups, summarise(rows, "reachable")))
 
@@ -211,7 +211,7 @@ class Answers:
         now_ms = self._clock.now_ms()
         until_ms = now_ms + parse_duration_ms(length) if length else FOREVER_MS
         until = until_text(until_ms, self._timezone, ended_by="/unmute")
-        if (venue := name.lower()) in VENUE_NAMES:
+        if (venue := name.lower()) in VENUES:
             await self._bot.change_limits(lambda limits: mute_venue(limits, venue, now_ms, until_ms))
             return Content(html=f"{venue_name(venue)} is muted {until}.")
         coin = self._find(name)[0].coin
@@ -274,7 +274,7 @@ class Answers:
         history = await self._bot.price_history(instrument.key)
         if history is None:
             raise UsageError(f"No prices of {instrument.base} are kept yet")
-        name = f"{instrument.base} {VENUE_NAMES[instrument.venue]}"
+        name = f"{instrument.base} {venue_title(instrument.venue)}"
         chart = PriceChart(
             title=name,
             history=history,

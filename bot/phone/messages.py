@@ -24,6 +24,7 @@ from bot.phone.phrases import (
     words,
 )
 from bot.status import BotStatus, VenueStatus
+from features.venues import VENUES
 from scoring.prices import format_price
 from scoring.signals import ExitReason, NearMiss, OpenSignal, Outcome, Result, Signal
 from scoring.statistics import BAND_POINTS, band_of, summarise
@@ -32,12 +33,6 @@ from storage.outbox import Button
 #: Stands where the sending time goes: nothing to a reader, and nothing escaped can look like it.
 SENT_MARK = "<i></i>"
 
-_PAIR_PAGES = {
-    "binance": "https://www.binance.com/en/futures/{}",
-    "bybit": "https://www.bybit.com/trade/usdt/{}",
-    "mexc": "https://www.mexc.com/futures/{}",
-    "lbank": "https://www.lbank.com/futures/{}",
-}
 EXIT_WORDS = {
     ExitReason.TAKE_PROFIT: "TP hit",
     ExitReason.STOP_LOSS: "SL hit",
@@ -255,11 +250,10 @@ def render_status(status: BotStatus, timezone: str) -> str:
 
 def _link(signal: Signal) -> str:
     text = f"{escape(signal.pair)} on {venue_name(signal.venue)}"
-    if (page := _PAIR_PAGES.get(signal.venue)) is None:
+    if (venue := VENUES.get(signal.venue)) is None:
         return text
-    # LBank's pages are in lower case, its ids are not.
-    pair = signal.instrument_id.lower() if signal.venue == "lbank" else signal.instrument_id
-    return f'<a href="{page.format(quote(pair, safe=""))}">{text}</a>'
+    pair = signal.instrument_id.lower() if venue.has_lower_case_pages else signal.instrument_id
+    return f'<a href="{venue.pair_page.format(quote(pair, safe=""))}">{text}</a>'
 
 
 def _score_table(signal: Signal) -> str:

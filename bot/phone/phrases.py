@@ -5,8 +5,8 @@ from html import escape
 from math import isfinite
 from zoneinfo import ZoneInfo
 
+from features.venues import venue_title
 from scoring.prices import format_price
-from scoring.reasons import VENUE_NAMES
 from scoring.signals import FOREVER_MS, Result, Signal
 
 LONGEST_SENT = 4_096  #: characters of text Telegram takes
@@ -34,7 +34,7 @@ def coin_name(signal: Signal) -> str:
 
 def venue_name(venue: str) -> str:
     """The venue as it writes itself."""
-    return VENUE_NAMES.get(venue) or escape(venue)
+    return escape(venue_title(venue))
 
 
 def counted(count: int, noun: str) -> str:

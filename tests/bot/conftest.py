@@ -72,7 +72,7 @@ def look(orchestrator: Orchestrator, *instruments: Instrument, **features: Any) 
     """Let the bot have looked at these instruments once, with remarkable `features` where they are given."""
     now_ms = orchestrator.started_ms
     frame = feature_frame(instruments, **features)
-    decision = decide(now_ms, frame, orchestrator.limits, (), orchestrator._config.scoring)
+    decision = decide(now_ms, frame, orchestrator.limits, (), orchestrator._config.scoring, orchestrator.strategies)
     orchestrator.last_tick = Tick(features=frame, decision=decision, ended_ms=now_ms)
 
 

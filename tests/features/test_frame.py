@@ -15,12 +15,12 @@ from features.market import Observation, OpenInterest, OrderBook, Quotes
 from features.missing import Missing
 from features.settings import FeatureSettings
 from features.state import MarketState
-from scoring.score import compute_scores
 from scoring.settings import ScoringSettings
 from tests import reference
 from tests.builders import NOW_MS, instrument, open_interest, order_book, quotes, trades
 from tests.features.markets import SHORT, Market, random_market
 from tests.reference import Reference
+from tests.scoring.frames import UPS
 
 #: A seed neither shrinks nor explains anything.
 bounded = settings(max_examples=8, deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate))
@@ -66,7 +66,7 @@ def check_against_reference(market: Market, *, every: int, delay_ms: int = 0) ->
 
 def compare(frame: FeatureFrame, scalar: Reference) -> None:
     """Assert that a frame and the reference say the same."""
-    scores = compute_scores(frame, ScoringSettings(sweep_ttl_s=SHORT.sweep_ttl_s))
+    scores = UPS.score(frame, ScoringSettings(sweep_ttl_s=SHORT.sweep_ttl_s))
     for column, one in enumerate(frame.instruments):
         expected = scalar.features(one.key, frame.now_ms)
         for name, (value, reason) in expected.items():
@@ -82,7 +82,7 @@ def compare(frame: FeatureFrame, scalar: Reference) -> None:
         subs = reference.sub_scores(expected, SHORT.sweep_ttl_s)
         for row, (name, value) in enumerate(subs.items()):
             assert scores.sub_scores[row, column] == pytest.approx(value, abs=1e-5), f"{one.venue} {one.id} {name}"
-        assert scores.ups[column] == pytest.approx(reference.ups(subs), abs=1e-5)
+        assert scores.total[column] == pytest.approx(reference.ups(subs), abs=1e-5)
 
 
 seeds = st.integers(0, 2**32 - 1)

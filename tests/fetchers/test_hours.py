@@ -101,7 +101,7 @@ def test_a_cold_start_is_warm_within_a_minute(tmp_path: Path) -> None:
                 eligible = last.features.instruments.is_eligible
                 assert eligible.sum() > 10
                 assert np.isfinite(last.features.price[eligible]).all()
-                assert np.isfinite(last.decision.scores.ups[eligible]).all()
+                assert np.isfinite(last.decision.by_strategy["ups"].scores.total[eligible]).all()
                 await stage.clock.sleep(5)
             assert last is not None
             for part in ("open_interest_change", "price_change", "btc_return", "momentum", "vwap_distance", "funding"):

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 
 from features.frame import FeatureFrame
-from scoring.gates import GATES, GateFrame, GateInputs, check_gates
-from scoring.levels import compute_levels
-from scoring.score import compute_scores
+from scoring.gates import GateFrame, GateInputs, check_gates
 from scoring.settings import ScoringSettings
 from scoring.signals import DataTimes, ExitReason, Levels, Limits, Outcome, Result, Side, Signal, Verdict
+from scoring.strategies import STRATEGIES
 from tests.builders import NOW_MS, feature_frame, instrument
 
 NAN = float("nan")
 SETTINGS = ScoringSettings()
+UPS = STRATEGIES["ups"]
 
 #: scores 20 + 10 + 15 * 0.76 + 15 * 0.8 * 0.9 + 10 + 7.6 + 4 = 73.8
 PASSING: dict[str, Any] = {
@@ -53,19 +53,19 @@ def check(features: FeatureFrame, limits: Limits | None = None, /, **changed: An
     inputs = GateInputs(
         now_ms=now_ms,
         features=features,
-        scores=compute_scores(features, settings),
-        levels=compute_levels(now_ms, features, settings),
+        scores=UPS.score(features, settings),
+        levels=UPS.levels(now_ms, features, settings),
         limits=limits or Limits.fresh(),
         open_coins=open_coins,
         settings=settings,
     )
-    return inputs, check_gates(inputs)
+    return inputs, check_gates(UPS.gates, inputs)
 
 
 def refusals(features: FeatureFrame, limits: Limits | None = None, /, **changed: Any) -> set[str]:
     """Return the names of the gates that refuse the first instrument."""
     _, checked = check(features, limits, **changed)
-    return {gate.name for gate, passed in zip(GATES, checked.passed[:, 0], strict=True) if not passed}
+    return {gate.name for gate, passed in zip(checked.gates, checked.passed[:, 0], strict=True) if not passed}
 
 
 def levels(side: Side = Side.SHORT, **changed: Any) -> Levels:

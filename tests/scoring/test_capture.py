@@ -17,6 +17,7 @@ from scoring.signals import Limits, Signal
 from storage.blobs import from_blob, to_blob
 from storage.codec import to_json
 from tests.features.markets import SHORT, random_market
+from tests.scoring.frames import UPS
 
 #: so little is asked that a random market signals
 EASY = ScoringSettings(
@@ -59,7 +60,7 @@ def decided(seed: int, damage: float = 0.05) -> list[Kept]:
         recent.append({})
         note_looks(recent[-1], tick.observations)
         features = compute_features(state, tick.now_ms + 40)
-        decision = decide(tick.now_ms + 55, features, limits, (), EASY)
+        decision = decide(tick.now_ms + 55, features, limits, (), EASY, (UPS,))
         for signal in decision.signals:
             kept.append(Kept(signal, capture(signal, state, features, limits, EASY, recent)))
             limits = after_signal(limits, signal, EASY)
@@ -72,7 +73,7 @@ def test_the_same_bits(seed: int) -> None:
     """Features, sub-scores, score, levels, verdicts and words of every signal come again, through bytes and back."""
     all_kept = decided(seed)
     for kept in all_kept:
-        again = recompute(from_blob(Capture, to_blob(kept.captured)))
+        again = recompute(from_blob(Capture, to_blob(kept.captured)), UPS)
         assert again.signal is not None
         assert to_json(again.signal) == to_json(kept.signal)
         assert to_json(again.verdicts) == to_json(kept.signal.verdicts)
@@ -117,7 +118,7 @@ def test_other_settings() -> None:
     """Under stricter settings the same input gives no signal, and the verdicts say which gate refuses."""
     kept = decided(1)[0]
     strict = replace(kept.captured, settings=replace(EASY, min_score=100.0))
-    again = recompute(strict)
+    again = recompute(strict, UPS)
     assert again.signal is None
     assert [verdict.name for verdict in again.verdicts if not verdict.passed] == ["score"]
 
@@ -127,4 +128,4 @@ def test_another_book() -> None:
     kept = next(kept for kept in decided(1) if len(kept.captured.books) == 2)
     book = kept.captured.books[0]
     thinner = replace(book, asks=book.asks * [[1.0], [0.5]])
-    assert not recompute(replace(kept.captured, books=(thinner,))).books_agree
+    assert not recompute(replace(kept.captured, books=(thinner,)), UPS).books_agree

@@ -8,13 +8,14 @@ import pytest
 
 from features.frame import PARTS
 from features.missing import Missing
-from scoring.gates import GATES, ROW, check_gates, verdicts_at
+from scoring.gates import GateFrame, GateInputs, check_gates, verdicts_at
 from scoring.limits import after_signal
-from scoring.signals import FOREVER_MS
+from scoring.signals import FOREVER_MS, Verdict
 from tests.builders import NOW_MS, instrument
-from tests.scoring.frames import NAN, check, limits, passing, refusals, signal
+from tests.scoring.frames import NAN, UPS, check, limits, passing, refusals, signal
 
-UPS = 73.8
+GATES = UPS.gates
+TOTAL = 73.8
 
 
 def above(value: float) -> float:
@@ -27,6 +28,11 @@ def below(value: float) -> float:
     return float(np.nextafter(value, -np.inf))
 
 
+def verdict_of(name: str, checked: GateFrame, inputs: GateInputs) -> Verdict:
+    """Return one gate's verdict on the first instrument."""
+    return next(verdict for verdict in verdicts_at(checked, inputs, 0) if verdict.name == name)
+
+
 def test_the_table() -> None:
     """The gates are those of the design in its order, each once, and eligibility at the end."""
     assert [gate.name for gate in GATES] == [
@@ -34,7 +40,6 @@ def test_the_table() -> None:
         *("btc_pump", "data_age", "book", "cooldown", "open_signal", "burst", "daily_cap", "stoploss_guard", "paused"),
         *("muted", "eligible"),
     ]
-    assert all(ROW[gate.name] == row for row, gate in enumerate(GATES))
     assert {part for gate in GATES for part in gate.needs} <= set(PARTS)
 
 
@@ -75,10 +80,10 @@ def test_gates_that_fail_at_their_limit(gate: str, name: str, at: float, passes:
 def test_score() -> None:
     """The score passes at the threshold and fails just under it."""
     inputs, _ = check(passing())
-    ups = float(inputs.scores.ups[0])
-    assert ups == pytest.approx(UPS)
-    assert refusals(passing(), min_score=ups) == set()
-    assert refusals(passing(), min_score=above(ups)) == {"score"}
+    total = float(inputs.scores.total[0])
+    assert total == pytest.approx(TOTAL)
+    assert refusals(passing(), min_score=total) == set()
+    assert refusals(passing(), min_score=above(total)) == {"score"}
 
 
 def test_oi_divergence() -> None:
@@ -105,9 +110,9 @@ def test_stop_distance_counts_the_tick() -> None:
     coarse = [instrument(tick_size=0.5)]
     features = passing(instruments=coarse, best_bid=100.0, best_ask=100.5, spread_bps=49.0)
     inputs, checked = check(features)
-    assert checked.values[ROW["stop_distance"], 0] == 1.0
+    assert checked.value_of("stop_distance")[0] == 1.0
     assert "stop_distance" in refusals(features)
-    assert verdicts_at(checked, inputs, 0)[ROW["stop_distance"]].reason == "stop 1.0 spreads away < 2"
+    assert verdict_of("stop_distance", checked, inputs).reason == "stop 1.0 spreads away < 2"
 
 
 def test_net_take_profit() -> None:
@@ -131,7 +136,7 @@ def test_net_take_profit_needs_the_rate_only_where_it_settles() -> None:
     one = [instrument(funding_interval_h=1)]
     features = passing(instruments=one, funding_rate_8h=NAN, missing={"funding": Missing.STALE})
     inputs, checked = check(features, min_score=60)
-    verdict = verdicts_at(checked, inputs, 0)[ROW["net_take_profit"]]
+    verdict = verdict_of("net_take_profit", checked, inputs)
     assert not verdict.passed
     assert verdict.reason == "funding stale"
     assert refusals(features, min_score=60, signal_timeout_s=60.0) == set()
@@ -149,7 +154,7 @@ def test_data_age(name: str) -> None:
 def test_book(code: Missing) -> None:
     """A book that is crossed, empty, frozen, stale or not there refuses, and the reason says which."""
     inputs, checked = check(passing(missing={"book": code}))
-    verdict = verdicts_at(checked, inputs, 0)[ROW["book"]]
+    verdict = verdict_of("book", checked, inputs)
     assert not verdict.passed
     assert np.isnan(verdict.value)
     assert verdict.reason == f"book {code.text}"
@@ -197,7 +202,7 @@ def test_daily_cap() -> None:
 def test_daily_cap_while_the_clock_is_behind() -> None:
     """A clock that stands before the last signal bars them all, and says so."""
     inputs, checked = check(passing(), limits(signal_times_ms=(NOW_MS + 1,)))
-    verdict = verdicts_at(checked, inputs, 0)[ROW["daily_cap"]]
+    verdict = verdict_of("daily_cap", checked, inputs)
     assert not verdict.passed
     assert verdict.reason == "the clock is behind the last signal"
 
@@ -304,7 +309,7 @@ def test_columns_do_not_mix() -> None:
     """One instrument's failure is its own."""
     inputs, checked = check(passing(3, bid_depth_usdt=[9000.0, 10.0, 9000.0]))
     assert checked.passed.all(axis=0).tolist() == [True, False, True]
-    assert np.array_equal(check_gates(inputs).passed, checked.passed)
+    assert np.array_equal(check_gates(GATES, inputs).passed, checked.passed)
 
 
 def test_after_a_signal_all_is_as_if_checked_anew() -> None:
@@ -318,8 +323,8 @@ def test_after_a_signal_all_is_as_if_checked_anew() -> None:
         given = signal(id=number + 1, coin=coin, decided_ms=inputs.now_ms)
         open_coins = {*inputs.open_coins, coin}
         inputs = replace(inputs, limits=after_signal(inputs.limits, given, inputs.settings), open_coins=open_coins)
-        checked, before = check_gates(inputs, before=checked), checked
-        anew = check_gates(inputs)
+        checked, before = check_gates(GATES, inputs, before=checked), checked
+        anew = check_gates(GATES, inputs)
         assert np.array_equal(checked.values, anew.values, equal_nan=True)
         assert np.array_equal(checked.passed, anew.passed)
         changed |= {

@@ -23,7 +23,7 @@ def levels_of(side: Side = Side.SHORT, tick_size: float = 0.01, interval_h: floa
     settings = ScoringSettings(**{name: changed.pop(name) for name in set(changed) & set(ScoringSettings.__slots__)})
     now_ms = changed.pop("now_ms", NOW_MS)
     one = [instrument(tick_size=tick_size, funding_interval_h=interval_h)]
-    frame = compute_levels(now_ms, passing(instruments=one, **changed), settings, side)
+    frame = compute_levels(now_ms, passing(instruments=one, **changed), settings, side.direction)
     return levels_at(frame, 0, tick_size)
 
 

@@ -36,7 +36,7 @@ from scoring.signals import FOREVER_MS, ExitReason, Limits
 from storage.codec import from_plain, to_json
 from storage.sqlite import Store
 from tests.builders import NOW_MS
-from tests.scoring.frames import SETTINGS, limits, outcome, passing, signal
+from tests.scoring.frames import SETTINGS, UPS, limits, outcome, passing, signal
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -181,7 +181,7 @@ def test_no_sequence_breaks_the_limits(steps: list[tuple[int, int, str]], zone: 
     for step_ms, direction, event in steps:
         now_ms += direction * step_ms
         times = dict.fromkeys(("price_ms", "book_ms", "trades_ms", "open_interest_ms", "funding_ms"), now_ms)
-        decision = decide(now_ms, passing(3, now_ms=now_ms, **times), state, (), rules)
+        decision = decide(now_ms, passing(3, now_ms=now_ms, **times), state, (), rules, (UPS,))
         state = decision.limits
         made += [(one.decided_ms, one.coin) for one in decision.signals]
         if event == "exit":
@@ -212,7 +212,7 @@ async def live(path: Path, steps: list[tuple[int, int, str]], rules: ScoringSett
         saved = await store.load()  # all that a bot goes on from
         open_coins = {one.signal.coin for one in saved.open_signals}
         times = dict.fromkeys(("price_ms", "book_ms", "trades_ms", "open_interest_ms", "funding_ms"), now_ms)
-        decision = decide(now_ms, passing(3, now_ms=now_ms, **times), saved.limits, open_coins, rules)
+        decision = decide(now_ms, passing(3, now_ms=now_ms, **times), saved.limits, open_coins, rules, (UPS,))
         if event != "restart" or direction > 0:  # else it dies before the commit
             await store.remember(decision.signals, decision.limits, [])
         if event == "exit" and (followed := (await store.load()).open_signals):

@@ -13,13 +13,12 @@ from features.frame import compute_features
 from features.market import OpenInterest, Quotes
 from features.missing import Missing
 from features.state import MarketState
-from scoring.bound import upper_bound
 from scoring.gates import check_gates
-from scoring.score import compute_scores
 from scoring.settings import ScoringSettings
+from scoring.strategies.ups_short.bound import upper_bound
 from tests.builders import NOW_MS, instrument
 from tests.features.markets import INSTRUMENTS, SHORT, random_market
-from tests.scoring.frames import NAN, SETTINGS, check, limits, passing
+from tests.scoring.frames import NAN, SETTINGS, UPS, check, limits, passing
 
 #: what a poll may bring, by feature
 POLLED = {
@@ -72,9 +71,9 @@ def test_never_below_the_score(
     completed = passing(instruments=one, **bulk | after)
     if bound == -np.inf:
         inputs, _ = check(completed, min_score=0.0)
-        assert not check_gates(inputs).passed[:, 0].all()
+        assert not check_gates(UPS.gates, inputs).passed[:, 0].all()
     else:
-        assert compute_scores(completed, SETTINGS).ups[0] <= bound
+        assert UPS.score(completed, SETTINGS).total[0] <= bound
 
 
 @pytest.mark.parametrize("damage", [0.0, 0.05, 0.3])
@@ -102,7 +101,7 @@ def test_never_below_the_score_of_a_market(damage: float) -> None:
         signals = np.all(checked.passed, axis=0)
         out = bound == -np.inf
         assert not (signals & out).any()
-        assert (inputs.scores.ups <= bound)[~out].all()
+        assert (inputs.scores.total <= bound)[~out].all()
         ruled_out, passed = ruled_out + int(out.sum()), passed + int(signals.sum())
     assert ruled_out
     assert passed or damage > 0.1

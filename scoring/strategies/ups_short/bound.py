@@ -7,17 +7,19 @@ import numpy as np
 from features.frame import FeatureFrame
 from features.market import BoolArray, FloatArray
 from features.missing import Missing
-from scoring.gates import OI_DIVERGENCE, ROW, GateInputs, check_gates
+from scoring.gates import GateInputs, check_gates
 from scoring.levels import compute_levels
-from scoring.score import WEIGHTS, ScoreFrame, add_up, compute_scores
+from scoring.score import add_up
 from scoring.settings import ScoringSettings
-from scoring.signals import Limits
+from scoring.signals import Limits, Side
+from scoring.strategies.ups_short.gates import GATES, OI_DIVERGENCE, has_live_divergence
+from scoring.strategies.ups_short.score import WEIGHTS, compute_sub_scores
 
 SWEEP = list(WEIGHTS).index("sweep")
 #: sub-scores that a book and trades decide
 POLLED = [list(WEIGHTS).index(name) for name in ("liquidity_pressure", "orderflow_imbalance", "sweep")]
 #: gates a poll cannot open; pause, guard, burst and cap are left out, so that the leaderboard lives through them
-BULK_GATES = [ROW[name] for name in ("btc_pump", "cooldown", "open_signal", "muted", "eligible")]
+BULK_GATES = ("btc_pump", "cooldown", "open_signal", "muted", "eligible")
 
 
 def upper_bound(
@@ -36,43 +38,39 @@ def upper_bound(
     (n,) points, -inf where a gate already fails: stale price, wide spread, BTC pump, open interest, trades that nobody
     publishes, cooldown, open signal, mute, not eligible.
     """
-    scores = compute_scores(features, settings)
     has_no_trades = _has_no_trades(features)
-    sub_scores = scores.sub_scores.copy()
+    sub_scores = compute_sub_scores(features, settings)
     sub_scores[POLLED] = 100.0
     sub_scores[SWEEP, has_no_trades] = 0.0
-    sub_scores[OI_DIVERGENCE, ~_has_settled_open_interest(features, scores)] = 100.0
-    bound = add_up(sub_scores, scores.missing)
+    sub_scores[OI_DIVERGENCE, ~_has_settled_open_interest(features)] = 100.0
+    bound = add_up(sub_scores, WEIGHTS)
     inputs = GateInputs(
         now_ms=features.now_ms,
         features=features,
         scores=bound,
-        levels=compute_levels(features.now_ms, features, settings),
+        levels=compute_levels(features.now_ms, features, settings, Side.SHORT.direction),
         limits=limits or Limits.fresh(),
         open_coins=open_coins,
         settings=settings,
     )
-    checked = check_gates(inputs)
+    checked = check_gates(GATES, inputs)
     # a venue without a bulk bid and ask is priced by its mark: its spread is the last book's, and the next may differ
     has_bulk_spread = features.price != features.mark_price
-    fails = ~checked.passed[BULK_GATES].all(axis=0)
-    fails |= has_bulk_spread & (checked.values[ROW["spread"]] >= settings.max_spread_percent)
+    fails = ~checked.passed_by(*BULK_GATES)
+    fails |= has_bulk_spread & (checked.value_of("spread") >= settings.max_spread_percent)
     fails |= features.missing["price"] != Missing.PRESENT
     fails |= features.now_ms - features.price_ms > 1000 * settings.max_data_age_s
     fails |= (sub_scores[OI_DIVERGENCE] < settings.min_oi_divergence) | has_no_trades
-    return np.where(fails, -np.inf, bound.ups)
+    return np.where(fails, -np.inf, bound.total)
 
 
-def _has_settled_open_interest(features: FeatureFrame, scores: ScoreFrame) -> BoolArray:
+def _has_settled_open_interest(features: FeatureFrame) -> BoolArray:
     instruments = features.instruments
     own = np.arange(len(instruments))
     source = np.where(features.borrows_open_interest, features.lender, own)
     is_polled = instruments.publishes_open_interest & ~instruments.has_bulk_open_interest
     may_change_lender = features.borrows_open_interest & instruments.coin.shared_with(is_polled)
-    is_known = (
-        features.open_interest_is_live & ~scores.missing["open_interest_change"] & ~scores.missing["price_change"]
-    )
-    return instruments.has_bulk_open_interest[source] & is_known & ~may_change_lender
+    return instruments.has_bulk_open_interest[source] & has_live_divergence(features) & ~may_change_lender
 
 
 def _has_no_trades(features: FeatureFrame) -> BoolArray:

@@ -1,0 +1,33 @@
+"""The venues: one row of facts each, from which settings, names, links and lists derive.
+
+A new venue is a row here, a wire file in fetchers/ and its simulated wire.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueFacts:
+    """What everybody may know of a venue."""
+
+    id: str  #: as in settings, the database and the API
+    title: str  #: as people write it
+    pair_page: str  #: URL of an instrument's page; {} takes its id
+    has_lower_case_pages: bool = False  #: the page wants the id in lower case
+
+
+#: by id, in the order of the default of EXCHANGES
+VENUES = {
+    venue.id: venue
+    for venue in (
+        VenueFacts(id="lbank", title="LBank", pair_page="https://www.lbank.com/futures/{}", has_lower_case_pages=True),
+        VenueFacts(id="binance", title="Binance", pair_page="https://www.binance.com/en/futures/{}"),
+        VenueFacts(id="mexc", title="MEXC", pair_page="https://www.mexc.com/futures/{}"),
+        VenueFacts(id="bybit", title="Bybit", pair_page="https://www.bybit.com/trade/usdt/{}"),
+    )
+}
+
+
+def venue_title(venue: str) -> str:
+    """Return a venue's name as people write it; an id that is not known stays as it is."""
+    return VENUES[venue].title if venue in VENUES else venue

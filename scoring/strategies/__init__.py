@@ -1,0 +1,14 @@
+"""Every strategy, in the order in which they take candidates: a new one is a file or folder here and an entry below."""
+
+from collections.abc import Iterable
+
+from scoring.strategies.base import Strategy
+from scoring.strategies.ups_short import UPS_SHORT
+
+STRATEGIES = {strategy.name: strategy for strategy in (UPS_SHORT,)}
+
+
+def chosen(names: Iterable[str]) -> tuple[Strategy, ...]:
+    """Return the named strategies in the order of `STRATEGIES`."""
+    wanted = set(names)
+    return tuple(strategy for name, strategy in STRATEGIES.items() if name in wanted)

@@ -1,0 +1,24 @@
+"""UPS: a SHORT scalp where sells press, bids are not refilled and open interest rises into a falling price."""
+
+from functools import partial
+
+from scoring.levels import compute_levels
+from scoring.signals import Side
+from scoring.strategies.base import Strategy
+from scoring.strategies.ups_short.bound import upper_bound
+from scoring.strategies.ups_short.gates import GATES
+from scoring.strategies.ups_short.phrases import PHRASES, figures
+from scoring.strategies.ups_short.score import PARTS, WEIGHTS, compute_sub_scores
+
+UPS_SHORT = Strategy(
+    name="ups",
+    version="1",
+    weights=WEIGHTS,
+    parts=PARTS,
+    sub_scores=compute_sub_scores,
+    gates=GATES,
+    levels=partial(compute_levels, direction=Side.SHORT.direction),
+    bound=upper_bound,
+    phrases=PHRASES,
+    figures=figures,
+)

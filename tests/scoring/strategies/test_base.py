@@ -1,0 +1,88 @@
+"""The contract that every strategy keeps, and two of them beside each other."""
+
+from pathlib import Path
+
+import pytest
+
+from scoring.decide import decide
+from scoring.signals import Limits, Side
+from scoring.strategies import STRATEGIES, chosen
+from scoring.strategies.base import Strategy
+from tests.builders import NOW_MS, instrument
+from tests.scoring.frames import SETTINGS, UPS, limits, passing
+from tests.scoring.strategies.bounce_long import BOUNCE_LONG as BOUNCE
+
+#: a fall that takers buy
+FELL = {"taker_sell_share": 0.2, "momentum_z": -2.0}
+
+
+@pytest.mark.parametrize("strategy", [*STRATEGIES.values(), BOUNCE], ids=lambda one: one.name)
+def test_contract(strategy: Strategy) -> None:
+    """Weights make a hundred, each sub-score names its parts, and the gates are named once, the score's among them."""
+    assert sum(strategy.weights.values()) == 100
+    assert strategy.parts.keys() == strategy.weights.keys()
+    names = [gate.name for gate in strategy.gates]
+    assert len(set(names)) == len(names)
+    assert {"score", "eligible", "open_signal", "cooldown", "paused", "muted"} <= set(names)
+    frame = passing(3)
+    scores = strategy.score(frame, SETTINGS)
+    assert scores.sub_scores.shape == (len(strategy.weights), 3)
+    assert (strategy.bound(frame, SETTINGS, Limits.fresh(), ()) >= scores.total).all()
+    assert strategy.reasons(frame, scores, 0, SETTINGS)
+
+
+def test_the_docs_show_the_example() -> None:
+    """The code in docs/strategies.md is the example, so what a newcomer copies runs."""
+    root = Path(__file__).parents[3]
+    example = (root / "tests/scoring/strategies/bounce_long.py").read_text()
+    assert example.split('"""', 2)[2].strip() in (root / "docs/strategies.md").read_text()
+
+
+def test_lowest_score() -> None:
+    """It is the limit of the gate on the score."""
+    assert UPS.lowest_score(SETTINGS) == SETTINGS.min_score
+    assert BOUNCE.lowest_score(SETTINGS) == 70
+
+
+def test_chosen() -> None:
+    """The order is the table's, not the setting's."""
+    assert [strategy.name for strategy in chosen(["ups"])] == ["ups"]
+    assert chosen([]) == ()
+
+
+def test_a_long_signal() -> None:
+    """LONG enters at the ask, its target above and its stop below; the signal names its strategy."""
+    (signal,) = decide(NOW_MS, passing(**FELL), Limits.fresh(), (), SETTINGS, (BOUNCE,)).signals
+    assert (signal.strategy, signal.side) == ("bounce", Side.LONG)
+    levels = signal.levels
+    assert (levels.entry, levels.take_profits, levels.stop) == (100.01, (101.71,), 99.31)
+    assert signal.reasons == ("price -2.0 sigma", "only 20 % of takers sell")
+    assert list(signal.contributions) == ["fall", "buyers"]
+
+
+def test_one_coin_one_signal_whichever_strategy() -> None:
+    """The first strategy takes the coin; the other finds it open, and takes its own."""
+    frame = passing(2, taker_sell_share=[0.7, 0.2])
+    two = (UPS, BOUNCE)
+    given = decide(NOW_MS, frame, Limits.fresh(), (), SETTINGS, two)
+    assert [(one.strategy, one.coin, one.id) for one in given.signals] == [("ups", "C0", 1), ("bounce", "C1", 2)]
+    both = decide(NOW_MS, passing(**FELL, wall_ratio=12.0), Limits.fresh(), (), SETTINGS, two)
+    assert [one.strategy for one in both.signals] == ["ups"]
+    assert both.by_strategy["bounce"].funnel.refused["cooldown"] == 1
+
+
+def test_limits_are_shared() -> None:
+    """What one strategy used up of burst and cap is used up for the other."""
+    used = limits(signal_times_ms=(NOW_MS - 2_000, NOW_MS - 1_000))
+    decision = decide(NOW_MS, passing(**FELL), used, (), SETTINGS, (BOUNCE,))
+    assert decision.signals == ()
+    (miss,) = decision.near_misses
+    assert (miss.strategy, miss.failed, miss.entry) == ("bounce", ("burst",), 100.01)
+
+
+def test_the_deeper_side() -> None:
+    """At equal scores a LONG prefers the deeper asks."""
+    venues = [instrument(venue=venue) for venue in ("binance", "bybit")]
+    frame = passing(instruments=venues, ask_depth_usdt=[6000.0, 7000.0], **FELL)
+    (signal,) = decide(NOW_MS, frame, Limits.fresh(), (), SETTINGS, (BOUNCE,)).signals
+    assert signal.venue == "bybit"
