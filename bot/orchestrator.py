@@ -94,7 +94,7 @@ class Orchestrator:
         # two books of what a signal was decided on, neither older than the oldest that may be looked at
         ticks = math.ceil(2 * config.features.max_data_age_s / config.features.refresh_interval_s) + 1
         self._recent: deque[Mapping[Key, Sequence[OrderBook | Trades]]] = deque(maxlen=ticks)
-        self._saved_ms = clock.now_ms()
+        self._saved_ms = clock.monotonic_ms()
         self._deciding = asyncio.Lock()  # a command must not change the limits between a decision and its commit
         self.chats = config.telegram.chat_ids if config.telegram.bot_token else (TERMINAL_CHAT,)
         self.started_ms = clock.now_ms()
@@ -139,18 +139,17 @@ class Orchestrator:
     async def run(self, stop: asyncio.Event) -> None:
         """Tick every REFRESH_INTERVAL until `stop`; the tick under way is finished."""
         interval_ms = 1000 * self._config.features.refresh_interval_s
-        due_ms = float(self._clock.now_ms())
+        due_ms = float(self._clock.monotonic_ms())
         failed = 0
         while not stop.is_set():
             failed = 0 if await self._try_tick() else failed + 1
             if failed == FAILED_TICKS:
                 raise RuntimeError(f"{failed} ticks in a row failed, the last: {self.trouble}")
-            if self._clock.now_ms() - self._saved_ms >= SAVE_EVERY_MS:
+            if self._clock.monotonic_ms() - self._saved_ms >= SAVE_EVERY_MS:
                 await self.save_windows()
-            now_ms = self._clock.now_ms()
-            due_ms = max(
-                due_ms + interval_ms, now_ms
-            )  # a tick that took longer is followed at once, none is made up for
+            now_ms = self._clock.monotonic_ms()
+            # a tick that took longer is followed at once, none is made up for
+            due_ms = max(due_ms + interval_ms, now_ms)
             with suppress(TimeoutError):
                 async with asyncio.timeout((due_ms - now_ms) / 1000):
                     await stop.wait()
@@ -188,7 +187,7 @@ class Orchestrator:
 
     async def save_windows(self) -> None:
         """Keep the market for a restart, and how far near misses have been followed; without them it is only colder."""
-        self._saved_ms = self._clock.now_ms()
+        self._saved_ms = self._clock.monotonic_ms()
         try:
             await self._store.save_windows(take_windows(self._state), tuple(self._near_misses.followed.values()))
         except StorageError as error:

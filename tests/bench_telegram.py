@@ -50,11 +50,16 @@ class LeapingClock(SystemClock):
     """Skips the time between two ticks."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._leapt_ms = 0
 
     def now_ms(self) -> int:
         """Return the time it would be had nobody leapt."""
         return super().now_ms() + self._leapt_ms
+
+    def monotonic_ms(self) -> int:
+        """Return it on the clock that nobody sets."""
+        return super().monotonic_ms() + self._leapt_ms
 
     def leap(self) -> None:
         """Go on to the next tick."""

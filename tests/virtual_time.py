@@ -70,7 +70,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 class VirtualClock(HandClock):
     """Implements `bot.clock.Clock` by the loop's own time."""
 
-    def now_ms(self) -> int:
+    def monotonic_ms(self) -> int:
         """Return the time, in milliseconds since an epoch of tests."""
         return NOW_MS + round(1000 * asyncio.get_running_loop().time())
 
