@@ -320,6 +320,7 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
             clock=clock,
             notify=orchestrator.notify,
             retention_days=config.retention_days,
+            scoring=config.scoring,
         )
         web = serve(build_app(reports, store, config.http.token), config.http)
         logger.info("status and signals as JSON: {}", await resources.enter_async_context(web))

@@ -8,6 +8,8 @@ from loguru import logger
 from bot.clock import Clock
 from fetchers.feed import Feed
 from fetchers.health import Condition
+from scoring.settings import ScoringSettings
+from scoring.thresholds import ThresholdRates, threshold_rates
 from storage.errors import StorageError
 from storage.mysql import Mirror
 from storage.sqlite import Store
@@ -16,6 +18,8 @@ _LOOK_EVERY_S = 5.0
 _PRUNE_EVERY_S = 6 * 3600.0
 _PRUNE_REST_S = 0.2  #: between two portions, so that the ticks' own writes get in
 _DAY_MS = 86_400_000
+_THRESHOLDS_EVERY = 120  #: looks
+_THRESHOLDS_DAYS = 7
 
 
 class Housekeeper:
@@ -30,6 +34,7 @@ class Housekeeper:
         clock: Clock,
         notify: Callable[[str], Awaitable[None]],
         retention_days: int,
+        scoring: ScoringSettings,
     ) -> None:
         self._store = store
         self._feed = feed
@@ -37,8 +42,11 @@ class Housekeeper:
         self._clock = clock
         self._notify = notify
         self._retention_ms = retention_days * _DAY_MS
+        self._scoring = scoring
+        self._looks = 0
         self._health: dict[str, Condition] = {}
         self._is_trouble_told = False
+        self.thresholds: ThresholdRates | None = None  #: what another threshold would have given of late
 
     async def run(self) -> None:
         """Look and prune until cancelled."""
@@ -64,6 +72,22 @@ class Housekeeper:
                 self._health[venue] = report.condition
                 note = "" if report.condition is Condition.OK else report.last_error
                 await self._store.record_health(self._clock.now_ms(), venue, report.condition.value, note)
+        if self._looks % _THRESHOLDS_EVERY == 0:
+            await self._look_at_thresholds()
+        self._looks += 1
+
+    async def _look_at_thresholds(self) -> None:
+        now_ms = self._clock.now_ms()
+        since_ms = now_ms - _THRESHOLDS_DAYS * _DAY_MS
+        signals, refused, first_ms = await self._store.scores_since(since_ms)
+        watched_ms = now_ms - max(since_ms, now_ms if first_ms is None else first_ms)
+        self.thresholds = threshold_rates(
+            signals,
+            refused,
+            threshold=self._scoring.min_score,
+            near_points=self._scoring.near_miss_points,
+            days=watched_ms / _DAY_MS,
+        )
 
     async def prune(self) -> None:
         """Delete what is older than RETENTION_DAYS, except signals, outcomes, and what MySQL does not have yet."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from loguru import logger
 
 from bot.clock import Clock
 from bot.config import Config
+from bot.funnels import FunnelLog
 from bot.looks import look_at, note_looks
 from bot.near_misses import NearMisses
 from bot.phone import follow_ups
@@ -44,6 +45,7 @@ from fetchers.feed import Feed
 from fetchers.plan import Key, Wanted
 from scoring.capture import Capture, capture
 from scoring.decide import Decision, decide
+from scoring.episodes import GAP_MS, Episodes
 from scoring.exits import Look, follow, start
 from scoring.limits import after_outcome, after_signal, pause, resume, signals_today
 from scoring.signals import FOREVER_MS, Limits, NearMiss, OpenSignal, Outcome, Signal
@@ -87,7 +89,7 @@ class Orchestrator:
         self._universe = feed.universe
         self._state = MarketState((), config.features)
         self._closed: list[tuple[Signal, Outcome]] = []
-        self._near: set[tuple[str, tuple[str, ...]]] = set()
+        self._episodes = Episodes()
         self._near_misses = NearMisses(
             store, config.scoring, max_data_age_s=config.features.max_data_age_s, started_ms=clock.now_ms()
         )
@@ -104,7 +106,7 @@ class Orchestrator:
         self.ticks = 0
         self.signals = 0
         self.exits = 0
-        self.refused: dict[str, int] = {}
+        self.funnels = {strategy.name: FunnelLog() for strategy in self.strategies}
         self.outbox: dict[str, int] = {}
         self.durations_ms: deque[int] = deque(maxlen=1000)
         self.day = DayLog(since_ms=self.started_ms)
@@ -119,6 +121,7 @@ class Orchestrator:
         self.open_signals = {open_signal.signal.id: open_signal for open_signal in saved.open_signals}
         self._near_misses.resume(saved.followed)
         self._closed = await self._store.closed_signals()
+        self._episodes.resume(await self._store.latest_near_misses(self._clock.now_ms() - GAP_MS))
         await self._restore_windows()
 
     def open_keys(self) -> set[tuple[str, str]]:
@@ -386,22 +389,21 @@ class Orchestrator:
 
         Return the near misses that are to be followed.
         """
-        near = {(near_miss.coin, near_miss.failed): near_miss for near_miss in decision.near_misses}
-        new = [near_miss for name, near_miss in near.items() if name not in self._near]
-        self._near = set(near)
-        if not decision.signals and not new:
+        news = self._episodes.note(decision.near_misses, features.now_ms)
+        if not (decision.signals or news.begun or news.peaks):
             await self._store.save_open(still_open, said)
             return []
         messages: list[NewMessage | FollowUp] = [*said, *self._crowd(decision)]
         for signal in decision.signals:
             messages += self._messages(Kind.ENTRY, self._entry(signal, features.now_ms), signal)
-        followed = self._near_misses.choose(new)
+        followed = self._near_misses.choose(news.begun)
         captures = self._captures(features, decision)
         await self._store.remember(
             decision.signals,
             decision.limits,
             messages,
-            new,
+            news.begun,
+            peaks=news.peaks,
             followed=followed,
             captures=captures,
             still_open=still_open,
@@ -474,13 +476,11 @@ class Orchestrator:
                 why = self._feed.status()[notice.venue].last_error
                 await self.notify(render_venue_blind(notice.venue, lasted_s, why))
         self.outbox = {state.value: count for state, count in (await self._store.outbox_counts()).items()}
-        refused: Counter[str] = Counter()
-        for judgement in decision.by_strategy.values():
-            refused.update(judgement.funnel.refused)
-        for gate, count in refused.items():
-            self.refused[gate] = self.refused.get(gate, 0) + count
+        funnels = {name: judgement.funnel for name, judgement in decision.by_strategy.items()}
+        for name, funnel in funnels.items():
+            self.funnels[name].note(funnel)
         conditions = {name: report.condition for name, report in self._feed.status().items()}
-        self.day.note(len(features.instruments), _best(features, decision), refused, conditions)
+        self.day.note(len(features.instruments), _best(features, decision), funnels, conditions)
         ended_ms = self._clock.now_ms()
         self.last_tick = Tick(features=features, decision=decision, ended_ms=ended_ms)
         self.ticks += 1

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bot.funnels import FunnelMeans
 from fetchers.health import Condition
 from scoring.signals import OpenSignal
+from scoring.thresholds import ThresholdRates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,8 @@ class BotStatus:
     max_daily_signals: int
     paused_until_ms: int | None  #: as in Limits
     guard_until_ms: int
-    refused: dict[str, int]  #: by gate, since the start
+    funnels: dict[str, FunnelMeans]  #: by strategy, of a usual tick since the start
+    thresholds: ThresholdRates | None  #: of the last week; None where nothing can be said
     outbox: dict[str, int]  #: messages by delivery state
     faults: tuple[str, ...]  #: what Telegram, the web app or the databases have to complain of; () is all well
     notes: tuple[str, ...] = ()  #: what ails the databases while alerts go on: no reason to be called unwell

@@ -130,6 +130,7 @@ class _Pages:
         if _may_read(request, self._token):
             answer |= {
                 "problems": problems,
+                "funnels": status.funnels,
                 "venues": {venue.venue: venue.state for venue in status.venues},
                 "incidents": status.incidents,
             }

@@ -125,6 +125,26 @@ class History:
         )
         return [(near_miss_from_row(row), near_miss_outcome_from_row(row)) for row in rows]
 
+    async def latest_near_misses(self, since_ms: int) -> list[tuple[NearMiss, float | None]]:
+        """Return near misses decided at `since_ms` or later, oldest first, each with the highest score of its episode.
+
+        None: more than the threshold refused it all the time.
+        """
+        rows = await self._read(
+            "SELECT * FROM near_misses WHERE decided_ms >= :since_ms ORDER BY id", {"since_ms": since_ms}
+        )
+        return [(near_miss_from_row(row), row["peak_score"]) for row in rows]
+
+    async def scores_since(self, since_ms: int) -> tuple[list[float], list[float], int | None]:
+        """Return the scores of signals, those that the threshold alone refused, and the first start [epoch ms]."""
+        signals = await self._read("SELECT score FROM signals WHERE decided_ms >= :since_ms", {"since_ms": since_ms})
+        refused = await self._read(
+            "SELECT peak_score FROM near_misses WHERE decided_ms >= :since_ms AND peak_score IS NOT NULL",
+            {"since_ms": since_ms},
+        )
+        ((first_ms,),) = await self._read("SELECT min(started_ms) FROM runs")
+        return [score for (score,) in signals], [score for (score,) in refused], first_ms
+
     async def near_miss_ids(self, decided_ms: int) -> dict[str, int]:
         """Return by coin the ids of the near misses of one decision."""
         rows = await self._read(

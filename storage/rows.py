@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from scoring.episodes import score_alone
 from scoring.exits import start, start_near_miss
 from scoring.signals import NearMiss, OpenSignal, Outcome, Signal
 from storage.codec import from_plain, to_json, to_plain, to_text
@@ -56,7 +57,7 @@ def open_signal_from_row(row: Row) -> OpenSignal:
 
 def near_miss_to_row(near_miss: NearMiss) -> dict[str, Any]:
     """Return the row of `near_misses`."""
-    return _split(near_miss, _NEAR_MISS, "details")
+    return {**_split(near_miss, _NEAR_MISS, "details"), "peak_score": score_alone(near_miss)}
 
 
 def near_miss_from_row(row: Row) -> NearMiss:

@@ -167,6 +167,12 @@ MIGRATIONS = (
     """,
     # What has become of an alert's signal, a line each, edited in below the alert.
     "ALTER TABLE outbox ADD COLUMN follow_up TEXT NOT NULL DEFAULT '';",
+    # The highest score of a near miss's episode that the threshold alone refused, for what another would have given.
+    """
+    ALTER TABLE near_misses ADD COLUMN peak_score REAL;
+    UPDATE near_misses SET peak_score = score WHERE json_extract(details, '$.failed') = '["score"]';
+    CREATE INDEX near_misses_by_coin ON near_misses (coin, id);
+    """,
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import aiosqlite
@@ -48,8 +49,11 @@ _INSERT_OUTCOME = (
     "INSERT INTO outcomes (signal_id, exit_ms, reason, outcome) VALUES (:signal_id, :exit_ms, :reason, :outcome)"
 )
 _INSERT_NEAR_MISS = """
-    INSERT INTO near_misses (decided_ms, venue, instrument_id, coin, details)
-    VALUES (:decided_ms, :venue, :instrument_id, :coin, :details)
+    INSERT INTO near_misses (decided_ms, venue, instrument_id, coin, details, peak_score)
+    VALUES (:decided_ms, :venue, :instrument_id, :coin, :details, :peak_score)
+"""
+_RAISE_PEAK = """
+    UPDATE near_misses SET peak_score = :peak_score WHERE id = (SELECT max(id) FROM near_misses WHERE coin = :coin)
 """
 _INSERT_CAPTURE = "INSERT INTO captures (signal_id, capture) VALUES (:signal_id, :capture)"
 _FOLLOW_NEAR_MISS = """
@@ -231,13 +235,15 @@ class Store(History):
         messages: Sequence[NewMessage | FollowUp],
         near_misses: Sequence[NearMiss] = (),
         *,
+        peaks: Mapping[str, float] = MappingProxyType({}),
         followed: Sequence[NearMiss] = (),
         captures: Sequence[Capture] = (),
         still_open: Sequence[OpenSignal] = (),
     ) -> None:
         """Store a tick's signals, what they were decided on, their messages and the limits they use up.
 
-        Of the near misses `followed` are those whose following begins; `still_open` are earlier signals, as far as they
+        `peaks` are new highest scores of coins whose near miss is stored already. Of the near misses `followed` are
+        those whose following begins; `still_open` are earlier signals, as far as they
         have been followed.
         """
         await self._write(
@@ -245,6 +251,7 @@ class Store(History):
             *_queue(messages),
             (_INSERT_CAPTURE, [{"signal_id": one.signal_id, "capture": to_blob(one)} for one in captures]),
             (_INSERT_NEAR_MISS, [near_miss_to_row(near_miss) for near_miss in near_misses]),
+            (_RAISE_PEAK, [{"coin": coin, "peak_score": peak} for coin, peak in peaks.items()]),
             (_FOLLOW_NEAR_MISS, [{"decided_ms": one.decided_ms, "coin": one.coin} for one in followed]),
             (_PUT_OPEN_SIGNAL, [open_signal_to_row(one) for one in still_open]),
             _put_limits(limits),

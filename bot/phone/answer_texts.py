@@ -6,6 +6,7 @@ from html import escape
 from math import isfinite, isinf
 from typing import Any
 
+from bot.funnels import funnel_lines
 from bot.phone.messages import EXIT_WORDS
 from bot.phone.phrases import (
     age_text,
@@ -186,6 +187,7 @@ def render_health(status: BotStatus, blocked: Mapping[str, str], timezone: str) 
             f"{local_time(incident.last_ms, timezone):%d %b %H:%M} ({escape(incident.words)})"
             for incident in status.incidents
         ),
+        *(line for strategy, means in status.funnels.items() for line in funnel_lines(strategy, means)),
     )
 
 

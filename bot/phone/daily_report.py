@@ -8,8 +8,10 @@ from html import escape
 from zoneinfo import ZoneInfo
 
 from bot.clock import Clock
-from bot.phone.phrases import duration_text, fit, local_time, signed, venue_name, words
+from bot.funnels import FunnelLog, funnel_lines
+from bot.phone.phrases import duration_text, fit, local_time, signed, venue_name
 from fetchers.health import Condition
+from scoring.decide import Funnel
 from scoring.signals import Outcome, Signal
 from scoring.statistics import summarise
 
@@ -25,17 +27,18 @@ class DayLog:
     pairs: int = 0  #: scored in the last tick
     best_score: float = 0.0
     best_pair: str = ""
-    refused: Counter[str] = field(default_factory=Counter)
+    funnels: dict[str, FunnelLog] = field(default_factory=dict)  #: by strategy
     seen: Counter[str] = field(default_factory=Counter)  #: ticks in which a venue was not blind
 
     def note(
-        self, pairs: int, best: tuple[float, str], refused: Mapping[str, int], conditions: Mapping[str, Condition]
+        self, pairs: int, best: tuple[float, str], funnels: Mapping[str, Funnel], conditions: Mapping[str, Condition]
     ) -> None:
         """Count a tick; `best` is its best score and whose it is."""
         self.ticks += 1
         self.pairs = pairs
         self.best_score, self.best_pair = max((self.best_score, self.best_pair), best)
-        self.refused.update(refused)
+        for strategy, funnel in funnels.items():
+            self.funnels.setdefault(strategy, FunnelLog()).note(funnel)
         self.seen.update(venue for venue, condition in conditions.items() if condition is not Condition.BLIND)
         for venue in conditions:
             self.seen[venue] += 0
@@ -50,7 +53,6 @@ def render_report(
 ) -> str:
     """Return the report on the time since the log began; `closed` ended in it, `signals` were given in it."""
     given, made = list(signals), summarise(closed)
-    refused = ", ".join(f"{words(gate).lower()} {count:,}" for gate, count in log.refused.most_common(6) if count)
     uptime = ", ".join(f"{venue_name(venue)} {100 * seen / log.ticks:.1f} %" for venue, seen in log.seen.items())
     scans = log.ticks * log.pairs / max(1.0, (now_ms - log.since_ms) / 60_000)
     return fit(
@@ -61,7 +63,7 @@ def render_report(
         f"Ended: {made.n}, {made.wins} won, {signed(made.net_percent)} % net, {made.n * made.expectancy_r:+.2f} R"
         if made.n
         else "Ended: none",
-        f"Refused most by: {refused}" if refused else None,
+        *(line for strategy, one in log.funnels.items() for line in funnel_lines(strategy, one.means())),
         f"Venues seen: {uptime}" if uptime else None,
     )
 

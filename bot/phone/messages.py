@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from urllib.parse import quote
 
+from bot.funnels import funnel_lines, thresholds_text
 from bot.phone.phrases import (
     LONGEST_SENT,
     age_text,
@@ -230,7 +231,6 @@ def render_help(menu: Iterable[tuple[str, str]]) -> str:
 
 def render_status(status: BotStatus, timezone: str) -> str:
     """Return the answer to /status, times in `timezone`."""
-    refused = ", ".join(f"{escape(gate)} {count:,}" for gate, count in status.refused.items() if count)
     unsent = ", ".join(f"{count} {state}" for state, count in status.outbox.items() if state != "sent" and count)
     return fit(
         f"<b>SGNL {escape(status.version)}</b>, up {duration_text((status.now_ms - status.started_ms) / 1000)}",
@@ -241,7 +241,9 @@ def render_status(status: BotStatus, timezone: str) -> str:
         *_open_lines(status.open_signals, status.now_ms),
         "",
         *(_venue_line(venue) for venue in status.venues),
-        f"\nRefused by gate: {refused}" if refused else None,
+        "" if status.funnels else None,
+        *(line for strategy, means in status.funnels.items() for line in funnel_lines(strategy, means)),
+        thresholds_text(status.thresholds),
         f"Messages: {unsent}" if unsent else None,
         *(f"Problem: {escape(problem)}" for problem in status.problems()),
         *(f"Note: {escape(note)}" for note in status.notes),

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from bot.funnels import FunnelMeans
 from bot.status import BotStatus, VenueStatus
+from scoring.decide import Funnel
 from scoring.signals import OpenSignal
+from scoring.thresholds import Rate, ThresholdRates
 from tests.storage.builders import DECIDED_MS, make_signal
 
 
@@ -19,6 +22,15 @@ def make_venue(venue: str = "binance", **changes: Any) -> VenueStatus:
             "budget_used_percent": 38.0,
             **changes,
         }
+    )
+
+
+def make_funnel() -> Funnel:
+    """The funnel of a tick in which one pair signalled."""
+    return Funnel(
+        not_seen={"book not seen": 1900, "exhaustion warming up": 88},
+        refused={"score": 10, "sweep": 1, "muted": 0},
+        passed=1,
     )
 
 
@@ -41,7 +53,18 @@ def make_status(**changes: Any) -> BotStatus:
             "max_daily_signals": 8,
             "paused_until_ms": None,
             "guard_until_ms": 0,
-            "refused": {"score": 1200, "spread": 0},
+            "funnels": {
+                "ups": FunnelMeans(
+                    eligible=2000.0,
+                    not_seen={"book not seen": 1900.0, "exhaustion warming up": 88.0},
+                    seen=12.0,
+                    refused={"score": 11.0, "spread": 0.0, "sweep": 0.5},
+                    passed=0.5,
+                )
+            },
+            "thresholds": ThresholdRates(
+                days=7.0, now=Rate(threshold=72.0, a_day=0.0), lower=Rate(threshold=66.0, a_day=3.1)
+            ),
             "outbox": {"sent": 12, "pending": 0},
             "faults": (),
             **changes,

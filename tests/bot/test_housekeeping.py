@@ -30,6 +30,7 @@ def housekeeper(stage: Stage, bot: RunningBot, mirror: Mirror | None = None) -> 
         clock=stage.clock,
         notify=bot.orchestrator.notify,
         retention_days=30,
+        scoring=stage.config.scoring,
     )
 
 

@@ -99,7 +99,7 @@ async def test_pause(tmp_path: Path) -> None:
         async with stage.bot() as bot:
             await bot.tick_for(40)
             assert await bot.store.signals() == []
-            assert bot.orchestrator.refused["paused"] > 0
+            assert bot.orchestrator.funnels["ups"].refused["paused"] > 0
 
 
 async def test_disk_trouble(tmp_path: Path) -> None:

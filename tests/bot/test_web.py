@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,13 @@ from tests.bot.builders import make_open_signal, make_status, make_venue
 from tests.storage.builders import DECIDED_MS, make_limits, make_outcome, make_signal
 
 TOKEN = "0123456789abcdef"
-WELL = {"status": "ok", "problems": [], "venues": {"binance": "ok", "bybit": "ok"}, "incidents": []}
+WELL = {
+    "status": "ok",
+    "problems": [],
+    "funnels": {"ups": asdict(make_status().funnels["ups"])},
+    "venues": {"binance": "ok", "bybit": "ok"},
+    "incidents": [],
+}
 
 
 class StillBot:

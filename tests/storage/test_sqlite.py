@@ -127,6 +127,19 @@ async def test_state(store: Store) -> None:
     assert await store.get_state("telegram_offset") == {"offset": 13, "chats": ["1"]}
 
 
+async def test_the_peak_of_an_episode(store: Store) -> None:
+    """The newest near miss of a coin takes the highest score of its episode; what more gates refused has none."""
+    alone = replace(make_near_miss(coin="PEPE", score=64.1), failed=("score",))
+    two = replace(make_near_miss(coin="WIF", score=65.0), failed=("score", "burst"))
+    limits = Limits.fresh()
+    await store.remember([], limits, [], [alone, two])
+    await store.remember([], limits, [], [], peaks={"PEPE": 69.5})
+    found = await store.latest_near_misses(0)
+    assert [(one.coin, one.score, peak) for one, peak in found] == [("PEPE", 64.1, 69.5), ("WIF", 65.0, None)]
+    await store.begin_run(7, "0.1.0", "", "")
+    assert await store.scores_since(0) == ([], [69.5], 7)
+
+
 @pytest.mark.parametrize("table", ["signals", "outbox", "near_misses", "state"])
 async def test_a_failure_leaves_nothing_behind(store: Store, query: Query, table: str) -> None:
     """Whichever statement fails, none of the transaction stays, and the next one succeeds."""

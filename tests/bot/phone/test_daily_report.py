@@ -7,6 +7,7 @@ import pytest
 
 from bot.phone.daily_report import DayLog, next_report_ms, render_report, tell_daily
 from fetchers.health import Condition
+from tests.bot.builders import make_funnel
 from tests.bot.conftest import GROUP, PERSON, World
 from tests.hand_clock import HandClock
 from tests.storage.builders import DECIDED_MS, make_outcome, make_signal
@@ -23,7 +24,7 @@ def test_a_day() -> None:
     log = DayLog(since_ms=DECIDED_MS)
     for tick in range(720):
         conditions = {"bybit": Condition.OK, "mexc": Condition.BLIND if tick < 72 else Condition.DEGRADED}
-        log.note(2400, (60 + tick / 100, "PEPE/USDT Bybit"), {"score": 2000, "sweep": 1500, "muted": 0}, conditions)
+        log.note(2400, (60 + tick / 100, "PEPE/USDT Bybit"), {"ups": make_funnel()}, conditions)
     signal, outcome = make_signal(1), make_outcome(1)
     html = render_report(
         log, [(signal, outcome), (make_signal(2), None)], [(signal, outcome)], DECIDED_MS + 3_600_000, "UTC"
@@ -34,7 +35,9 @@ def test_a_day() -> None:
         "Best score: 67.2 PEPE/USDT Bybit",
         "Alerts: 2, of them 1 still open",
         "Ended: 1, 1 won, +1.59 % net, +1.77 R",
-        "Refused most by: score 1,440,000, sweep 1,080,000",
+        "ups: 12 of 2,000 pairs seen whole in a tick",
+        "Not seen: book not seen 1,900, exhaustion warming up 88",
+        "Refused first by: score 10, sweep 1; 1 passed",
         "Venues seen: Bybit 100.0 %, MEXC 90.0 %",
     ]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.funnels import FunnelMeans
 from bot.phone.messages import (
     copy_text,
     entry_buttons,
@@ -201,8 +202,9 @@ def test_nothing_from_outside_is_markup() -> None:
     )
     venues = (make_venue(NASTY, state=NASTY, note=NASTY),)
     followed = (make_open_signal(signal=signal),)
+    funnel = FunnelMeans(eligible=1, not_seen={NASTY: 1}, seen=0, refused={NASTY: 1}, passed=0)
     status = make_status(
-        version=NASTY, best=NASTY, venues=venues, refused={NASTY: 1}, faults=(NASTY,), open_signals=followed
+        version=NASTY, best=NASTY, venues=venues, funnels={NASTY: funnel}, faults=(NASTY,), open_signals=followed
     )
     for html in (
         render_entry(signal, track_record=NASTY, decided_after_ms=1),
@@ -319,7 +321,10 @@ def test_status() -> None:
         "Binance ok, 412 pairs, 38 % of its limit used\n"
         "Bybit ok, 1,300 pairs, 38 % of its limit used\n"
         "\n"
-        "Refused by gate: score 1,200"
+        "ups: 12 of 2,000 pairs seen whole in a tick\n"
+        "Not seen: book not seen 1,900, exhaustion warming up 88\n"
+        "Refused first by: score 11, sweep 0.5; 0.5 passed\n"
+        "Last 7 days: a threshold of 72 gave 0.0 a day, 66 would have given 3.1"
     )
 
 
@@ -330,7 +335,8 @@ def test_status_of_a_bot_in_trouble() -> None:
         best="",
         paused_until_ms=DECIDED_MS + 60_000,
         venues=(make_venue("mexc", state="held", note="510: too frequent; 12 warming up"),),
-        refused={},
+        funnels={},
+        thresholds=None,
         outbox={"sent": 1, "pending": 2, "failed": 1},
     )
     assert read(render_status(status, "Europe/Rome")).splitlines()[1:] == [

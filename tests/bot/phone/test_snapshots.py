@@ -58,7 +58,7 @@ from fetchers.health import Condition, Notice
 from scoring.settings import ScoringSettings
 from scoring.signals import FOREVER_MS, ExitReason, Result, Verdict
 from scoring.statistics import summarise
-from tests.bot.builders import make_open_signal, make_status
+from tests.bot.builders import make_funnel, make_open_signal, make_status
 from tests.builders import instrument
 from tests.storage.builders import DECIDED_MS, make_limits, make_near_miss, make_outcome, make_signal
 from tests.telegram_html import length, read_html
@@ -126,7 +126,7 @@ def report() -> str:
     """A day's report."""
     log = DayLog(since_ms=DECIDED_MS - 86_400_000)
     for _ in range(4):
-        log.note(2410, (71.2, "PEPE/USDT Binance"), {"score": 9000, "sweep": 800}, {"mexc": Condition.OK})
+        log.note(2410, (71.2, "PEPE/USDT Binance"), {"ups": make_funnel()}, {"mexc": Condition.OK})
     return render_report(log, [(SIGNAL, None)], CLOSED, DECIDED_MS, ZONE)
 
 
