@@ -20,7 +20,7 @@ from tests.bot.builders import make_open_signal, make_status, make_venue
 from tests.storage.builders import DECIDED_MS, make_limits, make_outcome, make_signal
 
 TOKEN = "0123456789abcdef"
-WELL = {
+WELL: dict[str, Any] = {
     "status": "ok",
     "problems": [],
     "funnels": {"ups": asdict(make_status().funnels["ups"])},
@@ -93,6 +93,7 @@ async def test_health(site: Site) -> None:
     assert body == {
         "status": "unwell",
         "problems": ["every venue is blind"],
+        "funnels": WELL["funnels"],
         "venues": {"mexc": "blind"},
         "incidents": [{"what": "flood wait", "count": 2, "last_ms": DECIDED_MS, "words": "chat -200: retry after 17"}],
     }
