@@ -47,8 +47,13 @@ def look_at(
         ask_share=float(features.ask_share[column]),
         book_ms=int(features.book_ms[column]),
         btc_return=features.btc_return,
-        funding_rate=float(features.funding_rate_8h[column]) * instrument.funding_interval_h / 8,
-        funding_times_ms=settlement_times_ms(open_signal.looked_ms, features.now_ms, instrument.funding_interval_h),
+        funding_rate=float(features.funding_rate[column]),
+        funding_times_ms=settlement_times_ms(
+            open_signal.looked_ms,
+            features.now_ms,
+            float(features.funding_interval_h[column]),
+            int(features.next_funding_ms[column]),
+        ),
         gap=gap,
         candles=candles,
     )

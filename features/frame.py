@@ -64,6 +64,9 @@ class FeatureFrame:
     trades_ms: IntArray
     open_interest_ms: IntArray
     funding_ms: IntArray
+    funding_rate: FloatArray  #: [fraction] of one settlement, the last one seen, of whatever age; NaN before the first
+    funding_interval_h: FloatArray  #: [h] between settlements, NaN before the venue has said it
+    next_funding_ms: IntArray  #: [epoch ms] the settlement that the venue named last as its next, 0 before the first
     open_interest_is_live: BoolArray  #: False: stale, or only a point of a 5-minute history; passes no gate alone
     lender: IntArray  #: column of whoever lends open interest or flow, -1 nobody
     borrows_open_interest: BoolArray

@@ -36,7 +36,6 @@ class Instruments(tuple[Instrument, ...]):  # noqa: SLOT001 - a tuple's slots wo
         self.coin = Names(one.coin for one in self)
         self.venue = Names(one.venue for one in self)
         self.tick_size: FloatArray = np.array([one.tick_size for one in self], dtype=np.float64)
-        self.funding_interval_h: FloatArray = np.array([one.funding_interval_h for one in self], dtype=np.float64)
         self.is_eligible: BoolArray = np.array([one.is_eligible for one in self], dtype=bool)
         self.publishes_trades: BoolArray = np.array([one.publishes_trades for one in self], dtype=bool)
         self.publishes_open_interest: BoolArray = np.array([one.publishes_open_interest for one in self], dtype=bool)

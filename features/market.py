@@ -39,7 +39,6 @@ class Instrument:
     tick_size: float  #: [USDT per base]
     contract_size: float = 1.0  #: [base per contract], 1 where the venue counts coins
     multiplier: float = 1.0  #: [coins per base], 1000 for 1000PEPE
-    funding_interval_h: float = 8.0  #: [h] between settlements
     volume_usdt_24h: float = float("nan")  #: [USDT] at the last universe load
     is_eligible: bool = True  #: may signal; otherwise it only lends, or is Bitcoin
     publishes_trades: bool = True
@@ -71,6 +70,7 @@ class Quotes:
     index_price: FloatArray | None = None
     funding_rate: FloatArray | None = None  #: fraction per funding interval
     funding_interval_h: FloatArray | None = None
+    next_funding_ms: IntArray | None = None  #: when it settles next, 0 where the venue does not say
     open_interest_base: FloatArray | None = None
     volume_base_24h: FloatArray | None = None
     volume_usdt_24h: FloatArray | None = None

@@ -227,6 +227,7 @@ class Parts:
         self._add(
             "funding",
             self._age(state.funding_ms, settings.max_funding_age_s),
+            _code(np.isnan(state.funding_8h), Missing.NOT_SEEN),
             funding_rate_8h=state.funding_8h,
             funding_impulse=funding_impulse(state.funding_8h, history),
         )
@@ -263,6 +264,9 @@ class Parts:
             "trades_ms": _lent(state.trades_ms, flow_borrower, lender),
             "open_interest_ms": _lent(state.open_interest_ms, borrower, lender),
             "funding_ms": state.funding_ms.copy(),
+            "funding_rate": state.funding_rate.copy(),
+            "funding_interval_h": state.funding_interval_h.copy(),
+            "next_funding_ms": state.next_funding_ms.copy(),
             "open_interest_is_live": _lent(is_live, borrower, lender),
         }
 

@@ -59,7 +59,6 @@ class MarketState(MarketArrays):
         self._order = np.zeros(0, dtype=np.int64)  # the rows that hold a tick, oldest first
         seconds = math.ceil(max(settings.sweep_baseline_s, settings.flow_window_s)) + LEAD_S + CLEARED_S + 1
         self.allocate(len(self.instruments), len(self.tick_ms), seconds)
-        self.funding_interval_h[:] = self.instruments.funding_interval_h
 
     def with_instruments(self, instruments: Sequence[Instrument]) -> "MarketState":
         """Return the same market for another universe: what both hold is carried over."""
@@ -220,9 +219,13 @@ class MarketState(MarketArrays):
         if quotes.funding_interval_h is not None:
             interval_h = quotes.funding_interval_h[known]
             _put(self.funding_interval_h, column, interval_h > 0, interval_h)
+        if quotes.next_funding_ms is not None:
+            next_ms = quotes.next_funding_ms[known]
+            _put(self.next_funding_ms, column, next_ms > 0, next_ms)
         if quotes.funding_rate is not None:
-            f8 = funding_rate_8h(quotes.funding_rate[known], self.funding_interval_h[column])
-            _keep_newer(self.funding_8h, self.funding_ms, column, f8, time_ms)
+            rate = quotes.funding_rate[known]
+            newer = _keep_newer(self.funding_rate, self.funding_ms, column, rate, time_ms)
+            _put(self.funding_8h, column, newer, funding_rate_8h(rate, self.funding_interval_h[column]))
         if quotes.open_interest_base is not None:
             newer = _keep_newer(
                 self.open_interest, self.open_interest_ms, column, quotes.open_interest_base[known], time_ms

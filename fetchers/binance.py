@@ -51,7 +51,7 @@ PRINT = PrintFormat(
 )
 CANDLE_WEIGHTS = ((99, 1), (499, 2), (1000, 5), (1500, 10))  # up to so many candles
 HISTORY_POINTS = 7  # half an hour of 5-minute points, both ends
-USUAL_INTERVAL_H = 8.0  # fundingInfo lists only those that were ever changed
+USUAL_INTERVAL_H = 8.0  # by its documents fundingInfo lists only those that were ever changed
 NEVER_DELIVERED_MS = 4_133_404_800_000  # a perpetual's delivery date, in 2100; any other is its last day
 
 EDGE_HOLD_MS = 300_000  # 403 and 451 come from the edge and do not say for how long
@@ -89,17 +89,20 @@ def parse_book_tickers(payload: Any, arrival: Arrival) -> Quotes:
     return bulk(payload, call, arrival, venue_ms, bid_price="bidPrice", ask_price="askPrice")
 
 
-def parse_premium_index(payload: Any, intervals_h: Mapping[str, float], arrival: Arrival) -> Quotes:
-    """Return marks, indices and funding, at the intervals of `parse_intervals`."""
+def parse_premium_index(payload: Any, intervals_h: Mapping[str, float] | None, arrival: Arrival) -> Quotes:
+    """Return marks, indices and funding, at the intervals of `parse_intervals`; None: nobody knows them yet."""
     quotes = bulk(
         payload,
         "binance premiumIndex",
         arrival,
         "time",
+        settles_at="nextFundingTime",
         mark_price="markPrice",
         index_price="indexPrice",
         funding_rate="lastFundingRate",
     )
+    if intervals_h is None:
+        return quotes
     hours = [intervals_h.get(key, USUAL_INTERVAL_H) for key in quotes.ids]
     return replace(quotes, funding_interval_h=read_only(hours, np.float64))
 
@@ -111,11 +114,10 @@ def parse_day_tickers(payload: Any, arrival: Arrival) -> Quotes:
 
 
 def parse_intervals(payload: Any, arrival: Arrival) -> dict[str, float]:
-    """Return the funding intervals [h] that are listed."""
+    """Return the funding intervals [h] that are listed, NaN where a row has none that can be read."""
     quotes = bulk(payload, "binance fundingInfo", arrival, None, funding_interval_h="fundingIntervalHours")
     assert quotes.funding_interval_h is not None
-    hours = quotes.funding_interval_h.tolist()
-    return {key: value for key, value in zip(quotes.ids, hours, strict=True) if value > 0}
+    return dict(zip(quotes.ids, quotes.funding_interval_h.tolist(), strict=True))
 
 
 def parse_order_book(payload: Any, instrument_id: str, arrival: Arrival) -> OrderBook:
@@ -233,7 +235,7 @@ class Binance(RestVenue):
         self.candidate_cost: Mapping[str, float] = {WEIGHT: 8}  # book 2, prints 5, open interest 1
         self.history_cost: Mapping[str, float] = {WEIGHT: 1, STATISTICS: 1}  # up to 99 candles, open interest
         self.has_whole_history = True
-        self._intervals_h: dict[str, float] = {}
+        self._intervals_h: dict[str, float] | None = None
         self._day_tickers_due_ms = 0
 
     async def load_markets(self) -> tuple[Listing, ...]:
@@ -250,6 +252,8 @@ class Binance(RestVenue):
     async def fetch_quotes(self) -> list[Quotes]:
         """Return prices and funding, and 24 h figures once a minute."""
         calls = [self._book_tickers(), self._part("mark prices and funding", self._premium_index())]
+        if self._intervals_h is None:
+            calls.append(self._part("funding intervals", self._learn_intervals()))
         if self._now_ms() >= self._day_tickers_due_ms:
             self._day_tickers_due_ms = self._now_ms() + RETRY_AFTER_MS
             calls.append(self._part("24 h figures", self._day_tickers()))

@@ -75,6 +75,7 @@ def parse_tickers(payload: Any, arrival: Arrival) -> Quotes:
         call,
         arrival,
         venue_ms,
+        settles_at="nextFundingTime",
         mark_price="markPrice",
         index_price="indexPrice",
         bid_price="bid1Price",

@@ -62,6 +62,7 @@ def parse_market_data(payload: Any, arrival: Arrival) -> Quotes:
         call,
         arrival,
         newest_change_ms(data, "lastTime", call, arrival, unit_ms=1000.0),
+        settles_at="nextFeeTime",
         mark_price="markedPrice",
         index_price="underlyingPrice",
         funding_rate="fundingRate",

@@ -95,6 +95,7 @@ def parse_funding(payload: Any, arrival: Arrival) -> Quotes:
         "mexc funding_rate",
         arrival,
         "timestamp",
+        settles_at="nextSettleTime",
         funding_rate="fundingRate",
         funding_interval_h="collectCycle",
     )

@@ -13,6 +13,7 @@ from fetchers.payload import EARLIEST_MS, LARGEST, LATEST_MS, SMALLEST, bad, col
 
 #: what a column of a bulk reply may go down to, where that is not a positive number
 LEAST = {"funding_rate": -LARGEST, "open_interest_base": 0.0, "volume_base_24h": 0.0, "volume_usdt_24h": 0.0}
+MINUTE_MS = 60_000
 FUTURE_MS = 120_000  #: more than any clock is out; a time further ahead is garbage
 
 
@@ -32,13 +33,24 @@ class Arrival:
         times = np.minimum(self.received_ms, np.rint(venue_ms - self.clock_offset_ms))
         return read_only(np.where(np.isnan(times), 0.0, times), np.int64)
 
+    def to_the_minute(self, venue_ms: FloatArray) -> IntArray:
+        """Return what is due at venue times (n,) on our clock, which may be to come; 0 where there is none.
 
-def bulk(payload: object, call: str, arrival: Arrival, time: str | float | None, **fields: str) -> Quotes:
+        Moved by whole minutes only: the measured offset wavers, and one settlement must not be taken for two.
+        """
+        times = venue_ms - MINUTE_MS * round(self.clock_offset_ms / MINUTE_MS)
+        return read_only(np.where(np.isnan(times), 0.0, times), np.int64)
+
+
+def bulk(
+    payload: object, call: str, arrival: Arrival, time: str | float | None, *, settles_at: str = "", **fields: str
+) -> Quotes:
     """Return the columns of a bulk reply, given as the record's name = the venue's.
 
     A row that is no object or has no symbol is left out, a cell that is no number is NaN; the first column is the one
     without which a row is useless, and a reply without a single useful row is none. `time` is the field in which each
     row says when it was made, or the venue's time of the whole reply; without either that is as old as its arrival.
+    `settles_at` is the field of the next settlement.
     """
     rows, count = _rows(payload, call)
     columns = {name: column(rows, field, least=LEAST.get(name, SMALLEST)) for name, field in fields.items()}
@@ -57,6 +69,7 @@ def bulk(payload: object, call: str, arrival: Arrival, time: str | float | None,
         exchange_ms=exchange_ms,
         received_ms=arrival.received_ms,
         bad_rows=count - useful,
+        next_funding_ms=arrival.to_the_minute(times(rows, settles_at)) if settles_at else None,
         **{name: read_only(values, np.float64) for name, values in columns.items()},
     )
 

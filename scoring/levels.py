@@ -1,5 +1,6 @@
 """Entry, take-profit and stop on the venue's tick, and what they are worth after costs (design.md section 4)."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from features.frame import FeatureFrame
 from features.market import FloatArray, IntArray
+from features.missing import Missing
 from scoring.prices import distance_ticks, price_ticks, tick_price
 from scoring.score import clip01
 from scoring.settings import ScoringSettings
@@ -62,13 +64,19 @@ def stop_percent(volatility_minute: ArrayLike, settings: ScoringSettings) -> Flo
     return low + (high - low) * clip01((np.asarray(volatility_minute, float) - CALM) / WILD)
 
 
-def settlement_times_ms(after_ms: int, until_ms: int, funding_interval_h: float) -> tuple[int, ...]:
+def settlement_times_ms(
+    after_ms: int, until_ms: int, funding_interval_h: float, next_funding_ms: int = 0
+) -> tuple[int, ...]:
     """Return the settlements later than `after_ms` and not later than `until_ms` [epoch ms].
 
-    All four venues settle at whole multiples of the interval from midnight UTC.
+    They are whole intervals from the one that the venue names, `next_funding_ms`, before it or after it; where it names
+    none (0), from midnight UTC. Where the interval is NaN, which is not known, only the named one is.
     """
+    if math.isnan(funding_interval_h):
+        return (next_funding_ms,) if after_ms < next_funding_ms <= until_ms else ()
     interval_ms = round(funding_interval_h * 3_600_000)
-    return tuple(range((after_ms // interval_ms + 1) * interval_ms, until_ms + 1, interval_ms))
+    first_ms = after_ms + interval_ms - (after_ms - next_funding_ms) % interval_ms
+    return tuple(range(first_ms, until_ms + 1, interval_ms))
 
 
 def taker_fee_percent(venue: str, settings: ScoringSettings) -> float:
@@ -110,10 +118,15 @@ def _expected_cost_percent(
     now_ms: int, features: FeatureFrame, settings: ScoringSettings, direction: IntArray
 ) -> FloatArray:
     # both fees and, at today's rate, what settles before the timeout; a missing rate counts only where something does
-    venue, interval_h = features.instruments.venue, features.instruments.funding_interval_h
-    fee = venue.look_up(settings.taker_fee_percent, otherwise=settings.default_taker_fee_percent)
-    interval_ms = interval_h * 3_600_000
-    end_ms = now_ms + 1000 * settings.signal_timeout_s
-    settlements = np.floor(end_ms / interval_ms) - np.floor(now_ms / interval_ms)
-    paid = 100 * direction * features.funding_rate_8h * interval_h / 8 * settlements
-    return 2 * fee + np.where(settlements > 0, paid, 0.0)
+    fee = features.instruments.venue.look_up(settings.taker_fee_percent, otherwise=settings.default_taker_fee_percent)
+    is_stale = features.missing["funding"] != Missing.PRESENT
+    rate = np.where(is_stale, np.nan, features.funding_rate)
+    settlements = _settlements(now_ms, now_ms + round(1000 * settings.signal_timeout_s), features)
+    return 2 * fee + np.where(settlements == 0, 0.0, 100 * direction * rate * settlements)
+
+
+def _settlements(after_ms: int, until_ms: int, features: FeatureFrame) -> FloatArray:
+    # How many `settlement_times_ms` there are of each instrument, NaN where that is not known.
+    interval_ms, next_ms = features.funding_interval_h * 3_600_000, features.next_funding_ms
+    by_interval = np.floor((until_ms - next_ms) / interval_ms) - np.floor((after_ms - next_ms) / interval_ms)
+    return np.where(np.isnan(interval_ms) & (next_ms > until_ms), 0.0, by_interval)

@@ -130,4 +130,7 @@ ORDINARY = {
     "vwap_distance": 0.0,
     "funding_rate_8h": 0.0,
     "funding_impulse": 0.0,
+    "funding_rate": 0.0,
+    "funding_interval_h": 8.0,
+    "next_funding_ms": 0,
 }

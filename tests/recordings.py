@@ -196,6 +196,7 @@ def _frame_records(frame: dict[str, Any]) -> list[Observation]:
         ask_price=one(asks[0][0]),
         mark_price=one(frame["mark"]),
         funding_rate=one(frame["funding_rate"]),
+        funding_interval_h=one(8.0),  # of all recorded coins
     )
     records: list[Observation] = [quotes, _book(identity, bids, asks, time_ms)]
     if frame["open_interest"] is not None:

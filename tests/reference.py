@@ -35,7 +35,7 @@ class Log:
     marks: list[Point] = field(default_factory=list)
     best: list[tuple[int, float, float]] = field(default_factory=list)
     funding: list[Point] = field(default_factory=list)
-    interval_h: float = 8.0
+    interval_h: float = math.nan
     open_interest: list[tuple[Point, bool]] = field(default_factory=list)
     history: list[Point] = field(default_factory=list)
     day: list[tuple[int, float, float]] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Reference:
         self.instruments = instruments
         self.settings = settings
         self.ticks: list[int] = []
-        self.logs: dict[Key, Log] = {i.key: Log(interval_h=i.funding_interval_h) for i in instruments}
+        self.logs: dict[Key, Log] = {i.key: Log() for i in instruments}
 
     def advance(self, now_ms: int) -> None:
         """Begin a tick."""
@@ -401,15 +401,17 @@ class Reference:
 
     def _funding(self, log: Log, now_ms: int) -> dict[str, Value]:
         reason = _age(log.funding[-1].ms if log.funding else 0, now_ms, self.settings.max_funding_age_s)
+        f8 = log.funding[-1].value if log.funding else math.nan
+        if not reason and math.isnan(f8):
+            reason = Missing.NOT_SEEN
         if reason:
             return dict.fromkeys(("funding_rate_8h", "funding_impulse"), (None, reason))
-        f8 = log.funding[-1].value
         window = [
             self.known_at(log.funding, tick, self.settings.max_funding_age_s)
             for tick, tick_ms in enumerate(self.ticks)
             if now_ms - self.settings.oi_window_s * 1000 <= tick_ms <= now_ms
         ]
-        known = [value for value in window if value is not None]
+        known = [value for value in window if value is not None and not math.isnan(value)]
         impulse = f8 - (sum(known) / len(known) if known else 0.0)
         return {"funding_rate_8h": (f8, Missing.PRESENT), "funding_impulse": (impulse, Missing.PRESENT)}
 

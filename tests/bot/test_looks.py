@@ -24,9 +24,9 @@ def test_prints_since_the_decision() -> None:
 
 
 def test_quotes_and_funding() -> None:
-    """Quotes come from the frame, the funding of one settlement from the eight-hour rate and the interval."""
+    """Quotes come from the frame, and so does the funding of one settlement."""
     features = feature_frame(
-        [instrument(funding_interval_h=4.0)], best_bid=99.0, best_ask=101.0, ask_share=0.3, funding_rate_8h=0.0008
+        [instrument()], best_bid=99.0, best_ask=101.0, ask_share=0.3, funding_rate=0.0004, funding_interval_h=4.0
     )
     look = look_at(OPEN, features, 0, [])
     assert (look.best_bid, look.best_ask, look.ask_share) == (99.0, 101.0, 0.3)

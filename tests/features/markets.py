@@ -28,7 +28,7 @@ SHORT = FeatureSettings(
 
 INSTRUMENTS = (
     instrument(venue="bybit", id="PEPEUSDT"),
-    instrument(venue="binance", id="1000PEPEUSDT", coin="PEPE", multiplier=1000.0, funding_interval_h=4.0),
+    instrument(venue="binance", id="1000PEPEUSDT", coin="PEPE", multiplier=1000.0),
     instrument(venue="mexc", id="PEPE_USDT", contract_size=1e7),
     instrument(venue="lbank", id="PEPEUSDT", publishes_trades=False, publishes_open_interest=False),
     instrument(venue="binance", id="BTCUSDT"),
@@ -127,7 +127,9 @@ class _Maker:
             received_ms=now_ms,
             mark_price=gappy(price * 1.0003),
             funding_rate=gappy(self.random.normal(2e-4, 3e-4, len(ids))),
-            funding_interval_h=gappy(self.random.choice([1.0, 4.0, 8.0], len(ids))) if self._odd(0.2) else None,
+            funding_interval_h=gappy(
+                self.random.choice([1.0, 4.0, 8.0], len(ids)) if self._odd(0.2) else 4.0 + 4 * (np.arange(len(ids)) % 2)
+            ),
         )
         return [record for record in (bulk, premium) if not self._odd(0.5)]
 

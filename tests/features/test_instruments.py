@@ -9,7 +9,7 @@ UNIVERSE = Instruments(
     [
         instrument(venue="lbank", id="AUSDT", publishes_trades=False),
         instrument(venue="bybit", id="BUSDT", is_eligible=False),
-        instrument(venue="bybit", id="AUSDT", tick_size=0.5, funding_interval_h=4.0),
+        instrument(venue="bybit", id="AUSDT", tick_size=0.5),
     ]
 )
 
@@ -18,7 +18,6 @@ def test_it_is_a_tuple_with_columns() -> None:
     """What never changes of an instrument stands in arrays, in the universe's order."""
     assert [one.venue for one in UNIVERSE] == ["lbank", "bybit", "bybit"]
     assert UNIVERSE.tick_size.tolist() == [0.01, 0.01, 0.5]
-    assert UNIVERSE.funding_interval_h.tolist() == [8.0, 8.0, 4.0]
     assert UNIVERSE.publishes_trades.tolist() == [False, True, True]
     assert UNIVERSE.is_eligible.tolist() == [True, False, True]
     assert UNIVERSE.publishes_open_interest.tolist() == [True] * 3

@@ -178,17 +178,19 @@ def test_a_quiet_top_is_not_stale_but_a_frozen_reply_is() -> None:
 
 
 def test_funding_takes_its_interval_from_the_list_of_exceptions() -> None:
-    """Eight hours unless fundingInfo says otherwise; a negative rate is a rate."""
-    intervals = parse_intervals([{"symbol": "BUSDT", "fundingIntervalHours": 4}, {"symbol": "BTCUSD_PERP"}], ARRIVAL)
+    """Eight hours unless fundingInfo says otherwise, unknown before it was had; a negative rate is a rate."""
+    listed = [{"symbol": "BUSDT", "fundingIntervalHours": 4}, {"symbol": "CUSDT"}]
+    intervals = parse_intervals(listed, ARRIVAL)
     rows = [
         {"symbol": key, "markPrice": "1", "indexPrice": "1", "lastFundingRate": "-0.0001", "time": NOW_MS}
-        for key in ("AUSDT", "BUSDT")
+        for key in ("AUSDT", "BUSDT", "CUSDT")
     ]
+    assert parse_premium_index(rows, None, ARRIVAL).funding_interval_h is None
     quotes = parse_premium_index(rows, intervals, ARRIVAL)
     assert quotes.funding_rate is not None
     assert quotes.funding_interval_h is not None
-    assert_array_equal(quotes.funding_interval_h, [8.0, 4.0])
-    assert_array_equal(quotes.funding_rate, [-0.0001, -0.0001])
+    assert_array_equal(quotes.funding_interval_h, [8.0, 4.0, np.nan])
+    assert_array_equal(quotes.funding_rate, [-0.0001] * 3)
 
 
 def test_day_figures() -> None:

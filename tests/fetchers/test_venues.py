@@ -11,11 +11,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from features.market import Quotes
 from fetchers.base import Venue
+from fetchers.binance import INTERVALS
 from fetchers.errors import RateLimited, UnknownSymbol, Unreachable
 from fetchers.rest import RestVenue
 from fetchers.simulated.coins import Kind, Row
 from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.server import Servers, serve
+from fetchers.simulated.wire import next_settlement_ms
 from fetchers.venues import VENUES, build_venues
 from tests.fetchers.simulated.stage import START_MS, make_market
 from tests.hand_clock import HandClock
@@ -105,6 +107,7 @@ async def test_quotes_are_the_venues_numbers_in_base_coin(stage: Stage, name: st
         if row.has_funding:
             close(merged(quotes, "funding_rate", row.id), snapshot.funding_rate[place], 1e-6)
         assert merged(quotes, "funding_interval_h", row.id) == row.funding_interval_h
+        assert merged(quotes, "next_funding_ms", row.id) == next_settlement_ms(row, NOW_MS)
         close(merged(quotes, "volume_usdt_24h", row.id), snapshot.turnover_24h[place], 0.01)
         contract = row.contract_size if name == "mexc" else 10.0**-row.quantity_decimals
         close(merged(quotes, "volume_base_24h", row.id), snapshot.volume_24h[place], contract)
@@ -115,6 +118,25 @@ async def test_quotes_are_the_venues_numbers_in_base_coin(stage: Stage, name: st
             close(merged(quotes, "open_interest_base", row.id), snapshot.open_interest[place], contract)
     oldest_ms = NOW_MS - (1_300 if name == "lbank" else 300)  # LBank's times are whole seconds
     assert all(oldest_ms <= reply.exchange_ms.min() <= reply.received_ms == NOW_MS for reply in quotes)
+
+
+async def test_intervals_of_binance_are_asked_for_until_had(stage: Stage) -> None:
+    """Without fundingInfo no interval is known, so it is asked for with the next quotes; what was had is kept."""
+    venue = stage.venues["binance"]
+    faults = stage.servers.faults["binance"]
+    faults[INTERVALS] = "server_error"
+    await venue.load_markets()
+    assert all(reply.funding_interval_h is None for reply in await venue.fetch_quotes())
+    faults.clear()
+    await stage.clock.advance(5)
+    await venue.fetch_quotes()
+    await stage.clock.advance(5)
+    faults[INTERVALS] = "server_error"
+    await venue.load_markets()
+    quotes = await venue.fetch_quotes()
+    rows = [row for row in stage.market.rows["binance"] if row.kind is Kind.PERPETUAL]
+    for row in rows:
+        assert merged(quotes, "funding_interval_h", row.id) == row.funding_interval_h
 
 
 async def test_day_tickers_of_binance_come_once_a_minute(stage: Stage) -> None:

@@ -31,6 +31,7 @@ PASSING: dict[str, Any] = {
     "momentum_return": -0.004,
     "vwap_distance": 0.01,
     "funding_rate_8h": 0.0004,
+    "funding_rate": 0.0004,
     "mark_price": 100.002,
 }
 

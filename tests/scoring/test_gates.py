@@ -125,16 +125,14 @@ def test_net_take_profit() -> None:
 
 def test_net_take_profit_counts_funding() -> None:
     """A SHORT that would pay 1.6 % at the settlement before its timeout is not worth it; one settled before is."""
-    one = [instrument(funding_interval_h=1)]
-    features = passing(instruments=one, funding_rate_8h=-0.128)
+    features = passing(funding_interval_h=1.0, funding_rate=-0.016, funding_rate_8h=-0.128)
     assert refusals(features, min_score=60) == {"net_take_profit"}
     assert refusals(features, min_score=60, signal_timeout_s=60.0) == set()
 
 
 def test_net_take_profit_needs_the_rate_only_where_it_settles() -> None:
     """A missing rate fails the gate where a settlement would fall before the timeout, else it does not matter."""
-    one = [instrument(funding_interval_h=1)]
-    features = passing(instruments=one, funding_rate_8h=NAN, missing={"funding": Missing.STALE})
+    features = passing(funding_interval_h=1.0, funding_rate_8h=NAN, missing={"funding": Missing.STALE})
     inputs, checked = check(features, min_score=60)
     verdict = verdict_of("net_take_profit", checked, inputs)
     assert not verdict.passed

@@ -22,7 +22,8 @@ def levels_of(side: Side = Side.SHORT, tick_size: float = 0.01, interval_h: floa
     """Return the levels of one instrument; settings by their names, the rest changes the frame."""
     settings = ScoringSettings(**{name: changed.pop(name) for name in set(changed) & set(ScoringSettings.__slots__)})
     now_ms = changed.pop("now_ms", NOW_MS)
-    one = [instrument(tick_size=tick_size, funding_interval_h=interval_h)]
+    one = [instrument(tick_size=tick_size)]
+    changed = {"funding_interval_h": interval_h} | changed
     frame = compute_levels(now_ms, passing(instruments=one, **changed), settings, side.direction)
     return levels_at(frame, 0, tick_size)
 
@@ -86,7 +87,7 @@ def test_rounding_property(side: Side, tick_size: float, ticks: int, volatility:
 def test_funding_in_the_costs(side: Side, cost: float) -> None:
     """0.04 % per eight hours is 0.02 % at a settlement of four: a SHORT earns it, a LONG pays it."""
     before_midnight = NOW_MS - NOW_MS % (24 * HOUR_MS) - 60_000
-    levels = levels_of(side, interval_h=4, now_ms=before_midnight)
+    levels = levels_of(side, interval_h=4, funding_rate=0.0002, now_ms=before_midnight)
     assert levels is not None
     assert levels.cost_percent == pytest.approx(cost)
 
@@ -132,3 +133,42 @@ def test_settlement_times() -> None:
 def test_break_even_win_rate(win: float, loss: float, expected: float) -> None:
     """So many wins and losses cancel."""
     assert break_even_win_rate(win, loss) == pytest.approx(expected)
+
+
+def test_settlement_times_by_the_venue() -> None:
+    """They are whole intervals from the settlement that the venue names, also from one of a minute ago."""
+    named = NOW_MS - NOW_MS % HOUR_MS + 600_000
+    for of_then in (named - 8 * HOUR_MS, named, named + 4 * HOUR_MS):
+        assert settlement_times_ms(named - 1, named + 4 * HOUR_MS, 4, of_then) == (named, named + 4 * HOUR_MS)
+        assert settlement_times_ms(named, named + 4 * HOUR_MS - 1, 4, of_then) == ()
+    assert settlement_times_ms(named - 1, named + 8 * HOUR_MS, NAN, named) == (named,)
+    assert settlement_times_ms(named - 1, named + 8 * HOUR_MS, NAN) == ()
+
+
+@pytest.mark.parametrize(
+    ("interval_h", "next_in_s", "cost"),
+    [
+        (8.0, 0, 0.1),  # half past one by the clock
+        (8.0, 1800, 0.15),
+        (8.0, 3601, 0.1),
+        (1.0, 0, 0.15),
+        (0.25, 900, 0.3),
+        (NAN, 3601, 0.1),
+    ],
+)
+def test_funding_by_the_venues_own_settlement(interval_h: float, next_in_s: int, cost: float) -> None:
+    """A SHORT at -0.05 % pays at each settlement of its hour, by the venue's word or by the interval."""
+    half_past_one = NOW_MS - NOW_MS % (24 * HOUR_MS) + HOUR_MS + HOUR_MS // 2
+    next_ms = half_past_one + 1000 * next_in_s if next_in_s else 0
+    levels = levels_of(
+        now_ms=half_past_one, funding_interval_h=interval_h, next_funding_ms=next_ms, funding_rate=-0.0005
+    )
+    assert levels is not None
+    assert levels.cost_percent == pytest.approx(cost)
+
+
+@pytest.mark.parametrize("next_in_s", [0, -60, 1800])
+def test_no_levels_at_an_unknown_interval(next_in_s: int) -> None:
+    """An interval that no venue has said is not eight hours: what would be paid is not known."""
+    next_ms = NOW_MS + 1000 * next_in_s if next_in_s else 0
+    assert levels_of(funding_interval_h=NAN, next_funding_ms=next_ms) is None
