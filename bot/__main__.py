@@ -30,11 +30,11 @@ from bot.orchestrator import Orchestrator
 from bot.phone.answers import Answers
 from bot.phone.daily_report import tell_daily
 from bot.phone.delivery import Delivery, Latency
-from bot.phone.messages import render_deaf
 from bot.phone.pairing import Pairing, paired
 from bot.phone.sender import TerminalSender
 from bot.phone.telegram_commands import Commands
 from bot.phone.telegram_edge import StartError, TelegramEdge, TelegramSender, build_application
+from bot.phone.telegram_request import TelegramClock
 from bot.reports import Reports
 from bot.settings import EXCHANGES
 from bot.tasks import spawn
@@ -289,7 +289,8 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
         await store.begin_run(clock.now_ms(), VERSION, config.scoring.code_hash, config.scoring.config_hash)
         mirror = _mirror(config, resources)
         token, api_url = config.telegram.bot_token, config.telegram.api_url
-        application = build_application(token, api_url) if token else None
+        telegram_clock = TelegramClock(clock)
+        application = build_application(token, api_url, telegram_clock=telegram_clock) if token else None
         config = await _with_paired_chat(config, store)
         feed = Feed(
             _venues(config),
@@ -313,6 +314,7 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
             timezone=config.scoring.timezone,
         )
         reports = Reports(config=config, clock=clock, feed=feed, orchestrator=orchestrator, delivery=delivery)
+        reports.telegram_clock = telegram_clock
         reports.housekeeper = Housekeeper(
             store=store,
             feed=feed,
@@ -327,7 +329,9 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
         if application is not None and not config.telegram.chat_ids:
             reports.pairing = Pairing(application, store, clock, show=_say)
             config = replace(config, telegram=await reports.pairing.run(config.telegram))
-            orchestrator.chats, reports.pairing = config.telegram.chat_ids, None
+            orchestrator.chats, orchestrator.operator = config.telegram.chat_ids, config.telegram.operator
+            reports.pairing = None
+        delivery.chats, delivery.operator = orchestrator.chats, orchestrator.operator
         answers = Answers(
             config=config, clock=clock, store=store, orchestrator=orchestrator, delivery=delivery, reports=reports
         )
@@ -338,10 +342,17 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
                 store,
                 admin_ids=config.telegram.steering_ids,
                 chat_ids=config.telegram.chat_ids,
-                now_ms=clock.now_ms,
+                now_ms=telegram_clock.now_ms,
             )
-            edge = TelegramEdge(application, handlers=commands.handlers(), menus=commands.menus(), clock=clock)
+            edge = TelegramEdge(
+                application,
+                handlers=commands.handlers(),
+                menus=commands.menus(),
+                clock=clock,
+                notify=orchestrator.notify,
+            )
             resources.push_async_callback(edge.close)
+            resources.push_async_callback(commands.finish)
             reports.edge = edge
             await edge.start()
         await orchestrator.restore()
@@ -380,7 +391,7 @@ async def _watch(
         if reports.housekeeper is not None:
             beside.append(group.create_task(reports.housekeeper.run(), name="housekeeping"))
         if reports.edge is not None:
-            beside.append(group.create_task(_hear(reports.edge, orchestrator), name="commands"))
+            beside.append(group.create_task(reports.edge.run(), name="commands"))
         await orchestrator.start(delivery.wake)
         await orchestrator.run(stop)
         await orchestrator.stop()
@@ -388,12 +399,6 @@ async def _watch(
             logger.warning("{} messages could not be sent yet; they go out at the next start", unsent)
         for task in beside:
             task.cancel()
-
-
-async def _hear(edge: TelegramEdge, orchestrator: Orchestrator) -> None:
-    """Hear commands; whoever sends one that nobody hears any more has been told why."""
-    await edge.run()
-    await orchestrator.notify(render_deaf())
 
 
 def _mirror(config: Config, resources: AsyncExitStack) -> Mirror | None:

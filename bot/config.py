@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 from dotenv.parser import parse_stream
 
+from bot.phone.sender import is_person
 from bot.phone.sounds import Mode, QuietHours
 from bot.settings import EXCHANGES, SETTINGS, Setting
 from features.settings import FeatureSettings
@@ -63,6 +64,7 @@ class TelegramSettings:
     bot_token: str = field(repr=False)  #: "": no Telegram, the alerts appear in the terminal
     chat_ids: tuple[str, ...]  #: "123", "-100123", "@channel", each with ":thread" for a topic; () is to be paired
     admin_ids: tuple[int, ...]
+    operator_chat_id: str  #: "": as `operator` says
     api_url: str  #: without the final /bot
     max_signal_age_s: float
     modes: dict[Kind, Mode]
@@ -72,8 +74,14 @@ class TelegramSettings:
     @property
     def steering_ids(self) -> frozenset[int]:
         """User ids that may give commands: the admins, or where none are named the people of the private chats."""
-        private = (int(chat) for chat in self.chat_ids if chat.isdigit())
+        private = (int(chat.partition(":")[0]) for chat in self.chat_ids if is_person(chat))
         return frozenset(self.admin_ids or private)
+
+    @property
+    def operator(self) -> str:
+        """The chat of who runs the bot, "" where nobody is known: notices never go to a channel's readers."""
+        private = filter(is_person, self.chat_ids)
+        return self.operator_chat_id or next(private, "") or next(map(str, self.admin_ids), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

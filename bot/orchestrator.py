@@ -99,6 +99,7 @@ class Orchestrator:
         self._saved_ms = clock.monotonic_ms()
         self._deciding = asyncio.Lock()  # a command must not change the limits between a decision and its commit
         self.chats = config.telegram.chat_ids if config.telegram.bot_token else (TERMINAL_CHAT,)
+        self.operator = config.telegram.operator if config.telegram.bot_token else TERMINAL_CHAT
         self.started_ms = clock.now_ms()
         self.limits = Limits.fresh()
         self.open_signals: dict[int, OpenSignal] = {}
@@ -204,9 +205,16 @@ class Orchestrator:
         """Give signals again."""
         await self.change_limits(resume)
 
-    async def notify(self, html: str, kind: Kind = Kind.NOTICE) -> None:
-        """Queue a message that belongs to no signal for every chat."""
-        await self._store.enqueue(self._notices(html, kind))
+    async def notify(self, html: str, kind: Kind = Kind.NOTICE, edit_key: str = "") -> None:
+        """Queue a message that belongs to no signal, for the operator."""
+        await self._store.enqueue(self._notices(html, kind, edit_key))
+        self._announce()
+
+    async def notify_all(self, html: str) -> None:
+        """Queue a notice for every chat that gets alerts."""
+        now_ms = self._clock.now_ms()
+        notices = [NewMessage(chat_id=chat, kind=Kind.NOTICE, html=html, created_ms=now_ms) for chat in self.chats]
+        await self._store.enqueue(notices)
         self._announce()
 
     async def price_history(
@@ -443,9 +451,8 @@ class Orchestrator:
         if self._config.telegram.modes[kind] is Mode.OFF:
             return []
         now_ms = self._clock.now_ms()
-        return [
-            NewMessage(chat_id=chat, kind=kind, html=html, created_ms=now_ms, edit_key=edit_key) for chat in self.chats
-        ]
+        chats = self.chats if kind is Kind.STORM else filter(None, [self.operator])
+        return [NewMessage(chat_id=chat, kind=kind, html=html, created_ms=now_ms, edit_key=edit_key) for chat in chats]
 
     def _messages(self, kind: Kind, html: str, signal: Signal) -> list[NewMessage]:
         if self._config.telegram.modes[kind] is Mode.OFF:
@@ -470,11 +477,12 @@ class Orchestrator:
             open_signals = self.open_signals.values()
             await self._store.enqueue(follow_ups.of_venue(notice, open_signals, features.now_ms, self._config.scoring))
             lasted_s = (features.now_ms - notice.since_ms) / 1000
-            if notice.is_back:
-                await self.notify(render_venue_back(notice.venue, lasted_s))
-            else:
+            key = f"blind {notice.venue} {notice.since_ms}"
+            if not notice.is_back:
                 why = self._feed.status()[notice.venue].last_error
-                await self.notify(render_venue_blind(notice.venue, lasted_s, why))
+                await self.notify(render_venue_blind(notice.venue, lasted_s, why), edit_key=key)
+            elif not await self._store.withdraw(key):  # where nobody has been told of it, it is over
+                await self.notify(render_venue_back(notice.venue, lasted_s))
         self.outbox = {state.value: count for state, count in (await self._store.outbox_counts()).items()}
         funnels = {name: judgement.funnel for name, judgement in decision.by_strategy.items()}
         for name, funnel in funnels.items():

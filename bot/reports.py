@@ -1,6 +1,6 @@
 """What the running bot tells of itself: /status, /health, the leaderboard, one pair."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ from bot.orchestrator import Orchestrator, Tick
 from bot.phone.delivery import Delivery
 from bot.phone.messages import render_status
 from bot.phone.pairing import Pairing
-from bot.phone.phrases import until_text
+from bot.phone.phrases import duration_text, until_text
 from bot.phone.telegram_edge import TelegramEdge
+from bot.phone.telegram_request import TelegramClock
 from bot.status import BotStatus, VenueStatus
 from bot.version import VERSION
 from features.frame import features_at
@@ -28,6 +29,7 @@ from scoring.score import ScoreFrame
 from storage.history import symbol_key
 
 LEADERS = 100
+_CLOCK_IS_OFF_S = 5.0
 
 
 class Reports:
@@ -50,13 +52,14 @@ class Reports:
         self.edge: TelegramEdge | None = None  #: set where there is one
         self.pairing: Pairing | None = None  #: set while there is one
         self.housekeeper: Housekeeper | None = None  #: set where there is one
+        self.telegram_clock: TelegramClock | None = None  #: set where there is one
 
     def status(self) -> BotStatus:
         """Return the bot's state now."""
         bot, now_ms = self._orchestrator, self._clock.now_ms()
         p50_ms, p95_ms = np.percentile(bot.durations_ms or [np.nan], (50, 95))
         troubled = (self.pairing, bot, self._delivery, self.edge)
-        faults = [one.trouble for one in troubled if one is not None]
+        faults = [*(one.trouble for one in troubled if one is not None), *self._delivery.faults()]
         return BotStatus(
             version=VERSION,
             now_ms=now_ms,
@@ -77,7 +80,7 @@ class Reports:
             thresholds=self.housekeeper.thresholds if self.housekeeper else None,
             outbox=bot.outbox,
             faults=tuple(fault for fault in faults if fault),
-            notes=self.housekeeper.notes() if self.housekeeper else (),
+            notes=(*(self.housekeeper.notes() if self.housekeeper else ()), *self._clock_notes()),
             incidents=self._delivery.incidents(),
         )
 
@@ -142,6 +145,12 @@ class Reports:
     async def resume(self) -> None:
         """Give signals again."""
         await self._orchestrator.resume()
+
+    def _clock_notes(self) -> Iterator[str]:
+        offset_s = self.telegram_clock.offset_ms / 1000 if self.telegram_clock else 0.0
+        if abs(offset_s) >= _CLOCK_IS_OFF_S:
+            way = "behind" if offset_s > 0 else "ahead of"
+            yield f"this machine's clock is {duration_text(abs(offset_s))} {way} Telegram's: set it by NTP"
 
     def _best(self) -> str:
         leaders = self.markets()

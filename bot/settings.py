@@ -114,6 +114,17 @@ def _fees(text: str) -> dict[str, float]:
 
 
 _USER = "[1-9][0-9]{0,15}"
+_CHAT = rf"(-?{_USER}|@[A-Za-z][A-Za-z0-9_]{{4,31}})(:[0-9]+)?"
+#: Under these ids write all anonymous admins, all channels, and what a linked channel posts: they are nobody.
+SHARED_IDS = frozenset({1087968824, 136817688, 777000})
+
+
+def _user(text: str) -> int:
+    user_id: int = _matching(_USER, int)(text)
+    if user_id in SHARED_IDS:
+        raise ValueError
+    return user_id
+
 
 TEXT = Kind(expected="text", parse=str)
 NAME = Kind(expected="a name", parse=_matching(r"[\w$-]+"))
@@ -127,10 +138,13 @@ BOT_TOKEN = Kind(expected="digits, a colon and the rest, as @BotFather gives it"
 WEB_TOKEN = Kind(expected="at least 16 characters without spaces", parse=_matching(r"[\x21-\x7e]{16,}"))
 CHATS = Kind(
     expected="numeric ids (groups and channels start with -) or @channel, comma separated, chat:thread for a topic",
-    parse=_several(_matching(rf"(-?{_USER}|@[A-Za-z][A-Za-z0-9_]{{4,31}})(:[0-9]+)?")),
+    parse=_several(_matching(_CHAT)),
     empty=(),
 )
-USERS = Kind(expected="numeric user ids, comma separated", parse=_several(_matching(_USER, int)), empty=())
+CHAT = Kind(expected="one of the same kind as in TELEGRAM_CHAT_ID", parse=_matching(_CHAT))
+USERS = Kind(
+    expected="numeric user ids, comma separated, none that Telegram lends to many", parse=_several(_user), empty=()
+)
 EXCHANGE_NAMES = Kind(
     expected=f"some of {', '.join(EXCHANGES)}, comma separated", parse=_several(_matching("|".join(EXCHANGES)))
 )
@@ -163,6 +177,9 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
                 "Where the alerts go. Not set: the chat that sends the code the bot shows at its start"),
         Setting("TELEGRAM_ADMIN_IDS", "", USERS, "", ("telegram.admin_ids",),
                 "Who may give commands. Not set: the private chats of TELEGRAM_CHAT_ID"),
+        Setting("OPERATOR_CHAT_ID", "", CHAT, "", ("telegram.operator_chat_id",),
+                "Where notices, faults and reports go, and to no other chat. Not set: the first private chat of"
+                " TELEGRAM_CHAT_ID, else the first of TELEGRAM_ADMIN_IDS"),
         Setting("TELEGRAM_API_URL", "https://api.telegram.org", URL, "", ("telegram.api_url",),
                 "The Bot API server, for those who run their own"),
         Setting("MAX_SIGNAL_AGE_SECONDS", "30", SECONDS, "s", ("telegram.max_signal_age_s",),

@@ -2,8 +2,10 @@
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -15,7 +17,7 @@ from scoring.capture import Capture
 from scoring.signals import NearMiss, Outcome, Signal
 from storage.blobs import from_blob
 from storage.errors import StorageError, explained
-from storage.outbox import DeliveryState, OutboxMessage
+from storage.outbox import DeliveryState, Lost, OutboxMessage
 from storage.rows import (
     message_from_row,
     near_miss_from_row,
@@ -30,21 +32,38 @@ _BUSY_S = 5.0  #: how long to wait for a person's SQL prompt on the same file; a
 
 _SIGNALS = "SELECT * FROM signals LEFT JOIN outcomes ON signal_id = id"
 
+_LOST = """(
+    SELECT json_group_array(json_array(id, state)) FROM outbox
+    WHERE chat_id = due.chat_id AND state IN ('expired', 'uncertain', 'failed') AND NOT is_told
+)"""
 # A chat with a message backing off is silent until then, so that its order holds; a reply waits for what it replies to;
-# what only changes a message comes after all that is new.
-_DUE = """
-    SELECT *, (
-        SELECT count(*) FROM outbox WHERE chat_id = due.chat_id AND state = 'expired' AND NOT is_expiry_told
-    ) AS expired_untold
+# what only changes a message comes after all that is new, and while it backs off it holds up other changes only.
+_DUE = f"""
+    SELECT *, {_LOST} AS lost
     FROM (
         SELECT *, row_number() OVER (PARTITION BY chat_id ORDER BY message_id IS NOT NULL, priority, id) AS place
         FROM messages
         WHERE state = 'pending'
             AND (coalesce(alert_state, '') NOT IN ('pending', 'sending') OR reply_to_message_id IS NOT NULL)
-            AND chat_id NOT IN (SELECT chat_id FROM outbox WHERE state = 'pending' AND not_before_ms > :now_ms)
+            AND NOT EXISTS (
+                SELECT 1 FROM outbox AS waiting WHERE waiting.chat_id = messages.chat_id AND waiting.state = 'pending'
+                    AND waiting.not_before_ms > :now_ms
+                    AND (waiting.message_id IS NULL OR messages.message_id IS NOT NULL)
+            )
     ) AS due
     WHERE place <= :limit ORDER BY message_id IS NOT NULL, priority, id
-"""
+"""  # noqa: S608 - SQL of ours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steering:
+    """A command or press that changed what the bot does."""
+
+    done_ms: int
+    user_id: int
+    chat_id: str
+    command: str  #: with its argument
+    answer: str  #: plain text, what came of it
 
 
 class History:
@@ -186,7 +205,7 @@ class History:
         A chat with a message that waits for `not_before_ms` is left out, and a reply whose alert is yet to go.
         """
         rows = await self._read(_DUE, {"now_ms": now_ms, "limit": limit})
-        return [message_from_row(row, row["expired_untold"]) for row in rows]
+        return [message_from_row(row, _lost(row["lost"])) for row in rows]
 
     async def uncertain_messages(self) -> list[OutboxMessage]:
         """Return the messages whose reply was lost and that have not been sent a second time, oldest first."""
@@ -222,6 +241,36 @@ class History:
         """Return the chats that refuse the bot, each with Telegram's words."""
         return dict(map(tuple, await self._read("SELECT chat_id, reason FROM blocked_chats ORDER BY chat_id")))
 
+    async def blocked_since_ms(self) -> dict[str, int]:
+        """Return since when each of them does [epoch ms]."""
+        return dict(map(tuple, await self._read("SELECT chat_id, since_ms FROM blocked_chats")))
+
+    async def last_sent_ms(self) -> dict[str, int]:
+        """Return by chat when the last message arrived there [epoch ms]."""
+        return dict(map(tuple, await self._read("SELECT chat_id, max(sent_ms) FROM outbox GROUP BY chat_id")))
+
+    async def is_queued(self, chat_id: str, message_id: int) -> bool:
+        """Return whether a message of Telegram's number in a chat came from the outbox, and is no answer."""
+        return bool(
+            await self._read(
+                "SELECT 1 FROM outbox WHERE message_id = :message_id"
+                " AND (chat_id = :chat_id OR chat_id LIKE :chat_id || ':%' OR chat_id LIKE '@%')",
+                {"chat_id": chat_id, "message_id": message_id},
+            )
+        )
+
+    async def waiting_counts(self) -> dict[str, int]:
+        """Return by chat how many new messages wait for it."""
+        rows = await self._read(
+            "SELECT chat_id, count(*) FROM outbox WHERE state = 'pending' AND message_id IS NULL GROUP BY chat_id"
+        )
+        return dict(map(tuple, rows))
+
+    async def steering(self, limit: int) -> list[Steering]:
+        """Return who steered the bot, the latest first."""
+        rows = await self._read("SELECT * FROM steering ORDER BY id DESC LIMIT :limit", {"limit": limit})
+        return [Steering(**{name: row[name] for name in Steering.__slots__}) for row in rows]
+
     async def get_state(self, key: str) -> Any:
         """Return the JSON value kept under `key`, None where there is none."""
         rows = await self._read("SELECT value FROM state WHERE key = :key", {"key": key})
@@ -249,6 +298,17 @@ class History:
     async def _read(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[sqlite3.Row]:
         with explained(self._path):
             return list(await self._reader.execute_fetchall(sql, parameters))
+
+
+def _lost(text: str) -> Lost:
+    rows = orjson.loads(text)
+    counts = Counter(state for _, state in rows)
+    return Lost(
+        expired=counts["expired"],
+        uncertain=counts["uncertain"],
+        failed=counts["failed"],
+        ids=tuple(outbox_id for outbox_id, _ in rows),
+    )
 
 
 async def open_reader(path: Path, resources: AsyncExitStack) -> aiosqlite.Connection:

@@ -68,6 +68,19 @@ class FollowUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """Messages that a chat did not get, or may not have got, by how they ended."""
+
+    expired: int = 0
+    uncertain: int = 0
+    failed: int = 0
+    ids: tuple[int, ...] = ()  #: in the outbox
+
+    def __bool__(self) -> bool:
+        return bool(self.expired or self.uncertain or self.failed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxMessage:
     """A queued message and how far it has come."""
 
@@ -82,4 +95,4 @@ class OutboxMessage:
     revision: int = 0  #: how often its text has been changed
     may_repeat: bool = False  #: an earlier send ended without a reply, so the chat may have it already
     follow_up: str = ""  #: what has been added below it since, each line begun by a line break
-    expired_untold: int = 0  #: messages that expired without its chat having been told, where it is due
+    lost: Lost = Lost()  #: what its chat has not got and has not been told of, where it is due

@@ -9,7 +9,7 @@ from scoring.episodes import score_alone
 from scoring.exits import start, start_near_miss
 from scoring.signals import NearMiss, OpenSignal, Outcome, Signal
 from storage.codec import from_plain, to_json, to_plain, to_text
-from storage.outbox import Button, DeliveryState, FollowUp, Kind, NewMessage, OutboxMessage, Priority
+from storage.outbox import Button, DeliveryState, FollowUp, Kind, Lost, NewMessage, OutboxMessage, Priority
 
 _SIGNAL = ("id", "decided_ms", "side", "venue", "instrument_id", "coin", "pair")
 _OUTCOME = ("signal_id", "exit_ms", "reason")
@@ -86,6 +86,9 @@ def followed_from_row(row: Row) -> OpenSignal | None:
     return from_plain(OpenSignal, {**to_plain(followed), **orjson.loads(row["tracking"])})
 
 
+_NOTHING_LOST = Lost()
+
+
 def message_to_row(message: NewMessage) -> dict[str, Any]:
     """Return the row of `outbox` for a message to be queued."""
     return {**to_plain(message), "buttons": to_json(message.buttons), "priority": Priority[message.kind.name]}
@@ -97,7 +100,7 @@ def follow_up_to_row(follow_up: FollowUp) -> dict[str, Any]:
     return {"signal_id": follow_up.signal_id, "html": follow_up.html, "buttons": buttons}
 
 
-def message_from_row(row: Row, expired_untold: int = 0) -> OutboxMessage:
+def message_from_row(row: Row, lost: Lost = _NOTHING_LOST) -> OutboxMessage:
     """Return the message of a row of `outbox` with `reply_to_message_id`."""
     return OutboxMessage(
         id=row["id"],
@@ -120,7 +123,7 @@ def message_from_row(row: Row, expired_untold: int = 0) -> OutboxMessage:
         revision=row["revision"],
         may_repeat=bool(row["may_repeat"]),
         follow_up=row["follow_up"],
-        expired_untold=expired_untold,
+        lost=lost,
     )
 
 

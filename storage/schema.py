@@ -173,6 +173,28 @@ MIGRATIONS = (
     UPDATE near_misses SET peak_score = score WHERE json_extract(details, '$.failed') = '["score"]';
     CREATE INDEX near_misses_by_coin ON near_misses (coin, id);
     """,
+    # Chats that refuse the bot are tried again; chats that the settings no longer name get nothing; what never arrived
+    # is told of; and who steered the bot.
+    """
+    ALTER TABLE outbox RENAME COLUMN is_expiry_told TO is_told;
+    UPDATE outbox SET is_told = 1 WHERE state IN ('uncertain', 'failed');
+    ALTER TABLE blocked_chats ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE former_chats (chat_id TEXT PRIMARY KEY);
+
+    CREATE TABLE steering (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        done_ms INTEGER NOT NULL,
+        user_id INTEGER NOT NULL,
+        chat_id TEXT NOT NULL,
+        command TEXT NOT NULL,
+        answer TEXT NOT NULL
+    );
+    CREATE INDEX steering_by_time ON steering (done_ms);
+    CREATE TRIGGER steered AFTER INSERT ON steering
+    BEGIN INSERT OR REPLACE INTO changes (source, row_id) VALUES ('steering', new.id); END;
+    CREATE TRIGGER steering_pruned AFTER DELETE ON steering
+    BEGIN DELETE FROM changes WHERE source = 'steering' AND row_id = old.id; END;
+    """,
 )
 
 

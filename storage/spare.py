@@ -11,10 +11,10 @@ from storage.history import BEGINS
 from storage.schema import migrate
 
 # What the bot goes on changing comes along; everything else begins empty and is only added to.
-_WHOLE = ("state", "open_signals", "blocked_chats", "followed_near_misses")
+_WHOLE = ("state", "open_signals", "blocked_chats", "former_chats", "followed_near_misses")
 _LIVE = {
     **dict.fromkeys(_WHOLE, "true"),
-    "outbox": "state IN ('pending', 'sending', 'uncertain') OR state = 'expired' AND NOT is_expiry_told"
+    "outbox": "state IN ('pending', 'sending', 'uncertain') OR state IN ('expired', 'failed') AND NOT is_told"
     " OR edit_key <> '' OR kind = 'entry' AND signal_id NOT IN (SELECT signal_id FROM main.outcomes)",
     "runs": "id = (SELECT max(id) FROM main.runs)",
 }

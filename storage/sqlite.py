@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from scoring.signals import Limits, NearMiss, OpenSignal, Outcome, Signal
 from storage.blobs import from_blob, to_blob
 from storage.codec import from_plain, to_json
 from storage.errors import DiskError, StorageError, explained
-from storage.history import History, connect, open_reader
+from storage.history import History, Steering, connect, open_reader
 from storage.outbox import FollowUp, NewMessage
 from storage.rows import (
     follow_up_to_row,
@@ -72,16 +72,14 @@ _DELETE_OPEN_SIGNAL = "DELETE FROM open_signals WHERE signal_id = :signal_id"
 _PUT_STATE = "INSERT OR REPLACE INTO state (key, value) VALUES (:key, :value)"
 _INSERT_MESSAGE = """
     INSERT INTO outbox
-        (chat_id, kind, priority, signal_id, html, created_ms, entry_price, buttons, edit_key, state, error)
-    SELECT :chat_id, :kind, :priority, :signal_id, :html, :created_ms, :entry_price, :buttons, :edit_key,
-        iif(reason IS NULL, 'pending', 'failed'), coalesce(reason, '')
-    FROM (SELECT (SELECT reason FROM blocked_chats WHERE chat_id = :chat_id) AS reason)
+        (chat_id, kind, priority, signal_id, html, created_ms, entry_price, buttons, edit_key)
+    SELECT :chat_id, :kind, :priority, :signal_id, :html, :created_ms, :entry_price, :buttons, :edit_key
     WHERE :edit_key = '' OR NOT EXISTS (SELECT 1 FROM outbox WHERE edit_key = :edit_key AND chat_id = :chat_id)
 """
-# What stands in a chat that can still be written to is due again, to be edited; what waits goes with the change.
+# What stands in a chat that is still ours is due again, to be edited; what waits goes with the change.
 _CHANGE = """
     revision = revision + 1, attempts = iif(state = 'sent', 0, attempts),
-    state = iif(state = 'sent' AND message_id IS NOT NULL AND chat_id NOT IN (SELECT chat_id FROM blocked_chats),
+    state = iif(state = 'sent' AND message_id IS NOT NULL AND chat_id NOT IN (SELECT chat_id FROM former_chats),
         'pending', state)
 """
 _EDIT_MESSAGE = (
@@ -98,16 +96,45 @@ _MARK_SENT = """
         state = iif(revision = coalesce(:revision, revision), 'sent', 'pending')
     WHERE id = :id
 """
-_MARK_TOLD = """
-    UPDATE outbox SET is_expiry_told = 1
-    WHERE :told_expired AND state = 'expired' AND chat_id = (SELECT chat_id FROM outbox WHERE id = :id)
+_MARK_TOLD = "UPDATE outbox SET is_told = 1 WHERE id IN (SELECT value FROM json_each(:told))"
+_TOO_OLD = """
+    state = 'pending' AND chat_id NOT IN (SELECT value FROM json_each(:but_of))
+        AND created_ms < iif(kind = 'entry' AND message_id IS NULL, :entries_before_ms, :others_before_ms)
+"""
+_EXPIRING = f"SELECT chat_id, message_id FROM outbox WHERE {_TOO_OLD}"  # noqa: S608 - SQL of ours
+_EXPIRE = f"UPDATE outbox SET state = iif(message_id IS NULL, 'expired', 'sent') WHERE {_TOO_OLD}"  # noqa: S608 - SQL of ours
+_NAME_CHATS = (
+    "DELETE FROM former_chats",
+    """
+    INSERT INTO former_chats SELECT DISTINCT chat_id FROM outbox
+    WHERE chat_id NOT IN (SELECT value FROM json_each(:chats))
+    """,
+    """
+    UPDATE outbox SET state = iif(message_id IS NULL, 'failed', 'sent'), is_told = 1,
+        error = 'the settings no longer name this chat'
+    WHERE state IN ('pending', 'sending', 'uncertain') AND chat_id IN (SELECT chat_id FROM former_chats)
+    """,
+    "DELETE FROM blocked_chats WHERE chat_id NOT IN (SELECT value FROM json_each(:chats))",
+)
+_NOT_SENT_YET = "edit_key = :edit_key AND state = 'pending' AND message_id IS NULL"
+_WAITING = f"SELECT 1 FROM outbox WHERE {_NOT_SENT_YET}"  # noqa: S608 - SQL of ours
+_WITHDRAW = (
+    "UPDATE outbox SET state = 'expired', is_told = 1, error = 'over before it could be sent'"  # noqa: S608 - SQL of ours
+    f" WHERE {_NOT_SENT_YET}"
+)
+_INSERT_STEERING = """
+    INSERT INTO steering (done_ms, user_id, chat_id, command, answer)
+    VALUES (:done_ms, :user_id, :chat_id, :command, :answer)
 """
 _DOUBT_SENDING = """
     UPDATE outbox SET state = iif(message_id IS NULL, 'uncertain', 'pending'),
         error = 'the bot stopped while it was being sent'
     WHERE state = 'sending'
 """
-_PUT_BLOCKED_CHAT = "INSERT OR REPLACE INTO blocked_chats (chat_id, reason) VALUES (:chat_id, :reason)"
+_PUT_BLOCKED_CHAT = """
+    INSERT INTO blocked_chats (chat_id, reason, since_ms) VALUES (:chat_id, :reason, :since_ms)
+    ON CONFLICT (chat_id) DO UPDATE SET reason = :reason
+"""
 _BEGIN_RUN = """
     INSERT INTO runs (started_ms, version, code_hash, config_hash)
     VALUES (:started_ms, :version, :code_hash, :config_hash)
@@ -124,10 +151,6 @@ _PRUNE = tuple(
 _FORGET_MESSAGES = """
     UPDATE outbox SET state = iif(message_id IS NULL, state, 'sent'), message_id = NULL
     WHERE chat_id = :chat_id OR chat_id LIKE :chat_id || ':%'
-"""
-_FAIL_WAITING = """
-    UPDATE outbox SET state = iif(message_id IS NULL, 'failed', 'sent'), error = :reason
-    WHERE chat_id = :chat_id AND state IN ('pending', 'sending', 'uncertain')
 """
 
 
@@ -348,18 +371,19 @@ class Store(History):
         message_id: int,
         sent_ms: int,
         *,
-        told_expired: bool = False,
+        told: Iterable[int] = (),
         revision: int | None = None,
         html: str | None = None,
     ) -> None:
-        """Say that Telegram took it; `told_expired`: its text told the chat of the messages that expired before.
+        """Say that Telegram took it; `told`: its text told the chat of these, which it did not get.
 
         Where its text has been changed since `revision` it is pending again: the chat's message is to be edited.
         `html` is what was sent, where that is more than what was queued.
         """
         sent = {"id": outbox_id, "message_id": message_id, "sent_ms": sent_ms, "html": html}
-        sent |= {"told_expired": told_expired, "revision": revision}
-        await self._write((_MARK_SENT, [sent]), (_MARK_TOLD, [sent]))
+        sent |= {"revision": revision}
+        ids = list(told)
+        await self._write((_MARK_SENT, [sent]), (_MARK_TOLD, [{"told": to_json(ids)}] if ids else []))
 
     async def mark_retry(self, outbox_id: int, not_before_ms: int, error: str) -> None:
         """Send it, and whatever follows it in its chat, not before then; one that was uncertain may repeat."""
@@ -385,10 +409,41 @@ class Store(History):
         """Say that it is too old to be worth sending."""
         await self._run("UPDATE outbox SET state = 'expired' WHERE id = :id", id=outbox_id)
 
-    async def block_chat(self, chat_id: str, reason: str) -> None:
-        """Fail what waits for a chat that refuses the bot, and what will be queued for it until it is unblocked."""
-        chat = {"chat_id": chat_id, "reason": reason}
-        await self._write((_PUT_BLOCKED_CHAT, [chat]), (_FAIL_WAITING, [chat]))
+    async def expire(self, entries_before_ms: int, others_before_ms: int, but_of: Iterable[str]) -> list[str]:
+        """Give up what was to be sent for the first time and is older than that, `but_of` these chats.
+
+        Changes of messages of before `others_before_ms` are given up too: those stand as they were sent. Return the
+        chat of each message that expired.
+        """
+        limits = {
+            "entries_before_ms": entries_before_ms,
+            "others_before_ms": others_before_ms,
+            "but_of": to_json(list(but_of)),
+        }
+        rows = await self._read(_EXPIRING, limits)
+        if rows:
+            await self._write((_EXPIRE, [limits]))
+        return [row["chat_id"] for row in rows if row["message_id"] is None]
+
+    async def name_chats(self, chats: Iterable[str]) -> None:
+        """Say which chats there are: what waits for another is given up, and its messages are changed no more."""
+        named = {"chats": to_json(list(chats))}
+        await self._write(*((sql, [named]) for sql in _NAME_CHATS))
+
+    async def withdraw(self, edit_key: str) -> bool:
+        """Give up what was not sent yet under this key, and return whether there was any."""
+        waiting = await self._read(_WAITING, {"edit_key": edit_key})
+        if waiting:
+            await self._run(_WITHDRAW, edit_key=edit_key)
+        return bool(waiting)
+
+    async def record_steering(self, steering: Steering) -> None:
+        """Keep who steered the bot."""
+        await self._write((_INSERT_STEERING, [{name: getattr(steering, name) for name in Steering.__slots__}]))
+
+    async def block_chat(self, chat_id: str, reason: str, since_ms: int = 0) -> None:
+        """Say that a chat refuses the bot, until it is unblocked; what waits for it goes on waiting."""
+        await self._run(_PUT_BLOCKED_CHAT, chat_id=chat_id, reason=reason, since_ms=since_ms)
 
     async def forget_messages(self, chat_id: str) -> None:
         """Say that what stands in a chat can be neither edited nor replied to any more: it has a new id."""

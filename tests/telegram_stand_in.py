@@ -10,6 +10,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from enum import Enum
 from types import TracebackType
 from typing import Any, Self
@@ -39,8 +40,77 @@ class Fault(Enum):
     RESET = "the connection closes before anything is done"
     LOSE_REPLY = "the request is carried out, the connection closes before the answer"
     HOLD_REPLY = "the request is carried out and no answer comes"
-    SERVER_ERROR = "the Bot API answers 500, in its own words"
+    SERVER_ERROR = "the Bot API answers 500, in its own words, and did nothing"
+    SERVER_ERROR_AFTER = "the request is carried out, then the Bot API answers 500, in its own words"
+    GATEWAY_AFTER = "the request is carried out, then Telegram's front answers 502, in JSON"
     BAD_GATEWAY = "something before the Bot API answers 502, in HTML"
+    BAD_REQUEST_PAGE = "something before the Bot API answers 400, in HTML"
+    UNAUTHORIZED_PAGE = "something before the Bot API answers 401, in HTML"
+    FORBIDDEN_PAGE = "something before the Bot API answers 403, in HTML"
+    NOT_FOUND_PAGE = "something before the Bot API answers 404, in HTML"
+    CONFLICT_PAGE = "something before the Bot API answers 409, in HTML"
+    FORBIDDEN_JSON = "something before the Bot API answers 403, in JSON of its own"
+    UNAUTHORIZED = "the Bot API answers 401 once, as it has been seen to"
+    NOT_FOUND = "the Bot API answers 404 once"
+    CONFLICT = "the Bot API answers 409: another program polls"
+    REDIRECT = "something before the Bot API sends elsewhere, 301"
+
+
+_PAGES = {
+    Fault.BAD_GATEWAY: 502,
+    Fault.BAD_REQUEST_PAGE: 400,
+    Fault.UNAUTHORIZED_PAGE: 401,
+    Fault.FORBIDDEN_PAGE: 403,
+    Fault.NOT_FOUND_PAGE: 404,
+    Fault.CONFLICT_PAGE: 409,
+}
+#: What Telegram itself has been seen to answer: tdlib's Global.h (a request aborted), telegram-bot-api's Client.cpp (a
+#: server that ends), telegram-bot-api issue 868 (its front in JSON).
+_OWN_WORDS = {
+    Fault.SERVER_ERROR: (500, "Internal Server Error"),
+    Fault.SERVER_ERROR_AFTER: (500, "Internal Server Error: Request aborted"),
+    Fault.GATEWAY_AFTER: (502, "Bad Gateway"),
+    Fault.UNAUTHORIZED: (401, "Unauthorized"),
+    Fault.NOT_FOUND: (404, "Not Found"),
+    Fault.CONFLICT: (409, CONFLICT),
+}
+ANONYMOUS_ADMIN = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
+AS_CHANNEL = {"id": 136817688, "is_bot": True, "first_name": "Channel", "username": "Channel_Bot"}
+LINKED_CHANNEL = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
+SHARED = {sender["id"]: sender for sender in (ANONYMOUS_ADMIN, AS_CHANNEL, LINKED_CHANNEL)}
+
+
+_ADMIN_RIGHTS = (
+    "can_be_edited",
+    "is_anonymous",
+    "can_manage_chat",
+    "can_delete_messages",
+    "can_manage_video_chats",
+    "can_restrict_members",
+    "can_promote_members",
+    "can_change_info",
+    "can_invite_users",
+    "can_post_stories",
+    "can_edit_stories",
+    "can_delete_stories",
+)
+_MEMBER_RIGHTS = (
+    "can_change_info",
+    "can_invite_users",
+    "can_pin_messages",
+    "can_manage_topics",
+    "can_send_messages",
+    "can_send_polls",
+    "can_send_other_messages",
+    "can_add_web_page_previews",
+    "can_send_audios",
+    "can_send_documents",
+    "can_send_photos",
+    "can_send_videos",
+    "can_send_video_notes",
+    "can_send_voice_notes",
+    "can_edit_tag",
+)
 
 
 class Refused(Exception):
@@ -120,6 +190,10 @@ class TelegramStandIn:
         self.names: dict[str, int] = {}  #: public ones: "@name" -> id
         self.topics: dict[int, set[int]] = {}  #: of the groups that are forums; 1, the general one, is never named
         self.blocked: set[int] = set()
+        self.without_rights: set[int] = set()  #: where the bot may not write though it is there
+        self.closed_topics: set[tuple[int, int]] = set()
+        self.edits_held_until_ms = 0  #: a flood wait of edits alone
+        self.ahead_ms = 0  #: of Telegram's clock, against the one it is given
         self.without_pictures: set[int] = set()  #: groups that forbid them
         self.migrated: dict[int, int] = {}
         self.token = TOKEN
@@ -162,7 +236,8 @@ class TelegramStandIn:
     async def open(self) -> None:
         """Listen, on the port of the last time where there was one."""
         app = web.Application()
-        app.router.add_post("/bot{token}/{method}", self._handle)
+        app.router.add_route("*", "/bot{token}/{method}", self._handle)
+        app.on_response_prepare.append(self._date)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.05, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
@@ -189,11 +264,13 @@ class TelegramStandIn:
         chat = self._chat(user_id if chat_id is None else chat_id)
         message = {
             "message_id": (message_id := self._new_message_id(chat["id"])),
-            "date": (self._now_ms() if sent_ms is None else sent_ms) // 1000,
+            "date": (self._telegram_ms() if sent_ms is None else sent_ms) // 1000,
             "chat": chat,
-            "from": _person(user_id),
+            "from": SHARED.get(user_id, _person(user_id)),
             "text": text,
         }
+        if user_id in SHARED:
+            message["sender_chat"] = chat if user_id == ANONYMOUS_ADMIN["id"] else {"id": -1009, "type": "channel"}
         topic = thread if thread in self.topics.get(chat["id"], ()) else None
         if thread is not None:
             message["message_thread_id"] = thread
@@ -202,7 +279,20 @@ class TelegramStandIn:
         self._said[chat["id"], message_id] = topic
         if command := re.match(r"/[A-Za-z0-9_@]+", text):
             message["entities"] = [{"type": "bot_command", "offset": 0, "length": command.end()}]
-        await self._push("message", message)
+        await self.push("message", message)
+
+    async def bot_becomes(self, status: str, chat_id: int, *, by: int) -> None:
+        """Somebody removes the bot from a chat ("kicked", "left") or adds it ("member", "administrator")."""
+        is_out = status in ("kicked", "left")
+        (self.blocked.add if is_out else self.blocked.discard)(chat_id)
+        change = {
+            "chat": self._chat(chat_id),
+            "from": _person(by),
+            "date": self._telegram_ms() // 1000,
+            "old_chat_member": self._member(chat_id, "member" if is_out else "left"),
+            "new_chat_member": self._member(chat_id, status),
+        }
+        await self.push("my_chat_member", change)
 
     async def user_presses(self, data: str, *, user_id: int, message: Received, is_gone: bool = False) -> str:
         """A person presses what was a button under `message`, which bots may see no more; return the query's id."""
@@ -217,7 +307,7 @@ class TelegramStandIn:
             "data": data,
             "message": shown,
         }
-        await self._push("callback_query", query)
+        await self.push("callback_query", query)
         return query_id
 
     async def wait_for(self, condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
@@ -243,10 +333,15 @@ class TelegramStandIn:
         fault = self._take_fault(method)
         if fault is Fault.HANG:
             await asyncio.Event().wait()
-        if fault is Fault.SERVER_ERROR:
-            return _reply(500, ok=False, error_code=500, description="Internal Server Error")
-        if fault is Fault.BAD_GATEWAY:
-            return web.Response(status=502, text="<html>502 Bad Gateway</html>", content_type="text/html")
+        if fault in (Fault.SERVER_ERROR, Fault.UNAUTHORIZED, Fault.NOT_FOUND, Fault.CONFLICT):
+            return _in_own_words(fault)
+        if fault in _PAGES:
+            page = f"<html>{_PAGES[fault]} nginx</html>"
+            return web.Response(status=_PAGES[fault], text=page, content_type="text/html")
+        if fault is Fault.FORBIDDEN_JSON:
+            return _reply(403, message="Forbidden", documentation_url="https://proxy.test")
+        if fault is Fault.REDIRECT:
+            return web.Response(status=301, headers={"Location": f"https://api.test{request.path}"})
         if fault is Fault.RESET:
             return _cut(request)
         try:
@@ -260,6 +355,8 @@ class TelegramStandIn:
             await self._notify()
         if fault is Fault.HOLD_REPLY:
             await asyncio.Event().wait()
+        if fault in (Fault.SERVER_ERROR_AFTER, Fault.GATEWAY_AFTER):
+            return _in_own_words(fault)
         return _cut(request) if fault is Fault.LOSE_REPLY else _reply(200, ok=True, result=result)
 
     async def _call(self, token: str, method: str, parameters: Mapping[str, str]) -> object:
@@ -273,6 +370,8 @@ class TelegramStandIn:
             "deleteWebhook": self._delete_webhook,
             "setMyCommands": self._set_my_commands,
             "getChat": self._get_chat,
+            "getChatMember": self._get_chat_member,
+            "sendChatAction": self._send_chat_action,
             "sendMessage": self._send_message,
             "sendPhoto": self._send_photo,
             "editMessageText": self._edit_message_text,
@@ -336,6 +435,28 @@ class TelegramStandIn:
         chat = self._chat(parameters.get("chat_id", ""))
         return chat | {"accent_color_id": 0, "max_reaction_count": 11, "accepted_gift_types": gifts}
 
+    async def _get_chat_member(self, parameters: Mapping[str, str]) -> object:
+        chat_id = self._unmoved(parameters.get("chat_id", ""))
+        if chat_id in self.blocked:
+            return self._member(chat_id, "kicked")
+        if chat_id in self.channels:
+            return self._member(chat_id, "administrator")
+        return self._member(chat_id, "restricted" if chat_id in self.without_rights else "member")
+
+    def _member(self, chat_id: int, status: str) -> dict[str, Any]:
+        member: dict[str, Any] = {"user": BOT, "status": status}
+        rights = {
+            "administrator": (*_ADMIN_RIGHTS, "can_post_messages", "can_edit_messages"),
+            "restricted": (*_MEMBER_RIGHTS, "is_member"),
+        }
+        may = chat_id not in self.without_rights
+        member |= {right: right == "is_member" or may for right in rights.get(status, ())}
+        return member | ({"until_date": 0} if status in ("restricted", "kicked") else {})
+
+    async def _send_chat_action(self, parameters: Mapping[str, str]) -> object:
+        self._writable(parameters)
+        return True
+
     async def _send_message(self, parameters: Mapping[str, str]) -> object:
         return self._send(parameters, self._text(parameters, "text", 4096))
 
@@ -386,6 +507,8 @@ class TelegramStandIn:
         topic = int(parameters["message_thread_id"])
         if topic not in self.topics.get(chat_id, ()):
             raise Refused(400, "Bad Request: message thread not found")
+        if (chat_id, topic) in self.closed_topics:
+            raise Refused(400, "Bad Request: TOPIC_CLOSED")
         return topic
 
     def _is_there(self, chat_id: int, topic: int | None, message_id: int) -> bool:
@@ -404,6 +527,9 @@ class TelegramStandIn:
             raise Refused(400, "Bad Request: there is no text in the message to edit")
         if (self.messages[at].html, self.messages[at].buttons) == (html, buttons):
             raise Refused(400, NOT_MODIFIED)
+        if (held_ms := self.edits_held_until_ms - self._now_ms()) > 0:
+            seconds = math.ceil(held_ms / 1000)
+            raise Refused(429, f"Too Many Requests: retry after {seconds}", retry_after=seconds)
         self._count(chat_id)
         self.edits += 1
         self.messages[at] = replace(self.messages[at], html=html, text=text, is_html=is_html, buttons=buttons)
@@ -426,6 +552,12 @@ class TelegramStandIn:
                 "Forbidden: bot was blocked by the user"
                 if chat_id > 0
                 else "Forbidden: bot was kicked from the group chat",
+            )
+        if chat_id in self.without_rights:
+            channel = "need administrator rights in the channel chat"
+            raise Refused(
+                400,
+                f"Bad Request: {channel if chat_id in self.channels else 'not enough rights to send text messages'}",
             )
         return chat_id
 
@@ -503,6 +635,12 @@ class TelegramStandIn:
         self._last_message_id[chat_id] += 1
         return self._last_message_id[chat_id]
 
+    def _telegram_ms(self) -> int:
+        return self._now_ms() + self.ahead_ms
+
+    async def _date(self, _request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = formatdate(self._telegram_ms() / 1000, usegmt=True)
+
     def _take_fault(self, method: str) -> Fault | None:
         for planned in self.faults:
             if planned[0] == method:
@@ -510,7 +648,8 @@ class TelegramStandIn:
                 return planned[1]
         return self.outage
 
-    async def _push(self, kind: str, content: dict[str, Any]) -> None:
+    async def push(self, kind: str, content: dict[str, Any]) -> None:
+        """Something happens that may be no update as PTB knows them."""
         self._updates.append({"update_id": self._next_update_id, kind: content})
         self._next_update_id += 1
         if self._poll is not None and not self._poll.done():
@@ -533,6 +672,11 @@ def _buttons(parameters: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
         if "copy_text" in button and not 1 <= length(button["copy_text"]["text"]) <= 256:
             raise Refused(400, "Bad Request: BUTTON_COPY_TEXT_INVALID")
     return buttons
+
+
+def _in_own_words(fault: Fault) -> web.Response:
+    code, description = _OWN_WORDS[fault]
+    return _reply(code, ok=False, error_code=code, description=description)
 
 
 def _person(user_id: int) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """The texts of answers to commands: records in, Telegram HTML out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import chain
 from math import isfinite, isinf
 from typing import Any
 
 from bot.funnels import funnel_lines
+from bot.phone.delivery import ChatState
 from bot.phone.messages import EXIT_WORDS
 from bot.phone.phrases import (
     age_text,
@@ -20,6 +22,7 @@ from bot.phone.phrases import (
     venue_name,
     words,
 )
+from bot.phone.sender import plain_text
 from bot.status import BotStatus
 from features.frame import FEATURES
 from scoring.prices import format_price
@@ -27,6 +30,9 @@ from scoring.signals import Limits, NearMiss, OpenSignal, Outcome, Signal, Verdi
 from scoring.statistics import Summary
 
 PAGE_LINES = 10
+LONGEST_PAGE = 3_500  #: characters of HTML; Telegram takes 4,096 of text, and counts some signs twice
+LONGEST_LINE = 2_000
+LONGEST_PIECE = 500  #: at most six times as much once escaped
 
 Row = tuple[Signal, Outcome | None]
 
@@ -42,14 +48,37 @@ class Listing:
     @property
     def pages(self) -> int:
         """How many there are, one where the list is empty."""
-        return max(1, -(-len(self.lines) // PAGE_LINES))
+        return len(self._pages())
+
+    def _pages(self) -> list[list[str]]:
+        """Cut the lines into pages by their number and their length, so that Telegram takes each."""
+        pages: list[list[str]] = [[]]
+        left = LONGEST_PAGE - len(self.title)
+        for line in chain.from_iterable(map(_pieces, self.lines)):
+            if pages[-1] and (len(pages[-1]) == PAGE_LINES or len(line) + 1 > left):
+                pages.append([])
+                left = LONGEST_PAGE - len(self.title)
+            pages[-1].append(line)
+            left -= len(line) + 1
+        return pages
 
     def page(self, number: int) -> str:
         """Return page `number` from 0."""
-        lines = "\n".join(self.lines[PAGE_LINES * number : PAGE_LINES * (number + 1)]) or "Nothing yet"
+        pages = self._pages()
+        lines = "\n".join(pages[number]) or "Nothing yet"
         body = f"<pre>{lines}</pre>" if self.is_table and self.lines else lines
-        count = f"\nPage {number + 1} of {self.pages}" if self.pages > 1 else ""
+        count = f"\nPage {number + 1} of {len(pages)}" if len(pages) > 1 else ""
         return f"{self.title}\n{body}{count}"
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """Yield a line as it is, or the pieces of one that is too long, as plain text: a cut could go through a tag."""
+    if len(line) <= LONGEST_LINE:
+        yield line
+        return
+    plain = plain_text(line)
+    for at in range(0, len(plain), LONGEST_PIECE):
+        yield escape(plain[at : at + LONGEST_PIECE])
 
 
 def signal_line(row: Row, timezone: str) -> str:
@@ -169,14 +198,14 @@ def render_mutes(limits: Limits, now_ms: int, timezone: str) -> str:
     )
 
 
-def render_health(status: BotStatus, blocked: Mapping[str, str], timezone: str) -> str:
+def render_health(status: BotStatus, timezone: str) -> str:
     """Return whether all is well, and all that has gone wrong with messages since the start."""
     problems = [escape(problem) for problem in status.problems()]
     waiting = ", ".join(f"{count} {state}" for state, count in status.outbox.items() if state != "sent" and count)
     return fit(
-        "<b>Not well</b>" if problems or blocked else "<b>All is well</b>",
+        "<b>Not well</b>" if problems else "<b>All is well</b>",
         *problems,
-        *(f"Chat {escape(chat)} refuses the bot: {escape(why)}" for chat, why in blocked.items()),
+        *(f"Note: {escape(note)}" for note in status.notes),
         *(f"{venue_name(venue.venue)} {escape(venue.state)}" for venue in status.venues),
         "No tick has ended yet"
         if status.last_tick_ms is None
@@ -189,6 +218,38 @@ def render_health(status: BotStatus, blocked: Mapping[str, str], timezone: str) 
         ),
         *(line for strategy, means in status.funnels.items() for line in funnel_lines(strategy, means)),
     )
+
+
+def chat_line(
+    name: str,
+    state: ChatState,
+    *,
+    last_sent_ms: int | None,
+    waiting: int,
+    is_operator: bool,
+    now_ms: int,
+    monotonic_ms: int,
+    timezone: str,
+) -> str:
+    """Return how a chat fares; `monotonic_ms` is now by the clock of its waits."""
+    title = escape(f"{state.title} ({name})" if state.title else name) + (", operator" if is_operator else "")
+    parts = ["takes messages"]
+    if state.refusal:
+        since = f"{local_time(state.refused_since_ms, timezone):%d %b %H:%M}"
+        parts = [f"<b>gets nothing</b> since {since}: {escape(state.refusal)}"]
+        if state.try_at_ms > monotonic_ms:
+            parts.append(f"next try in {duration_text((state.try_at_ms - monotonic_ms) / 1000)}")
+    elif state.flood_until_ms > monotonic_ms:
+        wait = duration_text((state.flood_until_ms - monotonic_ms) / 1000)
+        parts = [f"<b>gets nothing</b> for {wait}: Telegram asks for patience"]
+    if state.rejected:
+        parts.append(f"last message rejected: {escape(state.rejection)}")
+    if state.has_lost_topic:
+        parts.append("its topic is gone, so messages go to the group")
+    parts.append("nothing sent yet" if last_sent_ms is None else f"last sent {age_text(now_ms - last_sent_ms)} ago")
+    if waiting:
+        parts.append(f"{waiting} waiting")
+    return f"{title}: {', '.join(parts)}"
 
 
 def _move(signal: Signal, price: float) -> float:

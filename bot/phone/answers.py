@@ -14,6 +14,7 @@ from bot.config import Config
 from bot.orchestrator import Orchestrator
 from bot.phone.answer_texts import (
     Listing,
+    chat_line,
     near_miss_line,
     near_miss_title,
     open_line,
@@ -39,9 +40,9 @@ from bot.phone.arguments import (
 )
 from bot.phone.charts import PriceChart, PriceHistory, draw_equity, draw_price
 from bot.phone.daily_report import DayLog, render_report
-from bot.phone.delivery import Delivery
+from bot.phone.delivery import ChatState, Delivery
 from bot.phone.messages import EXIT_WORDS, render_status
-from bot.phone.phrases import counted, duration_text, headline, net_text, until_text, venue_name
+from bot.phone.phrases import counted, duration_text, fit, headline, local_time, net_text, until_text, venue_name
 from bot.phone.sender import Content, plain_text
 from bot.reports import LEADERS, Reports
 from bot.settings import GROUPS
@@ -61,7 +62,7 @@ from scoring.statistics import (
     summarise,
 )
 from storage.history import symbol_key
-from storage.outbox import Kind
+from storage.outbox import Button, Kind
 from storage.sqlite import Store
 
 DAY_MS = 86_400_000
@@ -102,8 +103,7 @@ class Answers:
 
     async def health(self, _argument: str) -> Said:
         """/health."""
-        blocked = await self._store.blocked_chats()
-        return Content(html=render_health(self._reports.status(), blocked, self._timezone))
+        return Content(html=render_health(self._reports.status(), self._timezone))
 
     async def pause(self, argument: str) -> Said:
         """/pause [2h]."""
@@ -218,10 +218,31 @@ class Answers:
         await self._bot.change_limits(lambda limits: mute_coin(limits, coin, now_ms, until_ms))
         return Content(html=f"{escape(coin)} is muted {until}.")
 
-    async def mute_for_an_hour(self, signal: Signal) -> None:
-        """Mute the coin of an alert, as its button says."""
-        now_ms = self._clock.now_ms()
-        await self._bot.change_limits(lambda limits: mute_coin(limits, signal.coin, now_ms, now_ms + HOUR_MS))
+    async def mute_for_an_hour(self, signal: Signal) -> tuple[Callable[[], Awaitable[None]], str]:
+        """Mute the coin of an alert, as its button says; return what undoes it, and how it is now muted.
+
+        A mute that lasts longer stays as it is.
+        """
+        coin, now_ms = signal.coin, self._clock.now_ms()
+        before_ms = self._bot.limits.muted_coins.get(coin, 0)
+        if before_ms >= now_ms + HOUR_MS:
+
+            async def leave() -> None:
+                """Change nothing, as nothing was changed."""
+
+            return leave, f"{coin} stays muted {until_text(before_ms, self._timezone, ended_by='/unmute')}."
+        await self._bot.change_limits(lambda limits: mute_coin(limits, coin, now_ms, now_ms + HOUR_MS))
+
+        async def undo() -> None:
+            await self._bot.change_limits(
+                lambda limits: (
+                    mute_coin(limits, coin, now_ms, before_ms)
+                    if before_ms > now_ms
+                    else unmute_coin(limits, coin, now_ms)
+                )
+            )
+
+        return undo, f"{coin} is muted for 1 h."
 
     async def unmute(self, argument: str) -> Said:
         """/unmute COIN."""
@@ -255,8 +276,40 @@ class Answers:
 
     async def test(self, _argument: str) -> Said:
         """/test."""
-        await self._bot.notify("<b>Test</b>: this chat gets the messages of SGNL. No alert, nothing to trade.")
-        return Content(html=f"A test is on its way to {counted(len(self._bot.chats), 'chat')}.")
+        self._delivery.try_again()
+        await self._bot.notify_all("<b>Test</b>: this chat gets the messages of SGNL. No alert, nothing to trade.")
+        refused = [f"Before that {escape(fault)}" for fault in self._delivery.faults()]
+        return Content(html="\n".join([f"A test is on its way to {counted(len(self._bot.chats), 'chat')}.", *refused]))
+
+    async def chats(self, _argument: str) -> Said:
+        """/chats."""
+        sent_ms, waiting = await self._store.last_sent_ms(), await self._store.waiting_counts()
+        states = self._delivery.chat_states()
+        names = dict.fromkeys(filter(None, [*self._bot.chats, self._bot.operator]))
+        lines = [
+            chat_line(
+                name,
+                states.get(name, ChatState()),
+                last_sent_ms=sent_ms.get(name),
+                waiting=waiting.get(name, 0),
+                is_operator=name == self._bot.operator,
+                now_ms=self._clock.now_ms(),
+                monotonic_ms=self._clock.monotonic_ms(),
+                timezone=self._timezone,
+            )
+            for name in names
+        ]
+        return Content(html=fit("<b>Chats</b>", *lines), buttons=(Button(text="Try again", press="try:"),))
+
+    async def audit(self, argument: str) -> Said:
+        """/audit [n]."""
+        found = await self._store.steering(parse_count(argument, 20, _MOST_LISTED))
+        lines = [
+            f"{local_time(one.done_ms, self._timezone):%d %b %H:%M:%S} user {one.user_id} in {escape(one.chat_id)}: "
+            f"{escape(one.command)} → {escape(one.answer)}"
+            for one in found
+        ]
+        return Listing(title="<b>Who steered the bot</b>, the latest first", lines=lines)
 
     async def version(self, _argument: str) -> Said:
         """/version."""
@@ -367,6 +420,7 @@ class Command:
     help: str
     answer: Callable[[Answers, str], Awaitable[Said]]
     is_steering: bool = False  #: for admins only
+    cost: int = 1  #: of what one user may wait for at a time
     aliases: tuple[str, ...] = ()
 
 
@@ -377,9 +431,9 @@ COMMANDS = (
     Command(name="top", help="the best scores now: /top 20", answer=Answers.top),
     Command(name="score", help="a coin's score and what refuses it: /score PEPE", answer=Answers.score),
     Command(name="why", help="what an alert rested on: /why 42", answer=Answers.why),
-    Command(name="chart", help="price, open interest and book: /chart PEPE or /chart 42", answer=Answers.chart),
+    Command(name="chart", help="price, open interest and book: /chart PEPE or /chart 42", answer=Answers.chart, cost=3),
     Command(name="misses", help="what almost became an alert", answer=Answers.misses),
-    Command(name="profit", help="the curve of what alerts made: /profit 7", answer=Answers.profit),
+    Command(name="profit", help="the curve of what alerts made: /profit 7", answer=Answers.profit, cost=3),
     Command(name="stats", help="win rates by score and exit: /stats 7", answer=Answers.stats),
     Command(name="performance", help="the same by venue and coin", answer=Answers.performance),
     Command(name="daily", help="the daily report so far", answer=Answers.daily),
@@ -400,5 +454,7 @@ COMMANDS = (
     Command(name="quiet", help="nothing rings: /quiet 23:00-07:00, or off", answer=Answers.quiet, is_steering=True),
     Command(name="config", help="the settings, secrets hidden", answer=Answers.config, is_steering=True),
     Command(name="test", help="a test message to every chat", answer=Answers.test, is_steering=True),
+    Command(name="chats", help="how each chat fares", answer=Answers.chats, is_steering=True),
+    Command(name="audit", help="who steered the bot, and when: /audit 50", answer=Answers.audit, is_steering=True),
 )
 BY_NAME: Mapping[str, Command] = {name: command for command in COMMANDS for name in (command.name, *command.aliases)}

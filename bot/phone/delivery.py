@@ -3,12 +3,15 @@
 The tick commits its messages to the store and calls `wake`; everything else happens here, in tasks of their own, so
 nothing about Telegram can delay a tick. The store orders the messages of a chat, and keeps a chat silent while one of
 them backs off. Each chat is served by at most one task at a time, one message per task, so an exit that is queued while
-entries wait still goes first.
+entries wait still goes first. Changes of what stands there have a task of their own, which holds up nothing new.
+
+A chat that refuses the bot is tried again, more and more seldom, and at once when there is a sign that it may take
+messages again: what was to go there waits meanwhile, until it is too old.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import escape
@@ -17,14 +20,28 @@ import numpy as np
 from loguru import logger
 
 from bot.clock import Clock
-from bot.phone.messages import add_follow_ups, mark_expired, mark_late, mark_may_repeat, mark_sent
+from bot.phone.messages import (
+    add_follow_ups,
+    mark_late,
+    mark_lost,
+    mark_may_repeat,
+    mark_no_topic,
+    mark_sent,
+    mark_time,
+    render_lost,
+    render_refusing,
+    render_taking,
+)
 from bot.phone.pacing import LONGEST_SPAN_MS, Pacer
+from bot.phone.phrases import local_time
 from bot.phone.sender import (
+    TERMINAL_CHAT,
     BadText,
     Blocked,
     Content,
     MaybeSent,
     Migrated,
+    NoTopic,
     NotSent,
     Rejected,
     Sender,
@@ -34,15 +51,23 @@ from bot.phone.sender import (
 )
 from bot.phone.sounds import Mode, QuietHours, is_silent, parse_quiet_hours
 from bot.status import Incident
-from storage.outbox import DeliveryState, Kind, NewMessage, OutboxMessage
+from storage.outbox import DeliveryState, Kind, Lost, NewMessage, OutboxMessage
 from storage.sqlite import Store
 
 _LOOK_AGAIN_S = 5.0  #: finds what a bot that stopped had left to be tried later
 _LONGEST_BACKOFF_S = 30.0
+_FIRST_HOLD_S, _LONGEST_HOLD_S = 15.0, 3600.0  #: of a chat that refuses the bot: an alert may still be in time
+_LOOK_UP_AGAIN_S = 60.0
+_ANSWER_TRIES = 4
+_LONGEST_ANSWER_WAIT_S = 60.0  #: whoever asked has gone by then
+_LONG_FLOOD_S = 60.0  #: from here on a flood wait is a fault: that chat gets no alert in time
+_LATE_NOTICE_MS = 60_000  #: what leaves later says which time it speaks of
+_DAY_MS = 86_400_000  #: nothing is worth sending that has waited longer
 _RESEND_AFTER_S = 2.0  #: lets a hiccup pass before the one repetition there is
 _EXPIRY_FACTOR = 4  #: an entry this many times older than "late" is not sent
 _MIGRATED = "migrated_chats"  #: old id -> new id, in the store's state
 _QUIET_HOURS = "quiet_hours"  #: what /quiet said, "" for none, in the store's state
+_NOT_SHOWN = "The answer could not be shown:"
 _ALL_LOUD = dict.fromkeys(Kind, Mode.ON) | {Kind.NOTICE: Mode.SILENT}
 
 
@@ -53,6 +78,23 @@ class Latency:
     count: int
     p50_ms: float
     p95_ms: float
+
+
+@dataclass(slots=True, kw_only=True)
+class ChatState:
+    """How a chat fares."""
+
+    id: str = ""  #: Telegram's number of it, whatever the settings call it; "" where it has not been found
+    title: str = ""
+    refusal: str = ""  #: why nothing can be written there, "" where it can
+    refused_since_ms: int = 0
+    refusals: int = 0  #: in a row
+    try_at_ms: int = 0  #: nothing goes there before, by the monotonic clock
+    look_up_at_ms: int | None = None  #: when Telegram is asked about it, by the same; None for not at all
+    rejected: int = 0  #: messages in a row that Telegram would not take
+    rejection: str = ""  #: its words on the last of them
+    flood_until_ms: int = 0  #: by the monotonic clock
+    has_lost_topic: bool = False
 
 
 class Delivery:
@@ -69,6 +111,8 @@ class Delivery:
         modes: Mapping[Kind, Mode] = _ALL_LOUD,
         quiet_hours: QuietHours | None = None,
         timezone: str = "UTC",
+        chats: Collection[str] | None = None,
+        operator: str = "",
     ) -> None:
         self._store = store
         self._sender = sender
@@ -81,6 +125,9 @@ class Delivery:
         self._awake = asyncio.Event()
         self._idle = asyncio.Event()
         self._busy: set[str] = set()
+        self._changing: set[str] = set()
+        self._states: dict[str, ChatState] = {}
+        self._lost: dict[str, Counter[DeliveryState]] = {}  # by chat, what the operator has not been told of
         self._migrated: dict[str, str] = {}
         self._is_in_doubt = False
         self._probing = asyncio.Lock()
@@ -88,6 +135,8 @@ class Delivery:
         self._latencies_ms: deque[int] = deque(maxlen=1000)
         self._incidents: dict[str, Incident] = {}
         self.quiet_hours = quiet_hours
+        self.chats = chats  #: the only ones that get anything; None is all
+        self.operator = operator  #: the chat that is told what goes wrong, "" for none
         self.trouble = ""  #: why messages do not get out now, for /health
 
     def wake(self) -> None:
@@ -96,25 +145,51 @@ class Delivery:
 
     async def run(self) -> None:
         """Send until cancelled; a request under way then is called uncertain when the store is opened next."""
+        await self._recall()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look_again(group), name="look at the outbox again")
+            while True:
+                self._awake.clear()
+                # As of before the look: a chat that ends meanwhile has changed its rows.
+                busy, changing = frozenset(self._busy), frozenset(self._changing)
+                due = await self._store.due_messages(self._clock.now_ms(), limit=1)
+                for message in filter(self._may_go, due):
+                    chat_id, is_new = message.message.chat_id, message.message_id is None
+                    if chat_id in busy or (chat_id in changing and not is_new):
+                        continue
+                    (self._busy if is_new else self._changing).add(chat_id)
+                    group.create_task(self._serve(message), name=f"deliver to {chat_id}")
+                if not self._busy and not self._changing and not self._awake.is_set():
+                    self._idle.set()
+                await self._awake.wait()
+
+    async def _recall(self) -> None:
+        """Go on from what the last run left behind; each chat that refused the bot then is tried at once."""
         self._migrated = await self._store.get_state(_MIGRATED) or {}
         if (quiet := await self._store.get_state(_QUIET_HOURS)) is not None:
             self.quiet_hours = parse_quiet_hours(quiet) if quiet else None
         await self._recall_pace()
-        for message in await self._store.uncertain_messages():
+        if self.chats is not None:
+            if TERMINAL_CHAT not in self.chats:  # a start without its token is no word about the phone's chats
+                await self._store.name_chats({*self.chats, self.operator})
+            for chat_id in filter(None, dict.fromkeys([*self.chats, self.operator])):
+                self._state(chat_id).look_up_at_ms = 0
+        since_ms = await self._store.blocked_since_ms()
+        for chat_id, refusal in (await self._store.blocked_chats()).items():
+            state = self._state(chat_id)
+            state.refusal, state.refused_since_ms, state.look_up_at_ms = refusal, since_ms[chat_id], 0
+        for message in filter(self._is_ours, await self._store.uncertain_messages()):
             await self._resend_to_person(message, message.error)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._look_again(), name="look at the outbox again")
-            while True:
-                self._awake.clear()
-                busy = frozenset(self._busy)  # as of before the look: a chat that ends meanwhile has changed its rows
-                due = await self._store.due_messages(self._clock.now_ms(), limit=1)
-                for message in due:
-                    if (chat_id := message.message.chat_id) not in busy:
-                        self._busy.add(chat_id)
-                        group.create_task(self._serve(message), name=f"deliver to {chat_id}")
-                if not self._busy and not self._awake.is_set():
-                    self._idle.set()
-                await self._awake.wait()
+
+    def _is_ours(self, message: OutboxMessage) -> bool:
+        return self.chats is None or message.message.chat_id in {*self.chats, self.operator}
+
+    def _may_go(self, message: OutboxMessage) -> bool:
+        state = self._states.get(message.message.chat_id)
+        return self._is_ours(message) and (state is None or state.try_at_ms <= self._clock.monotonic_ms())
+
+    def _state(self, chat_id: str) -> ChatState:
+        return self._states.setdefault(chat_id, ChatState())
 
     async def drain(self, seconds: float) -> int:
         """Wait, at most `seconds`, until nothing is left to be sent, and return how many messages are."""
@@ -127,26 +202,82 @@ class Delivery:
         return counts[DeliveryState.PENDING] + counts[DeliveryState.SENDING]
 
     async def reply(self, chat_id: str, content: Content, reply_to_message_id: int | None = None) -> None:
-        """Answer a command: past the outbox, at a pace that leaves room for alerts."""
-        await self._wait_for_turn(chat_id)
+        """Answer a command: past the outbox, at a pace that leaves room for alerts, a few times if need be.
+
+        An answer that comes twice does no harm.
+        """
         try:
-            await self._send(chat_id, content, reply_to_message_id, is_silent=False)
+            await self._persist(chat_id, lambda: self._send(chat_id, content, reply_to_message_id, is_silent=False))
         except SendError as error:
             logger.warning("an answer to chat {} was lost: {}", chat_id, error)
-            if isinstance(error, Rejected) and content.picture is not None:  # groups may forbid pictures
-                words = f"{content.html}\nThe picture was refused: {escape(str(error))}"
+            words = escape(str(error))
+            if content.picture is not None:  # groups may forbid pictures
+                words = f"{content.html}\nThe picture was refused: {words}"
                 await self.reply(chat_id, replace(content, html=words, picture=None), reply_to_message_id)
+            elif isinstance(error, Rejected) and not content.html.startswith(_NOT_SHOWN):
+                answer = Content(html=f"{_NOT_SHOWN} {words}")
+                await self.reply(chat_id, answer, reply_to_message_id)
         else:
-            if chat_id in await self._store.blocked_chats():
-                await self._store.unblock_chat(chat_id)
+            await self._take_up(chat_id)
 
     async def turn_page(self, chat_id: str, message_id: int, content: Content) -> None:
-        """Change an answer in place."""
-        await self._wait_for_turn(chat_id)
+        """Change an answer in place, or say why it cannot be."""
         try:
-            await self._edit(chat_id, message_id, content)
+            await self._persist(chat_id, lambda: self._edit(chat_id, message_id, content))
         except SendError as error:
             logger.warning("an answer in chat {} could not be changed: {}", chat_id, error)
+            await self.reply(chat_id, Content(html=f"{_NOT_SHOWN} {escape(str(error))}"), message_id)
+
+    async def _persist(self, chat_id: str, send: Callable[[], Awaitable[object]]) -> None:
+        for attempt in range(1, _ANSWER_TRIES + 1):
+            await self._wait_for_turn(chat_id)
+            try:
+                await send()
+            except (NotSent, MaybeSent) as error:
+                wait_s = (isinstance(error, NotSent) and error.retry_after_s) or _backoff_s(attempt)
+                if attempt == _ANSWER_TRIES or wait_s > _LONGEST_ANSWER_WAIT_S:
+                    raise
+                await self._clock.sleep(wait_s)
+            else:
+                return
+
+    def try_again(self, chat_id: str | None = None) -> None:
+        """Let messages go again to a chat by Telegram's number, or to all, whatever refusals there were."""
+        for name, state in self._states.items():
+            if chat_id is None or self._is_same(name, state, chat_id):
+                state.try_at_ms, state.has_lost_topic = 0, False
+                if state.refusal:
+                    state.look_up_at_ms = 0
+        self.wake()
+
+    async def _take_up(self, chat_id: str) -> None:
+        """Take a message that has arrived for a sign that its chat takes others, whatever the settings call it."""
+        for name, state in self._states.items():
+            if state.refusal and self._is_same(name, state, chat_id):
+                state.try_at_ms = 0
+                if name.partition(":")[2] in ("", chat_id.partition(":")[2]):
+                    await self._note_taking(name)
+        self.wake()
+
+    def _is_same(self, name: str, state: ChatState, chat_id: str) -> bool:
+        number = chat_id.partition(":")[0]
+        return number in (state.id, self.target(name).partition(":")[0])
+
+    def chat_states(self) -> Mapping[str, ChatState]:
+        """Return how the chats fare, by the names that the settings give them."""
+        return self._states
+
+    def faults(self) -> Iterator[str]:
+        """Yield which chats get nothing, and why."""
+        now_ms, ahead_ms = self._clock.monotonic_ms(), self._clock.now_ms() - self._clock.monotonic_ms()
+        for chat_id, state in self._states.items():
+            if state.refusal:
+                yield f"chat {chat_id} gets nothing: {state.refusal}"
+            elif state.flood_until_ms > now_ms:
+                until = f"{local_time(state.flood_until_ms + ahead_ms, self._timezone):%H:%M}"
+                yield f"chat {chat_id} gets nothing until {until}: Telegram asks for patience"
+            elif state.rejected:
+                yield f"chat {chat_id}: Telegram rejected the last message: {state.rejection}"
 
     async def set_quiet_hours(self, quiet_hours: QuietHours | None) -> None:
         """Let nothing ring in these hours, from now on and after a restart."""
@@ -178,18 +309,55 @@ class Delivery:
             await self._clock.sleep(wait_ms / 1000)
         self._pacer.add(chat_id, self._clock.now_ms())
 
-    async def _look_again(self) -> None:
+    async def _look_again(self, group: asyncio.TaskGroup) -> None:
         while True:
+            await self._expire(self._clock.now_ms())
+            await self._tell_lost()
+            for chat_id, state in list(self._states.items()):
+                if state.look_up_at_ms is not None and state.look_up_at_ms <= self._clock.monotonic_ms():
+                    state.look_up_at_ms = None
+                    group.create_task(self._look_up(chat_id, state), name=f"look up {chat_id}")
             await self._clock.sleep(_LOOK_AGAIN_S)
             self.wake()
 
+    async def _expire(self, now_ms: int) -> None:
+        """Give up what has waited too long, also in chats that are held."""
+        busy = self._busy | self._changing
+        entries_before_ms = now_ms - round(1000 * _EXPIRY_FACTOR * self._max_age_s)
+        for chat_id in await self._store.expire(entries_before_ms, now_ms - _DAY_MS, busy):
+            self._count_lost(chat_id, DeliveryState.EXPIRED)
+
+    async def _look_up(self, chat_id: str, state: ChatState) -> None:
+        """Ask Telegram about a chat, and where nothing can be written there, again every hour."""
+        now_ms = self._clock.monotonic_ms()
+        try:
+            found = await self._sender.look_up(self.target(chat_id))
+        except Blocked as error:
+            problem = str(error)
+        except SendError as error:
+            logger.info("chat {} could not be looked up: {}", chat_id, error)
+            state.look_up_at_ms = now_ms + round(1000 * _LOOK_UP_AGAIN_S)
+            return
+        else:
+            state.id, state.title, problem = found.id, found.title, found.problem
+        if problem:
+            await self._note_refusing(chat_id, problem)
+            state.look_up_at_ms = now_ms + round(1000 * _LONGEST_HOLD_S)
+        elif state.refusal:
+            # What waits for the chat will show whether it takes messages; it is tried by itself.
+            if (await self._store.waiting_counts()).get(chat_id):
+                state.look_up_at_ms = now_ms + round(1000 * _LONGEST_HOLD_S)
+            else:
+                await self._note_taking(chat_id)
+
     async def _serve(self, message: OutboxMessage) -> None:
         """Handle the first message of a chat, then rest for as long as the chat has to."""
-        chat_id = message.message.chat_id
+        chat_id, served = message.message.chat_id, self._busy if message.message_id is None else self._changing
         try:
             target, now_ms = self.target(chat_id), self._clock.now_ms()
             if self._is_expired(message, now_ms):
                 await self._store.mark_expired(message.id)
+                self._count_lost(chat_id, DeliveryState.EXPIRED)
             elif wait_ms := self._pacer.wait_ms(target, now_ms):
                 await self._clock.sleep(wait_ms / 1000)
             else:
@@ -197,7 +365,7 @@ class Delivery:
                 rest_s = await self._attempt(message, target)
                 await self._clock.sleep(rest_s)
         finally:
-            self._busy.discard(chat_id)
+            served.discard(chat_id)
             self.wake()
 
     def _is_expired(self, message: OutboxMessage, now_ms: int) -> bool:
@@ -208,6 +376,8 @@ class Delivery:
     def target(self, chat_id: str) -> str:
         """Return where what is addressed to a chat goes: groups move."""
         chat, colon, topic = chat_id.partition(":")
+        if chat_id in self._states and self._states[chat_id].has_lost_topic:
+            colon = topic = ""
         return self._migrated.get(chat, chat) + colon + topic
 
     async def _attempt(self, message: OutboxMessage, target: str) -> float:
@@ -227,9 +397,8 @@ class Delivery:
             return await self._keep_away(message, str(error), error.retry_after_s)
         except Blocked as error:
             self._within_reach()
-            self._note("blocked", chat_id, str(error))
-            logger.error("chat {} refuses the bot ({}): nothing more is sent to it", chat_id, error)
-            await self._store.block_chat(chat_id, str(error))
+            self._note("refused", chat_id, str(error))
+            return await self._hold(message, error)
         except Migrated as error:
             self._note("moved", chat_id, str(error))
             logger.warning("chat {}: {}; put it in TELEGRAM_CHAT_ID", chat_id, error)
@@ -244,7 +413,10 @@ class Delivery:
             self._note("rejected", chat_id, str(error))
             logger.error("chat {}: Telegram rejects message {} ({}); it is given up", chat_id, message.id, error)
             if stands_as is None:
+                state = self._state(chat_id)
+                state.rejected, state.rejection = state.rejected + 1, str(error)
                 await self._store.mark_failed(message.id, str(error))
+                self._count_lost(chat_id, DeliveryState.FAILED)
             else:  # what was sent stands as it was
                 await self._store.mark_sent(message.id, stands_as, self._clock.now_ms(), revision=message.revision)
         except Exception as error:  # noqa: BLE001 - MaybeSent, or what nobody expected: the loop outlives it, in doubt
@@ -257,10 +429,12 @@ class Delivery:
         else:
             sent_ms = self._clock.now_ms()
             self._note_success(message, sent_ms)
-            told_expired = stands_as is None and message.expired_untold > 0
+            told = message.lost.ids if stands_as is None else ()
             await self._store.mark_sent(
-                message.id, message_id, sent_ms, told_expired=told_expired, revision=message.revision, html=html
+                message.id, message_id, sent_ms, told=told, revision=message.revision, html=html
             )
+            if stands_as is None:
+                await self._note_taking(chat_id)
         return 0.0
 
     async def _settle_doubt(self) -> None:
@@ -314,9 +488,13 @@ class Delivery:
         html = mark_sent(new.html, age_ms)
         if new.kind is Kind.ENTRY and age_ms > 1000 * self._max_age_s:
             html = mark_late(html, age_ms / 1000, self._drift_percent(new))
+        elif new.kind is not Kind.ENTRY and age_ms > _LATE_NOTICE_MS:
+            html = mark_time(html, local_time(new.created_ms, self._timezone), age_ms / 1000)
         if message.may_repeat:
             html = mark_may_repeat(html)
-        return mark_expired(html, message.expired_untold) if message.expired_untold else html
+        if new.chat_id in self._states and self._states[new.chat_id].has_lost_topic:
+            html = mark_no_topic(html)
+        return mark_lost(html, message.lost) if message.lost else html
 
     def _drift_percent(self, entry: NewMessage) -> float | None:
         if entry.signal_id is None or entry.entry_price is None:
@@ -329,14 +507,89 @@ class Delivery:
             logger.warning("messages do not get out ({}); they are tried again until they do", error)
         self.trouble = error
         self._note("not sent yet", message.message.chat_id, error)
-        await self._store.mark_retry(message.id, self._clock.now_ms() + round(rest_s * 1000), error)
-        return rest_s
+        return await self._put_off(message, error, rest_s)
 
     async def _keep_away(self, message: OutboxMessage, error: str, rest_s: float) -> float:
-        self._note("flood wait", message.message.chat_id, error)
-        logger.warning("Telegram tells us to leave chat {} alone for {:g} s", message.message.chat_id, rest_s)
+        chat_id = message.message.chat_id
+        self._note("flood wait", chat_id, error)
+        logger.warning("Telegram tells us to leave chat {} alone for {:g} s", chat_id, rest_s)
+        if message.message_id is None and rest_s > _LONG_FLOOD_S:
+            self._state(chat_id).flood_until_ms = self._clock.monotonic_ms() + round(1000 * rest_s)
+        return await self._put_off(message, error, rest_s)
+
+    async def _put_off(self, message: OutboxMessage, error: str, rest_s: float) -> float:
+        """Try a message again later; return how long its chat has to rest [s], not at all for a change."""
         await self._store.mark_retry(message.id, self._clock.now_ms() + round(rest_s * 1000), error)
-        return rest_s
+        return rest_s if message.message_id is None else 0.0
+
+    async def _hold(self, message: OutboxMessage, error: Blocked) -> float:
+        """Let a message wait for a chat that refuses it, and with a new one all that is for that chat."""
+        chat_id = message.message.chat_id
+        if message.message_id is not None:  # the right to change may be lacking where the right to write is not
+            return await self._put_off(message, str(error), _hold_s(message.attempts))
+        state = self._state(chat_id)
+        await self._store.mark_retry(message.id, self._clock.now_ms(), str(error))
+        if isinstance(error, NoTopic) and not state.has_lost_topic:
+            state.has_lost_topic = True
+            logger.error("chat {}: its topic is gone ({}); messages go to the group without it", chat_id, error)
+            words = f"<b>The topic of chat {escape(chat_id)} is gone</b>: its messages go to the group without it."
+            await self._tell_operator(f"{words} Put another topic into TELEGRAM_CHAT_ID.", but=chat_id)
+            return 0.0
+        hold_s = _hold_s(state.refusals)
+        state.refusals += 1
+        state.try_at_ms = self._clock.monotonic_ms() + round(1000 * hold_s)
+        await self._note_refusing(chat_id, str(error))
+        return 0.0
+
+    async def _note_refusing(self, chat_id: str, refusal: str) -> None:
+        state, now_ms = self._state(chat_id), self._clock.monotonic_ms()
+        is_new = not state.refusal
+        state.refusal = refusal
+        if not is_new:
+            return
+        state.refused_since_ms = self._clock.now_ms()
+        state.look_up_at_ms = now_ms if not state.id else now_ms + round(1000 * _LONGEST_HOLD_S)
+        logger.error("chat {} takes no message ({}): it is tried again until it does", chat_id, refusal)
+        await self._store.block_chat(chat_id, refusal, state.refused_since_ms)
+        await self._tell_operator(render_refusing(chat_id, state.title, refusal), but=chat_id)
+
+    async def _note_taking(self, chat_id: str) -> None:
+        """Take note that messages arrive in a chat."""
+        if (state := self._states.get(chat_id)) is None:
+            return
+        state.rejected = state.flood_until_ms = 0
+        if state.refusal:
+            state.refusal, state.refusals, state.try_at_ms = "", 0, 0
+            logger.info("chat {} takes messages again", chat_id)
+            await self._store.unblock_chat(chat_id)
+            await self._tell_operator(render_taking(chat_id, state.title), but=chat_id)
+
+    def _count_lost(self, chat_id: str, state: DeliveryState) -> None:
+        logger.warning("a message to chat {} is {}", chat_id, state)
+        self._lost.setdefault(chat_id, Counter())[state] += 1
+
+    async def _tell_lost(self) -> None:
+        """Tell the operator what other chats did not get; each of them is told in its next message."""
+        lost, self._lost = self._lost, {}
+        lost.pop(self.operator, None)
+        if lost:
+            counts = {
+                chat_id: Lost(
+                    expired=counter[DeliveryState.EXPIRED],
+                    uncertain=counter[DeliveryState.UNCERTAIN],
+                    failed=counter[DeliveryState.FAILED],
+                )
+                for chat_id, counter in lost.items()
+            }
+            await self._tell_operator(render_lost(counts))
+
+    async def _tell_operator(self, html: str, *, but: str = "") -> None:
+        """Queue a notice for the operator; `but`: not where the notice is of that chat itself."""
+        if self.operator in ("", but) or self._modes[Kind.NOTICE] is Mode.OFF:
+            return
+        notice = NewMessage(chat_id=self.operator, kind=Kind.NOTICE, html=html, created_ms=self._clock.now_ms())
+        await self._store.enqueue([notice])
+        self.wake()
 
     async def _resend_to_person(self, message: OutboxMessage, error: str) -> float:
         """Queue a message in doubt once more where a person sees the mark; return how long the chat has to rest [s].
@@ -346,6 +599,7 @@ class Delivery:
         chat_id = message.message.chat_id
         if message.may_repeat or not is_person(chat_id):
             logger.warning("message {} may have reached chat {} ({}); it is not repeated", message.id, chat_id, error)
+            self._count_lost(chat_id, DeliveryState.UNCERTAIN)
             return 0.0
         logger.warning(
             "message {} may have reached chat {} ({}); it goes once more, marked", message.id, chat_id, error
@@ -372,3 +626,7 @@ class Delivery:
 
 def _backoff_s(attempts: int) -> float:
     return min(2.0 ** min(attempts, 10), _LONGEST_BACKOFF_S)
+
+
+def _hold_s(refusals: int) -> float:
+    return min(_FIRST_HOLD_S * 2.0 ** min(refusals, 10), _LONGEST_HOLD_S)

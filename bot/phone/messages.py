@@ -5,6 +5,7 @@ functions. bot/phone/sender.py makes plain text of all this for the terminal.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from html import escape
 from urllib.parse import quote
 
@@ -29,7 +30,7 @@ from features.venues import VENUES
 from scoring.prices import format_price
 from scoring.signals import ExitReason, NearMiss, OpenSignal, Outcome, Result, Signal
 from scoring.statistics import BAND_POINTS, band_of, summarise
-from storage.outbox import Button
+from storage.outbox import Button, Lost
 
 #: Stands where the sending time goes: nothing to a reader, and nothing escaped can look like it.
 SENT_MARK = "<i></i>"
@@ -141,9 +142,28 @@ def mark_may_repeat(html: str) -> str:
     return f"<b>MAY REPEAT</b>, the first sending was not confirmed\n{html}"
 
 
-def mark_expired(html: str, count: int) -> str:
-    """Say below a message how many before it were too old to be sent."""
-    return f"{html}\n\n{counted(count, 'earlier alert')} could not be sent in time and expired"
+def mark_time(html: str, created: datetime, age_s: float) -> str:
+    """Say above a message that leaves late which time it speaks of."""
+    return f"<b>From {created:%d %b %H:%M}</b>, {duration_text(age_s)} ago\n{html}"
+
+
+def mark_no_topic(html: str) -> str:
+    """Say above a message why it stands in the group and not in its topic."""
+    return f"<b>Its topic is gone</b>\n{html}"
+
+
+def mark_lost(html: str, lost: Lost) -> str:
+    """Say below a message what its chat did not get before it, or may not have got."""
+    return "\n".join([f"{html}\n", *_lost_lines(lost)])
+
+
+def _lost_lines(lost: Lost) -> list[str]:
+    ends = {
+        "could not be sent in time and expired": lost.expired,
+        "may not have arrived: no answer came": lost.uncertain,
+        "would not be taken by Telegram": lost.failed,
+    }
+    return [f"{counted(count, 'earlier message')} {end}" for end, count in ends.items() if count]
 
 
 def add_follow_ups(html: str, follow_up: str) -> str:
@@ -199,12 +219,37 @@ def render_cap(most: int, timezone: str) -> str:
     return f"<b>All {most} alerts of today are used</b>\nNo new ones before midnight in {escape(timezone)}"
 
 
-def render_deaf() -> str:
-    """Return the notice that commands are heard by another program."""
+def render_deaf(why: str) -> str:
+    """Return the notice that commands are not heard."""
+    return f"<b>I hear no commands</b>: {escape(why)}"
+
+
+def render_hearing() -> str:
+    """Return the notice that commands are heard again."""
+    return "<b>Commands are heard again</b>"
+
+
+def render_refusing(chat_id: str, title: str, refusal: str) -> str:
+    """Return the notice that nothing can be written to a chat."""
     return (
-        "<b>I hear no commands</b>: another program uses this bot's token\n"
-        "Alerts still go out. Stop the other program, then restart SGNL"
+        f"<b>Chat {_chat_name(chat_id, title)} gets nothing</b>: {escape(refusal)}\n"
+        "It is tried again by itself, at once by the button under /chats"
     )
+
+
+def render_taking(chat_id: str, title: str) -> str:
+    """Return the notice that a chat takes messages again."""
+    return f"<b>Chat {_chat_name(chat_id, title)} takes messages again</b>"
+
+
+def render_lost(lost: Mapping[str, Lost]) -> str:
+    """Return the notice of what chats did not get."""
+    lines = (f"Chat {escape(chat_id)}: {line}" for chat_id, one in lost.items() for line in _lost_lines(one))
+    return fit("<b>Messages that did not arrive</b>", *lines)
+
+
+def _chat_name(chat_id: str, title: str) -> str:
+    return escape(f"{title} ({chat_id})" if title else chat_id)
 
 
 def render_storm(refused: Sequence[NearMiss], limit: int, window_s: float) -> str:

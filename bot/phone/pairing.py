@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,14 +15,16 @@ from telegram.ext import ContextTypes, MessageHandler, filters
 
 from bot.clock import Clock
 from bot.config import TelegramSettings
+from bot.phone.sender import plain_text
 from bot.phone.telegram_edge import AnyApplication, TelegramEdge
 from storage.history import History
 from storage.sqlite import Store
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  #: nothing that looks like something else
 CODE_LENGTH = 6
-GUESSES = 5  #: wrong ones, of whomever, until a new code is needed
-REST_S = 60.0  #: that long nobody is heard after them
+GUESSES = 5  #: wrong ones of one person; nobody's keep another out
+REST_S = 60.0  #: that long this person is not heard after them
+_MOST_GUESSERS = 1000
 _PAIRED = "paired"  #: {"chat_id": ..., "user_id": ...} in the store's state
 
 
@@ -50,12 +53,14 @@ class Pairing:
         self._draw_code = draw_code
         self._bot_name = ""
         self._code = ""
-        self._wrong = 0
-        self._deaf_until_ms = 0
+        self._wrong: Counter[int] = Counter()  # by user
+        self._deaf_until_ms: dict[int, int] = {}  # by user
         self._owner: dict[str, int] = {}
         self._is_found = asyncio.Event()
         self._handler = MessageHandler(filters.COMMAND, self._on_command)
-        self._edge = TelegramEdge(application, handlers=[self._handler], menus=[], clock=clock)
+        self._edge = TelegramEdge(
+            application, handlers=[self._handler], menus=[], clock=clock, notify=self._show_notice
+        )
 
     @property
     def trouble(self) -> str:
@@ -68,7 +73,7 @@ class Pairing:
         Raises
         ------
         StartError
-            Telegram refuses the token.
+            Telegram refuses the token at the start.
         """
         await self._edge.start()
         if not self._edge.trouble:
@@ -86,15 +91,15 @@ class Pairing:
         return _with_owner(settings, self._owner)
 
     def _show_code(self) -> None:
-        self._code, self._wrong = self._draw_code(), 0
+        self._code = self._draw_code()
         self._show(f"Telegram: send /start {self._code}{self._bot_name} to get the alerts there")
 
     async def _on_command(self, update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
         message, user = update.message, update.effective_user
         if message is None or user is None or message.chat.type != ChatType.PRIVATE or self._is_found.is_set():
             return
-        now_ms = self._clock.now_ms()
-        if now_ms < self._deaf_until_ms:
+        now_ms = self._clock.monotonic_ms()
+        if now_ms < self._deaf_until_ms.get(user.id, 0):
             return
         command, _, guess = (message.text or "").partition(" ")
         if command.lower() != "/start" or not guess.strip():
@@ -107,14 +112,20 @@ class Pairing:
             await self._count_wrong(message, user.id, now_ms)
 
     async def _count_wrong(self, message: Message, user_id: int, now_ms: int) -> None:
-        self._wrong += 1
+        if len(self._wrong) > _MOST_GUESSERS:
+            self._wrong.clear()
+            self._deaf_until_ms.clear()
+        self._wrong[user_id] += 1
         logger.warning("user {} sent a wrong code", user_id)
-        if self._wrong < GUESSES:
+        if self._wrong[user_id] < GUESSES:
             await _answer(message, "That is not the code.")
             return
-        self._deaf_until_ms = now_ms + round(1000 * REST_S)
-        self._show_code()
-        await _answer(message, f"That was wrong too often. There is a new code, to be sent in {REST_S:.0f} s.")
+        del self._wrong[user_id]
+        self._deaf_until_ms[user_id] = now_ms + round(1000 * REST_S)
+        await _answer(message, f"That was wrong too often. Try again in {REST_S:.0f} s.")
+
+    async def _show_notice(self, html: str) -> None:
+        self._show(f"Telegram: {plain_text(html)}")
 
 
 async def _answer(message: Message, text: str) -> None:

@@ -4,9 +4,10 @@ SendError
  ├── NotSent     it did not reach the chat: try again
  ├── MaybeSent   it left and the answer was lost: nobody knows
  ├── BadText     Telegram cannot read the HTML
- ├── Blocked     the chat does not want us
+ ├── Blocked     the chat takes nothing from us now: whatever goes there waits
+ │    └── NoTopic     its topic is gone: it goes without
  ├── Migrated    the chat has a new id
- └── Rejected    Telegram said no: trying again is no use
+ └── Rejected    Telegram said no to this message: trying again is no use
 """
 
 import re
@@ -53,7 +54,11 @@ class BadText(SendError):
 
 
 class Blocked(SendError):
-    """The bot may not write to the chat."""
+    """The bot may not write to the chat now: removed, without the right, the topic closed, no such chat."""
+
+
+class NoTopic(Blocked):
+    """The chat is there, its topic is not."""
 
 
 class Migrated(SendError):
@@ -66,6 +71,15 @@ class Migrated(SendError):
 
 class Rejected(SendError):
     """Telegram will not take this message from us."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundChat:
+    """What Telegram says of a chat."""
+
+    id: str  #: Telegram's number of it
+    title: str
+    problem: str = ""  #: why nothing can be written there, "" where it can
 
 
 class Sender(Protocol):
@@ -81,6 +95,9 @@ class Sender(Protocol):
 
     async def probe(self) -> None:
         """Return if messages can be sent now, or raise a SendError; nobody sees it."""
+
+    async def look_up(self, chat_id: str) -> FoundChat:
+        """Return what is known of a chat, or raise a SendError; nobody sees it."""
 
 
 class TerminalSender:
@@ -106,6 +123,10 @@ class TerminalSender:
     async def probe(self) -> None:
         """A terminal is always there."""
 
+    async def look_up(self, chat_id: str) -> FoundChat:
+        """A terminal is always there."""
+        return FoundChat(id=chat_id, title=chat_id)
+
 
 def plain_text(html: str) -> str:
     """Return what a reader of the HTML sees; a < that begins no tag of Telegram's stays."""
@@ -113,5 +134,5 @@ def plain_text(html: str) -> str:
 
 
 def is_person(chat_id: str) -> bool:
-    """Whether it is a private chat: groups and channels have negative ids or names."""
-    return chat_id.isdigit()
+    """Whether it is a private chat, or a topic in one: groups and channels have negative ids or names."""
+    return chat_id.partition(":")[0].isdigit()

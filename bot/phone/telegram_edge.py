@@ -1,15 +1,15 @@
 """The edge to Telegram: python-telegram-bot wired into our loop, its errors translated, its polling kept alive.
 
-Polling is a plain loop here and not PTB's Updater, which retries a conflict for ever and lets a lost connection pass in
-silence. Updates that waited while the bot was away are fetched, not dropped: telegram_commands.py says of those that
-are too old that they are.
+Polling is a plain loop here and not PTB's Updater, which lets a lost connection pass in silence and stops at one update
+that it cannot read. Updates that waited while the bot was away are fetched, not dropped: telegram_commands.py says of
+those that are too old that they are. They are confirmed once they have been carried out.
 """
 
 import os
-from asyncio import Lock, TaskGroup
-from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import nullcontext
+import re
+from asyncio import CancelledError, Task, gather, shield, timeout
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -19,6 +19,12 @@ from telegram import (
     Bot,
     BotCommand,
     BotCommandScope,
+    ChatFullInfo,
+    ChatMember,
+    ChatMemberAdministrator,
+    ChatMemberMember,
+    ChatMemberOwner,
+    ChatMemberRestricted,
     CopyTextButton,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
@@ -26,7 +32,7 @@ from telegram import (
     ReplyParameters,
     Update,
 )
-from telegram.constants import ParseMode
+from telegram.constants import ChatAction, ChatType, ParseMode
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -40,19 +46,62 @@ from telegram.error import (
 from telegram.ext import Application, ApplicationBuilder, BaseHandler
 
 from bot.clock import Clock
-from bot.phone.sender import BadText, Blocked, Content, MaybeSent, Migrated, NotSent, Rejected, SendError
-from bot.phone.telegram_request import AiohttpRequest, NeverLeft, NoAnswer
+from bot.phone.messages import render_deaf, render_hearing
+from bot.phone.sender import (
+    BadText,
+    Blocked,
+    Content,
+    FoundChat,
+    MaybeSent,
+    Migrated,
+    NoTopic,
+    NotSent,
+    Rejected,
+    SendError,
+    is_person,
+)
+from bot.phone.telegram_request import AiohttpRequest, NeverLeft, NoAnswer, Redirected, TelegramClock
+from bot.tasks import spawn
+from storage.errors import StorageError
 from storage.outbox import Button
 
 AnyApplication = Application[Any, Any, Any, Any, Any, Any]
 Menu = tuple[BotCommandScope, Sequence[tuple[str, str]]]  #: who sees it, and its commands with what they do
 
-ALLOWED_UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY)
+ALLOWED_UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY, Update.MY_CHAT_MEMBER)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
-_MOST_WAITING = 20  #: commands of one chat; who writes more is not answered
+_FIRST_DEAF_PAUSE_S, _LONGEST_DEAF_PAUSE_S = 30.0, 300.0  #: while another program takes the updates
+_FINISH_S = 2.0  #: for what was fetched when the bot is told to stop
+_LONGEST_WORDS = 300
+_MOST_UNREADABLE = 20  #: kinds of updates that are named in the log
 _BUTTONS_A_ROW = 2
+_NO_TOPIC = ("message thread not found", "topic_deleted", "topic_id_invalid")
+_CHAT_REFUSES = (
+    "chat not found",
+    "not enough rights",
+    "need administrator rights",
+    "have no rights to send",
+    "have no write access",
+    "group chat was deactivated",
+    "bot is not a member",
+    "user is deactivated",
+    "user not found",
+    "topic_closed",
+    "topic closed",
+)
+_ABOUT_THE_CHAT = re.compile(
+    r"\b(CHAT|CHANNEL|TOPIC|PEER|USER|INPUT_USER)_[A-Z_]+\b|\b[A-Z_]+_(FORBIDDEN|ADMIN_REQUIRED|RESTRICTED)\b",
+    re.IGNORECASE,  # PTB writes the first letter large and the others small
+)
 _GENERAL_TOPIC = "1"  #: Telegram finds no such thread: what goes to it names none
 UNKNOWN_BOT = "TELEGRAM_BOT_TOKEN: Telegram does not know this bot; copy the token from @BotFather again"
+
+
+CONFLICT = "another program uses TELEGRAM_BOT_TOKEN: commands are not heard until it is stopped, alerts still go out"
+WEBHOOK = (
+    "another program has set a webhook for this bot: commands are not heard, alerts still go out. "
+    "Remove it there, or stop that program and restart SGNL, which removes it"
+)
 
 
 class StartError(TelegramError):
@@ -68,15 +117,20 @@ class Timeouts:
     poll_s: int = 25  #: a long poll without news; Telegram takes whole seconds
 
 
-def build_application(bot_token: str, api_url: str, timeouts: Timeouts = Timeouts()) -> AnyApplication:
-    """Build PTB's application for the Bot API at `api_url`; it opens no connection yet."""
+def build_application(
+    bot_token: str, api_url: str, timeouts: Timeouts = Timeouts(), telegram_clock: TelegramClock | None = None
+) -> AnyApplication:
+    """Build PTB's application for the Bot API at `api_url`; it opens no connection yet.
+
+    `telegram_clock` learns of the Date of each answer.
+    """
     os.environ.setdefault("PTB_TIMEDELTA", "1")  # PTB's future; without it each flood wait it reads warns of it
     application = (
         ApplicationBuilder()
         .token(bot_token)
         .base_url(f"{api_url}/bot")
-        .request(_request(api_url, 8, timeouts))
-        .get_updates_request(_request(api_url, 1, timeouts))
+        .request(_request(api_url, 8, timeouts, telegram_clock))
+        .get_updates_request(_request(api_url, 1, timeouts, telegram_clock))
         .updater(None)
         .job_queue(None)
         .build()
@@ -85,8 +139,14 @@ def build_application(bot_token: str, api_url: str, timeouts: Timeouts = Timeout
     return application
 
 
-def _request(api_url: str, connections: int, timeouts: Timeouts) -> AiohttpRequest:
-    return AiohttpRequest(api_url, connections=connections, connect_s=timeouts.connect_s, answer_s=timeouts.answer_s)
+def _request(api_url: str, connections: int, timeouts: Timeouts, clock: TelegramClock | None) -> AiohttpRequest:
+    return AiohttpRequest(
+        api_url,
+        connections=connections,
+        connect_s=timeouts.connect_s,
+        answer_s=timeouts.answer_s,
+        telegram_clock=clock,
+    )
 
 
 class TelegramSender:
@@ -144,6 +204,59 @@ class TelegramSender:
         except TelegramError as error:
             raise translate(error) from error
 
+    async def look_up(self, chat_id: str) -> FoundChat:
+        """Return what Telegram knows of a chat, and why the bot could not write there, or raise a SendError."""
+        name, _, topic = chat_id.partition(":")
+        try:
+            chat = await self._bot.get_chat(name)
+            if chat.type == ChatType.PRIVATE:
+                await self._bot.send_chat_action(chat.id, ChatAction.TYPING)  # refused where the person blocked the bot
+                problem = ""
+            else:
+                member = await self._bot.get_chat_member(chat.id, int(self._bot.token.partition(":")[0]))
+                problem = _lack_of_rights(chat, member)
+        except BadRequest as error:
+            hint = f"; {await self._hint(name)}" if "chat not found" in str(error).lower() else ""
+            raise Blocked(f"{error}{hint}") from error
+        except TelegramError as error:
+            raise translate(error) from error
+        if topic not in ("", _GENERAL_TOPIC) and not is_person(name) and not chat.is_forum and not problem:
+            problem = "the group has no topics"
+        return FoundChat(id=str(chat.id), title=chat.effective_name or "", problem=problem)
+
+    async def _hint(self, name: str) -> str:
+        """Return what may be wrong with the name of a chat that Telegram does not know."""
+        if name.startswith("@"):
+            return "is the name right, and is the bot in the channel or group?"
+        if not name.startswith("-100"):
+            whole = f"-100{name.removeprefix('-')}"  # what the web client shows of a supergroup or channel lacks it
+            with suppress(TelegramError):
+                await self._bot.get_chat(whole)
+                return f"did you mean {whole}?"
+        if is_person(name):
+            return "press Start in the chat with the bot"
+        return "add the bot to the group or channel; the ids of channels and most groups begin with -100"
+
+
+def _lack_of_rights(chat: ChatFullInfo, member: ChatMember) -> str:
+    """Return why the bot could not write to a group or channel, "" where it can."""
+    match member:
+        case ChatMemberOwner():
+            return ""
+        case ChatMemberAdministrator():
+            may_post = chat.type != ChatType.CHANNEL or member.can_post_messages
+            return "" if may_post else "the bot may not post messages in the channel"
+        case ChatMemberRestricted() if member.is_member and member.can_send_messages:
+            return ""
+        case ChatMemberRestricted() if member.is_member:
+            return "the bot may not write in the group"
+        case ChatMemberMember() if chat.type == ChatType.CHANNEL:
+            return "the bot is no administrator of the channel"
+        case ChatMemberMember():
+            may_all = chat.permissions is None or chat.permissions.can_send_messages is not False
+            return "" if may_all else "only administrators may write in the group, and the bot is none"
+    return "the bot is not in the group or channel"
+
 
 def _keyboard(buttons: Sequence[Button]) -> InlineKeyboardMarkup | None:
     keys = [
@@ -169,19 +282,33 @@ def translate(error: TelegramError) -> SendError:
         case Forbidden():
             return Blocked(text)
         case BadRequest():
-            return BadText(text) if "can't parse entities" in text.lower() else Rejected(text)
-        case InvalidToken() | Conflict():
-            return NotSent(text)
-        case NeverLeft():
+            return _refusal(text)
+        case InvalidToken() | Conflict() | NeverLeft():
             return NotSent(text)
         case NoAnswer():
             return MaybeSent(text)
-        # Telegram itself answered, "ok": false, so it did nothing; an answer that is not Telegram's has a cause: that
-        # it could not be read. It may hide that it did.
+        # What telegram_request.py lets through is Telegram's own refusal, here with a code that PTB does not know;
+        # what PTB itself stumbled over has a cause.
         case NetworkError() if error.__cause__ is None:
-            return NotSent(text)
+            return Rejected(text)
         case _:
             return MaybeSent(text)
+
+
+def _refusal(text: str) -> SendError:
+    """Return what a 400 is about: the text, the topic, the chat or this one message.
+
+    Telegram gives all of them the same code, so its words decide: telegram-bot-api turns a 403 of the server that is
+    all in capitals into a 400 (Client.cpp, fail_query_with_error).
+    """
+    words = text.lower()
+    if "can't parse entities" in words:
+        return BadText(text)
+    if any(phrase in words for phrase in _NO_TOPIC):
+        return NoTopic(text)
+    if _ABOUT_THE_CHAT.search(text) or any(phrase in words for phrase in _CHAT_REFUSES):
+        return Blocked(text)
+    return Rejected(text)
 
 
 def _wait_s(error: RetryAfter) -> float:
@@ -200,13 +327,19 @@ class TelegramEdge:
         menus: Sequence[Menu],
         clock: Clock,
         poll_s: int = Timeouts().poll_s,
+        notify: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._application = application
         self._menus = menus
         self._clock = clock
         self._poll_s = poll_s
-        self._turn: defaultdict[int, Lock] = defaultdict(Lock)
-        self._waiting: defaultdict[int, int] = defaultdict(int)
+        self._notify = notify
+        self._is_prepared = False
+        self._offset = 0
+        self._pause_s = 0.0
+        self._deaf_for = ""  #: why no commands are heard, where that has been said
+        self._unreadable: set[str] = set()
+        self._tasks: set[Task[None]] = set()
         self.trouble = ""  #: why commands are not heard now, for /health
         application.add_handlers(handlers)
 
@@ -216,68 +349,75 @@ class TelegramEdge:
         Raises
         ------
         StartError
-            Telegram refuses the token.
+            Telegram refuses the token, or TELEGRAM_API_URL leads elsewhere.
         """
         try:
             await self._application.initialize()
         except InvalidToken:
             raise StartError(UNKNOWN_BOT) from None  # PTB's own text shows the token
+        except Redirected as error:
+            raise StartError(f"TELEGRAM_API_URL: {error}") from None
         except TelegramError as error:
             self._out_of_reach(error)
 
     async def run(self) -> None:
-        """Hear commands until cancelled, or until another program takes the updates of this token.
-
-        Raises
-        ------
-        StartError
-            Telegram refuses the token.
-        """
+        """Hear commands until cancelled, whatever Telegram says; what was fetched by then is carried out."""
         try:
-            async with TaskGroup() as group:
-                await self._poll(group)
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-
-    async def _poll(self, group: TaskGroup) -> None:
-        offset, pause_s, is_prepared = 0, _FIRST_PAUSE_S, False
-        while True:
-            try:
-                if not is_prepared:
+            while True:
+                try:
                     await self._prepare()
-                    is_prepared = True
-                updates = await self._application.bot.get_updates(
-                    offset=offset, timeout=self._poll_s, allowed_updates=ALLOWED_UPDATES
-                )
-            except InvalidToken:
-                raise StartError(UNKNOWN_BOT) from None
-            except Conflict:
-                self.trouble = "another program uses TELEGRAM_BOT_TOKEN: commands are not heard, alerts still go out"
-                logger.error("Telegram: {}; stop the other one and restart", self.trouble)
-                return
-            except TelegramError as error:
-                self._out_of_reach(error)
-                await self._clock.sleep(_wait_s(error) if isinstance(error, RetryAfter) else pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-                continue
-            self._within_reach()
-            pause_s = _FIRST_PAUSE_S
-            for update in updates:
-                offset = update.update_id + 1
-                group.create_task(self._handle(update), name=f"update {update.update_id}")
+                    updates = await self._fetch()
+                except Exception as error:  # noqa: BLE001 - nothing that Telegram or PTB says ends the hearing
+                    await self._rest(error)
+                    continue
+                await self._note_hearing()
+                work = spawn(self._carry_out(updates), name="updates", keep=self._tasks)
+                await shield(work)
+        except CancelledError:
+            with suppress(TimeoutError):
+                async with timeout(_FINISH_S):
+                    await gather(*self._tasks)
+                    await self._confirm()
+            raise
 
-    async def _handle(self, update: Update) -> None:
-        """Handle the commands of a chat one after the other, beside the other chats'; presses at once."""
-        chat_id = update.effective_chat.id if update.effective_chat else 0
-        if self._waiting[chat_id] >= _MOST_WAITING:
-            logger.warning("chat {} asks faster than it can be answered: something was dropped", chat_id)
-            return
-        self._waiting[chat_id] += 1
+    async def _fetch(self) -> list[dict[str, Any]]:
+        """Wait for updates, and confirm those before: each has been carried out by now."""
+        bot = self._application.bot
+        data = {"offset": self._offset, "timeout": self._poll_s, "allowed_updates": list(ALLOWED_UPDATES)}
+        read_timeout = self._poll_s + (bot.request.read_timeout or 0)
+        # PTB's get_updates gives nothing where it cannot read one of a hundred.
+        updates = await bot._post("getUpdates", data, read_timeout=read_timeout)
+        if not isinstance(updates, list):
+            raise TelegramError("the updates are no list")
+        return [update for update in updates if isinstance(update, dict) and isinstance(update.get("update_id"), int)]
+
+    async def _carry_out(self, updates: Sequence[dict[str, Any]]) -> None:
+        for raw in updates:
+            if (update := self._read(raw)) is not None:
+                try:
+                    await self._application.process_update(update)
+                except Exception:  # noqa: BLE001 - the updates behind it are carried out all the same
+                    logger.exception("an update could not be carried out")
+            self._offset = max(self._offset, raw["update_id"] + 1)
+
+    def _read(self, raw: dict[str, Any]) -> Update | None:
+        """Return an update, None where PTB cannot read it: it is left out, so that it does not come again."""
         try:
-            async with self._turn[chat_id] if update.message is not None else nullcontext():
-                await self._application.process_update(update)
-        finally:
-            self._waiting[chat_id] -= 1
+            return Update.de_json(raw, self._application.bot)
+        except Exception as error:  # noqa: BLE001 - whatever is odd about it, the next ones are heard
+            kind = ", ".join(name for name in raw if name != "update_id")
+            words = f"{kind}: {type(error).__name__} {str(error)[:_LONGEST_WORDS]}"
+            if words not in self._unreadable and len(self._unreadable) < _MOST_UNREADABLE:
+                self._unreadable.add(words)
+                logger.warning("an update of Telegram's cannot be read and is left out ({})", words)
+            return None
+
+    async def _confirm(self) -> None:
+        """Tell Telegram what has been carried out, so that the next start does not do it again."""
+        if self._offset:
+            with suppress(TelegramError):
+                data = {"offset": self._offset, "timeout": 0, "limit": 1}
+                await self._application.bot._post("getUpdates", data, read_timeout=_FINISH_S)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -285,6 +425,8 @@ class TelegramEdge:
         await self._application.bot.shutdown()  # the application does nothing where Telegram was never reached
 
     async def _prepare(self) -> None:
+        if self._is_prepared:
+            return
         await self._application.initialize()
         await self._application.bot.delete_webhook()  # polling is refused while one is set
         for scope, commands in self._menus:
@@ -293,16 +435,45 @@ class TelegramEdge:
                 await self._application.bot.set_my_commands(menu, scope=scope)
             except (BadRequest, ChatMigrated, Forbidden) as error:
                 logger.info("Telegram shows no menu in {} yet: {}", scope.to_dict(), error)
+        self._is_prepared = True
 
-    def _out_of_reach(self, error: TelegramError) -> None:
-        if not self.trouble:
-            logger.warning("Telegram cannot be reached ({}): messages wait and go out when it can", error)
-        self.trouble = f"Telegram cannot be reached: {error}"
+    async def _rest(self, error: Exception) -> None:
+        """Say why nothing is heard, each reason once, and wait, longer each time."""
+        if isinstance(error, Conflict):
+            self.trouble = WEBHOOK if "webhook" in str(error).lower() else CONFLICT
+            self._pause_s = min(max(2 * self._pause_s, _FIRST_DEAF_PAUSE_S), _LONGEST_DEAF_PAUSE_S)
+            if self._deaf_for != self.trouble:
+                self._deaf_for = self.trouble
+                logger.error("Telegram: {}", self.trouble)
+                await self._say(render_deaf(self.trouble))
+            await self._clock.sleep(self._pause_s)
+            return
+        if not isinstance(error, TelegramError):
+            logger.opt(exception=error).error("what Telegram says of updates cannot be read")
+        self._out_of_reach(error)
+        self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+        await self._clock.sleep(_wait_s(error) if isinstance(error, RetryAfter) else self._pause_s)
 
-    def _within_reach(self) -> None:
+    async def _note_hearing(self) -> None:
         if self.trouble:
-            logger.info("Telegram can be reached again")
-        self.trouble = ""
+            logger.info("commands are heard again")
+        if self._deaf_for:
+            await self._say(render_hearing())
+        self.trouble = self._deaf_for = ""
+        self._pause_s = 0.0
+
+    async def _say(self, html: str) -> None:
+        if self._notify is not None:
+            try:
+                await self._notify(html)
+            except StorageError as error:
+                logger.error("a notice could not be kept: {}", error)
+
+    def _out_of_reach(self, error: Exception) -> None:
+        words = UNKNOWN_BOT if isinstance(error, InvalidToken) else str(error)  # PTB's own text shows the token
+        if not self.trouble:
+            logger.warning("Telegram cannot be reached ({}): messages wait and go out when it can", words)
+        self.trouble = f"Telegram cannot be reached: {words}"
 
 
 async def _log_error(_update: object, context: Any) -> None:

@@ -1,24 +1,50 @@
 """Requests to the Bot API by aiohttp, as all others of the bot: half as long to the door as by PTB's own httpx.
 
-What goes wrong says whether the request had left, and never its URL, of which the token is part.
+What goes wrong says whether the request had left, and never its URL, of which the token is part. Only an answer in
+Telegram's own words is handed to PTB: whatever stands between us and the Bot API answers 403, 404 or 502 for itself.
 """
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from telegram.error import NetworkError
 from telegram.request import BaseRequest, RequestData
 
+from bot.clock import Clock, SystemClock
+
 _UPLOAD_S = 20.0  #: more than for a text
-# What aiohttp raises before a byte of the request has left.
-_NEVER_LEFT = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientHttpProxyError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.InvalidURL,
-)
+_LONGEST_WORDS = 300  #: a proxy's page can be as long as it likes
+_LONGEST_OFFSET_MS = 86_400_000  #: a Date further off than a day is some cache's and no clock's
+
+
+@dataclass(slots=True)
+class TelegramClock:
+    """How far this machine's clock is off Telegram's, by the Date of Telegram's answers."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    offset_ms: int = 0  #: Telegram's time less ours; 0 before the first answer
+
+    def now_ms(self) -> int:
+        """Return the time in Telegram's count [epoch ms]."""
+        return self.clock.now_ms() + self.offset_ms
+
+    def learn(self, date: str) -> None:
+        """Take the Date header of an answer that has just come; it counts whole seconds."""
+        try:
+            told_ms = round(1000 * parsedate_to_datetime(date).timestamp()) + 500
+        except ValueError:
+            return  # no Date, or none that says a time: the offset stays as it was
+        offset_ms = told_ms - self.clock.now_ms()
+        if abs(offset_ms) <= _LONGEST_OFFSET_MS:
+            self.offset_ms = offset_ms
 
 
 class NeverLeft(NetworkError):
@@ -29,16 +55,36 @@ class NoAnswer(NetworkError):
     """The request may have reached Telegram; its answer was lost."""
 
 
+class NotTelegram(NoAnswer):
+    """Something else answered, or Telegram with an error of its own: the request may have been carried out."""
+
+
+class Redirected(NotTelegram):
+    """The server sends us elsewhere; no redirect is followed, which would make a GET of what was to be sent."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(f"it redirects to {base_url}: set TELEGRAM_API_URL to that")
+
+
 class AiohttpRequest(BaseRequest):
     """PTB's way to the network, through the proxy that HTTPS_PROXY and its like name."""
 
-    def __init__(self, api_url: str, *, connections: int, connect_s: float, answer_s: float) -> None:
+    def __init__(
+        self,
+        api_url: str,
+        *,
+        connections: int,
+        connect_s: float,
+        answer_s: float,
+        telegram_clock: TelegramClock | None = None,
+    ) -> None:
         scheme, host = urlsplit(api_url).scheme, urlsplit(api_url).hostname or ""
         self._proxy = None if proxy_bypass(host) else getproxies().get(scheme)
         self._connections = connections
         self._connect_s = connect_s
         self._answer_s = answer_s
         self._session: aiohttp.ClientSession | None = None
+        self.telegram_clock = telegram_clock or TelegramClock()
 
     @property
     def read_timeout(self) -> float:
@@ -49,7 +95,12 @@ class AiohttpRequest(BaseRequest):
         """Open the session, no connection yet."""
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=self._connections)
-            self._session = aiohttp.ClientSession(connector=connector, proxy=self._proxy)
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                proxy=self._proxy,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=[_tracing()],
+            )
 
     async def shutdown(self) -> None:
         """Close the connections."""
@@ -67,33 +118,90 @@ class AiohttpRequest(BaseRequest):
         connect_timeout: Any = BaseRequest.DEFAULT_NONE,
         pool_timeout: Any = BaseRequest.DEFAULT_NONE,
     ) -> tuple[int, bytes]:
-        """Return status and body of the answer.
+        """Return Telegram's code and the body of its answer.
 
         Raises
         ------
-        NeverLeft, NoAnswer
-            There is none.
+        NeverLeft
+            No connection was made, through a proxy not as far as Telegram.
+        NoAnswer
+            The request had left, and no answer of Telegram's says what became of it.
         """
         del write_timeout, connect_timeout, pool_timeout  # nobody sets them
         await self.initialize()
         assert self._session is not None
         form = aiohttp.FormData(request_data.json_parameters if request_data else ())
         files = request_data.multipart_data if request_data else {}
-        for field, (filename, content, content_type) in files.items():
-            form.add_field(field, content, filename=filename, content_type=content_type)
+        for name, (filename, content, content_type) in files.items():
+            form.add_field(name, content, filename=filename, content_type=content_type)
         answer_s = self._answer_s if read_timeout is BaseRequest.DEFAULT_NONE else read_timeout
         # No read timeout but one for the whole: aiohttp #12953, see fetchers/client.py.
         timeout = aiohttp.ClientTimeout(
             total=self._connect_s + answer_s + (_UPLOAD_S if files else 0), connect=self._connect_s
         )
         headers = {"User-Agent": self.USER_AGENT}
+        progress = SimpleNamespace(is_connected=False)
         try:
-            async with self._session.request(method, url, data=form, headers=headers, timeout=timeout) as answer:
-                return answer.status, await answer.read()
-        except _NEVER_LEFT as error:
-            raise NeverLeft(_words(error)) from None
+            async with self._session.request(
+                method,
+                url,
+                data=form,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+                trace_request_ctx=progress,
+            ) as answer:
+                body = await answer.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise NoAnswer(_words(error)) from None
+            raise (NoAnswer if progress.is_connected else NeverLeft)(_words(error)) from None
+        code = _code(answer.status, answer.headers, body, url)
+        self.telegram_clock.learn(answer.headers.get("Date", ""))
+        return code, body
+
+
+def _code(status: int, headers: Mapping[str, str], body: bytes, url: str) -> int:
+    """Return the code of an answer in Telegram's own words; they count, and not the status of who hands them on.
+
+    Raises
+    ------
+    NotTelegram
+        The words are not Telegram's, or they speak of an error on its side: of a 5xx nobody knows whether it was
+        raised before the request was carried out (tdlib: "Request aborted") or after (telegram-bot-api, at its end).
+    """
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        raise Redirected(_base_url(urljoin(url, headers.get("Location", ""))))
+    try:
+        said = json.loads(body)
+    except ValueError:
+        said = None
+    match said:
+        case {"ok": True} if status < HTTPStatus.MULTIPLE_CHOICES:
+            return status
+        case {"ok": False, "error_code": int(code), "description": str(words)}:
+            if max(code, status) >= HTTPStatus.INTERNAL_SERVER_ERROR or code < HTTPStatus.BAD_REQUEST:
+                raise NotTelegram(f"HTTP {status}: {words[:_LONGEST_WORDS]}")
+            return code
+    raise NotTelegram(f"HTTP {status}, not in Telegram's words")
+
+
+def _base_url(url: str) -> str:
+    """Return what TELEGRAM_API_URL would have to be for that, the token cut off."""
+    return url.partition("/bot")[0].partition("?")[0][:_LONGEST_WORDS]
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    """Return what notes in a request's context that it has a connection, from which on bytes of it may leave.
+
+    One through a proxy is made once the proxy has answered CONNECT.
+    """
+
+    async def connected(_session: object, context: SimpleNamespace, _parameters: object) -> None:
+        context.trace_request_ctx.is_connected = True
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_create_end.append(connected)
+    tracing.on_connection_reuseconn.append(connected)
+    return tracing
 
 
 def _words(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """The bot's own end of Telegram, whole: a real database, real python-telegram-bot over HTTP, a clock moved by hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -76,15 +76,22 @@ def look(orchestrator: Orchestrator, *instruments: Instrument, **features: Any) 
     orchestrator.last_tick = Tick(features=frame, decision=decision, ended_ms=now_ms)
 
 
-def build_edge(world: World, chat_ids: Sequence[str] = (str(PERSON), f"{GROUP}:7")) -> TelegramEdge:
+def build_edge(
+    world: World,
+    chat_ids: Sequence[str] = (str(PERSON), f"{GROUP}:7"),
+    *,
+    notify: Callable[[str], Awaitable[None]] | None = None,
+    now_ms: Callable[[], int] | None = None,
+    admin_ids: Sequence[int] = (PERSON,),
+) -> TelegramEdge:
     """Return the edge of a bot that PERSON may steer and that writes to GROUP too."""
     commands = Commands(
         world.answers,
         world.delivery,
         world.store,
-        admin_ids=[PERSON],
+        admin_ids=admin_ids,
         chat_ids=chat_ids,
-        now_ms=world.clock.now_ms,
+        now_ms=now_ms or world.clock.now_ms,
     )
     return TelegramEdge(
         world.application,
@@ -92,6 +99,7 @@ def build_edge(world: World, chat_ids: Sequence[str] = (str(PERSON), f"{GROUP}:7
         menus=commands.menus(),
         clock=world.clock,
         poll_s=TIMEOUTS.poll_s,
+        notify=notify,
     )
 
 

@@ -95,10 +95,20 @@ def test_full_telegram_and_venue_settings() -> None:
     assert config.scoring.trailing_enabled
 
 
+def test_who_is_told_what_goes_wrong() -> None:
+    """The chat named for it, or else the first private one, or else the first admin's; never a group or channel."""
+    chats = {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": "-100777,@channel,43:5,42"}
+    assert load_config(chats).telegram.operator == "43:5"
+    assert load_config(chats | {"OPERATOR_CHAT_ID": "-100888:7"}).telegram.operator == "-100888:7"
+    groups = chats | {"TELEGRAM_CHAT_ID": "-100777"}
+    assert load_config(groups).telegram.operator == ""
+    assert load_config(groups | {"TELEGRAM_ADMIN_IDS": "7,8"}).telegram.operator == "7"
+
+
 def test_who_may_steer() -> None:
     """The named admins, or else the people of the private chats, never a whole group."""
     chats = {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": "42,-100777,@channel,43:5"}
-    assert load_config(chats).telegram.steering_ids == {42}
+    assert load_config(chats).telegram.steering_ids == {42, 43}, "a topic in a private chat is that person's too"
     assert load_config(chats | {"TELEGRAM_ADMIN_IDS": "7,8"}).telegram.steering_ids == {7, 8}
 
 
@@ -120,6 +130,8 @@ def test_who_may_steer() -> None:
         ("TELEGRAM_CHAT_ID", "-0"),
         ("TELEGRAM_CHAT_ID", "42:topic"),
         ("TELEGRAM_ADMIN_IDS", "@somebody"),
+        *(("TELEGRAM_ADMIN_IDS", f"42,{shared}") for shared in (1087968824, 136817688, 777000)),
+        ("OPERATOR_CHAT_ID", "42,43"),
         ("TELEGRAM_ADMIN_IDS", "-100123"),
         ("TELEGRAM_API_URL", "localhost:8081"),
         ("MEXC_URL", "http://127.0.0.1:port"),

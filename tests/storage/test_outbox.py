@@ -5,6 +5,7 @@ import pytest
 from scoring.exits import start
 from storage.outbox import DeliveryState, FollowUp, Kind, OutboxMessage
 from storage.sqlite import Store
+from tests.builders import NOW_MS
 from tests.storage.builders import (
     entry_message,
     exit_message,
@@ -127,27 +128,77 @@ async def test_expired_messages_are_told_once(store: Store) -> None:
     await store.enqueue([make_message(), make_message(chat_id="7")])
     assert await untold(store) == {"100": 2, "7": 1}, "the message that has gone did not tell"
     await store.mark_sending(5)
-    await store.mark_sent(5, 556, 1, told_expired=True)
+    await store.mark_sent(5, 556, 1, told=[1, 2])
     await store.enqueue([make_message()])
     assert await untold(store) == {"100": 0, "7": 1}
 
 
 async def untold(store: Store) -> dict[str, int]:
     """Return what the next message of each chat has to tell."""
-    return {due.message.chat_id: due.expired_untold for due in await store.due_messages(0, limit=1)}
+    return {due.message.chat_id: due.lost.expired for due in await store.due_messages(0, limit=1)}
 
 
 async def test_a_blocked_chat(store: Store) -> None:
-    """What waits for a chat that blocked the bot fails, and so does what comes later, until it is unblocked."""
+    """A chat that refuses the bot is remembered with the first time and the last reason; what is for it waits."""
     await store.enqueue([entry_message(1), entry_message(1, "7")])
-    await store.block_chat("100", "403: bot was blocked by the user")
+    await store.block_chat("100", "Forbidden", 5)
+    await store.block_chat("100", "Forbidden: bot was blocked by the user", 9)
     await store.enqueue([entry_message(2)])
-    assert [message.message.chat_id for message in await store.due_messages(0)] == ["7"]
-    assert await store.blocked_chats() == {"100": "403: bot was blocked by the user"}
-    assert (await store.outbox_counts())[DeliveryState.FAILED] == 2
+    assert await store.blocked_chats() == {"100": "Forbidden: bot was blocked by the user"}
+    assert await store.blocked_since_ms() == {"100": 5}
+    assert await store.waiting_counts() == {"100": 2, "7": 1}
     await store.unblock_chat("100")
+    assert await store.blocked_chats() == {}
+
+
+async def test_a_chat_that_is_ours_no_more(store: Store) -> None:
+    """What waits for a chat that the settings no longer name is given up, and what stands there is left as it is."""
+    await store.enqueue([entry_message(1), entry_message(1, "7"), entry_message(2, "7"), make_message(chat_id="8")])
+    await deliver(store, 1)
+    await deliver(store, 2)
+    await store.name_chats(["100"])
+    await store.enqueue([FollowUp(signal_id=1, html="one")])
+    assert [message.message.chat_id for message in await store.due_messages(0)] == ["100"]
+    counts = await store.outbox_counts()
+    assert (counts[DeliveryState.SENT], counts[DeliveryState.FAILED], counts[DeliveryState.PENDING]) == (1, 2, 1)
+    await store.name_chats(["100", "7"])
+    await store.enqueue([FollowUp(signal_id=1, html="two")])
+    assert [message.message.chat_id for message in await store.due_messages(0)] == ["100", "7"], "named again"
+
+
+async def test_a_change_that_has_to_wait_holds_up_nothing_new(store: Store) -> None:
+    """A flood wait of an edit holds the other edits of its chat, and no message."""
+    await store.enqueue([entry_message(1), entry_message(2)])
+    await deliver(store, 1)
+    await deliver(store, 2)
+    await store.enqueue([FollowUp(signal_id=1, html="one"), FollowUp(signal_id=2, html="one")])
+    await store.mark_retry(1, 5_000, "429")
+    assert await store.due_messages(0) == []
     await store.enqueue([entry_message(3)])
-    assert texts(await store.due_messages(0)) == ["SHORT 1", "SHORT 3"]
+    assert texts(await store.due_messages(0)) == ["SHORT 3"]
+    await store.mark_retry(3, 9_000, "429")
+    assert await store.due_messages(6_000) == [], "what is new holds up the changes"
+
+
+async def test_what_waited_too_long(store: Store) -> None:
+    """Alerts expire before the rest; a change that old is left, and a chat that is being served is let alone."""
+    await store.enqueue([entry_message(1), entry_message(2), exit_message(1), entry_message(2, "7")])
+    await deliver(store, 1)
+    await store.enqueue([FollowUp(signal_id=1, html="one")])
+    assert await store.expire(NOW_MS + 1, NOW_MS, ["7"]) == ["100"]
+    assert texts(await store.due_messages(0)) == ["EXIT 1", "SHORT 2", "SHORT 1"]
+    assert sorted(await store.expire(NOW_MS + 1, NOW_MS + 1, [])) == ["100", "7"]
+    counts = await store.outbox_counts()
+    assert (counts[DeliveryState.SENT], counts[DeliveryState.EXPIRED]) == (1, 3)
+
+
+async def test_a_notice_that_is_over(store: Store) -> None:
+    """What was not sent yet under a key can be withdrawn, in every chat; what stands in one stays."""
+    await store.enqueue([make_message(edit_key="blind"), make_message(chat_id="7", edit_key="blind")])
+    assert await store.withdraw("blind")
+    assert not await store.withdraw("blind")
+    assert await store.due_messages(0) == []
+    assert await untold(store) == {}
 
 
 async def test_an_alert_is_queued_once_per_chat(store: Store) -> None:
@@ -164,11 +215,11 @@ async def test_counts_name_every_state(store: Store) -> None:
 
 
 async def test_a_follow_up_changes_the_alert_in_every_chat(store: Store) -> None:
-    """A line more makes the alerts that stand due again, to be edited, but for a blocked chat."""
+    """A line more makes the alerts that stand due again, to be edited, but in a chat that is ours no more."""
     await store.enqueue([entry_message(1), entry_message(1, "-200"), entry_message(1, "7"), entry_message(2)])
     for outbox_id in (1, 2, 3, 4):
         await deliver(store, outbox_id)
-    await store.block_chat("7", "403")
+    await store.name_chats(["100", "-200"])
     await store.save_open([start(make_signal(1))], [FollowUp(signal_id=1, html="one")])
     await store.record_outcome(make_outcome(1), make_limits(next_id=4), [FollowUp(signal_id=1, html="two")])
     due = await store.due_messages(0)
@@ -188,7 +239,7 @@ async def test_a_change_while_it_is_being_sent(store: Store) -> None:
     (again,) = await store.due_messages(0)
     assert (again.message.html, again.follow_up, again.message_id) == ("LATE SHORT 1", "\none", 555)
     await store.mark_sending(1)
-    await store.block_chat("100", "403")
+    await store.name_chats([])
     assert (await store.outbox_counts())[DeliveryState.SENT] == 1, "the alert itself had been sent"
 
 

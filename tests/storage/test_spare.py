@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scoring.exits import start
+from storage.history import Steering
 from storage.outbox import FollowUp
 from storage.sqlite import Store
 from tests.storage.builders import (
@@ -40,6 +41,8 @@ async def live_through(store: Store) -> None:
     await store.set_state("menu", "new")
     await store.block_chat("200", "blocked by the user")
     await store.enqueue([make_message(chat_id="200")])
+    await store.record_steering(Steering(done_ms=3, user_id=1, chat_id="1", command="/pause", answer="Paused"))
+    await store.name_chats(["100"])
     await store.end_run(9)
 
 

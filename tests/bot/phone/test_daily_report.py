@@ -8,7 +8,7 @@ import pytest
 from bot.phone.daily_report import DayLog, next_report_ms, render_report, tell_daily
 from fetchers.health import Condition
 from tests.bot.builders import make_funnel
-from tests.bot.conftest import GROUP, PERSON, World
+from tests.bot.conftest import PERSON, World
 from tests.hand_clock import HandClock
 from tests.storage.builders import DECIDED_MS, make_outcome, make_signal
 from tests.telegram_html import read_html
@@ -64,7 +64,7 @@ def test_when_it_comes(now: str, due: str) -> None:
 
 
 async def test_it_comes_once_a_day(world: World) -> None:
-    """At its hour each chat gets it once, silently, and the count begins anew."""
+    """At its hour the operator gets it once, silently, and the count begins anew."""
     clock = world.clock
     assert isinstance(clock, HandClock)
     world.orchestrator.day.note(1, (70.0, "PEPE/USDT Bybit"), {}, {})
@@ -74,10 +74,10 @@ async def test_it_comes_once_a_day(world: World) -> None:
         due_ms = next_report_ms(clock.now_ms(), 8, "UTC")
         while clock.now_ms() < due_ms - 3_600_000:
             await clock.advance(3_600)
-        await world.wait_for_states(sent=2 * (day - 1))
+        await world.wait_for_states(sent=day - 1)
         await clock.advance(3_600)
-        await world.wait_for_states(sent=2 * day)
-    assert {message.chat_id for message in world.telegram.messages} == {PERSON, GROUP}
+        await world.wait_for_states(sent=day)
+    assert {message.chat_id for message in world.telegram.messages} == {PERSON}
     first, *_, last = world.telegram.messages
     assert "Best score: 70.0" in first.text
     assert "Nothing was scored" in last.text

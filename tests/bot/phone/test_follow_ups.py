@@ -120,7 +120,7 @@ async def test_marks_stay(world: World) -> None:
     await world.wait_for_states(sent=1, expired=1)
     (message,) = world.telegram.messages
     assert message.text == (
-        "LATE 45 s, price -1.00 % since\nSHORT 1\n\n1 earlier alert could not be sent in time and expired\n"
+        "LATE 45 s, price -1.00 % since\nSHORT 1\n\n1 earlier message could not be sent in time and expired\n"
         "22:24 TP hit: +1.59 % net"
     )
 
@@ -157,7 +157,7 @@ async def test_an_edit_whose_reply_is_lost(world: World) -> None:
 
 
 async def test_an_alert_in_doubt_or_gone(world: World) -> None:
-    """A line for an alert that nobody knows to be there, that is deleted or whose chat is blocked sends nothing new."""
+    """A line for an alert in doubt, for one that is deleted or in a chat that is ours no more sends nothing new."""
     world.telegram.faults.append(("sendMessage", Fault.LOSE_REPLY))
     world.run(world.delivery.run())
     await world.queue(entry_message(1, str(GROUP)))
@@ -165,7 +165,7 @@ async def test_an_alert_in_doubt_or_gone(world: World) -> None:
     await world.queue(entry_message(2), entry_message(3, "7"))
     await world.wait_for_states(sent=2, uncertain=1)
     world.telegram.messages = [message for message in world.telegram.messages if message.chat_id != PERSON]
-    await world.store.block_chat("7", "403")
+    await world.store.name_chats([str(PERSON), str(GROUP)])
     await world.queue(*(FollowUp(signal_id=number, html="x") for number in (1, 2, 3)))
     await world.telegram.wait_for(lambda: "editMessageText" in world.telegram.requests)
     await world.wait_for_states(sent=2, uncertain=1)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ from bot.funnels import FunnelMeans
 from bot.phone.messages import (
     copy_text,
     entry_buttons,
-    mark_expired,
     mark_late,
+    mark_lost,
     mark_may_repeat,
+    mark_no_topic,
     mark_sent,
+    mark_time,
     render_cap,
     render_entry,
     render_exit,
@@ -28,6 +31,7 @@ from bot.phone.messages import (
 )
 from bot.phone.sender import plain_text
 from scoring.signals import FOREVER_MS, DataTimes, ExitReason, Result, Signal
+from storage.outbox import Lost
 from tests.bot.builders import make_open_signal, make_status, make_venue
 from tests.storage.builders import DECIDED_MS, make_levels, make_near_miss, make_outcome, make_signal
 from tests.telegram_html import length, read_html
@@ -41,6 +45,9 @@ def read(html: str) -> str:
     assert length(text) <= 4096
     assert plain_text(html) == text
     return text
+
+
+LOST = Lost(expired=10_000, uncertain=10_000, failed=10_000)
 
 
 def alert(signal: Signal) -> str:
@@ -222,7 +229,7 @@ def test_nothing_from_outside_is_markup() -> None:
 def test_too_long_is_cut_on_a_line() -> None:
     """A text Telegram would refuse loses its last lines whole, and keeps room for the marks of the delivery."""
     html = alert(make_signal(reasons=("§" * 500,) * 20))
-    marked = mark_expired(mark_may_repeat(mark_late(mark_sent(html, 10**7), 86_399, -12.345)), 10_000)
+    marked = mark_lost(mark_no_topic(mark_may_repeat(mark_late(mark_sent(html, 10**7), 86_399, -12.345))), LOST)
     assert read(marked).count("§") == 500 * 7
     assert read(html).endswith(f"• {'§' * 500}\n…")
 
@@ -263,8 +270,16 @@ def test_marks_of_the_delivery() -> None:
     assert read(mark_late("SHORT", 45.4, 0.314)) == "LATE 45 s, price +0.31 % since\nSHORT"
     assert read(mark_late("SHORT", 125, None)) == "LATE 2 min 5 s\nSHORT"
     assert read(mark_may_repeat("SHORT")) == "MAY REPEAT, the first sending was not confirmed\nSHORT"
-    assert read(mark_expired("SHORT", 1)) == "SHORT\n\n1 earlier alert could not be sent in time and expired"
-    assert read(mark_expired("SHORT", 2)) == "SHORT\n\n2 earlier alerts could not be sent in time and expired"
+    assert (
+        read(mark_lost("SHORT", Lost(expired=1))) == "SHORT\n\n1 earlier message could not be sent in time and expired"
+    )
+    assert read(mark_lost("SHORT", Lost(uncertain=2, failed=1))) == (
+        "SHORT\n\n2 earlier messages may not have arrived: no answer came\n"
+        "1 earlier message would not be taken by Telegram"
+    )
+    assert read(mark_time("EXIT", datetime(2023, 11, 14, 22, 13, tzinfo=UTC), 18_000)) == (
+        "From 14 Nov 22:13, 5 h ago\nEXIT"
+    )
 
 
 def test_sent_stamp() -> None:

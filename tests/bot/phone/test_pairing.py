@@ -12,10 +12,9 @@ from bot.clock import SystemClock
 from bot.config import TelegramSettings, load_config
 from bot.demo import OVERRIDES, simulated_market
 from bot.phone.pairing import ALPHABET, CODE_LENGTH, GUESSES, Pairing, paired
-from bot.phone.telegram_edge import StartError
 from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, eventually
 from tests.bot.test_main import finish, run, start
-from tests.telegram_stand_in import TOKEN, TelegramStandIn
+from tests.telegram_stand_in import TOKEN, Fault, TelegramStandIn
 
 SETTINGS = load_config({"TELEGRAM_BOT_TOKEN": TOKEN}).telegram
 
@@ -69,18 +68,16 @@ async def test_the_code_makes_the_owner(
     assert await paired(SETTINGS, world.store) == settings
 
 
-async def test_guesses_are_few(world: World, shown: list[str], pairing: "asyncio.Future[TelegramSettings]") -> None:
-    """After some wrong guesses nobody is heard for a minute, and the code is another one."""
+async def test_wrong_guesses(world: World, pairing: "asyncio.Future[TelegramSettings]", shown: list[str]) -> None:
+    """After some wrong guesses their sender is not heard for a minute; nobody's guesses keep the owner out."""
     for _ in range(GUESSES - 1):
         assert await ask(world, "/start ZZZZZZ", OTHER_PERSON) == "That is not the code."
     assert (await ask(world, "/start ZZZZZZ", OTHER_PERSON)).startswith("That was wrong too often.")
-    assert [line.split()[3] for line in shown] == ["AAAAAA", "BBBBBB"]
-    await world.telegram.user_sends("/start BBBBBB", user_id=OTHER_PERSON)
+    await world.telegram.user_sends("/start AAAAAA", user_id=OTHER_PERSON)
     await eventually(lambda: asyncio.sleep(0, not world.telegram._updates), bool)  # heard, and not answered
-    await world.clock.advance(61)
-    assert await ask(world, "/start AAAAAA") == "That is not the code."
     assert not pairing.done()
-    await ask(world, "/start BBBBBB")
+    assert [line.split()[3] for line in shown] == ["AAAAAA"]
+    await ask(world, "/start AAAAAA")
     assert (await asyncio.wait_for(pairing, 5)).chat_ids == (str(PERSON),)
 
 
@@ -150,14 +147,34 @@ async def test_three_steps(tmp_path: Path) -> None:
 
 
 async def test_a_token_that_is_revoked_meanwhile(world: World, shown: list[str]) -> None:
-    """A token that stops being valid while the code is awaited ends the start in one line."""
-    pairing = Pairing(world.application, world.store, world.clock, show=shown.append)
+    """A token that stops being valid while the code is awaited is said, and the code counts once it is valid again."""
+    pairing = Pairing(world.application, world.store, world.clock, show=shown.append, draw_code=lambda: "AAAAAA")
     running = world.run(pairing.run(SETTINGS))  # type: ignore[arg-type]
     await world.telegram.wait_for(lambda: "getUpdates" in world.telegram.requests)
     world.telegram.token = "123456:new"
     await world.telegram.user_sends("/start", user_id=PERSON)
-    with pytest.raises(StartError, match="TELEGRAM_BOT_TOKEN"):
-        await asyncio.wait_for(running, 5)
+    await world.pass_time(lambda: "does not know this bot" in pairing.trouble)
+    world.telegram.token = TOKEN
+    await world.telegram.user_sends("/start AAAAAA", user_id=PERSON)
+    await world.pass_time(running.done)
+
+
+@pytest.mark.parametrize("is_webhook", [False, True])
+async def test_another_program_on_the_token(world: World, shown: list[str], *, is_webhook: bool) -> None:
+    """While another program takes the updates the terminal says so, and the code counts once it has stopped."""
+    pairing = Pairing(world.application, world.store, world.clock, show=shown.append, draw_code=lambda: "AAAAAA")
+    running = world.run(pairing.run(SETTINGS))  # type: ignore[arg-type]
+    await world.telegram.wait_for(lambda: "getUpdates" in world.telegram.requests)
+    world.telegram.faults.append(("getUpdates", Fault.CONFLICT))
+    if is_webhook:
+        world.telegram.webhook_url = "https://other.test"
+    await world.telegram.user_sends("/start", user_id=PERSON)
+    await world.pass_time(lambda: any("I hear no commands" in line for line in shown))
+    world.telegram.webhook_url = ""
+    await world.telegram.user_sends("/start AAAAAA", user_id=PERSON)
+    await world.pass_time(running.done)
+    assert sum("I hear no commands" in line for line in shown) == 1
+    assert any("Commands are heard again" in line for line in shown)
 
 
 async def test_telegram_out_of_reach_meanwhile(world: World, shown: list[str]) -> None:

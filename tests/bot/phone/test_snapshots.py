@@ -35,8 +35,8 @@ from bot.phone.messages import (
     add_follow_ups,
     copy_text,
     entry_buttons,
-    mark_expired,
     mark_late,
+    mark_lost,
     mark_may_repeat,
     mark_sent,
     render_cap,
@@ -58,6 +58,7 @@ from fetchers.health import Condition, Notice
 from scoring.settings import ScoringSettings
 from scoring.signals import FOREVER_MS, ExitReason, Result, Verdict
 from scoring.statistics import summarise
+from storage.outbox import Lost
 from tests.bot.builders import make_funnel, make_open_signal, make_status
 from tests.builders import instrument
 from tests.storage.builders import DECIDED_MS, make_limits, make_near_miss, make_outcome, make_signal
@@ -134,7 +135,7 @@ MESSAGES: dict[str, Callable[[], str]] = {
     "alert": alert,
     "alert_late": lambda: mark_late(alert(), 45, -0.35),
     "alert_may_repeat": lambda: mark_may_repeat(alert()),
-    "alert_after_expired": lambda: mark_expired(alert(), 2),
+    "alert_after_lost": lambda: mark_lost(alert(), Lost(expired=2, uncertain=1, failed=1)),
     "alert_followed": followed_alert,
     "score": score,
     "top": lambda: Listing(
@@ -153,11 +154,11 @@ MESSAGES: dict[str, Callable[[], str]] = {
     "venue_back": lambda: render_venue_back("mexc", 310),
     "guard": lambda: render_guard(3, 3600, DECIDED_MS + 3_600_000, ZONE),
     "cap": lambda: render_cap(8, ZONE),
-    "deaf": render_deaf,
+    "deaf": lambda: render_deaf("another program uses TELEGRAM_BOT_TOKEN"),
     "daily_report": report,
     "help": lambda: render_help((command.name, command.help) for command in COMMANDS),
     "status": lambda: render_status(STATUS, ZONE),
-    "health": lambda: render_health(STATUS, {"-200": "Forbidden: bot was kicked from the group chat"}, ZONE),
+    "health": lambda: render_health(STATUS, ZONE),
     "count": lambda: render_count(STATUS, make_limits(stop_times_ms=(DECIDED_MS - 60_000,)), ZONE),
     "mutes": lambda: render_mutes(
         make_limits(muted_coins={"PEPE": DECIDED_MS + 3_600_000}, muted_venues={"lbank": FOREVER_MS}), DECIDED_MS, ZONE

@@ -1,14 +1,20 @@
 """Each command and each button as a user would use it, by one who may steer, one who may read and one who may not."""
 
 import re
+from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import pytest
 from loguru import logger
+from telegram import Chat, User
 
 from bot.orchestrator import Orchestrator
+from bot.phone.answer_texts import Listing
 from bot.phone.answers import BY_NAME, COMMANDS
+from bot.phone.sender import Content
+from bot.phone.telegram_commands import AS_YOURSELF, TOO_FAST, Commands, _Asker
 from scoring.exits import start
 from scoring.signals import FOREVER_MS
 from storage.outbox import Kind
@@ -16,13 +22,15 @@ from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, build_edge, l
 from tests.builders import NOW_MS, instrument
 from tests.storage.builders import (
     entry_message,
+    exit_message,
     make_limits,
     make_message,
     make_near_miss,
     make_outcome,
     make_signal,
 )
-from tests.telegram_stand_in import TOKEN, Received
+from tests.telegram_html import length, read_html
+from tests.telegram_stand_in import TOKEN, Fault, Received
 
 HOUR_MS = 3_600_000
 STRANGER = 1001
@@ -127,12 +135,12 @@ async def test_health_tells_what_telegram_did(world: World) -> None:
     world.telegram.blocked.add(GROUP)
     world.run(world.delivery.run())
     await world.queue(*(make_message(chat_id=str(chat)) for chat in (OTHER_PERSON, GROUP)), make_message(chat_id="404"))
-    await world.wait_for_states(pending=1, failed=2)
+    await world.pass_time(lambda: len([*world.delivery.faults()]) == 2, step_s=0)
     answer = await ask(world, "/health")
-    assert f"Chat {GROUP} refuses the bot: Forbidden" in answer
+    assert f"chat {GROUP} gets nothing: Forbidden: bot was kicked from the group chat" in answer
     assert answer.startswith("Not well\n")
     assert f"Flood wait once, last 14 Nov 22:13 (chat {OTHER_PERSON}: Flood control exceeded" in answer
-    assert "Rejected once, last 14 Nov 22:13 (chat 404: Chat not found)" in answer
+    assert "chat 404 gets nothing: Chat not found" in answer
 
 
 async def test_pause_until_resume(world: World, bot: Orchestrator) -> None:
@@ -342,6 +350,185 @@ async def test_old_commands(world: World, bot: Orchestrator) -> None:
     assert bot.limits.paused_until_ms == FOREVER_MS
 
 
+async def test_old_commands_get_one_line(world: World, bot: Orchestrator) -> None:
+    """Of whatever waited while the bot was away one line tells, and a fresh command behind it is obeyed at once."""
+    for text in ("/version", "/status", "/pause", "/mute PEPE") * 6:
+        await world.telegram.user_sends(text, user_id=PERSON, chat_id=GROUP, sent_ms=NOW_MS - 3_600_000)
+    await world.telegram.user_sends("/quiet 22:00-07:00", user_id=PERSON, chat_id=GROUP)
+    answers = await world.telegram.wait_for_messages(2)
+    old = "24 commands are up to 60 min old, so they were ignored: /version, /status, /pause, /mute."
+    assert sorted(answer.text for answer in answers) == [
+        f"{old} Send again what you still mean.",
+        "Nothing rings from 22:00-07:00 (UTC); /quiet off ends that.",
+    ]
+    assert bot.limits == make_limits()
+
+
+async def test_nobodys_questions_hold_up_an_admin(world: World, bot: Orchestrator) -> None:
+    """In a lively group an admin's order is carried out as it arrives, whatever is asked there; its answer follows."""
+    for reader in range(3001, 3011):
+        world.telegram.people.add(reader)
+        for _ in range(6):
+            await world.telegram.user_sends("/version", user_id=reader, chat_id=GROUP)
+    await world.telegram.user_sends("/pause", user_id=PERSON, chat_id=GROUP)
+    await world.telegram.wait_for_messages(2)
+    await world.telegram.wait_for(lambda: not world.telegram._updates)
+    assert bot.limits.paused_until_ms == FOREVER_MS, "without the clock having moved"
+    await world.pass_time(lambda: any(one.text.startswith("Paused") for one in world.telegram.messages))
+    await world.pass_time(lambda: world.clock.now_ms() > NOW_MS + 600_000, step_s=5)
+    texts = [one.text for one in world.telegram.messages]
+    assert texts.count(TOO_FAST) == 10, "who asks too fast is told so once"
+    assert world.telegram.floods == []
+
+
+@pytest.mark.parametrize("shared", [1087968824, 136817688, 777000])
+async def test_an_id_of_many_is_nobody(world: World, shared: int) -> None:
+    """Who writes as the group or as a channel is told to write as himself, and no such id is ever suggested."""
+    edge = build_edge(world, admin_ids=[PERSON, shared])
+    await edge.start()
+    world.run(edge.run())
+    await world.telegram.user_sends("/pause", user_id=shared, chat_id=GROUP)
+    (answer,) = await world.telegram.wait_for_messages(1)
+    assert answer.text == f"Only my admins may do that. {AS_YOURSELF}"
+    assert str(shared) not in answer.text
+    assert world.orchestrator.limits == make_limits()
+
+
+async def test_a_bot_is_no_admin(world: World, bot: Orchestrator) -> None:
+    """Another bot steers nothing, whatever id it has."""
+    update = {
+        "message_id": 1,
+        "date": NOW_MS // 1000,
+        "chat": world.telegram._chat(GROUP),
+        "from": {"id": PERSON, "is_bot": True, "first_name": "Robot"},
+        "text": "/pause",
+        "entities": [{"type": "bot_command", "offset": 0, "length": 6}],
+    }
+    await world.telegram.push("message", update)
+    (answer,) = await world.telegram.wait_for_messages(1)
+    assert AS_YOURSELF in answer.text
+    assert bot.limits == make_limits()
+
+
+@pytest.mark.parametrize("fault", [Fault.LOSE_REPLY, Fault.BAD_GATEWAY, Fault.SERVER_ERROR_AFTER, Fault.RESET])
+async def test_a_mute_whose_answer_is_lost(world: World, bot: Orchestrator, fault: Fault) -> None:
+    """What a button did stays done where nobody knows whether the phone showed it."""
+    message = await alert(world)
+    await world.clock.advance(4)
+    world.telegram.faults.append(("answerCallbackQuery", fault))
+    await world.telegram.user_presses(message.press("Mute 1 h"), user_id=PERSON, message=message)
+    await silence(world)
+    assert list(bot.limits.muted_coins) == ["XLM"]
+
+
+async def test_the_mute_button_shortens_nothing(world: World, bot: Orchestrator) -> None:
+    """A coin that is muted for longer stays so."""
+    message = await alert(world)
+    await ask(world, "/mute PEPE")
+    await bot.change_limits(lambda limits: replace(limits, muted_coins={"XLM": FOREVER_MS}))
+    assert await press(world, message, message.press("Mute 1 h")) == "XLM stays muted until /unmute."
+    assert bot.limits.muted_coins == {"XLM": FOREVER_MS}
+
+
+async def test_a_forged_page(world: World, bot: Orchestrator) -> None:
+    """Nobody turns an alert into a page of something else."""
+    message = await alert(world)
+    await world.wait_for_states(sent=2)
+    assert await press(world, message, "page:0:version:", user_id=PERSON) == "This button is out of date."
+    await silence(world)
+    assert world.telegram.edits == 0
+
+
+async def test_a_page_that_fails(world: World, bot: Orchestrator) -> None:
+    """A page that cannot be made any more says why."""
+    message = await message_to(world, "/version")
+    await press(world, message, "page:0:top:x")
+    await world.pass_time(lambda: world.telegram.messages[-1].text.startswith("How many is a number"))
+
+
+async def test_chats(world: World, bot: Orchestrator) -> None:
+    """/chats says how each chat fares, and its button tries them again."""
+    world.telegram.blocked.add(GROUP)
+    world.run(world.delivery.run())
+    await world.queue(make_message(), exit_message(1, str(GROUP)))
+    await world.pass_time(lambda: bool([*world.delivery.faults()]), step_s=0)
+    await world.wait_for_states(sent=1, pending=1)
+    message = await message_to(world, "/chats")
+    lines = message.text.splitlines()
+    assert lines[1].startswith(f"{PERSON}, operator: takes messages, last sent ")
+    assert lines[2].startswith(
+        f"{GROUP}: gets nothing since 14 Nov 22:13: Forbidden: bot was kicked from the group chat, "
+    )
+    assert lines[2].endswith("nothing sent yet, 1 waiting")
+    world.telegram.blocked.clear()
+    assert (await press(world, message, message.press("Try again"))).startswith("Every chat is tried again")
+    await world.pass_time(lambda: world.telegram.messages[-1].chat_id == GROUP, step_s=0)
+    assert await press(world, message, message.press("Try again"), user_id=STRANGER) == "Only my admins may do that."
+
+
+@pytest.mark.parametrize("status", ["member", "administrator"])
+async def test_put_back_into_a_chat(world: World, bot: Orchestrator, status: str) -> None:
+    """A chat that gets the bot back gets its messages at once, also one that can send no command."""
+    world.run(world.delivery.run())
+    await world.telegram.bot_becomes("kicked", GROUP, by=OTHER_PERSON)
+    await world.queue(exit_message(1, str(GROUP)))
+    await world.pass_time(lambda: bool([*world.delivery.faults()]), step_s=0)
+    await world.telegram.bot_becomes(status, GROUP, by=OTHER_PERSON)
+    await world.pass_time(lambda: len(world.telegram.messages) == 1, step_s=0)
+    assert world.clock.now_ms() == NOW_MS
+
+
+async def test_audit(world: World, bot: Orchestrator) -> None:
+    """/audit lists who steered, where, how and with what success, after a restart too."""
+    message = await alert(world)
+    await ask(world, "/pause 2h")
+    await ask(world, "/mute <moon>", chat_id=GROUP)
+    await press(world, message, message.press("Mute 1 h"))
+    await ask(world, "/version")
+    lines = (await ask(world, "/audit")).splitlines()
+    paused = "Paused until 15 Nov 00:13 UTC. Open signals are followed to their exit; /resume ends the pause."
+    assert [line.partition("user ")[2] for line in lines[1:]] == [
+        f"{PERSON} in {PERSON}: Mute 1 h, #1 → XLM is muted for 1 h.",
+        f"{PERSON} in {GROUP}: /mute <moon> → <moon> is not watched",
+        f"{PERSON} in {PERSON}: /pause 2h → {paused}",
+    ]
+
+
+async def test_an_answer_telegram_will_not_take(world: World, bot: Orchestrator) -> None:
+    """Whoever asked learns why nothing came."""
+    world.telegram.blocked.clear()
+    await world.delivery.reply(str(PERSON), Content(html="x" * 5000))
+    assert world.telegram.messages[-1].text == "The answer could not be shown: Message is too long"
+
+
+@pytest.mark.parametrize("text", ["/score " + "&" * 4000, "/pause " + "x" * 4000, "/mute " + "<" * 4000])
+async def test_a_long_argument(world: World, bot: Orchestrator, text: str) -> None:
+    """What is asked may be as long as it likes: it is answered."""
+    assert len(await ask(world, text)) < 1000
+
+
+@pytest.mark.parametrize("coin", ["COIN", "&<>"])
+def test_pages_are_cut_by_their_length(coin: str) -> None:
+    """However long the lines, Telegram takes each page and nothing is left out."""
+    names = [f"{coin}{number:05d}" for number in range(2000)]
+    listing = Listing(title="<b>Settings</b>", lines=["first", escape(",".join(names)), *["x" * 1500] * 9, "last"])
+    pages = [read_html(listing.page(number)) for number in range(listing.pages)]
+    assert all(length(page) <= 4096 for page in pages)
+    assert ",".join(names) in "".join(line for page in pages for line in page.splitlines()[1:-1])
+    assert pages[-1].splitlines()[-2] == "last"
+
+
+async def test_refusals_are_not_kept_for_ever(world: World, bot: Orchestrator) -> None:
+    """However many strangers write, what is kept of them is bounded."""
+    commands = Commands(
+        world.answers, world.delivery, world.store, admin_ids=[], chat_ids=[], now_ms=world.clock.now_ms
+    )
+    chat = Chat(1, "private")
+    for stranger in range(1, 5000):
+        assert commands._refuse(_Asker(User(stranger, "Ann", is_bot=False), None, ()), chat, "x", "Sorry") is not None
+    assert len(commands._refused) <= 1000
+
+
 @pytest.mark.usefixtures("bot")
 async def test_answers_are_paced(world: World) -> None:
     """A burst of commands is answered at a pace that leaves Telegram room for alerts."""
@@ -420,7 +607,7 @@ async def test_a_press_telegram_has_forgotten(world: World, bot: Orchestrator) -
     world.telegram.answered[str(world.telegram._next_update_id)] = "expired"
     await world.telegram.user_presses(message.press("Mute 1 h"), user_id=PERSON, message=message)
     await silence(world)
-    assert bot.limits.muted_coins == {}
+    await world.pass_time(lambda: bot.limits.muted_coins == {}, step_s=0)
 
 
 async def test_chart_button(world: World, bot: Orchestrator) -> None:

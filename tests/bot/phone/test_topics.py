@@ -4,7 +4,7 @@ import pytest
 
 from storage.outbox import FollowUp
 from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, build_edge, look
-from tests.builders import instrument
+from tests.builders import NOW_MS, instrument
 from tests.storage.builders import entry_message, exit_message, make_message
 from tests.telegram_stand_in import Received
 
@@ -56,13 +56,34 @@ async def test_the_general_topic(forum: World) -> None:
 
 
 async def test_a_topic_that_is_gone(forum: World) -> None:
-    """A message to a deleted topic is given up and seen in /health, and the group's other topics go on."""
-    await forum.queue(make_message(chat_id=f"{GROUP}:9"), make_message(chat_id=IN_TOPIC))
-    await forum.wait_for_states(failed=1, sent=1)
+    """What was for a deleted topic goes to its group, marked, and is seen in /health; the other topics go on."""
+    await forum.queue(make_message(chat_id=f"{GROUP}:9"), make_message(chat_id=IN_TOPIC, html="there"))
+    await forum.wait_for_states(sent=2)
+    assert {message.text: message.topic for message in forum.telegram.messages} == {
+        "Its topic is gone\nstarted": None,
+        "there": TOPIC,
+    }
     assert (
-        f"Rejected once, last 14 Nov 22:13 (chat {GROUP}:9: Message thread not found)"
+        f"Refused once, last 14 Nov 22:13 (chat {GROUP}:9: Message thread not found)"
         in (await answer(forum, "/health", thread=TOPIC)).text
     )
+    await forum.queue(make_message(chat_id=f"{GROUP}:9", html="next"))
+    await forum.pass_time(lambda: forum.telegram.messages[-1].text == "Its topic is gone\nnext")
+    refused = forum.telegram.requests.count("sendMessage") - len(forum.telegram.messages)
+    assert refused == 1, "it is known from then on"
+
+
+async def test_a_topic_that_is_closed(forum: World) -> None:
+    """What is for a closed topic waits until it is opened again; alerts expire meanwhile, and that is said."""
+    forum.telegram.closed_topics.add((GROUP, TOPIC))
+    await forum.queue(entry_message(1, IN_TOPIC), exit_message(1, IN_TOPIC), make_message(chat_id=IN_TOPIC))
+    await forum.pass_time(lambda: forum.clock.now_ms() > NOW_MS + 300_000, step_s=5)
+    assert [*forum.delivery.faults()] == [f"chat {IN_TOPIC} gets nothing: Topic_closed"]
+    forum.telegram.closed_topics.clear()
+    await forum.pass_time(lambda: len(forum.telegram.messages) == 2, step_s=5)
+    await forum.wait_for_states(expired=1, sent=2)
+    assert forum.telegram.messages[0].text.endswith("1 earlier message could not be sent in time and expired")
+    assert [*forum.delivery.faults()] == []
 
 
 async def test_the_topics_of_a_group_share_its_pace(forum: World) -> None:
@@ -106,7 +127,7 @@ async def test_a_public_channel_by_its_name(world: World) -> None:
 
 
 async def test_buttons_in_a_channel(forum: World) -> None:
-    """A channel's readers cannot make the bot post there; its admins can."""
+    """Nobody can make the bot post in a channel: what an admin asks for there comes in private."""
     forum.telegram.channels.add(CHANNEL)
     await forum.queue(entry_message(1, str(CHANNEL)))
     await forum.wait_for_states(sent=1)
@@ -116,7 +137,8 @@ async def test_buttons_in_a_channel(forum: World) -> None:
     assert forum.telegram.answered[query] == "Only my admins may do that."
     assert len(forum.telegram.messages) == 1
     await forum.telegram.user_presses("why:1", user_id=PERSON, message=alert)
-    assert (await forum.telegram.wait_for_messages(2))[-1].reply_to == alert.message_id
+    details = (await forum.telegram.wait_for_messages(2))[-1]
+    assert (details.chat_id, details.text[:8]) == (PERSON, "#1 SHORT"), "the readers of the channel do not see it"
 
 
 async def test_readers_of_a_group_named_by_its_name(world: World) -> None:
