@@ -26,6 +26,7 @@ from storage.mysql_rows import (
     history_of_outcome,
     history_of_run,
     history_of_signal,
+    history_of_steering,
     history_of_venue_health,
     upsert,
 )
@@ -57,6 +58,7 @@ _SOURCES: tuple[tuple[str, str, Callable[[sqlite3.Row], Iterator[HistoryRow]]], 
     ("outbox", "id", history_of_message),
     ("runs", "id", history_of_run),
     ("venue_health", "id", history_of_venue_health),
+    ("steering", "id", history_of_steering),
 )
 # A row that is gone again is history that stays. CROSS JOIN and + keep SQLite from going by the source: it would look
 # through all changes there have ever been for every batch.

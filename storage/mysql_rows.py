@@ -43,6 +43,7 @@ COLUMNS = {
     ),
     "runs": ("id", "started_at", "ended_at", "version", "code_hash", "config_hash"),
     "venue_health": ("id", "changed_at", "venue", "state", "note"),
+    "steering": ("id", "done_at", "user_id", "chat_id", "command", "answer"),
 }
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -131,6 +132,12 @@ def history_of_run(row: Row) -> Iterator[HistoryRow]:
 def history_of_venue_health(row: Row) -> Iterator[HistoryRow]:
     """Yield what a row of `venue_health` becomes."""
     yield "venue_health", (row["id"], _utc(row["changed_ms"]), row["venue"], row["state"], row["note"])
+
+
+def history_of_steering(row: Row) -> Iterator[HistoryRow]:
+    """Yield what a row of `steering` becomes."""
+    who = (row["user_id"], row["chat_id"])
+    yield "steering", (row["id"], _utc(row["done_ms"]), *who, row["command"], row["answer"])
 
 
 def _utc(epoch_ms: int | None) -> str | None:

@@ -201,6 +201,19 @@ MIGRATIONS = (
         ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
         """,
     ),
+    (
+        """
+        CREATE TABLE IF NOT EXISTS steering (
+            id BIGINT PRIMARY KEY,
+            done_at DATETIME(3) NOT NULL,
+            user_id BIGINT NOT NULL,
+            chat_id VARCHAR(64) NOT NULL,
+            command TEXT NOT NULL,
+            answer TEXT NOT NULL,
+            KEY steering_by_time (done_at)
+        ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
+        """,
+    ),
 )
 
 

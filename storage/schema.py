@@ -189,11 +189,8 @@ MIGRATIONS = (
         command TEXT NOT NULL,
         answer TEXT NOT NULL
     );
-    CREATE INDEX steering_by_time ON steering (done_ms);
     CREATE TRIGGER steered AFTER INSERT ON steering
     BEGIN INSERT OR REPLACE INTO changes (source, row_id) VALUES ('steering', new.id); END;
-    CREATE TRIGGER steering_pruned AFTER DELETE ON steering
-    BEGIN DELETE FROM changes WHERE source = 'steering' AND row_id = old.id; END;
     """,
 )
 
