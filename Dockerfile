@@ -13,7 +13,7 @@ COPY scoring scoring
 COPY storage storage
 
 # The bot needs to write its data folder and nothing else.
-RUN useradd --create-home --uid 10001 sgnl && mkdir /app/data && chown sgnl /app/data
+RUN useradd --create-home --uid 10001 sgnl && mkdir -m 700 /app/data && chown sgnl /app/data
 USER sgnl
 VOLUME /app/data
 

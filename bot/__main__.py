@@ -30,7 +30,7 @@ from bot.orchestrator import Orchestrator
 from bot.phone.answers import Answers
 from bot.phone.daily_report import tell_daily
 from bot.phone.delivery import Delivery, Latency
-from bot.phone.pairing import Pairing, paired
+from bot.phone.pairing import Pairing, paired, unpair
 from bot.phone.sender import TerminalSender
 from bot.phone.telegram_commands import Commands
 from bot.phone.telegram_edge import StartError, TelegramEdge, TelegramSender, build_application
@@ -52,6 +52,7 @@ from scoring.statistics import BAND_POINTS
 from storage.errors import StorageError
 from storage.history import History
 from storage.mysql import Mirror
+from storage.restoring import restore
 from storage.sqlite import Store
 
 DONE, FAILED, USAGE = 0, 1, 2
@@ -136,6 +137,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="print JSON")
     command = commands.add_parser("backup", help="copy the database to a file; the bot may go on running")
     command.add_argument("file", type=Path, help="where to")
+    command = commands.add_parser("restore", help="put a backup in the place of the database; the bot must not run")
+    command.add_argument("file", type=Path, help="the backup")
+    commands.add_parser("unpair", help="forget the paired chat, so that the next start shows a new code")
     for name in LATER:
         commands.add_parser(name, help="comes in a later version")
     return parser
@@ -191,6 +195,10 @@ async def _command(options: argparse.Namespace) -> int:
                 return await _why(options.signal, as_json=options.json)
             case "backup":
                 return await _back_up(options.file)
+            case "restore":
+                return await _restore(options.file)
+            case "unpair":
+                return await _unpair()
             case _:
                 await run_bot(load_config(os.environ, Path(".env")), interrupt)
                 return DONE
@@ -274,6 +282,23 @@ async def _back_up(file: Path) -> int:
     return DONE
 
 
+async def _restore(file: Path) -> int:
+    path = load_config(os.environ, Path(".env")).data_dir / DATABASE
+    replaced = await asyncio.to_thread(restore, path, file, SystemClock().now_ms())
+    _say(f"{path} is now as it was in {file}; start the bot")
+    if replaced is not None:
+        _say(f"what it replaced is in {replaced}")
+    return DONE
+
+
+async def _unpair() -> int:
+    config = load_config(os.environ, Path(".env"))
+    async with await Store.open(config.data_dir / DATABASE) as store:
+        was_paired = await unpair(store)
+    _say("no chat is paired any more; the next start shows a new code" if was_paired else "no chat was paired")
+    return DONE
+
+
 async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None = None) -> Run:
     """Wire the bot and watch until it is interrupted, or for `seconds` from here."""
     _set_up_logs(config)
@@ -324,7 +349,7 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
             retention_days=config.retention_days,
             scoring=config.scoring,
         )
-        web = serve(build_app(reports, store, config.http.token), config.http)
+        web = serve(build_app(reports, store, config.http.token, config.http.hosts), config.http)
         logger.info("status and signals as JSON: {}", await resources.enter_async_context(web))
         if application is not None and not config.telegram.chat_ids:
             reports.pairing = Pairing(application, store, clock, show=_say)

@@ -102,6 +102,7 @@ class HttpSettings:
     host: str
     port: int
     token: str = field(repr=False)  #: "": none is asked for
+    hosts: tuple[str, ...] = ()  #: other names it may be asked by, in lower case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,11 +221,12 @@ def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
     ):
         if values[smaller] > values[larger]:
             yield f"{smaller}: was {values[smaller]:.15g}, expected at most {larger}, which is {values[larger]:.15g}"
-    if not values["HTTP_TOKEN"] and not _is_loopback(values["HTTP_HOST"]):
+    if not values["HTTP_TOKEN"] and not is_loopback(values["HTTP_HOST"]):
         yield f"HTTP_TOKEN: is not set, expected one since HTTP_HOST {values['HTTP_HOST']} is open to other machines"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host's name or address is the machine's own, which no other machine reaches."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -129,6 +129,11 @@ def _user(text: str) -> int:
 TEXT = Kind(expected="text", parse=str)
 NAME = Kind(expected="a name", parse=_matching(r"[\w$-]+"))
 HOST = Kind(expected="a host name or an address", parse=_matching(r"[\w.:-]+"))
+HOSTS = Kind(
+    expected="host names, comma separated, without ports",
+    parse=_several(_matching(r"[\w.-]+|[0-9a-fA-F:]+", str.lower)),
+    empty=(),
+)
 FLAG = Kind(expected="on or off", parse=_flag)
 URL = Kind(expected="a base URL without a user, such as http://127.0.0.1:8081", parse=_url)
 ZONE = Kind(expected="a time zone such as Europe/Rome", parse=_time_zone)
@@ -315,6 +320,8 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
                 "Address of the web app. Anything but this machine's own needs HTTP_TOKEN"),
         Setting("HTTP_PORT", "8080", PORT, "", ("http.port",),
                 "Its port; 0 takes any free one"),
+        Setting("HTTP_HOSTS", "", HOSTS, "", ("http.hosts",),
+                "Names it may be asked by beside localhost and the machine's addresses, as a reverse proxy's"),
         Setting("HTTP_TOKEN", "", WEB_TOKEN, "", ("http.token",),
                 "Who asks has to send it as a Bearer token", is_secret=True),
         Setting("TIMEZONE", "UTC", ZONE, "", ("scoring.timezone",),

@@ -4,18 +4,20 @@ With a token every path but /health asks for it, and /health then tells stranger
 easily carry one) nothing but whether all is well.
 """
 
+import asyncio
 import errno
 import hmac
-from collections.abc import AsyncIterator, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
-import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from bot.config import HttpSettings
+from bot.config import HttpSettings, is_loopback
 from bot.status import BotStatus
+from bot.web_door import HEADERS, Door, json_response, timed
 from scoring.signals import Outcome, Signal
 
 ENDPOINTS = {
@@ -27,13 +29,9 @@ ENDPOINTS = {
     "/api/signals/{id}": "one of them",
 }
 LARGEST = 2**53  #: what JSON's readers count up to
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Server": "SGNL",  # in place of the versions of aiohttp and Python
-    "X-Content-Type-Options": "nosniff",
-}
+_DIGITS = len(str(LARGEST))
+_HOST = re.compile(r"(?:\[(?P<address>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?", re.ASCII)
+_SHOWN = 40  #: characters of a bad value that an answer shows
 
 
 class WebError(Exception):
@@ -65,9 +63,9 @@ class SignalSource(Protocol):
         """Return one, None where there is no such id."""
 
 
-def build_app(bot: StatusSource, history: SignalSource, token: str) -> web.Application:
-    """Return the application; `token` "" asks nobody for one."""
-    app = web.Application(middlewares=[_errors_as_json, _token_check(token)])
+def build_app(bot: StatusSource, history: SignalSource, token: str, hosts: Collection[str] = ()) -> web.Application:
+    """Return the application; `token` "" asks nobody for one, `hosts` are names to be asked by beside loopback's."""
+    app = web.Application(middlewares=[timed, _errors_as_json, _host_check(hosts), _token_check(token)])
     app.on_response_prepare.append(_add_headers)
     app.add_routes(_Pages(bot, history, token).routes())
     return app
@@ -85,12 +83,17 @@ async def serve(app: web.Application, settings: HttpSettings) -> AsyncIterator[s
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
+        assert runner.server is not None
+        factory = Door().factory(runner.server)
         try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
+            listener = await asyncio.get_running_loop().create_server(factory, settings.host, settings.port)
         except OSError as error:
             raise WebError(_explain(error, settings)) from error
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        yield f"http://{host}:{runner.addresses[0][1]}"
+        try:
+            yield f"http://{host}:{listener.sockets[0].getsockname()[1]}"
+        finally:
+            listener.close()
     finally:
         await runner.cleanup()
 
@@ -121,7 +124,7 @@ class _Pages:
         ]
 
     async def index(self, _request: web.Request) -> web.Response:
-        return _json({"name": "SGNL", "paths": ENDPOINTS})
+        return json_response({"name": "SGNL", "paths": ENDPOINTS})
 
     async def health(self, request: web.Request) -> web.Response:
         status = self._bot.status()
@@ -134,38 +137,38 @@ class _Pages:
                 "venues": {venue.venue: venue.state for venue in status.venues},
                 "incidents": status.incidents,
             }
-        return _json(answer, 503 if problems else 200)
+        return json_response(answer, 503 if problems else 200)
 
     async def status(self, _request: web.Request) -> web.Response:
         status = self._bot.status()
-        return _json({"status": status, "problems": list(status.problems())})
+        return json_response({"status": status, "problems": list(status.problems())})
 
     async def markets(self, _request: web.Request) -> web.Response:
-        return _json({"markets": self._bot.markets()})
+        return json_response({"markets": self._bot.markets()})
 
     async def market(self, request: web.Request) -> web.Response:
         venue, instrument_id = request.match_info["venue"], request.match_info["id"]
         market = self._bot.market(venue, instrument_id)
         if market is None:
             raise web.HTTPNotFound(text=f"{venue} {instrument_id} is not watched")
-        return _json(market)
+        return json_response(market)
 
     async def signals(self, request: web.Request) -> web.Response:
         if unknown := request.query.keys() - {"symbol", "since", "limit"}:
-            raise web.HTTPBadRequest(text=f"{min(unknown)}: is not known here, expected symbol, since or limit")
+            raise web.HTTPBadRequest(text=f"{_short(min(unknown))}: is not known here, expected symbol, since or limit")
         found = await self._history.signals(
             symbol=request.query.get("symbol") or None,
             since_ms=_whole(request, "since", 0, LARGEST),
             limit=_whole(request, "limit", 1, 1000) or 100,
         )
-        return _json({"signals": [_signal(pair) for pair in found]})
+        return json_response({"signals": [_signal(pair) for pair in found]})
 
     async def signal(self, request: web.Request) -> web.Response:
         signal_id = int(request.match_info["id"])
         found = await self._history.signal(signal_id) if signal_id <= LARGEST else None
         if found is None:
             raise web.HTTPNotFound(text=f"there is no signal {signal_id}")
-        return _json(_signal(found))
+        return json_response(_signal(found))
 
 
 def _signal(pair: tuple[Signal, Outcome | None]) -> dict[str, Any]:
@@ -178,23 +181,48 @@ def _whole(request: web.Request, name: str, low: int, high: int) -> int | None:
     text = request.query.get(name)
     if not text:
         return None
-    if not text.isdecimal() or not low <= int(text[:20]) <= high:
-        raise web.HTTPBadRequest(text=f'{name}: was "{text}", expected a whole number from {low} to {high}')
+    # The digits are counted first: int() refuses thousands of them with an error of its own.
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS and low <= int(text) <= high):
+        raise web.HTTPBadRequest(text=f'{name}: was "{_short(text)}", expected a whole number from {low} to {high}')
     return int(text)
 
 
-def _json(body: Any, status: int = 200) -> web.Response:
-    return web.Response(
-        status=status,
-        # orjson writes NaN as null
-        body=orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY),
-        content_type="application/json",
-    )
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _may_read(request: web.Request, token: str) -> bool:
     given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
     return not token or hmac.compare_digest(given, f"Bearer {token}".encode())
+
+
+def _host_check(hosts: Collection[str]) -> Middleware:
+    """Refuse what a page of another site lets a browser ask for, also by a name that it made lead here."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        host = request.headers.get("Host", "")
+        if not _is_ours(request, host, hosts):
+            raise web.HTTPForbidden(
+                text=f'Host: was "{_short(host)}", expected localhost, the address of this machine or one of HTTP_HOSTS'
+            )
+        origin = request.headers.get("Origin")
+        if origin is not None and origin.lower() not in {f"http://{host}".lower(), f"https://{host}".lower()}:
+            raise web.HTTPForbidden(text="Origin: pages of other sites may not read this")
+        return await handler(request)
+
+    return check
+
+
+def _is_ours(request: web.Request, host: str, hosts: Collection[str]) -> bool:
+    found = _HOST.fullmatch(host)
+    if found is None:
+        return False
+    name = (found["address"] or found["name"]).lower().removesuffix(".")
+    if name in hosts or is_loopback(name) or name.endswith(".localhost"):
+        return True
+    local = request.get_extra_info("sockname")
+    return local is not None and name == local[0]  # an address, not a name, so nobody else can make it lead here
 
 
 def _token_check(token: str) -> Middleware:
@@ -214,7 +242,7 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     try:
         return await handler(request)
     except web.HTTPException as error:
-        answer = _json({"error": error.text}, error.status)
+        answer = json_response({"error": error.text}, error.status)
         answer.headers.update(
             {name: error.headers[name] for name in ("Allow", "WWW-Authenticate") if name in error.headers}
         )
@@ -222,4 +250,4 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
 
 
 async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
+    response.headers.update(HEADERS)

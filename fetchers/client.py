@@ -76,7 +76,11 @@ class VenueClient:
             keepalive_timeout=KEEPALIVE_S,
             ttl_dns_cache=300,
         )
-        self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=None),
+            cookie_jar=aiohttp.DummyCookieJar(),  # no venue needs one, and an odd cookie is a warning each reply
+        )
 
     async def close(self) -> None:
         """Close the session and its sockets."""

@@ -17,6 +17,7 @@ from scoring.capture import Capture
 from scoring.signals import NearMiss, Outcome, Signal
 from storage.blobs import from_blob
 from storage.errors import StorageError, explained
+from storage.files import refuse_database_file, temporary_beside
 from storage.outbox import DeliveryState, Lost, OutboxMessage
 from storage.rows import (
     message_from_row,
@@ -28,7 +29,7 @@ from storage.rows import (
 from storage.schema import MIGRATIONS, version_of
 
 BEGINS: Literal["IMMEDIATE"] = "IMMEDIATE"  #: the kind of transaction that a change begins
-_BUSY_S = 5.0  #: how long to wait for a person's SQL prompt on the same file; a second bot is refused by the lock
+BUSY_S = 5.0  #: how long to wait for a person's SQL prompt on the same file; a second bot is refused by the lock
 
 _SIGNALS = "SELECT * FROM signals LEFT JOIN outcomes ON signal_id = id"
 
@@ -282,13 +283,17 @@ class History:
         Raises
         ------
         StorageError
-            `target` cannot be written.
+            `target` cannot be written, or is a file of a bot's database.
         """
-        part = target.with_name(f"{target.name}.part")
         with explained(target):
-            async with AsyncExitStack() as resources:
-                await self._reader.backup(await connect(part, "rwc", resources))
-            part.replace(target)
+            refuse_database_file(target, self._path)
+            part = temporary_beside(target)
+            try:
+                async with AsyncExitStack() as resources:
+                    await self._reader.backup(await connect(part, "rwc", resources))
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
 
     async def _signals(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Signal, Outcome | None]]:
         rows = await self._read(sql, parameters)
@@ -318,10 +323,16 @@ async def open_reader(path: Path, resources: AsyncExitStack) -> aiosqlite.Connec
         reader.row_factory = sqlite3.Row
         await reader.create_function("symbol_key", 1, symbol_key, deterministic=True)
         version = await version_of(reader)
-    if version != len(MIGRATIONS):
-        advice = "start the bot once" if version < len(MIGRATIONS) else "update the bot"
-        raise StorageError(f"{path}: its schema is {version}, this code's is {len(MIGRATIONS)}: {advice}")
+    if version < len(MIGRATIONS):
+        raise StorageError(f"{path}: its schema is {version}, this code's is {len(MIGRATIONS)}: start the bot once")
+    refuse_newer(path, version)
     return reader
+
+
+def refuse_newer(path: Path, version: int) -> None:
+    """Raise StorageError for a database that newer code has changed."""
+    if version > len(MIGRATIONS):
+        raise StorageError(f"{path}: its schema is {version}, this code's is {len(MIGRATIONS)}: update the bot")
 
 
 async def connect(path: Path, mode: str, resources: AsyncExitStack) -> aiosqlite.Connection:
@@ -329,9 +340,7 @@ async def connect(path: Path, mode: str, resources: AsyncExitStack) -> aiosqlite
     uri = f"{path.absolute().as_uri()}?mode={mode}"  # noqa: ASYNC240 - asks for the working directory, waits for nothing
     # What cannot be opened fails here: aiosqlite would leave a thread behind that outlives the loop and says so loudly.
     sqlite3.connect(uri, uri=True).close()
-    return await resources.enter_async_context(
-        aiosqlite.connect(uri, uri=True, isolation_level=BEGINS, timeout=_BUSY_S)
-    )
+    return await resources.enter_async_context(aiosqlite.connect(uri, uri=True, isolation_level=BEGINS, timeout=BUSY_S))
 
 
 def symbol_key(symbol: str) -> str:

@@ -18,7 +18,8 @@ from scoring.signals import Limits, NearMiss, OpenSignal, Outcome, Signal
 from storage.blobs import from_blob, to_blob
 from storage.codec import from_plain, to_json
 from storage.errors import DiskError, StorageError, explained
-from storage.history import History, Steering, connect, open_reader
+from storage.files import WAL, lock, make_private, size_of
+from storage.history import BUSY_S, History, Steering, connect, open_reader, refuse_newer
 from storage.outbox import FollowUp, NewMessage
 from storage.rows import (
     follow_up_to_row,
@@ -31,13 +32,15 @@ from storage.rows import (
     outcome_to_row,
     signal_to_row,
 )
-from storage.schema import migrate
+from storage.schema import migrate, version_of
 from storage.spare import Spare
 
 Statement = tuple[str, Sequence[Mapping[str, Any]]]  #: SQL and the rows to run it with
 
 _LIMITS = "limits"  #: their key in the table `state`
 _WAL_BYTES = 16 * 1024 * 1024  #: the write-ahead log is cut back to this once it has been brought into the database
+_LARGEST_WAL_BYTES = 128 * 1024 * 1024  #: with a longer log no windows are saved until whoever reads lets it be cut
+_BUSY_RETRY_MS = 100
 _PRUNED_AT_ONCE = 500
 _NOTHING_COPIES = 2**62
 
@@ -189,9 +192,11 @@ class Store(History):
             Another bot uses it, it cannot be written, is not a database or comes from newer code.
         """
         async with AsyncExitStack() as resources:
-            _lock(path, resources)
+            lock(path, resources)
             with explained(path):
+                make_private(path)
                 writer = await connect(path, "rwc", resources)
+                refuse_newer(path, await version_of(writer))
                 await writer.executescript(
                     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
                     f"PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = {_WAL_BYTES};"
@@ -216,10 +221,14 @@ class Store(History):
                 return
             try:
                 with explained(self._path):
+                    # The ticks' writes wait meanwhile: a disk that is only busy is tried again at the next look.
+                    await self._writer.execute(f"PRAGMA busy_timeout = {_BUSY_RETRY_MS}")
                     await self._spare.write_down(self._writer)
             except StorageError as error:
                 self.trouble = str(error)
                 return
+            finally:
+                await self._writer.execute(f"PRAGMA busy_timeout = {round(1000 * BUSY_S)}")
             await self._spare.close()
             self._spare, self.trouble = None, ""
 
@@ -304,7 +313,14 @@ class Store(History):
         )
 
     async def save_windows(self, snapshot: Snapshot, followed: Sequence[OpenSignal]) -> None:
-        """Store the market, packed in a thread, and how far near misses have been followed."""
+        """Store the market, packed in a thread, and how far near misses have been followed.
+
+        Raises
+        ------
+        StorageError
+            Somebody has been reading the database for so long that its write-ahead log has grown too large.
+        """
+        await self._keep_log_short()
         blob = await asyncio.to_thread(to_blob, snapshot)
         await self._write(
             (_PUT_WINDOWS, [{"snapshot": blob}]),
@@ -453,6 +469,20 @@ class Store(History):
         """Write to a chat again."""
         await self._run("DELETE FROM blocked_chats WHERE chat_id = :chat_id", chat_id=chat_id)
 
+    async def _keep_log_short(self) -> None:
+        # SQLite cannot cut the log behind a reader. The windows are nearly all that fills it.
+        with explained(self._path):
+            if self._spare is not None or size_of(Path(f"{self._path}{WAL}")) <= _LARGEST_WAL_BYTES:
+                return
+            async with self._writing:
+                await self._writer.execute("PRAGMA busy_timeout = 0")
+                try:
+                    ((is_busy, *_),) = await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+                finally:
+                    await self._writer.execute(f"PRAGMA busy_timeout = {round(1000 * BUSY_S)}")
+        if is_busy:
+            raise StorageError(f"{self._path}: the windows are not saved while another program keeps reading it")
+
     async def _run(self, sql: str, **row: Any) -> None:
         await self._write((sql, [row]))
 
@@ -503,17 +533,3 @@ def _queue(messages: Sequence[NewMessage | FollowUp]) -> tuple[Statement, ...]:
 
 def _put_limits(limits: Limits) -> Statement:
     return _PUT_STATE, [{"key": _LIMITS, "value": to_json(limits)}]
-
-
-def _lock(path: Path, resources: AsyncExitStack) -> None:
-    """Keep an empty database beside `path` locked; the system lets go of it when the process ends, however it ends."""
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = sqlite3.connect(f"{path}.lock", timeout=0, isolation_level=None)
-        resources.callback(lock.close)
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                raise StorageError(f"{path}: another bot is using it, and only one may run on a DATA_DIR") from error
-            raise

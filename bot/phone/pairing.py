@@ -34,6 +34,14 @@ async def paired(settings: TelegramSettings, store: History) -> TelegramSettings
     return None if known is None else _with_owner(settings, known)
 
 
+async def unpair(store: Store) -> bool:
+    """Forget the paired chat and return whether there was one."""
+    was_paired = await store.get_state(_PAIRED) is not None
+    if was_paired:
+        await store.set_state(_PAIRED, None)
+    return was_paired
+
+
 class Pairing:
     """Shows a code and waits for the private chat that sends it."""
 

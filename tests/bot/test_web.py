@@ -1,5 +1,6 @@
 """The web app over real HTTP, before a real database and a bot that holds still."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
@@ -75,7 +76,7 @@ async def site(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[
         )
         await store.record_outcome(make_outcome(1), limits, [])
         settings = HttpSettings(host="127.0.0.1", port=0, token=token)
-        async with serve(build_app(bot, store, token), settings) as url, aiohttp.ClientSession() as session:
+        async with serve(build_app(bot, store, token, ("x.org",)), settings) as url, aiohttp.ClientSession() as session:
             yield Site(url, session, bot)
 
 
@@ -140,8 +141,22 @@ async def test_signals(site: Site) -> None:
         ("since=yesterday", 'since: was "yesterday", expected a whole number from 0 to 9007199254740992'),
         ("since=-1", 'since: was "-1", expected a whole number from 0 to 9007199254740992'),
         ("limit=0", 'limit: was "0", expected a whole number from 1 to 1000'),
-        (f"limit={'9' * 5000}", f'limit: was "{"9" * 5000}", expected a whole number from 1 to 1000'),
+        (f"limit={'9' * 5000}", f'limit: was "{"9" * 40}…", expected a whole number from 1 to 1000'),
         ("since=1%ED%A0%80", 'since: was "1\ufffd\ufffd\ufffd", expected a whole number from 0 to 9007199254740992'),
+        (
+            "limit=00000000000000000001500",
+            'limit: was "00000000000000000001500", expected a whole number from 1 to 1000',
+        ),
+        (
+            f"limit={'0' * 18}1{'0' * 40}",
+            f'limit: was "{"0" * 18}1{"0" * 21}…", expected a whole number from 1 to 1000',
+        ),
+        (f"since={'0' * 5000}", f'since: was "{"0" * 40}…", expected a whole number from 0 to 9007199254740992'),
+        (
+            f"since={'0' * 20}{'9' * 30}",
+            f'since: was "{"0" * 20}{"9" * 20}…", expected a whole number from 0 to {2**53}',
+        ),
+        ("limit=%D9%A1", 'limit: was "\u0661", expected a whole number from 1 to 1000'),
         ("coin=XLM", "coin: is not known here, expected symbol, since or limit"),
     ],
 )
@@ -223,3 +238,47 @@ async def test_ipv6_url(tmp_path: Path) -> None:
         settings = HttpSettings(host="::1", port=0, token="")
         async with serve(build_app(StillBot(), store, ""), settings) as url:
             assert url.startswith("http://[::1]:")
+
+
+async def ask(site: Site, request: str) -> tuple[str, str]:
+    """Send bytes as they are and return status line and the rest of the answer, "" where the connection is cut."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(site.url.rpartition(":")[2]))
+    writer.write(request.encode("latin-1"))
+    try:
+        async with asyncio.timeout(10):
+            answer = (await reader.read()).decode()
+    finally:
+        writer.close()
+    return answer.partition("\r\n")[0], answer
+
+
+@pytest.mark.parametrize(
+    ("host", "is_served"),
+    [
+        *[
+            (host, True)
+            for host in ("127.0.0.1", "127.0.0.1:8080", "LOCALHOST:1", "[::1]:80", "sgnl.localhost", "x.org")
+        ],
+        *[(host, True) for host in ("X.org:443", "localhost.")],
+        *[
+            (host, False)
+            for host in ("evil.example", "rebind.attacker.net:8080", "127.0.0.1.evil.example", "192.0.2.7")
+        ],
+        *[(host, False) for host in ("", "localhost@evil.example", "localhost evil", "[::1", "evil.x.org")],
+    ],
+)
+async def test_host(site: Site, host: str, is_served: bool) -> None:
+    """Only the machine's own names are served, and those of HTTP_HOSTS: another may have been made to lead here."""
+    line, answer = await ask(site, f"GET /api/status HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+    assert line.split()[1] in ({"200"} if is_served else {"400", "403"})
+    assert ("signals_today" in answer) == is_served
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [("http://127.0.0.1:80", "200"), ("http://evil.example", "403"), ("null", "403"), ("http://127.0.0.1:81", "403")],
+)
+async def test_origin(site: Site, origin: str, status: str) -> None:
+    """A page of another site is refused, its own pages are not."""
+    request = f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:80\r\nOrigin: {origin}\r\nConnection: close\r\n\r\n"
+    assert (await ask(site, request))[0].split()[1] == status

@@ -277,3 +277,21 @@ async def test_a_connection_that_idled_after_a_large_compressed_reply_still_work
         assert len((await client.get("/markets", cost=COST)).json) == 150_000
         await asyncio.sleep(0.3)
         await client.get("/book", cost=COST)
+
+
+async def test_cookies_are_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """Cookies with odd names cause no warning, and none is sent back."""
+    sent: list[str | None] = []
+
+    async def with_cookies(request: web.Request) -> web.Response:
+        sent.append(request.headers.get("Cookie"))
+        reply = web.json_response({})
+        for cookie in ("__cf,bm={x}; path=/", "{05DA-D3}-Cycle=1", "a b=c", "/=1; HttpOnly", "ok=1; Max-Age=100000"):
+            reply.headers.add("Set-Cookie", cookie)
+        return reply
+
+    async with client_of(with_cookies) as (client, _):
+        for _ in range(3):
+            await client.get("/x", cost=COST)
+    assert sent == [None] * 3
+    assert not caplog.records

@@ -13,9 +13,11 @@ from random import Random
 import pytest
 
 from scoring.signals import Limits, OpenSignal
+from storage import sqlite
 from storage.blobs import to_blob
 from storage.errors import StorageError
 from storage.outbox import DeliveryState
+from storage.schema import MIGRATIONS
 from storage.sqlite import Store
 from tests.scoring.test_capture import decided
 from tests.storage.builders import (
@@ -234,3 +236,53 @@ def test_kill_9(path: Path) -> None:
         assert count >= before
         before = count
     assert before > 12
+
+
+async def test_newer_schema_is_refused_before_anything_is_written(path: Path) -> None:
+    """A message that newer code was sending is still being sent."""
+    async with await Store.open(path) as store:
+        await store.set_state("x", 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(
+            "INSERT INTO outbox (chat_id, kind, priority, html, created_ms, state)"
+            " VALUES ('1', 'notice', 1, 'x', 1, 'sending')"
+        )
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match="update the bot"):
+        await Store.open(path)
+    assert path.read_bytes() == before
+
+
+async def test_a_busy_disk_is_tried_without_a_stall(store: Store, path: Path) -> None:
+    """While another program keeps the database locked, trying the disk again holds no write up for seconds."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        await store.remember([make_signal(1)], make_limits(next_id=2), [])
+        assert "locked" in store.trouble
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        await store.recover()
+        assert loop.time() - before < 2
+        other.execute("ROLLBACK")
+    await store.recover()
+    assert not store.trouble
+    assert [signal.id for signal, _ in await store.signals()] == [1]
+
+
+async def test_the_log_stays_short_behind_a_reader(
+    store: Store, path: Path, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While somebody keeps reading no windows are saved over a limit; signals are, and windows again afterwards."""
+    monkeypatch.setattr(sqlite, "_LARGEST_WAL_BYTES", 40_000)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM signals").fetchall()
+        await store.remember([make_signal(number) for number in range(1, 30)], make_limits(next_id=30), [])
+        with pytest.raises(StorageError, match="keeps reading"):
+            await store._keep_log_short()
+        await store.remember([make_signal(30)], make_limits(next_id=31), [])
+        reader.execute("COMMIT")
+    await store._keep_log_short()
+    assert Path(f"{path}-wal").stat().st_size == 0
+    assert query("SELECT count(*) FROM signals") == [(30,)]
