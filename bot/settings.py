@@ -218,6 +218,8 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
                 "Pairs that trade more are left out: the low caps stay"),
         Setting("EXCLUDE_COINS", "", COINS, "", ("universe.exclude_coins",),
                 "Coins that are never alerted"),
+        Setting("INNOVATION_ZONE", "off", FLAG, "", ("universe.innovation_zone",),
+                "on: contracts of MEXC's Innovation Zone may signal; higher fees, closed in many countries"),
         Setting("UNIVERSE_RELOAD_SECONDS", "900", SECONDS, "s", ("venues.universe_reload_s",),
                 "From one reading of the venues' market lists to the next"),
     ),

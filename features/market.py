@@ -44,11 +44,21 @@ class Instrument:
     publishes_trades: bool = True
     publishes_open_interest: bool = True
     has_bulk_open_interest: bool = False  #: its live open interest comes with the quotes
+    other_names: tuple[str, ...] = ()  #: what else the venue calls the coin, e.g. PUMPFUN for PUMP
+    taker_fee_percent: float = 0.0  #: one way, as the venue publishes it for this instrument; 0 where it does not
+    is_innovation_zone: bool = False  #: MEXC's zone of higher fees, closed in many countries
 
     @property
     def key(self) -> tuple[str, str]:
         """(venue, id), unique over the universe."""
         return self.venue, self.id
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name of the coin, in capitals: PEPE@lbank is PEPE as well."""
+        return frozenset(
+            name.upper() for name in (self.coin, self.coin.partition("@")[0], self.base, *self.other_names)
+        )
 
     @property
     def pair(self) -> str:

@@ -17,7 +17,8 @@ class Listing:
     """One row of a venue's market list: an instrument, or why it is none for us."""
 
     instrument: Instrument
-    dropped: str = ""  #: "" keeps it; otherwise a short reason such as "not crypto", counted in the universe
+    dropped: str = ""  #: "" keeps it; otherwise a short reason such as "delisting", counted in the universe
+    is_crypto: bool | None = None  #: by the venue's own flags, whatever else is said of the row; None: it does not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

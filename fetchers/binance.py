@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from features.market import Candles, OpenInterest, OrderBook, Quotes, Trades, read_only
-from fetchers.base import BOOK_LEVELS, MARKETS_DEADLINE_S, NOT_CRYPTO, ClockOffset, Listing
+from fetchers.base import BOOK_LEVELS, MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.budget import HEADROOM, ClockMinute, RateBudget, Sliding
-from fetchers.client import Reply
+from fetchers.client import Reply, words
 from fetchers.errors import RateLimited, UnknownSymbol
-from fetchers.markets import Market, default_url, instrument, parse_markets
+from fetchers.markets import Market, default_url, instrument, listed, parse_markets
 from fetchers.payload import each, error_code, member, number, objects, table, time_ms
 from fetchers.records import Arrival, bulk, candles, newest_change_ms, open_interest_history, order_book
 from fetchers.rest import RestVenue
@@ -58,13 +58,24 @@ EDGE_HOLD_MS = 300_000  # 403 and 451 come from the edge and do not say for how 
 SHORTEST_BAN_MS, LONGEST_BAN_MS = 120_000, 3 * 86_400_000
 MINUTE_MS, CLOCK_MARGIN_MS = 60_000, 1_000
 OK, REFUSED_BY_EDGE, BANNED, TOO_MANY_REQUESTS = 200, (403, 451), 418, 429
-TOO_MUCH_WEIGHT, UNKNOWN_SYMBOLS = -1003, (-1121, -1122)
+TOO_MUCH_WEIGHT = -1003
+UNKNOWN_SYMBOLS = (-1121, -1122, -4108, -4141)  # the last two: settling, delivered or closed
 BANNED_UNTIL = re.compile(r"banned until (\d{13})\b")
 
 
 def listing(market: Market) -> Listing:
     """Return a market as an instrument, or why it is none for us."""
-    return Listing(instrument=instrument(NAME, market), dropped=_why_not(market))
+    return listed(instrument(NAME, market), _why_not(market), is_crypto=_is_crypto(market["info"]))
+
+
+def _is_crypto(row: Mapping[str, Any]) -> bool | None:
+    contract, underlying = row.get("contractType"), row.get("underlyingType")
+    if str(contract).startswith("TRADIFI"):  # also a share before its company goes public, PREMARKET
+        return False
+    if underlying == "COIN":
+        return True
+    # PREMARKET alone is a coin before its launch; every other type is a share, a fund, an index, a commodity
+    return None if underlying in (None, "", "PREMARKET") else False
 
 
 def _why_not(market: Market) -> str:
@@ -75,8 +86,6 @@ def _why_not(market: Market) -> str:
         return "delivery"
     if row["status"] == "PENDING_TRADING" or row.get("underlyingType") == "PREMARKET":
         return "pre-launch"
-    if row["contractType"] != "PERPETUAL" or row.get("underlyingType", "COIN") != "COIN":
-        return NOT_CRYPTO
     if not market["active"]:
         return "not trading"
     return "" if row["deliveryDate"] == NEVER_DELIVERED_MS else "delisting"
@@ -187,10 +196,12 @@ def judge(reply: Reply) -> None:
     if reply.status == OK:
         return
     code = error_code(reply.json, "code")
-    text = str(reply.json.get("msg", "")) if isinstance(reply.json, dict) else ""
-    what = f"binance {reply.path}: HTTP {reply.status}, code {code}, {text[:120]!r}"
+    text = words(reply, "msg")
+    what = f"binance {reply.path}: HTTP {reply.status}, code {code}, {text[:240]!r}"
     if reply.status in (BANNED, TOO_MANY_REQUESTS) or code == TOO_MUCH_WEIGHT:
-        raise RateLimited(what, until_ms=_held_until_ms(reply, text))
+        has_own_limit = reply.status == TOO_MANY_REQUESTS and reply.pools[0] in (FUNDING_INFO, STATISTICS)
+        pool = reply.pools[0] if has_own_limit else None
+        raise RateLimited(what, until_ms=_held_until_ms(reply, text), pool=pool)
     if reply.status in REFUSED_BY_EDGE:
         raise RateLimited(what, until_ms=reply.received_ms + EDGE_HOLD_MS)
     if code in UNKNOWN_SYMBOLS:

@@ -6,13 +6,14 @@ requests in 5 s for all public calls of one address, from Bybit's v5 documentati
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from features.market import Candles, OpenInterest, OrderBook, Quotes, Trades
-from fetchers.base import BOOK_LEVELS, MARKETS_DEADLINE_S, NOT_CRYPTO, ClockOffset, Listing
+from fetchers.base import BOOK_LEVELS, MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.budget import HEADROOM, RateBudget, Sliding
-from fetchers.client import Reply
+from fetchers.client import Reply, words
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol, Unreachable
-from fetchers.markets import Market, default_url, instrument, parse_markets
+from fetchers.markets import Market, default_url, instrument, listed, parse_markets
 from fetchers.payload import each, error_code, member, objects, table, time_ms
 from fetchers.records import Arrival, bulk, candles, open_interest_history, order_book
 from fetchers.rest import RestVenue
@@ -37,18 +38,22 @@ PRINT = PrintFormat(
 )
 MOST_CANDLES = 1000
 HISTORY_POINTS = 7  # half an hour of 5-minute points, both ends
-MOST_PAGES = 20  # of the market list, 1,000 rows each: a cursor that leads round in a circle must end
 CRYPTO = ("", "innovation")  # symbolType; shares, funds and commodities have others
 MINUTE_MS = 60_000
 
-IP_HOLD_MS, VISITS_HOLD_MS = 600_000, 10_000
-REFUSED, IP_LIMIT = (403, 429), 10018
-TOO_MANY_VISITS, BUSY, PARAMETERS = 10006, (10000, 10016), 10001
+IP_HOLD_MS, VISITS_HOLD_MS, COUNTRY_HOLD_MS = 600_000, 10_000, 3_600_000
+REFUSED, IP_LIMIT, COUNTRY = (403, 429), 10018, (10009, 10024)
+TOO_MANY_VISITS, BUSY, PARAMETERS, UNKNOWN_SYMBOL = 10006, (429, 10000, 10016), 10001, 10029
 
 
 def listing(market: Market) -> Listing:
     """Return a market as an instrument, or why it is none for us."""
-    return Listing(instrument=instrument(NAME, market, has_bulk_open_interest=True), dropped=_why_not(market))
+    kind = market["info"].get("symbolType")
+    return listed(
+        instrument(NAME, market, has_bulk_open_interest=True),
+        _why_not(market),
+        is_crypto=None if kind is None else kind in CRYPTO,
+    )
 
 
 def _why_not(market: Market) -> str:
@@ -61,8 +66,6 @@ def _why_not(market: Market) -> str:
         return "pre-launch"
     if not market["active"]:
         return "not trading"
-    if row.get("symbolType", "") not in CRYPTO:
-        return NOT_CRYPTO
     return "" if str(row.get("deliveryTime", "0")) in ("", "0") else "delisting"  # a perpetual's is its last day
 
 
@@ -142,9 +145,12 @@ def parse_clock(payload: Any) -> float:
 
 
 def parse_market_page(payload: Any) -> tuple[list[Any], str]:
-    """Return the rows of one page of the market list, and the cursor of the next, "" after the last."""
+    """Return the rows of one page of the market list, and the cursor of the next, "" after the last.
+
+    It comes percent-encoded and is to go back so: decoded here, for the client encodes it.
+    """
     rows, _ = _rows(payload, "bybit instruments-info")
-    return rows, str(payload["result"].get("nextPageCursor") or "")
+    return rows, unquote(str(payload["result"].get("nextPageCursor") or ""))
 
 
 def _rows(payload: Any, call: str) -> tuple[list[Any], float]:
@@ -156,15 +162,17 @@ def _rows(payload: Any, call: str) -> tuple[list[Any], float]:
 def judge(reply: Reply) -> None:
     """Raise what Bybit means by a reply that is no answer; what it does not know is left to the client."""
     code = error_code(reply.json, "retCode")
-    text = str(reply.json.get("retMsg", "")) if isinstance(reply.json, dict) else ""
-    what = f"bybit {reply.path}: HTTP {reply.status}, code {code}, {text[:120]!r}"
+    text = words(reply, "retMsg")
+    what = f"bybit {reply.path}: HTTP {reply.status}, code {code}, {text[:240]!r}"
     if reply.status in REFUSED or code == IP_LIMIT:
         raise RateLimited(what, until_ms=reply.received_ms + IP_HOLD_MS)
+    if code in COUNTRY:
+        raise RateLimited(what, until_ms=reply.received_ms + COUNTRY_HOLD_MS)
     if code == TOO_MANY_VISITS:
         raise RateLimited(what, until_ms=reply.received_ms + VISITS_HOLD_MS)
     if code in BUSY:
         raise Unreachable(what)
-    if code == PARAMETERS and "symbol" in text.lower():
+    if code == UNKNOWN_SYMBOL or (code == PARAMETERS and "symbol" in text.lower()):
         raise UnknownSymbol(what)
     if code != 0:
         raise BadPayload(what)
@@ -186,19 +194,25 @@ class Bybit(RestVenue):
 
     async def load_markets(self) -> tuple[Listing, ...]:
         """Return every row of instruments-info: what trades, and what is listed ahead of its launch."""
-        rows = [*await self._market_rows({}), *await self._market_rows({"status": "PreLaunch"})]
+        rows = await self._market_rows({})
+        rows += await self._part("list of what is to be launched", self._market_rows({"status": "PreLaunch"})) or []
         return await parse_markets(NAME, rows, listing)
 
     async def _market_rows(self, params: dict[str, str]) -> list[Any]:
         rows: list[Any] = []
         cursor = ""
-        for _ in range(MOST_PAGES):
+        cursors: set[str] = set()
+        symbols: set[object] = set()
+        while cursor not in cursors:
+            cursors.add(cursor)
             paging = {"cursor": cursor} if cursor else {}
             query: dict[str, str | int] = {"category": "linear", "limit": 1000, **params, **paging}
             reply = await self._client.get(MARKETS, query, cost=ONE, deadline_s=MARKETS_DEADLINE_S)
             page, cursor = parse_market_page(reply.json)
+            news = {row.get("symbol") for row in page if isinstance(row, dict)} - symbols
             rows += page
-            if not (page and cursor):
+            symbols |= news
+            if not (news and cursor):  # a page of nothing new: the cursor leads round in a circle
                 break
         return rows
 

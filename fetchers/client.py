@@ -4,6 +4,7 @@ Bodies are parsed where they arrive: orjson keeps the interpreter's lock, so a t
 """
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from fetchers.errors import BadPayload, RateLimited, Unreachable
 HTTP_OK, HTTP_TOO_MANY_REQUESTS, HTTP_SERVER_ERROR = 200, 429, 500
 SOCKETS = 20
 KEEPALIVE_S = 8.0  #: over the time between two ticks
+_PAGE = 4000  #: characters of a refusal's page that are looked through
 _EXCERPT = 80  #: characters of a bad body that an error shows
 _DEFAULT_HOLD_MS = 60_000
 
@@ -177,6 +179,12 @@ def _parse(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
+
+
+def words(reply: Reply, field: str) -> str:
+    """Return what a refusal says: the message of its JSON, else the beginning of the page."""
+    text = reply.json.get(field) if isinstance(reply.json, dict) else None
+    return str(text) if text else " ".join(re.sub(r"<[^>]*>", " ", reply.body[:_PAGE].decode(errors="replace")).split())
 
 
 def _excerpt(body: bytes) -> str:

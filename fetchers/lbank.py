@@ -5,6 +5,7 @@ nobody complains. Errors come with HTTP 200. Quantities are in base coin. Books 
 arrival.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,9 +15,9 @@ import numpy as np
 from features.market import OpenInterest, OrderBook, Quotes, read_only
 from fetchers.base import BOOK_LEVELS, MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.budget import HEADROOM, RateBudget, Widening
-from fetchers.client import Reply
+from fetchers.client import Reply, words
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
-from fetchers.markets import Market, default_url, instrument, parse_markets
+from fetchers.markets import Market, default_url, instrument, listed, parse_markets
 from fetchers.payload import column, error_code, member, objects, time_ms, whole
 from fetchers.records import Arrival, bulk, newest_change_ms, order_book
 from fetchers.rest import RestVenue
@@ -32,6 +33,8 @@ MARKET_DATA = "/cfd/openApi/v1/pub/marketData"
 DEPTH = "/cfd/openApi/v1/pub/marketOrder"
 GROUP = {"productGroup": "SwapU"}
 SECONDS_PER_HOUR = 3600.0
+WORD, STOCK_NAME = re.compile(r"\w+"), re.compile(r"\w+STOCK")
+METALS_AND_OIL = ("XAU", "XAG", "XPT", "XPD", "XTI", "XBR")  # codes that no coin has
 
 FIRST_HOLD_MS, LONGEST_HOLD_MS = 10_000, 600_000
 OK, REFUSED, TOO_FREQUENT, UNKNOWN_CONTRACT = 200, (403, 429), (183, 10004), 20156
@@ -40,17 +43,27 @@ OK, REFUSED, TOO_FREQUENT, UNKNOWN_CONTRACT = 200, (403, 429), (183, 10004), 201
 def listing(market: Market) -> Listing:
     """Return a market as an instrument, or why it is none for us; people know it by its alias (EDGEX as EDGE)."""
     row = market["info"]
+    alias, base = str(row.get("symbolAlias") or ""), market["baseId"]
+    names = WORD.findall(alias)  # GOLD(XAU) is GOLD and XAU
     shown = instrument(
-        NAME, market, base=row.get("symbolAlias") or "", publishes_trades=False, publishes_open_interest=False
+        NAME,
+        market,
+        base=alias if len(names) == 1 else "",
+        other_names=(base, *names, *(name.removesuffix("STOCK") for name in (base, *names))),
+        publishes_trades=False,
+        publishes_open_interest=False,
     )
-    return Listing(instrument=shown, dropped=_why_not(market))
+    # it marks next to nothing: what keeps trading hours, and shares by their names
+    keeps_hours = str(row.get("needSuspend", 0)) == "1"
+    is_other = keeps_hours or any(STOCK_NAME.fullmatch(name) or name in METALS_AND_OIL for name in (base, *names))
+    return listed(shown, _why_not(market), is_crypto=False if is_other else None)
 
 
 def _why_not(market: Market) -> str:
     row = market["info"]
     if not row["priceCurrency"] == row["clearCurrency"] == "USDT":
         return "not USDT"
-    return "suspended" if str(row.get("needSuspend", 0)) == "1" else ""
+    return ""
 
 
 def parse_market_data(payload: Any, arrival: Arrival) -> Quotes:
@@ -103,7 +116,7 @@ def parse_clock(payload: Any) -> float:
 def judge(reply: Reply, complaints: int = 0) -> None:
     """Raise what LBank means by a reply that is no answer, having complained so many times running before this one."""
     code = error_code(reply.json, "error_code")
-    what = f"lbank {reply.path}: HTTP {reply.status}, code {code}, {reply.body[:120]!r}"
+    what = f"lbank {reply.path}: HTTP {reply.status}, code {code}, {words(reply, 'msg')[:240]!r}"
     if code in TOO_FREQUENT or reply.status in REFUSED:
         hold_ms = min(FIRST_HOLD_MS * 2**complaints, LONGEST_HOLD_MS)
         raise RateLimited(what, until_ms=reply.received_ms + hold_ms)

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from features.market import Instrument
-from fetchers.base import Listing
+from fetchers.base import NOT_CRYPTO, Listing
 from fetchers.errors import BadPayload
 from fetchers.payload import LARGEST, SMALLEST
 from fetchers.universe import strip_multiplier
@@ -54,7 +54,16 @@ async def parse_markets(venue: str, rows: Sequence[Any], listing: Callable[[Mark
     return listings
 
 
-def instrument(venue: str, market: Market, *, base: str = "", **published: bool) -> Instrument:
+def instrument(
+    venue: str,
+    market: Market,
+    *,
+    base: str = "",
+    other_names: Sequence[str] = (),
+    taker_fee_percent: float = 0.0,
+    is_innovation_zone: bool = False,
+    **published: bool,
+) -> Instrument:
     """Return the instrument; names are the venue's own, for ccxt renames some (MEXC's GAS is its GASDAO)."""
     coin, _ = strip_multiplier(base or market["baseId"])
     _, multiplier = strip_multiplier(market["baseId"])
@@ -69,8 +78,16 @@ def instrument(venue: str, market: Market, *, base: str = "", **published: bool)
         tick_size=tick_size,
         contract_size=contract_size,
         multiplier=multiplier,
+        other_names=tuple(sorted({strip_multiplier(name)[0] for name in other_names if name} - {coin})),
+        taker_fee_percent=taker_fee_percent,
+        is_innovation_zone=is_innovation_zone,
         **published,
     )
+
+
+def listed(shown: Instrument, why_not: str, *, is_crypto: bool | None) -> Listing:
+    """Return the row: that it is no crypto is a reason before any other."""
+    return Listing(instrument=shown, dropped=NOT_CRYPTO if is_crypto is False else why_not, is_crypto=is_crypto)
 
 
 def _parse(venue: str, rows: Sequence[Any], listing: Callable[[Market], Listing]) -> tuple[Listing, ...]:

@@ -4,19 +4,20 @@ Bulk: quotes (no sizes), open interest and 24 h figures in one call, funding in 
 and prints without ids. Limits per endpoint, from MEXC's contract documentation of 2026, the lower of its versions.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from features.market import Candles, FloatArray, OpenInterest, OrderBook, Quotes, Trades, read_only
-from fetchers.base import BOOK_LEVELS, MARKETS_DEADLINE_S, NOT_CRYPTO, ClockOffset, Listing
+from fetchers.base import BOOK_LEVELS, MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.budget import HEADROOM, RateBudget, Sliding
-from fetchers.client import Reply
+from fetchers.client import Reply, words
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
-from fetchers.markets import UNREADABLE, Market, default_url, instrument, parse_markets
-from fetchers.payload import error_code, member, objects, table, time_ms
+from fetchers.markets import UNREADABLE, Market, default_url, instrument, listed, parse_markets
+from fetchers.payload import column, error_code, member, objects, table, time_ms
 from fetchers.records import Arrival, bulk, candles, newest_change_ms, order_book
 from fetchers.rest import RestVenue
 from fetchers.trades import News, PrintFormat, Seen, news_of
@@ -27,6 +28,14 @@ WINDOW_MS = 2_000
 LIMITS = {DETAIL: 10, TICKER: 10, DEPTH: 10, FUNDING: 20, DEALS: 20, KLINE: 20, PING: 20}
 
 PREFIX = "/api/v1/contract"
+LISTS = (f"{PREFIX}/detail", f"{PREFIX}/detail/country")  # the second where the first is gone
+NOT_FOUND = 404
+#: in the names of plates such as mc-trade-zone-TradFi
+NOT_CRYPTO_PLATES = frozenset(
+    ["tradfi", "stock", "etf", "preipo", "pre-ipo", "forex", "metal", "oil", "commodit", "index", "indices"]
+)
+WORD, STOCK_NAME = re.compile(r"\w+"), re.compile(r"\w+STOCK")  # GOLD(XAU) is GOLD and XAU
+INNOVATION_FEE, MOST_FEE = 0.001, 0.05  # taker fees, fractions
 MOST_PRINTS = 100
 PRINT = PrintFormat(time="t", price="p", quantity="v", side="T", is_taker_sell={1: False, 2: True})
 MOST_CANDLES = 2000
@@ -40,9 +49,47 @@ REFUSED_BY_EDGE, TOO_MANY_REQUESTS, TOO_FREQUENT, UNKNOWN_CONTRACT = 403, 429, 5
 def listing(market: Market) -> Listing:
     """Return a market as an instrument, or why it is none for us.
 
-    `apiAllowed` is not asked: it is about orders over the API, and ours are placed by hand.
+    Its baseCoin is a code of its own (PUMPFUN); people know the coin by baseCoinName (PUMP).
     """
-    return Listing(instrument=instrument(NAME, market, has_bulk_open_interest=True), dropped=_why_not(market))
+    row = market["info"]
+    shown, code = str(row.get("baseCoinName") or ""), market["baseId"]
+    fee = float(np.nan_to_num(column([row], "takerFeeRate", least=0.0, most=MOST_FEE)[0]))
+    return listed(
+        instrument(
+            NAME,
+            market,
+            base=shown if re.fullmatch(r"\w+", shown) else "",
+            other_names=(code, *WORD.findall(shown), code.removesuffix("STOCK")),
+            taker_fee_percent=100 * fee,
+            is_innovation_zone=fee >= INNOVATION_FEE,
+            has_bulk_open_interest=True,
+        ),
+        _why_not(market),
+        is_crypto=_is_crypto(row),
+    )
+
+
+def _is_crypto(row: Mapping[str, Any]) -> bool | None:
+    # `type` 2 has only most of what is no coin, and no plate says that something is one
+    plates = row.get("conceptPlate")
+    names = [str(plate).casefold() for plate in plates] if isinstance(plates, list) else []
+    is_marked = any(word in plate for plate in names for word in NOT_CRYPTO_PLATES)
+    is_share = any(STOCK_NAME.fullmatch(str(row.get(field, ""))) for field in ("baseCoin", "baseCoinName"))
+    return False if is_marked or is_share or row.get("type") not in (None, 1, "1") else None
+
+
+def mark_innovation_zone(listings: Sequence[Listing], rows: Sequence[Any]) -> tuple[Listing, ...]:
+    """Return the listings, those closed to the API in the Innovation Zone while they are the few.
+
+    Until March 2026 no contract at all was open to it, which said nothing.
+    """
+    is_closed = [isinstance(row, dict) and row.get("apiAllowed") is False for row in rows]
+    if 2 * sum(is_closed) >= len(rows):
+        return tuple(listings)
+    return tuple(
+        replace(one, instrument=replace(one.instrument, is_innovation_zone=True)) if closed else one
+        for one, closed in zip(listings, is_closed, strict=True)
+    )
 
 
 def _why_not(market: Market) -> str:
@@ -51,8 +98,6 @@ def _why_not(market: Market) -> str:
         return "not USDT"
     if row.get("futureType", 1) != 1:
         return "delivery"
-    if row.get("type", 1) != 1:
-        return NOT_CRYPTO
     if not market["active"]:
         return "not trading"
     return "hidden" if row.get("isHidden") else ""
@@ -170,7 +215,7 @@ def _data(payload: Any, kind: type[Any], call: str) -> Any:
 def judge(reply: Reply) -> None:
     """Raise what MEXC means by a reply that is no answer; what it does not know is left to the client."""
     code = error_code(reply.json, "code")
-    what = f"mexc {reply.path}: HTTP {reply.status}, code {code}, {reply.body[:120]!r}"
+    what = f"mexc {reply.path}: HTTP {reply.status}, code {code}, {words(reply, 'message')[:240]!r}"
     if code == TOO_FREQUENT or reply.status == TOO_MANY_REQUESTS:
         raise RateLimited(what, until_ms=reply.received_ms + FREQUENT_HOLD_MS, pool=reply.pools[0])
     if reply.status == REFUSED_BY_EDGE:
@@ -202,11 +247,20 @@ class Mexc(RestVenue):
 
     async def load_markets(self) -> tuple[Listing, ...]:
         """Return every row of the contract list, and remember the contracts' sizes."""
-        reply = await self._client.get(f"{PREFIX}/detail", cost={DETAIL: 1}, deadline_s=MARKETS_DEADLINE_S)
-        listings = await parse_markets(NAME, _data(reply.json, list, "mexc detail"), listing)
+        rows = _data((await self._list()).json, list, "mexc detail")
+        listings = mark_innovation_zone(await parse_markets(NAME, rows, listing), rows)
         read = [one.instrument for one in listings if one.dropped != UNREADABLE]
         self._contract_sizes = {row.id: row.contract_size for row in read}
         return listings
+
+    async def _list(self) -> Reply:
+        first, second = LISTS
+        try:
+            return await self._client.get(first, cost={DETAIL: 1}, deadline_s=MARKETS_DEADLINE_S)
+        except BadPayload as error:
+            if f"HTTP {NOT_FOUND}" not in str(error):
+                raise
+        return await self._client.get(second, cost={DETAIL: 1}, deadline_s=MARKETS_DEADLINE_S)
 
     async def measure_clock(self) -> ClockOffset:
         """Ask for the time and remember the offset."""

@@ -13,7 +13,9 @@ from features.market import BTC, FloatArray, Instrument, Quotes
 from fetchers.base import NOT_CRYPTO, Listing
 
 SAME_COIN = 1.03  #: prices of one coin on two venues differ by no more than this factor
+SAME_THING = 2.0  #: beyond this factor a coin and a share of one name are two things; a halted share's price is old
 
+_MILLION = re.compile(r"1M(?=[A-Z]{3,})")  # 1MBABYDOGE
 _LEADING = re.compile(r"(10{3,})(?=.*\D)")  # 1000PEPE, 1000000MOG, 10001000SATS (twice); not 1INCH, 10SET or 1000
 _TRAILING = re.compile(r"(?<=\D)(10{3,})$")  # SHIB1000
 
@@ -25,6 +27,7 @@ class UniverseSettings:
     min_quote_volume: float = 500_000.0  #: [USDT per 24 h]
     max_quote_volume: float = 200_000_000.0  #: [USDT per 24 h]
     exclude_coins: frozenset[str] = frozenset()  #: in capitals
+    innovation_zone: bool = False  #: whether contracts of MEXC's Innovation Zone may signal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,8 @@ class _Priced:
 def strip_multiplier(base: str) -> tuple[str, float]:
     """Return the coin behind a venue's base, and how many of it one base is: 1000PEPE is (PEPE, 1000.0)."""
     coin, multiplier = base, 1.0
+    if match := _MILLION.match(coin):
+        coin, multiplier = coin[match.end() :], 1e6
     while match := _LEADING.match(coin):
         coin, multiplier = coin[match.end() :], multiplier * float(match[1])
     if match := _TRAILING.search(coin):
@@ -70,15 +75,19 @@ def build_universe(
     """
     dropped: dict[str, Counter[str]] = {venue: Counter() for venue in listings}
     priced: list[_Priced] = []
-    other_things = _not_crypto(listings)
+    values = {venue: _values_by_id(quotes.get(venue, ())) for venue in listings}
+    not_crypto = _not_crypto(listings, values)
     for venue, rows in listings.items():
-        values = _values_by_id(quotes.get(venue, ()))
+        seen: set[str] = set()
         for row in rows:
-            price, volume = values.get(row.instrument.id, (math.nan, math.nan))
             instrument = row.instrument
-            reason = row.dropped or ("" if price > 0 else "no price")
-            if instrument.coin in other_things:
-                reason = reason or NOT_CRYPTO
+            if instrument.id in seen:  # a page that overlaps, or a filter that the venue ignores
+                dropped[venue]["listed twice"] += 1
+                continue
+            seen.add(instrument.id)
+            price, volume = values[venue].get(instrument.id, (math.nan, math.nan))
+            reason = NOT_CRYPTO if instrument.key in not_crypto else row.dropped
+            reason = reason or ("" if price > 0 else "no price")
             if reason and instrument.key not in keep:
                 dropped[venue][reason] += 1
             else:
@@ -100,19 +109,40 @@ def build_universe(
     return Universe(instruments=tuple(instruments), dropped={venue: dict(counts) for venue, counts in dropped.items()})
 
 
-def _not_crypto(listings: Mapping[str, Sequence[Listing]]) -> set[str]:
-    """Return what is a share or a commodity by the word of some venue and a coin by nobody's who tells them apart.
+def _not_crypto(
+    listings: Mapping[str, Sequence[Listing]], values: Mapping[str, Mapping[str, tuple[float, float]]]
+) -> set[tuple[str, str]]:
+    """Return the keys of what is a share, a commodity, a currency or an index.
 
-    LBank lists both without a mark.
+    A venue's own flags decide where there are any. A row without is what the rows of other venues that share a name
+    with it, and have no quite other price, are said to be, whatever those are dropped for; an explicit coin wins.
     """
-    marked: set[str] = set()
-    coins: set[str] = set()
-    for rows in listings.values():
-        others = {row.instrument.coin for row in rows if row.dropped == NOT_CRYPTO}
-        marked |= others
-        if others:
-            coins |= {row.instrument.coin for row in rows if row.dropped != NOT_CRYPTO}
-    return marked - coins
+    said: dict[bool, defaultdict[str, list[float]]] = {True: defaultdict(list), False: defaultdict(list)}
+    prices = {
+        row.instrument.key: values[venue].get(row.instrument.id, (math.nan,))[0] / row.instrument.multiplier
+        for venue, rows in listings.items()
+        for row in rows
+    }
+    everything = [row for rows in listings.values() for row in rows]
+    for row in everything:
+        if row.is_crypto is not None:
+            for name in row.instrument.names:
+                said[row.is_crypto][name].append(prices[row.instrument.key])
+
+    def is_named(instrument: Instrument, by_name: Mapping[str, Sequence[float]]) -> bool:
+        price = prices[instrument.key]
+        others = (other for name in instrument.names for other in by_name.get(name, ()))
+        # a price that nobody knows tells nothing apart
+        return any(not max(price / other, other / price) > SAME_THING for other in others)
+
+    return {
+        row.instrument.key
+        for row in everything
+        if row.is_crypto is False
+        or (
+            row.is_crypto is None and is_named(row.instrument, said[False]) and not is_named(row.instrument, said[True])
+        )
+    }
 
 
 def _values_by_id(quotes: Iterable[Quotes]) -> dict[str, tuple[float, float]]:
@@ -131,8 +161,10 @@ def _values_by_id(quotes: Iterable[Quotes]) -> dict[str, tuple[float, float]]:
 
 
 def _why_not_eligible(instrument: Instrument, settings: UniverseSettings) -> str:
-    if {instrument.coin.upper(), instrument.base.upper()} & settings.exclude_coins:
+    if instrument.names & settings.exclude_coins:
         return "excluded"
+    if instrument.is_innovation_zone and not settings.innovation_zone:
+        return "innovation zone"
     if math.isnan(instrument.volume_usdt_24h):
         return "no volume"
     if instrument.volume_usdt_24h < settings.min_quote_volume:

@@ -46,7 +46,7 @@ async def test_the_recorded_market_list() -> None:
 
 
 @pytest.mark.parametrize(("changed", "dropped", "base", "coin"), [
-    ({"needSuspend": 1}, "suspended", "LTC", "LTC"),
+    ({"needSuspend": 1}, "not crypto", "LTC", "LTC"),
     ({"clearCurrency": "USDC"}, "not USDT", "LTC", "LTC"),
     ({"priceCurrency": "USD"}, "not USDT", "LTC", "LTC"),
     ({"baseCurrency": "EDGEX", "symbolAlias": "EDGE"}, "", "EDGE", "EDGE"),

@@ -16,11 +16,20 @@ LBANK: dict[str, Any] = {"publishes_trades": False, "publishes_open_interest": F
 Row = tuple[Listing, float, float]  #: with price and volume
 
 
-def row(venue: str, base: str, *, price: float = 1.0, volume: float = 5e6, dropped: str = "", **changed: Any) -> Row:
+def row(
+    venue: str,
+    base: str,
+    *,
+    price: float = 1.0,
+    volume: float = 5e6,
+    dropped: str = "",
+    is_crypto: bool | None = None,
+    **changed: Any,
+) -> Row:
     """Return one line of a venue's list with its price and volume."""
     coin, multiplier = strip_multiplier(base)
     record = {"venue": venue, "id": f"{base}USDT", "base": base, "coin": coin, "multiplier": multiplier}
-    return Listing(instrument=instrument(**record | changed), dropped=dropped), price, volume
+    return Listing(instrument=instrument(**record | changed), dropped=dropped, is_crypto=is_crypto), price, volume
 
 
 def universe(*rows: Row, settings: UniverseSettings = SETTINGS, keep: tuple[tuple[str, str], ...] = ()) -> Universe:
@@ -74,7 +83,7 @@ def test_the_volume_band_and_every_reason_is_counted() -> None:
         row("bybit", "1000LUNC"),
         row("bybit", "GONE", price=np.nan),
         row("bybit", "QUIET", volume=np.nan),
-        row("bybit", "TSLA", dropped="not crypto"),
+        row("bybit", "TSLA", is_crypto=False),
         settings=UniverseSettings(exclude_coins=frozenset({"LUNC"})),
     )
     assert [(one.id, one.is_eligible, one.volume_usdt_24h) for one in built.instruments] == [("PEPEUSDT", True, 5e6)]
@@ -147,9 +156,9 @@ def test_the_index_speaks_before_the_mark_and_the_bid() -> None:
 def test_what_one_venue_marks_as_no_crypto_is_dropped_where_nobody_marks_anything() -> None:
     """LBank lists Tesla like a coin; a ticker that is a coin on a venue which tells them apart stays."""
     built = universe(
-        row("bybit", "TSLA", dropped="not crypto"),
-        row("bybit", "META"),
-        row("mexc", "META", dropped="not crypto"),
+        row("bybit", "TSLA", is_crypto=False),
+        row("bybit", "META", is_crypto=True),
+        row("mexc", "META", is_crypto=False),
         row("lbank", "TSLA", **LBANK),
         row("lbank", "META", **LBANK),
     )
