@@ -302,8 +302,6 @@ async def _unpair() -> int:
 async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None = None) -> Run:
     """Wire the bot and watch until it is interrupted, or for `seconds` from here."""
     _set_up_logs(config)
-    for change in config.changed():
-        logger.info("set: {}", change)
     if seconds is not None:
         asyncio.get_running_loop().call_later(seconds, interrupt.asked.set)
     config = replace(config, scoring=replace(config.scoring, code_hash=code_hash()))
@@ -311,6 +309,8 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
     tasks: set[asyncio.Task[None]] = set()
     async with AsyncExitStack() as resources:
         store = await resources.enter_async_context(await Store.open(config.data_dir / DATABASE))
+        for change in config.changed():
+            logger.info("set: {}", change)
         await store.begin_run(clock.now_ms(), VERSION, config.scoring.code_hash, config.scoring.config_hash)
         mirror = _mirror(config, resources)
         token, api_url = config.telegram.bot_token, config.telegram.api_url

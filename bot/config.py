@@ -8,14 +8,14 @@ import hashlib
 import ipaddress
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import orjson
-from dotenv.parser import parse_stream
+from dotenv.parser import Binding, parse_stream
 
 from bot.phone.sender import is_person
 from bot.phone.sounds import Mode, QuietHours
@@ -31,10 +31,21 @@ COMPOSE_ONLY = ("MYSQL_ROOT_PASSWORD", "MYSQL_REVIEW_PASSWORD")
 FOREIGN = frozenset({"HTTPS_HOST", "HTTPS_PORT", *COMPOSE_ONLY, *(f"{name}_FILE" for name in COMPOSE_ONLY)})
 SECRET_FILES = frozenset(f"{setting.name}_FILE" for setting in SETTINGS.values() if setting.is_secret)
 KNOWN = SETTINGS.keys() | SECRET_FILES
+ENV_FILE_KNOWN = KNOWN | {*COMPOSE_ONLY}
+LONGEST_NAME = 40
 #: TELEGRAM_TOKEN is refused for TELEGRAM_BOT_TOKEN (0.88), MYSQL_TCP_PORT is not for MYSQL_PORT (0.83)
 NEAR_MISS = 0.87
 #: a token stays a secret in the wrong place, e.g. in TELEGRAM_CHAT_ID
 BOT_TOKEN_LIKE = re.compile(r"[0-9]{6,}:[\w-]{30,}")
+#: a name that may be shown; what else stands before the "=" may be a secret in the wrong place
+NAME_LIKE = re.compile(r"[A-Z]+(_[A-Z0-9]+)*")
+#: one that may be shown as it is close to a setting's
+SETTING_LIKE = re.compile(r"[A-Za-z][A-Za-z_]{0,39}")
+#: a value that may be a secret in the wrong place: long, of letters and digits, or with a password in a URL
+SECRET_LIKE = re.compile(r"(?=\S*[0-9])(?=\S*[A-Za-z])[\w+/=!#$%^&*~-]{12,}|\S*://[^/]*@.*")
+SMART_QUOTES = "“”„‟‘’‚‛«»`´"  # noqa: RUF001
+PROXY_SCHEMES = ("http", "https")
+PROXIES = ("HTTPS_PROXY", "https_proxy")
 #: a trailing exit that could never arm, or that would start out at a loss
 TRAILING_ORDER = (("TRAIL_ACTIVATION_PERCENT", "TP_PERCENT"), ("TRAIL_DISTANCE_PERCENT", "TRAIL_ACTIVATION_PERCENT"))
 
@@ -143,10 +154,10 @@ def load_config(environ: Mapping[str, str], env_file: Path | None = None) -> Con
     sources = {"environment": environ}
     if env_file is not None:
         sources[env_file.name] = _read_env_file(env_file, problems)
-    for source, given in sources.items():
-        problems.extend(_unknown_names(source, given))
+    problems.extend(_unknown_in_environment(environ))
     texts: dict[str, str] = {}
     values: dict[str, Any] = {}
+    refused: dict[str, tuple[str, str]] = {}
     for name, setting in SETTINGS.items():
         source, texts[name] = _find(setting, sources, problems)
         try:
@@ -154,10 +165,14 @@ def load_config(environ: Mapping[str, str], env_file: Path | None = None) -> Con
         except ValueError:
             # The default stands in, so that the checks across settings still run.
             values[name] = setting.parse(setting.default)
-            is_hidden = setting.is_secret or BOT_TOKEN_LIKE.search(texts[name])
-            was = "" if is_hidden else f'was "{texts[name]}", '
-            problems.append(f"{name} ({source}): {was}expected {setting.kind.expected}")
+            refused[name] = source, texts[name]
+    secrets = {texts[name] for name, setting in SETTINGS.items() if setting.is_secret} - {""}
+    for name, (source, text) in refused.items():
+        problems.append(_bad_value(SETTINGS[name], source, text, secrets))
+    problems.extend(_bad_proxies(environ))
     problems.extend(_contradictions(values))
+    if not problems and values["TELEGRAM_CHAT_ID"] and not values["TELEGRAM_BOT_TOKEN"]:
+        problems.append("TELEGRAM_BOT_TOKEN: is not set, expected one since TELEGRAM_CHAT_ID names who gets the alerts")
     if problems:
         raise ConfigError(problems)
     return _build(values, texts)
@@ -166,27 +181,81 @@ def load_config(environ: Mapping[str, str], env_file: Path | None = None) -> Con
 def _read_env_file(path: Path, problems: list[str]) -> dict[str, str]:
     """The file's values as written: a "$" in a password is a "$"."""
     values: dict[str, str] = {}
+    lines: dict[str, int] = {}
     try:
         with path.open(encoding="utf-8-sig") as stream:
             for binding in parse_stream(stream):
-                if binding.error:
-                    problems.append(f"{path.name}, line {binding.original.line}: expected NAME=value")
+                where = f"{path.name}, line {binding.original.line}"
+                problem = _bad_line(binding)
+                if problem:
+                    problems.append(f"{where}: {problem}")
+                elif binding.key is not None and binding.key in lines:
+                    problems.append(f"{where}: {binding.key} was given already in line {lines[binding.key]}, keep one")
                 elif binding.key is not None:
                     values[binding.key] = binding.value or ""
+                    lines[binding.key] = binding.original.line
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{path.name}: could not be read ({error})")
+        problems.append(f"{path.name}: could not be read ({getattr(error, 'strerror', None) or 'it is no UTF-8 text'})")
     return values
 
 
-def _unknown_names(source: str, values: Mapping[str, str]) -> Iterator[str]:
-    """Every unknown name in .env; in the environment, which is full of other programs' names, the near misses only."""
-    is_shared = source == "environment"
-    for name in sorted(values.keys() - KNOWN - (FOREIGN if is_shared else {*COMPOSE_ONLY})):
-        near = get_close_matches(name, KNOWN, n=1, cutoff=NEAR_MISS if is_shared else 0.6)
-        if near or not is_shared:
-            yield f"{name} ({source}): is no setting" + (f", did you mean {near[0]}?" if near else "")
+def _bad_line(binding: Binding) -> str:
+    """What is wrong with a line of .env, "" for nothing. No value is shown, and no name that may be one."""
+    if binding.error and "=" in binding.original.string:
+        return "a quote is not closed, or something follows it: put the whole value between two of the same kind"
+    if binding.error or (binding.key is not None and binding.value is None):
+        return "expected NAME=value"
+    if binding.key is None:
+        return ""
+    if binding.key not in ENV_FILE_KNOWN:
+        return f"{_shown(binding.key)}is no setting{_hint(binding.key, cutoff=0.6)}"
+    raw = binding.original.string.partition("=")[2].strip()
+    value = binding.value or ""
+    name = binding.key
+    if value and (value[0] in SMART_QUOTES or value[-1] in SMART_QUOTES):
+        return f"{name}: the quotes are not the plain ones, ' or \""
+    is_quoted = raw[:1] in {"'", '"'}
+    if value and not is_quoted and value[-1] in "'\"":
+        return f"{name}: a quote ends it and none begins it: put the whole value between two of the same kind"
+    if not is_quoted and raw != value and name in SETTINGS and SETTINGS[name].kind.is_free:
+        return f'{name}: what follows " #" is a comment: put the whole value in quotes, or the comment on its own line'
+    return ""
+
+
+def _unknown_in_environment(environ: Mapping[str, str]) -> Iterator[str]:
+    """The near misses only: the environment is full of other programs' names."""
+    for name in sorted(environ.keys() - KNOWN - FOREIGN):
+        if hint := _hint(name, cutoff=NEAR_MISS):
+            yield f"{name} (environment): is no setting{hint}"
+
+
+def _hint(name: str, *, cutoff: float) -> str:
+    near = get_close_matches(name.upper() if SETTING_LIKE.fullmatch(name) else name, KNOWN, n=1, cutoff=cutoff)
+    return f", did you mean {near[0]}?" if near else ""
+
+
+def _shown(name: str) -> str:
+    """The name for a line of its own, "" where it may be a secret."""
+    is_close = bool(SETTING_LIKE.fullmatch(name) and get_close_matches(name.upper(), KNOWN, n=1, cutoff=NEAR_MISS))
+    return f"{name} " if is_close or (NAME_LIKE.fullmatch(name) and len(name) <= LONGEST_NAME) else ""
+
+
+def _bad_value(setting: Setting, source: str, text: str, secrets: Collection[str]) -> str:
+    hides = setting.is_secret or BOT_TOKEN_LIKE.search(text) or any(secret in text for secret in secrets)
+    was = "" if hides or SECRET_LIKE.fullmatch(text) else f'was "{text}", '
+    if text.startswith("tcp://"):
+        service = setting.name.partition("_")[0].lower()
+        was = f"was set by Kubernetes for its service {service} (set enableServiceLinks: false in the pod's spec), "
+    return f"{setting.name} ({source}): {was}expected {setting.kind.expected}"
+
+
+def _bad_proxies(environ: Mapping[str, str]) -> Iterator[str]:
+    for name in PROXIES:
+        scheme, found, _ = environ.get(name, "").strip().partition("://")
+        if found and scheme.lower() not in PROXY_SCHEMES:
+            yield f"{name} (environment): expected a proxy such as http://host:port, other kinds cannot be used"
 
 
 def _find(setting: Setting, sources: Mapping[str, Mapping[str, str]], problems: list[str]) -> tuple[str, str]:
@@ -200,8 +269,8 @@ def _find(setting: Setting, sources: Mapping[str, Mapping[str, str]], problems: 
             return source, text
         if path:
             try:
-                text = Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
+                text = Path(path).expanduser().read_text(encoding="utf-8").strip()
+            except (OSError, RuntimeError, UnicodeDecodeError) as error:
                 problems.append(f"{setting.name}_FILE ({source}): could not be read ({error})")
             else:
                 if not text:

@@ -7,6 +7,7 @@ import re
 import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ class Kind:
     expected: str
     parse: Callable[[str], Any]
     empty: Any = ""  #: the value of a setting that is not set
+    is_free: bool = False  #: any text will do, so what looks like a comment behind it may be part of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,16 @@ class Setting:
         return self.kind.parse(text) if text else self.kind.empty
 
 
+def _plain(text: str) -> str:
+    """Refuse what only Python takes for a number: "8_080", digits of other scripts."""
+    if "_" in text or not text.isascii():
+        raise ValueError
+    return text
+
+
 def _number(low: float, high: float) -> Kind:
     def parse(text: str) -> float:
-        value = float(text)
+        value = float(_plain(text))
         if not low <= value <= high:
             raise ValueError
         return value
@@ -55,7 +64,7 @@ def _number(low: float, high: float) -> Kind:
 
 def _whole(low: int, high: int) -> Kind:
     def parse(text: str) -> int:
-        value = int(text)
+        value = int(_plain(text))
         if not low <= value <= high:
             raise ValueError
         return value
@@ -94,6 +103,21 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _path(text: str) -> str:
+    try:
+        return str(Path(text).expanduser())
+    except RuntimeError as error:  # "~nobody"
+        raise ValueError from error
+
+
+def _chats(text: str) -> tuple[str, ...]:
+    """The chats in the order given; Telegram knows names in any case, so one in two spellings is one."""
+    by_name: dict[str, str] = {}
+    for chat in _several(_matching(_CHAT))(text):
+        by_name.setdefault(chat.lower(), chat)
+    return tuple(by_name.values())
+
+
 def _time_zone(text: str) -> str:
     try:
         return zoneinfo.ZoneInfo(text).key
@@ -126,7 +150,8 @@ def _user(text: str) -> int:
     return user_id
 
 
-TEXT = Kind(expected="text", parse=str)
+TEXT = Kind(expected="text", parse=str, is_free=True)
+PATH = Kind(expected="a path", parse=_path, is_free=True)
 NAME = Kind(expected="a name", parse=_matching(r"[\w$-]+"))
 HOST = Kind(expected="a host name or an address", parse=_matching(r"[\w.:-]+"))
 HOSTS = Kind(
@@ -143,7 +168,7 @@ BOT_TOKEN = Kind(expected="digits, a colon and the rest, as @BotFather gives it"
 WEB_TOKEN = Kind(expected="at least 16 characters without spaces", parse=_matching(r"[\x21-\x7e]{16,}"))
 CHATS = Kind(
     expected="numeric ids (groups and channels start with -) or @channel, comma separated, chat:thread for a topic",
-    parse=_several(_matching(_CHAT)),
+    parse=_chats,
     empty=(),
 )
 CHAT = Kind(expected="one of the same kind as in TELEGRAM_CHAT_ID", parse=_matching(_CHAT))
@@ -306,7 +331,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
                 "Time a person needs to enter: results are also given from the price then"),
     ),
     "Storage": (
-        Setting("DATA_DIR", "data", Kind(expected="a path", parse=str), "", (),
+        Setting("DATA_DIR", "data", PATH, "", (),
                 "Folder of the database"),
         Setting("RETENTION_DAYS", "90", _whole(2, 36_500), "days", (),
                 "Older near misses, messages and venue states are deleted there; signals and outcomes stay"),

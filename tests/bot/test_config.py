@@ -135,7 +135,6 @@ def test_who_may_steer() -> None:
         ("TELEGRAM_ADMIN_IDS", "-100123"),
         ("TELEGRAM_API_URL", "localhost:8081"),
         ("MEXC_URL", "http://127.0.0.1:port"),
-        ("MEXC_URL", "http://me:secret@127.0.0.1"),
         ("TAKER_FEE_PERCENT", "0.05,kraken=0.1"),
         ("TAKER_FEE_PERCENT", "binance=0.04,binance=0.05"),
         ("TAKER_FEE_PERCENT", "-1"),
@@ -192,11 +191,11 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
     """One start shows everything there is to repair, in .env and in the environment."""
     env_file = env_file_of(tmp_path, "MIN_SCORE_TRESHOLD=70\nwhat is this\nTP_PERCENT=much\nHTTPS_PORT=1\nNONSENSE=1\n")
     assert problems_of({"HTTP_HOST": "192.0.2.7", "TELEGRAM_TOKEN": "x"}, env_file) == (
+        ".env, line 1: MIN_SCORE_TRESHOLD is no setting, did you mean MIN_SCORE_THRESHOLD?",
         ".env, line 2: expected NAME=value",
+        ".env, line 4: HTTPS_PORT is no setting, did you mean HTTP_PORT?",
+        ".env, line 5: NONSENSE is no setting",
         "TELEGRAM_TOKEN (environment): is no setting, did you mean TELEGRAM_BOT_TOKEN?",
-        "HTTPS_PORT (.env): is no setting, did you mean HTTP_PORT?",
-        "MIN_SCORE_TRESHOLD (.env): is no setting, did you mean MIN_SCORE_THRESHOLD?",
-        "NONSENSE (.env): is no setting",
         'TP_PERCENT (.env): was "much", expected a number from 0.01 to 50',
         "HTTP_TOKEN: is not set, expected one since HTTP_HOST 192.0.2.7 is open to other machines",
     )
@@ -255,3 +254,107 @@ def test_config_hash() -> None:
 
     assert hash_of({}) == hash_of({"TP_PERCENT": "1.70"}) == hash_of({"HTTP_TOKEN": "0123456789abcdef"})
     assert hash_of({}) != hash_of({"TP_PERCENT": "1.8"})
+
+
+SECRET = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw0"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SECRET,
+        f"TELEGRAM_BOT_TOKEN {SECRET}",
+        f'TELEGRAM_BOT_TOKEN="{SECRET}',
+        f"{SECRET}=x",
+        f"TELEGRAM_BOT_TOKEN=bot{SECRET}",
+        f"TELEGRAM_BOT_TOKEN=“{SECRET}”",
+        f"TELEGRAM_BOT_TOKEN={SECRET}'",
+        f"TELEGRAM_CHAT_ID={SECRET}",
+        f"HTTP_PORT={SECRET}",
+        f"MEXC_URL=http://me:{SECRET}@127.0.0.1",
+        f"TELEGRAM_BOT_TOKEN={SECRET}\nHTTP_PORT={SECRET}",
+        f"export {SECRET}",
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_shown(tmp_path: Path, text: str) -> None:
+    """Whatever is wrong with the line, it is named by its number or its setting, and not by what stands in it."""
+    (problem,) = problems_of({}, env_file_of(tmp_path, f"{text}\n"))
+    assert not any(part in problem for part in ("110201543", "AAHdq", "saw0"))
+
+
+@pytest.mark.parametrize(
+    "text", ["hunter2secret", "hunter2secret=", "HUNTER2SECRET=", "MYSQL_PASSWORD=x\nhunter2secret"]
+)
+def test_a_password_alone_on_a_line_is_not_shown(tmp_path: Path, text: str) -> None:
+    """A name is shown only where it looks like one."""
+    (problem,) = problems_of({"MYSQL_HOST": "h"}, env_file_of(tmp_path, f"{text}\n"))
+    assert "hunter2" not in problem.lower()
+    assert problem.startswith(".env, line ")
+
+
+def test_a_short_secret_given_to_another_setting_is_not_shown() -> None:
+    """What is set as a secret is hidden in every other line."""
+    (problem,) = problems_of({"MYSQL_PASSWORD": "hunter2", "HTTP_PORT": "hunter2"})
+    assert problem == "HTTP_PORT (environment): expected a whole number from 0 to 65535"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("TP_PERCENT=1\nTP_PERCENT=2", ".env, line 2: TP_PERCENT was given already in line 1, keep one"),
+        ("A=\nTP_PERCENT=1\n\n# x\nTP_PERCENT=", ".env, line 5: TP_PERCENT was given already in line 2, keep one"),
+        ("MYSQL_PASSWORD=ab #cd", ".env, line 1: MYSQL_PASSWORD: what follows"),
+        ("DATA_DIR=my data #1", ".env, line 1: DATA_DIR: what follows"),
+        ("MYSQL_PASSWORD='ab", ".env, line 1: a quote is not closed"),
+        ('MYSQL_PASSWORD="a" b', ".env, line 1: a quote is not closed, or something follows it"),
+        ("MYSQL_PASSWORD=ab'", ".env, line 1: MYSQL_PASSWORD: a quote ends it"),
+        ("TELEGRAM_CHAT_ID=“-100123”", ".env, line 1: TELEGRAM_CHAT_ID: the quotes are not the plain ones"),
+        ("telegram_chat_id=5", ".env, line 1: telegram_chat_id is no setting, did you mean TELEGRAM_CHAT_ID?"),
+        ("MYSQL_PORT=tcp://10.0.0.1:3306", "MYSQL_PORT (.env): was set by Kubernetes for its service mysql"),
+        ("HTTP_PORT=8_080", 'HTTP_PORT (.env): was "8_080", expected a whole number'),
+        ("HTTP_PORT=\u0661", 'HTTP_PORT (.env): was "\u0661", expected a whole number'),
+        ("DATA_DIR=~nobody-of-that-name/x", 'DATA_DIR (.env): was "~nobody-of-that-name/x", expected a path'),
+        ("TELEGRAM_CHAT_ID=5", "TELEGRAM_BOT_TOKEN: is not set, expected one since TELEGRAM_CHAT_ID names"),
+    ],
+)
+def test_traps_of_env_files(tmp_path: Path, text: str, problem: str) -> None:
+    """What would silently mean something else is refused with its line and what to do."""
+    assert any(line.startswith(problem) for line in problems_of({}, env_file_of(tmp_path, f"{text}\n")))
+
+
+@pytest.mark.parametrize(
+    ("text", "password"),
+    [
+        ("ab#cd", "ab#cd"),
+        ("'ab #cd'", "ab #cd"),
+        ('"ab #cd" # mine', "ab #cd"),
+        ("it's", "it's"),
+        ("pa$word${HOME}", "pa$word${HOME}"),
+        ("=abc=", "=abc="),
+    ],
+)
+def test_what_is_no_trap(tmp_path: Path, text: str, password: str) -> None:
+    """Passwords as people write them are read as they are."""
+    config = load_config({}, env_file_of(tmp_path, f"MYSQL_HOST=db\nMYSQL_PASSWORD={text}\n"))
+    assert config.mysql is not None
+    assert config.mysql.password == password
+
+
+def test_home_and_names_in_any_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A "~" is the home folder, in files of secrets too, and a channel in two spellings is one."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "token").write_text(TOKEN)
+    chats = {"TELEGRAM_BOT_TOKEN_FILE": "~/token", "TELEGRAM_CHAT_ID": "@MyChannel,5,@mychannel,@MyChannel:7"}
+    config = load_config(chats | {"DATA_DIR": "~/sgnl"})
+    assert config.data_dir == tmp_path / "sgnl"
+    assert config.telegram.bot_token == TOKEN
+    assert config.telegram.chat_ids == ("@MyChannel", "5", "@MyChannel:7")
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy"])
+def test_a_proxy_that_cannot_be_used(name: str) -> None:
+    """Its user and password are not shown; http is fine."""
+    (problem,) = problems_of({name: "ftp://me:hunter2@host:1"})
+    assert problem.startswith(f"{name} (environment): expected a proxy such as")
+    assert "hunter2" not in problem
+    assert load_config({name: "http://me:hunter2@host:1"}) == load_config({})

@@ -116,6 +116,25 @@ def clean_environment(environ: dict[str, str]) -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT)} | environ
 
 
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ("TELEGRAM_BOT_TOKEN=12345 AAbb", 2, "TELEGRAM_BOT_TOKEN (.env): expected digits, a colon and the rest, as"),
+        (f"TELEGRAM_BOT_TOKEN={TOKEN}\nTELEGRAM_CHAT_ID=my_channel", 2, 'TELEGRAM_CHAT_ID (.env): was "my_channel"'),
+        ("DATA_DIR=/dev/null/data", 1, "/dev/null/data/sgnl.db: Not a directory"),
+        ("TP_PERCENT=1,7", 2, 'TP_PERCENT (.env): was "1,7", expected a number from 0.01 to 50'),
+        ("MIN_SCORE_TRESHOLD=70", 2, "MIN_SCORE_TRESHOLD is no setting, did you mean MIN_SCORE_THRESHOLD?"),
+    ],
+)
+async def test_a_newcomers_typo_ends_in_one_line(tmp_path: Path, line: str, code: int, words: str) -> None:
+    """A slip in one of the five most likely places is one line that names it and says what to do."""
+    (tmp_path / ".env").write_text(f"{line}\n")
+    ended = await run("run", cwd=str(tmp_path), HTTP_PORT="0", LOG_LEVEL="INFO")
+    assert ended.code == code
+    assert ended.err.count("\n") == 1
+    assert words in ended.err
+
+
 async def test_help_and_version() -> None:
     """Help names every command, and the version is the one of the code."""
     shown = await run("--help")
