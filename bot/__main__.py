@@ -22,7 +22,7 @@ import orjson
 from loguru import logger
 
 from bot import checks, demo, history_report, why
-from bot.clock import SystemClock
+from bot.clock import Clock, SystemClock
 from bot.config import Config, ConfigError, load_config
 from bot.housekeeping import Housekeeper
 from bot.logs import set_up_logs
@@ -224,7 +224,7 @@ async def _check(*, as_json: bool) -> int:
     with suppress(StorageError):  # there is no database before the first run
         async with await History.open(config.data_dir / DATABASE) as history:
             config = await _with_paired_chat(config, history)
-    results = await checks.check_all(config, _venues(config), config.universe)
+    results = await checks.check_all(config, _venues(config, SystemClock()), config.universe)
     if as_json:
         _say(orjson.dumps([asdict(result) for result in results]).decode())
     else:
@@ -318,9 +318,10 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
         application = build_application(token, api_url, telegram_clock=telegram_clock) if token else None
         config = await _with_paired_chat(config, store)
         feed = Feed(
-            _venues(config),
+            _venues(config, clock),
             settings=config.universe,
             now_ms=clock.now_ms,
+            monotonic_ms=clock.monotonic_ms,
             sleep=clock.sleep,
             spawn=lambda work, name: spawn(work, name=name, keep=tasks),
             refresh_interval_s=config.features.refresh_interval_s,
@@ -436,9 +437,9 @@ def _mirror(config: Config, resources: AsyncExitStack) -> Mirror | None:
     return mirror
 
 
-def _venues(config: Config) -> list[Venue]:
+def _venues(config: Config, clock: Clock) -> list[Venue]:
     venues = config.venues
-    return build_venues(venues.exchanges, venues.urls, SystemClock().now_ms, venues.headroom)
+    return build_venues(venues.exchanges, venues.urls, clock.monotonic_ms, venues.headroom)
 
 
 def _set_up_logs(config: Config) -> None:

@@ -50,13 +50,13 @@ class Housekeeper:
 
     async def run(self) -> None:
         """Look and prune until cancelled."""
-        prune_at_ms = self._clock.now_ms()
+        prune_at_ms = self._clock.monotonic_ms()
         while True:
             try:
                 await self.look()
-                if self._clock.now_ms() >= prune_at_ms:
+                if self._clock.monotonic_ms() >= prune_at_ms:
                     await self.prune()
-                    prune_at_ms = self._clock.now_ms() + round(1000 * _PRUNE_EVERY_S)
+                    prune_at_ms = self._clock.monotonic_ms() + round(1000 * _PRUNE_EVERY_S)
             except StorageError as error:  # not the disk's passing trouble, which the store bears: the tick says it too
                 logger.warning("the database could not be looked after: {}", error)
             await self._clock.sleep(_LOOK_EVERY_S)

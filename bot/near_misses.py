@@ -8,7 +8,7 @@ from bot.looks import look_at
 from features.frame import FeatureFrame
 from features.market import Observation
 from fetchers.plan import Key
-from scoring.exits import follow, start_near_miss
+from scoring.exits import follow, shift_clock, start_near_miss
 from scoring.settings import ScoringSettings
 from scoring.signals import NearMiss, OpenSignal, Outcome
 from storage.sqlite import Store
@@ -45,6 +45,11 @@ class NearMisses:
     def resume(self, followed: Iterable[OpenSignal | None]) -> None:
         """Go on with what is being followed."""
         self.followed |= {one.signal.id: one for one in followed if one is not None}
+
+    def shift_clock(self, step_ms: int) -> None:
+        """Move every time by as much as the clock was set."""
+        self._started_ms += step_ms
+        self.followed = {key: shift_clock(one, step_ms) for key, one in self.followed.items()}
 
     async def follow(
         self, features: FeatureFrame, column: Mapping[Key, int], seen: Mapping[Key, Sequence[Observation]]

@@ -5,7 +5,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -22,6 +22,7 @@ from bot.phone.daily_report import DayLog
 from bot.phone.messages import (
     entry_buttons,
     render_cap,
+    render_clock_set,
     render_entry,
     render_exit,
     render_guard,
@@ -47,7 +48,9 @@ from scoring.capture import Capture, capture
 from scoring.decide import Decision, decide
 from scoring.episodes import GAP_MS, Episodes
 from scoring.exits import Look, follow, start
+from scoring.exits import shift_clock as shift_open_signal
 from scoring.limits import after_outcome, after_signal, pause, resume, signals_today
+from scoring.limits import shift_clock as shift_limits
 from scoring.signals import FOREVER_MS, Limits, NearMiss, OpenSignal, Outcome, Signal
 from scoring.strategies import chosen
 from storage.errors import StorageError
@@ -114,6 +117,7 @@ class Orchestrator:
         self._storm = Storm(config.scoring.burst_window_s)
         self.books: dict[tuple[str, str], OrderBook] = {}  #: the last one of each instrument, for charts
         self.trouble = ""  #: why ticks fail now, for /health
+        self._step_ms = 0  # by which the clock was set, and the store does not know it yet
 
     async def restore(self) -> None:
         """Go on from what the last run left behind."""
@@ -160,6 +164,7 @@ class Orchestrator:
 
     async def tick(self) -> None:
         """Look at the market once, and act on it."""
+        await self._follow_clock()
         started_ms = self._clock.now_ms()
         self._follow_universe()
         self._state.open_past(started_ms)
@@ -182,6 +187,36 @@ class Orchestrator:
         await self._near_misses.begin(followed)
         await self._near_misses.follow(features, self._state.column, seen)
         await self._record(features, decision, started_ms)
+
+    async def _follow_clock(self) -> None:
+        """Where the machine's clock was set, move every time that is kept, so that elapsed time stays true."""
+        async with self._store.times, self._deciding:
+            step_ms = self._clock.rebase()
+            self._shift_clock(step_ms)
+            self._step_ms += step_ms
+            if not self._step_ms:
+                return
+            open_signals, followed = tuple(self.open_signals.values()), tuple(self._near_misses.followed.values())
+            await self._store.shift_clock(self._step_ms, self.limits, open_signals, followed)
+            step_ms, self._step_ms = self._step_ms, 0
+        logger.warning("the machine's clock was set by {:+.1f} s", step_ms / 1000)
+        await self.notify(render_clock_set(step_ms))
+
+    def _shift_clock(self, step_ms: int) -> None:
+        if not step_ms:
+            return
+        self.limits = shift_limits(self.limits, step_ms)
+        self.open_signals = {key: shift_open_signal(one, step_ms) for key, one in self.open_signals.items()}
+        for keeper in (self._near_misses, self._episodes, self._storm):
+            keeper.shift_clock(step_ms)
+        self.started_ms += step_ms
+        self.day.since_ms += step_ms
+        if self.last_tick is not None:
+            self.last_tick = replace(self.last_tick, ended_ms=self.last_tick.ended_ms + step_ms)
+        # the windows begin anew: nobody knows whether the clock was wrong before the step or is after it
+        self._state = MarketState(self._state.instruments, self._config.features)
+        self._recent.clear()
+        self._feed.renew()
 
     async def _append(self, observations: Sequence[Observation], seen: dict[Key, list[OrderBook | Trades]]) -> None:
         note_looks(seen, observations)

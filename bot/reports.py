@@ -1,5 +1,6 @@
 """What the running bot tells of itself: /status, /health, the leaderboard, one pair."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -57,6 +58,7 @@ class Reports:
     def status(self) -> BotStatus:
         """Return the bot's state now."""
         bot, now_ms = self._orchestrator, self._clock.now_ms()
+        used = signals_today(bot.limits, now_ms, self._config.scoring.timezone)
         p50_ms, p95_ms = np.percentile(bot.durations_ms or [np.nan], (50, 95))
         troubled = (self.pairing, bot, self._delivery, self.edge)
         faults = [*(one.trouble for one in troubled if one is not None), *self._delivery.faults()]
@@ -72,7 +74,7 @@ class Reports:
             venues=tuple(self._venue(name, report) for name, report in self._feed.status().items()),
             best=self._best(),
             open_signals=tuple(bot.open_signals.values()),
-            signals_today=int(signals_today(bot.limits, now_ms, self._config.scoring.timezone)),
+            signals_today=int(used) if math.isfinite(used) else None,
             max_daily_signals=self._config.scoring.max_daily_trades,
             paused_until_ms=bot.limits.paused_until_ms,
             guard_until_ms=bot.limits.guard_until_ms,

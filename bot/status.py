@@ -46,7 +46,7 @@ class BotStatus:
     venues: tuple[VenueStatus, ...]
     best: str  #: the leader now, e.g. "PEPE Binance 71.2"; "" where nothing is scored
     open_signals: tuple[OpenSignal, ...]
-    signals_today: int
+    signals_today: int | None  #: None: the clock is behind the last one, so nobody can say
     max_daily_signals: int
     paused_until_ms: int | None  #: as in Limits
     guard_until_ms: int

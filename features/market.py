@@ -6,10 +6,10 @@ for the fact itself), corrected by that venue's measured clock offset; ``receive
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from operator import gt, lt
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ IntArray: TypeAlias = NDArray[np.int64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
 BTC = "BTC"
+FUTURE_MS = 2_000  #: what is further ahead of the clock than a measured offset can be out is not believed
 
 
 def read_only(values: Sequence[Any] | NDArray[Any], dtype: type) -> NDArray[Any]:
@@ -206,3 +207,24 @@ class Candles:
 
 
 Observation: TypeAlias = Quotes | OrderBook | Trades | OpenInterest | Candles
+Moved = TypeVar("Moved", bound=Observation)
+
+
+def moved(observation: Moved, by_ms: int) -> Moved:
+    """Return an observation on a clock that is `by_ms` ahead; candles' minutes are the venue's own, and stay."""
+    if not by_ms:
+        return observation
+    times: dict[str, Any] = {"received_ms": observation.received_ms + by_ms}
+    if isinstance(observation, Quotes):
+        times["exchange_ms"] = _moved_each(observation.exchange_ms, by_ms)
+        if observation.next_funding_ms is not None:
+            times["next_funding_ms"] = _moved_each(observation.next_funding_ms, by_ms)
+    elif not isinstance(observation, Candles):
+        times["exchange_ms"] = observation.exchange_ms + by_ms
+    if isinstance(observation, Trades):
+        times["prints"] = read_only(observation.prints + np.array([[by_ms], [0], [0], [0]]), np.float64)
+    return replace(observation, **times)
+
+
+def _moved_each(times_ms: IntArray, by_ms: int) -> IntArray:
+    return read_only(np.where(times_ms > 0, times_ms + by_ms, 0), np.int64)  # 0 is never

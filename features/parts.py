@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.derivatives import find_lenders, funding_impulse, oldest_known
-from features.market import BoolArray, FloatArray, IntArray
+from features.market import FUTURE_MS, BoolArray, FloatArray, IntArray
 from features.missing import Codes, Missing
 from features.order_book import ask_share, bid_exhaustion
 from features.price import (
@@ -47,7 +47,8 @@ class Parts:
 
     def _age(self, time_ms: IntArray, max_age_s: float) -> Codes:
         is_old = time_ms < self.now_ms - math.floor(1000 * max_age_s)
-        return np.where(time_ms == 0, NOT_SEEN, STALE) * is_old
+        is_of_future = time_ms > self.now_ms + FUTURE_MS
+        return np.where(time_ms == 0, NOT_SEEN, STALE) * (is_old | is_of_future)
 
     def add_price(self) -> None:
         """Add price, spread and VWAP distance."""
@@ -179,7 +180,8 @@ class Parts:
         open_notional = np.where(open_runs.can_be_sweeps(settings.min_sweep_usdt), open_runs.notional, 0.0)
         end_ms = np.concatenate([state.run_end_ms[:, column], open_runs.end_ms[None]])
         notional = np.concatenate([state.run_notional[:, column], open_notional[None]])
-        alive = np.where(self.now_ms - end_ms < settings.sweep_ttl_s * 1000, notional, 0.0)
+        age_ms = self.now_ms - end_ms
+        alive = np.where((age_ms >= -FUTURE_MS) & (age_ms < settings.sweep_ttl_s * 1000), notional, 0.0)
 
         seconds = (traded > 0).sum(axis=1, dtype=np.int32)
         best = Sweeps(np.where(seconds >= BASELINE_SECONDS, 0.0, np.nan), np.full(len(column), np.nan))

@@ -12,6 +12,7 @@ from features.derivatives import funding_rate_8h
 from features.instruments import Instruments
 from features.market import (
     BTC,
+    FUTURE_MS,
     BoolArray,
     Candles,
     FloatArray,
@@ -127,6 +128,7 @@ class MarketState(MarketArrays):
 
         That is the whole past before the first tick, and after a restart what was missed since the last one.
         """
+        self._forget_the_future(now_ms)
         if not self._ticks:
             self._ticks = len(self.tick_ms) - 1
             self._order = np.arange(self._ticks)
@@ -139,7 +141,12 @@ class MarketState(MarketArrays):
             self.advance(now_ms - back * step_ms)
 
     def advance(self, now_ms: int) -> None:
-        """Open the row of the tick at `now_ms`; a tick no later than the open one leaves that open."""
+        """Open the row of the tick at `now_ms`.
+
+        A tick no later than the open one leaves that open; one that is far earlier, because the clock was set back,
+        begins the market anew.
+        """
+        self._forget_the_future(now_ms)
         before_ms = int(self.tick_ms[self.row]) if self._ticks else 0
         if now_ms <= before_ms:
             return
@@ -155,8 +162,22 @@ class MarketState(MarketArrays):
             self.traded_at[opened] = 0.0
             self.taker_sold_at[opened] = 0.0
 
+    def _forget_the_future(self, now_ms: int) -> None:
+        # What was kept by a clock that was ahead would hold up whatever is new until the clock has caught up.
+        if self._ticks and now_ms < self.tick_ms[self.row] - FUTURE_MS:
+            self.tick_ms[:] = 0
+            self.allocate(len(self.instruments), len(self.tick_ms), len(self.traded_at))
+            self.resume(self.tick_ms, 0)
+
+    @property
+    def _latest_ms(self) -> float:
+        # What the open tick can see is no later: a tick is shorter.
+        return float(self.tick_ms[self.row]) + 1000 * max(LEAD_S, self.settings.refresh_interval_s)
+
     def append(self, observations: Iterable[Observation]) -> None:
         """Write into the open row; of instruments that are not in the universe only the id is kept.
+
+        What comes from the future is left out, so that it holds up nothing that comes later.
 
         Raises
         ------
@@ -167,8 +188,11 @@ class MarketState(MarketArrays):
             raise ValueError("the market was not advanced to any tick before append")
         books: list[OrderBook] = []
         trades: list[Trades] = []
+        latest_ms = self._latest_ms
         for observation in observations:
             match observation:
+                case OrderBook() | Trades() | OpenInterest() if observation.exchange_ms > latest_ms:
+                    self._leave_out(observation)
                 case OrderBook():
                     books.append(observation)
                 case Trades():
@@ -208,6 +232,7 @@ class MarketState(MarketArrays):
     def _append_quotes(self, quotes: Quotes) -> None:
         column, known = self._find_columns(quotes.venue, quotes.ids)
         time_ms = quotes.exchange_ms[known]
+        time_ms = np.where(time_ms > self._latest_ms, 0, time_ms)
         if quotes.bid_price is not None and quotes.ask_price is not None:
             self._note_quotes(column, quotes.bid_price[known], quotes.ask_price[known], time_ms)
         if quotes.mark_price is not None:
@@ -236,6 +261,11 @@ class MarketState(MarketArrays):
             both = np.where(np.isfinite(usdt), base, np.nan)
             newer = _keep_newer(self.volume_base, self.volume_ms, column, both, time_ms)
             _put(self.volume_usdt, column, newer, usdt)
+
+    def _leave_out(self, observation: OrderBook | Trades | OpenInterest) -> None:
+        column = self.column.get((observation.venue, observation.id))
+        if isinstance(observation, Trades) and column is not None:
+            self.trades_ms[column] = 0  # the next reply follows on a gap
 
     def _find_columns(self, venue: str, ids: tuple[str, ...]) -> tuple[Columns, Columns]:
         # The columns, ascending, and which of the ids they are: a venue lists the same ids for hours, tick after tick.

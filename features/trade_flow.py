@@ -192,7 +192,7 @@ def best_sweep(end_ms: FloatArray, notional: FloatArray, usual: FloatArray, now_
         The time [epoch ms], and how long a sweep lives after its last print [s].
     """
     multiple = notional / usual
-    age_s = np.maximum(now_ms - end_ms, 0.0) / 1000
+    age_s = np.maximum(now_ms - end_ms, 0.0) / 1000  # what comes from the future has been left out
     value = np.minimum(multiple / 10, 1) * (1 - age_s / ttl_s)
     value[~((multiple >= SWEEP_MULTIPLE) & (age_s < ttl_s))] = 0.0
     best, column = value.argmax(axis=0), np.arange(len(usual))

@@ -291,7 +291,7 @@ class Binance(RestVenue):
 
     async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles:
         """Return 1-minute candles from `since_ms` on, the latest 1,500 at most."""
-        wanted = min(max(1, (self._now_ms() - since_ms) // MINUTE_MS + 1), CANDLE_WEIGHTS[-1][0])
+        wanted = min(max(1, (self._venue_ms() - since_ms) // MINUTE_MS + 1), CANDLE_WEIGHTS[-1][0])
         weight = next(weight for most, weight in CANDLE_WEIGHTS if wanted <= most)
         params: dict[str, str | int] = {"symbol": instrument_id, "interval": "1m", "limit": wanted}
         reply = await self._client.get(CANDLES, params, cost={WEIGHT: weight})

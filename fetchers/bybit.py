@@ -245,7 +245,7 @@ class Bybit(RestVenue):
 
     async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles:
         """Return 1-minute candles from `since_ms` on, the latest 1,000 at most."""
-        wanted = min(max(1, (self._now_ms() - since_ms) // MINUTE_MS + 1), MOST_CANDLES)
+        wanted = min(max(1, (self._venue_ms() - since_ms) // MINUTE_MS + 1), MOST_CANDLES)
         reply = await self._get(CANDLES, instrument_id, interval=1, limit=wanted)
         return parse_candles(reply.json, instrument_id, self._arrival(reply))
 

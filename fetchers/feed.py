@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from loguru import logger
 
-from features.market import Candles, Observation
+from features.market import Candles, Observation, moved
 from fetchers.base import Venue
 from fetchers.errors import Unreachable
 from fetchers.health import Notice
@@ -26,6 +27,8 @@ class Feed:
 
     `spawn` starts a named background task and reports the exception that ends it (bot/tasks.py). `window_s` is how far
     back the features look at prices and open interest, and so how much history is asked for.
+
+    The venues and all that waits run by `monotonic_ms`, which nobody sets; what leaves the feed has times by `now_ms`.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Feed:
         *,
         settings: UniverseSettings,
         now_ms: Callable[[], int],
+        monotonic_ms: Callable[[], int] | None = None,
         sleep: Callable[[float], Awaitable[None]],
         spawn: Spawn,
         refresh_interval_s: float = 5.0,
@@ -41,7 +45,8 @@ class Feed:
         window_s: float = 900.0,
     ) -> None:
         self._settings = settings
-        self._now_ms = now_ms
+        self._utc_ms = now_ms
+        self._now_ms = monotonic_ms or now_ms
         self._sleep = sleep
         self._spawn = spawn
         self._tick_ms = round(1000 * refresh_interval_s)
@@ -50,7 +55,7 @@ class Feed:
         self._lanes = {
             venue.name: Lane(
                 venue,
-                now_ms=now_ms,
+                now_ms=self._now_ms,
                 sleep=sleep,
                 start=self._start_task,
                 window_s=window_s,
@@ -146,16 +151,29 @@ class Feed:
     async def fetch_candles(self, key: Key, since_ms: int) -> Candles | None:
         """Return 1-minute candles from `since_ms` on; None where the venue has none, or does not answer."""
         venue, instrument_id = key
-        return await self._lanes[venue].fetch_candles(instrument_id, since_ms)
+        candles = await self._lanes[venue].fetch_candles(instrument_id, since_ms)
+        return None if candles is None else moved(candles, self._ahead_ms)
+
+    def renew(self) -> None:
+        """Have the windows filled again, and the venues' clocks measured: ours was set."""
+        for lane in self._lanes.values():
+            lane.renew()
 
     def notices(self) -> list[Notice]:
         """Return what has become worth a message since the last call: a venue blind for two minutes, or back."""
         now_ms = self._now_ms()
-        return [notice for lane in self._lanes.values() if (notice := lane.health.notice(now_ms)) is not None]
+        notices = [lane.health.notice(now_ms) for lane in self._lanes.values()]
+        return [replace(notice, since_ms=notice.since_ms + self._ahead_ms) for notice in notices if notice is not None]
 
     def status(self) -> dict[str, VenueReport]:
         """Return how every venue is doing, by name."""
-        return {name: lane.report(self._universe.dropped.get(name, {})) for name, lane in self._lanes.items()}
+        reports = {name: lane.report(self._universe.dropped.get(name, {})) for name, lane in self._lanes.items()}
+        return {name: report.moved(self._ahead_ms) for name, report in reports.items()}
+
+    @property
+    def _ahead_ms(self) -> int:
+        # How far UTC is ahead of the clock that the venues run by: 0 until somebody sets the machine's clock.
+        return self._utc_ms() - self._now_ms()
 
     async def _join(self, lane: Lane, has_tried: asyncio.Event) -> None:
         delay_s = FIRST_RETRY_S
@@ -235,4 +253,4 @@ class Feed:
         for lane in self._lanes.values():
             arrived += lane.arrived
             lane.arrived = []
-        return arrived
+        return [moved(one, self._ahead_ms) for one in arrived] if self._ahead_ms else arrived

@@ -7,7 +7,7 @@ Every call runs as a task of its own and leaves what it learned in `arrived`. So
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -50,6 +50,11 @@ class VenueReport:
     warmed_after_s: float | None  #: from the start until every instrument had its history; None before that
     polls: Counts  #: of the last plan
     clock: ClockOffset | None  #: None before it was measured
+
+    def moved(self, by_ms: int) -> "VenueReport":
+        """Return the same on a clock that is so much ahead."""
+        times = {name: getattr(self, name) for name in ("since_ms", "last_quotes_ms", "full_by_ms")}
+        return replace(self, **{name: at_ms + by_ms for name, at_ms in times.items() if at_ms is not None})
 
 
 @dataclass(slots=True)
@@ -201,7 +206,8 @@ class Lane:
         try:
             if self.history.lacks(instrument_id):
                 async with self._call("candles"):
-                    since_ms = self._now_ms() - self._window_ms
+                    ahead_ms = 0 if self._clock is None else round(self._clock.offset_ms)
+                    since_ms = self._now_ms() + ahead_ms - self._window_ms
                     candles = await self.venue.fetch_candles(instrument_id, since_ms)
                 self.arrived += [candles] if candles is not None else []
             async with self._call("open interest history"):
@@ -297,6 +303,11 @@ class Lane:
         self._clock_due_ms = self._now_ms() + CLOCK_EVERY_MS
         async with self._call("clock"):
             self._clock = await self.venue.measure_clock()
+
+    def renew(self) -> None:
+        """Have the windows filled again, and the venue's clock measured with the next quotes."""
+        self.history.renew(self._now_ms())
+        self._clock_due_ms = 0
 
     def _note_gap(self) -> None:
         """Have the windows filled again where they have missed much."""

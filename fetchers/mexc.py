@@ -292,7 +292,7 @@ class Mexc(RestVenue):
 
     async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles:
         """Return 1-minute candles from `since_ms` on, the latest 2,000 at most."""
-        now_ms = self._now_ms()
+        now_ms = self._venue_ms()
         start_ms = max(since_ms, now_ms - MOST_CANDLES * MINUTE_MS)
         reply = await self._get(
             f"/kline/{instrument_id}", KLINE, interval="Min1", start=start_ms // 1000, end=now_ms // 1000

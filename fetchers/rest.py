@@ -61,6 +61,10 @@ class RestVenue:
         self._seen = {key: seen for key, seen in self._seen.items() if key in ids}
         self._newest_book = {key: newest for key, newest in self._newest_book.items() if key in ids}
 
+    def _venue_ms(self) -> int:
+        """Return the venue's own time now, by which its candles are asked for."""
+        return round(self._now_ms() + self._clock_offset_ms)
+
     def _arrival(self, reply: Reply) -> Arrival:
         return Arrival(received_ms=reply.received_ms, clock_offset_ms=self._clock_offset_ms)
 

@@ -36,6 +36,11 @@ class Episodes:
         for one, peak in near_misses:
             self._by_coin[one.coin] = _Episode(one.decided_ms, peak or 0.0)
 
+    def shift_clock(self, step_ms: int) -> None:
+        """Move every time by as much as the clock was set."""
+        for episode in self._by_coin.values():
+            episode.seen_ms += step_ms
+
     def note(self, near_misses: Iterable[NearMiss], now_ms: int) -> News:
         """Take in the near misses of a decision at `now_ms`."""
         begun, peaks = [], {}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from features.market import Candles, FloatArray, IntArray, read_only
+from features.market import FUTURE_MS, Candles, FloatArray, IntArray, read_only
 from scoring.levels import taker_fee_percent
 from scoring.settings import ScoringSettings
 from scoring.signals import DataTimes, ExitReason, NearMiss, OpenSignal, Outcome, Result, Side, Signal
@@ -94,6 +94,19 @@ def start_near_miss(near_miss: NearMiss, near_miss_id: int = 0) -> OpenSignal | 
             code_hash="",
             config_hash="",
         )
+    )
+
+
+def shift_clock(open_signal: OpenSignal, step_ms: int) -> OpenSignal:
+    """Return the signal after the clock was set by `step_ms`: every time in it moves, so elapsed time stays true."""
+    signal = open_signal.signal
+    times = signal.data_times
+    moved = {name: time_ms + step_ms for name in DataTimes.__slots__ if (time_ms := getattr(times, name)) is not None}
+    return replace(
+        open_signal,
+        signal=replace(signal, decided_ms=signal.decided_ms + step_ms, data_times=replace(times, **moved)),
+        looked_ms=open_signal.looked_ms + step_ms,
+        last_book_ms=open_signal.last_book_ms and open_signal.last_book_ms + step_ms,
     )
 
 
@@ -231,7 +244,7 @@ def _trailing_stop(signal: Signal, best_price: FloatArray, settings: ScoringSett
 
 def _count_flips(open_signal: OpenSignal, look: Look, settings: ScoringSettings) -> OpenSignal:
     is_new = look.book_ms > open_signal.last_book_ms and not math.isnan(look.ask_share)
-    if not is_new or look.now_ms - look.book_ms > 1000 * settings.max_data_age_s:
+    if not is_new or not -FUTURE_MS <= look.now_ms - look.book_ms <= 1000 * settings.max_data_age_s:
         return open_signal
     own_share = look.ask_share if open_signal.signal.side is Side.SHORT else 1 - look.ask_share
     flips = open_signal.flips_running + 1 if own_share <= settings.liquidity_flip_ask_share else 0

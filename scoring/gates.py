@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from features.frame import FeatureFrame
-from features.market import BoolArray, FloatArray
+from features.market import FUTURE_MS, BoolArray, FloatArray
 from features.missing import Missing
 from scoring.levels import LevelFrame
 from scoring.limits import seconds_since_last, seconds_until, signals_today, signals_within
@@ -122,8 +122,10 @@ def _stop_spreads(inputs: GateInputs) -> FloatArray:
 
 def _data_age_s(inputs: GateInputs) -> FloatArray:
     features = inputs.features
-    oldest_ms = np.minimum(np.minimum(features.price_ms, features.book_ms), features.trades_ms)
-    return np.where(oldest_ms > 0, (inputs.now_ms - oldest_ms) / 1000, np.nan)
+    times_ms = np.array([features.price_ms, features.book_ms, features.trades_ms])
+    oldest_ms, newest_ms = times_ms.min(axis=0), times_ms.max(axis=0)
+    age_s = np.where(oldest_ms > 0, (inputs.now_ms - oldest_ms) / 1000, np.nan)
+    return np.where(newest_ms > inputs.now_ms + FUTURE_MS, np.inf, age_s)
 
 
 def _by_coin(inputs: GateInputs, values: Mapping[str, float], *, otherwise: float) -> FloatArray:
@@ -182,6 +184,7 @@ DATA_AGE = Gate(
     holds=np.less_equal,
     limit=lambda settings: settings.max_data_age_s,
     words="oldest data {value:.1f} s {sign} {limit:g} s",
+    when_infinite="data from the future: a clock is wrong",
     needs=("price", "book", "sweep"),
 )
 BOOK = Gate(

@@ -71,6 +71,28 @@ def after_outcome(limits: Limits, signal: Signal, outcome: Outcome, settings: Sc
     return replace(limits, stop_times_ms=tuple(stops), guard_until_ms=max(limits.guard_until_ms, until_ms))
 
 
+def shift_clock(limits: Limits, step_ms: int) -> Limits:
+    """Return the limits after the clock was set by `step_ms`: every time in them moves, so what is left stays true."""
+
+    def moved(time_ms: int) -> int:
+        return time_ms + step_ms if 0 < time_ms < FOREVER_MS else time_ms
+
+    def each(times_ms: Mapping[str, int]) -> dict[str, int]:
+        return {key: moved(time_ms) for key, time_ms in times_ms.items()}
+
+    return replace(
+        limits,
+        last_signal_ms=each(limits.last_signal_ms),
+        last_exit_ms=each(limits.last_exit_ms),
+        signal_times_ms=tuple(map(moved, limits.signal_times_ms)),
+        stop_times_ms=tuple(map(moved, limits.stop_times_ms)),
+        guard_until_ms=moved(limits.guard_until_ms),
+        paused_until_ms=None if limits.paused_until_ms is None else moved(limits.paused_until_ms),
+        muted_coins=each(limits.muted_coins),
+        muted_venues=each(limits.muted_venues),
+    )
+
+
 def pause(limits: Limits, until_ms: int = FOREVER_MS) -> Limits:
     """Return the limits with no signals before `until_ms`."""
     return replace(limits, paused_until_ms=until_ms)

@@ -138,6 +138,18 @@ _PUT_BLOCKED_CHAT = """
     INSERT INTO blocked_chats (chat_id, reason, since_ms) VALUES (:chat_id, :reason, :since_ms)
     ON CONFLICT (chat_id) DO UPDATE SET reason = :reason
 """
+_SHIFT_OUTBOX = """
+    UPDATE outbox SET created_ms = created_ms + :step_ms,
+        not_before_ms = iif(not_before_ms = 0, 0, not_before_ms + :step_ms)
+    WHERE state IN ('pending', 'sending', 'uncertain')
+"""
+_SHIFT_OPEN = """
+    UPDATE signals SET decided_ms = decided_ms + :step_ms WHERE id NOT IN (SELECT signal_id FROM outcomes)
+"""
+_SHIFT_FOLLOWED = """
+    UPDATE near_misses SET decided_ms = decided_ms + :step_ms
+    WHERE id IN (SELECT near_miss_id FROM followed_near_misses)
+"""
 _BEGIN_RUN = """
     INSERT INTO runs (started_ms, version, code_hash, config_hash)
     VALUES (:started_ms, :version, :code_hash, :config_hash)
@@ -179,6 +191,7 @@ class Store(History):
         super().__init__(path, reader, resources)
         self._writer = writer
         self._writing = asyncio.Lock()
+        self.times = asyncio.Lock()  #: held while times are compared with the clock, so that it is not set meanwhile
         self._spare: Spare | None = None
         self.trouble = ""  #: why writes go to memory only, "" while the disk takes them
 
@@ -325,6 +338,20 @@ class Store(History):
         await self._write(
             (_PUT_WINDOWS, [{"snapshot": blob}]),
             (_TRACK_NEAR_MISS, [open_signal_to_row(one) for one in followed]),
+        )
+
+    async def shift_clock(
+        self, step_ms: int, limits: Limits, open_signals: Sequence[OpenSignal], followed: Sequence[OpenSignal]
+    ) -> None:
+        """Move by `step_ms`, by which the clock was set, what waits and what is followed; the arguments have moved."""
+        step = [{"step_ms": step_ms}]
+        await self._write(
+            (_SHIFT_OUTBOX, step),
+            (_SHIFT_OPEN, step),
+            (_SHIFT_FOLLOWED, step),
+            (_PUT_OPEN_SIGNAL, [open_signal_to_row(one) for one in open_signals]),
+            (_TRACK_NEAR_MISS, [open_signal_to_row(one) for one in followed]),
+            _put_limits(limits),
         )
 
     async def save_limits(self, limits: Limits) -> None:

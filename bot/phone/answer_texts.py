@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.funnels import funnel_lines
 from bot.phone.delivery import ChatState
-from bot.phone.messages import EXIT_WORDS
+from bot.phone.messages import CLOCK_IS_BEHIND, EXIT_WORDS
 from bot.phone.phrases import (
     age_text,
     duration_text,
@@ -174,6 +174,8 @@ def render_stats(title: str, groups: Mapping[str, Summary], reachable: Summary) 
 
 def render_count(status: BotStatus, limits: Limits, timezone: str) -> str:
     """Return how much of today's alerts is used."""
+    if status.signals_today is None:
+        return CLOCK_IS_BEHIND
     left = max(0, status.max_daily_signals - status.signals_today)
     stops = len([time_ms for time_ms in limits.stop_times_ms if time_ms > status.now_ms - 3_600_000])
     return (

@@ -16,6 +16,7 @@ from scoring.signals import Outcome, Signal
 from scoring.statistics import summarise
 
 _STEP_S = 60.0
+_TOO_LONG_S = 2 * 86_400.0  #: the clock was set back by days
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,7 +74,11 @@ async def tell_daily(clock: Clock, hour: int, timezone: str, tell: Callable[[], 
     due_ms = next_report_ms(clock.now_ms(), hour, timezone)
     while True:
         # in short steps: a machine that slept wakes with its clock ahead
-        await clock.sleep(min(_STEP_S, (due_ms - clock.now_ms()) / 1000))
+        left_s = (due_ms - clock.now_ms()) / 1000
+        if left_s > _TOO_LONG_S:
+            due_ms = next_report_ms(clock.now_ms(), hour, timezone)
+            continue
+        await clock.sleep(min(_STEP_S, left_s))
         if clock.now_ms() >= due_ms:
             await tell()
             due_ms = next_report_ms(clock.now_ms(), hour, timezone)

@@ -152,7 +152,7 @@ class Delivery:
                 self._awake.clear()
                 # As of before the look: a chat that ends meanwhile has changed its rows.
                 busy, changing = frozenset(self._busy), frozenset(self._changing)
-                due = await self._store.due_messages(self._clock.now_ms(), limit=1)
+                due = await self._due_messages()
                 for message in filter(self._may_go, due):
                     chat_id, is_new = message.message.chat_id, message.message_id is None
                     if chat_id in busy or (chat_id in changing and not is_new):
@@ -190,6 +190,13 @@ class Delivery:
 
     def _state(self, chat_id: str) -> ChatState:
         return self._states.setdefault(chat_id, ChatState())
+
+    async def _due_messages(self) -> list[OutboxMessage]:
+        """Return the first message of each chat, its age by the monotonic clock: true whoever sets the other."""
+        async with self._store.times:
+            ahead_ms = self._clock.now_ms() - self._clock.monotonic_ms()
+            due = await self._store.due_messages(self._clock.now_ms(), limit=1)
+        return [replace(one, message=replace(one.message, created_ms=one.message.created_ms - ahead_ms)) for one in due]
 
     async def drain(self, seconds: float) -> int:
         """Wait, at most `seconds`, until nothing is left to be sent, and return how many messages are."""
@@ -299,19 +306,20 @@ class Delivery:
         """Count what the last run sent: a restart does not make Telegram forget."""
         now_ms = self._clock.now_ms()
         recent = await self._store.recent_sends(now_ms - LONGEST_SPAN_MS, now_ms)
+        ahead_ms, now_ms = now_ms - self._clock.monotonic_ms(), self._clock.monotonic_ms()
         for chat_id, sent_ms in recent:
-            self._pacer.add(self.target(chat_id), sent_ms)
+            self._pacer.add(self.target(chat_id), sent_ms - ahead_ms)
         for chat_id in {chat_id for chat_id, _ in recent}:  # answers and edits of the last seconds nobody wrote down
             self._pacer.use_up_burst(self.target(chat_id), now_ms)
 
     async def _wait_for_turn(self, chat_id: str) -> None:
-        while wait_ms := self._pacer.wait_ms(chat_id, self._clock.now_ms(), is_answer=True):
+        while wait_ms := self._pacer.wait_ms(chat_id, self._clock.monotonic_ms(), is_answer=True):
             await self._clock.sleep(wait_ms / 1000)
-        self._pacer.add(chat_id, self._clock.now_ms())
+        self._pacer.add(chat_id, self._clock.monotonic_ms())
 
     async def _look_again(self, group: asyncio.TaskGroup) -> None:
         while True:
-            await self._expire(self._clock.now_ms())
+            await self._expire()
             await self._tell_lost()
             for chat_id, state in list(self._states.items()):
                 if state.look_up_at_ms is not None and state.look_up_at_ms <= self._clock.monotonic_ms():
@@ -320,11 +328,14 @@ class Delivery:
             await self._clock.sleep(_LOOK_AGAIN_S)
             self.wake()
 
-    async def _expire(self, now_ms: int) -> None:
+    async def _expire(self) -> None:
         """Give up what has waited too long, also in chats that are held."""
         busy = self._busy | self._changing
-        entries_before_ms = now_ms - round(1000 * _EXPIRY_FACTOR * self._max_age_s)
-        for chat_id in await self._store.expire(entries_before_ms, now_ms - _DAY_MS, busy):
+        async with self._store.times:
+            now_ms = self._clock.now_ms()
+            entries_before_ms = now_ms - round(1000 * _EXPIRY_FACTOR * self._max_age_s)
+            expired = await self._store.expire(entries_before_ms, now_ms - _DAY_MS, busy)
+        for chat_id in expired:
             self._count_lost(chat_id, DeliveryState.EXPIRED)
 
     async def _look_up(self, chat_id: str, state: ChatState) -> None:
@@ -354,7 +365,7 @@ class Delivery:
         """Handle the first message of a chat, then rest for as long as the chat has to."""
         chat_id, served = message.message.chat_id, self._busy if message.message_id is None else self._changing
         try:
-            target, now_ms = self.target(chat_id), self._clock.now_ms()
+            target, now_ms = self.target(chat_id), self._clock.monotonic_ms()
             if self._is_expired(message, now_ms):
                 await self._store.mark_expired(message.id)
                 self._count_lost(chat_id, DeliveryState.EXPIRED)
@@ -406,7 +417,7 @@ class Delivery:
             self._migrated[old_chat] = error.new_chat_id
             await self._store.set_state(_MIGRATED, self._migrated)
             if stands_as is None:
-                await self._store.mark_retry(message.id, self._clock.now_ms(), str(error))
+                await self._try_again(message, 0.0, str(error))
             await self._store.forget_messages(old_chat)
         except (BadText, Rejected) as error:
             self._within_reach()
@@ -428,7 +439,7 @@ class Delivery:
             return await self._resend_to_person(message, str(error))
         else:
             sent_ms = self._clock.now_ms()
-            self._note_success(message, sent_ms)
+            self._note_success(message)
             told = message.lost.ids if stands_as is None else ()
             await self._store.mark_sent(
                 message.id, message_id, sent_ms, told=told, revision=message.revision, html=html
@@ -476,7 +487,7 @@ class Delivery:
     def _in_plain_text(self, chat_id: str, content: Content, error: BadText) -> Content:
         self._note("sent as plain text", chat_id, str(error))
         logger.error("Telegram cannot read this HTML ({}), so it goes as plain text: {}", error, content.html)
-        self._pacer.add(chat_id, self._clock.now_ms())
+        self._pacer.add(chat_id, self._clock.monotonic_ms())
         return replace(content, html=escape(plain_text(content.html)))
 
     def _text(self, message: OutboxMessage) -> str:
@@ -484,7 +495,7 @@ class Delivery:
         new = message.message
         if message.message_id is not None:
             return new.html
-        age_ms = self._clock.now_ms() - new.created_ms
+        age_ms = self._clock.monotonic_ms() - new.created_ms
         html = mark_sent(new.html, age_ms)
         if new.kind is Kind.ENTRY and age_ms > 1000 * self._max_age_s:
             html = mark_late(html, age_ms / 1000, self._drift_percent(new))
@@ -519,7 +530,7 @@ class Delivery:
 
     async def _put_off(self, message: OutboxMessage, error: str, rest_s: float) -> float:
         """Try a message again later; return how long its chat has to rest [s], not at all for a change."""
-        await self._store.mark_retry(message.id, self._clock.now_ms() + round(rest_s * 1000), error)
+        await self._try_again(message, rest_s, error)
         return rest_s if message.message_id is None else 0.0
 
     async def _hold(self, message: OutboxMessage, error: Blocked) -> float:
@@ -528,7 +539,7 @@ class Delivery:
         if message.message_id is not None:  # the right to change may be lacking where the right to write is not
             return await self._put_off(message, str(error), _hold_s(message.attempts))
         state = self._state(chat_id)
-        await self._store.mark_retry(message.id, self._clock.now_ms(), str(error))
+        await self._try_again(message, 0.0, str(error))
         if isinstance(error, NoTopic) and not state.has_lost_topic:
             state.has_lost_topic = True
             logger.error("chat {}: its topic is gone ({}); messages go to the group without it", chat_id, error)
@@ -604,8 +615,12 @@ class Delivery:
         logger.warning(
             "message {} may have reached chat {} ({}); it goes once more, marked", message.id, chat_id, error
         )
-        await self._store.mark_retry(message.id, self._clock.now_ms() + round(1000 * _RESEND_AFTER_S), error)
+        await self._try_again(message, _RESEND_AFTER_S, error)
         return _RESEND_AFTER_S
+
+    async def _try_again(self, message: OutboxMessage, rest_s: float, error: str) -> None:
+        async with self._store.times:
+            await self._store.mark_retry(message.id, self._clock.now_ms() + round(1000 * rest_s), error)
 
     def _note(self, what: str, chat_id: str, words: str) -> None:
         count = self._incidents[what].count + 1 if what in self._incidents else 1
@@ -618,10 +633,10 @@ class Delivery:
             logger.info("messages get out again")
         self.trouble = ""
 
-    def _note_success(self, message: OutboxMessage, sent_ms: int) -> None:
+    def _note_success(self, message: OutboxMessage) -> None:
         self._within_reach()
         if message.message.kind is Kind.ENTRY and message.message_id is None:
-            self._latencies_ms.append(sent_ms - message.message.created_ms)
+            self._latencies_ms.append(self._clock.monotonic_ms() - message.message.created_ms)
 
 
 def _backoff_s(attempts: int) -> float:

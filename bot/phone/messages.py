@@ -274,6 +274,19 @@ def render_help(menu: Iterable[tuple[str, str]]) -> str:
     )
 
 
+#: where the signals of today cannot be counted
+CLOCK_IS_BEHIND = "The machine's clock is behind the last signal: none is given until it has caught up"
+
+
+def render_clock_set(step_ms: int) -> str:
+    """Return what is said when the machine's clock was set, HTML."""
+    way = "forward" if step_ms > 0 else "back"
+    return (
+        f"<b>The machine's clock was set {way} by {duration_text(abs(step_ms) / 1000)}.</b> Open signals, pauses and"
+        " waits go on as long as they would have. The windows of the market fill again."
+    )
+
+
 def render_status(status: BotStatus, timezone: str) -> str:
     """Return the answer to /status, times in `timezone`."""
     unsent = ", ".join(f"{count} {state}" for state, count in status.outbox.items() if state != "sent" and count)
@@ -282,7 +295,9 @@ def render_status(status: BotStatus, timezone: str) -> str:
         _activity(status, timezone),
         _ticks(status),
         f"Best now: {escape(status.best) or 'nothing scored yet'}",
-        f"Signals today: {status.signals_today} of {status.max_daily_signals}",
+        f"Signals today: {status.signals_today} of {status.max_daily_signals}"
+        if status.signals_today is not None
+        else CLOCK_IS_BEHIND,
         *_open_lines(status.open_signals, status.now_ms),
         "",
         *(_venue_line(venue) for venue in status.venues),

@@ -25,7 +25,9 @@ class Window:
         limit = self._sent_ms.maxlen or 0
         if is_answer:
             limit -= limit // 3
-        return max(0, self._sent_ms[-limit] + self._span_ms - now_ms) if len(self._sent_ms) >= limit else 0
+        if len(self._sent_ms) < limit:
+            return 0
+        return min(max(0, self._sent_ms[-limit] + self._span_ms - now_ms), self._span_ms)
 
     def add(self, now_ms: int) -> None:
         """Count a message."""

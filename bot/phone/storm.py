@@ -16,6 +16,10 @@ class Storm:
         self._joined_ms = 0
         self.key = ""  #: what one storm's list is edited by
 
+    def shift_clock(self, step_ms: int) -> None:
+        """Move every time by as much as the clock was set."""
+        self._joined_ms += step_ms
+
     def add(self, near_misses: Iterable[NearMiss]) -> Sequence[NearMiss]:
         """Return the storm's coins where new ones have joined, nothing where none has."""
         refused = {near_miss.coin: near_miss for near_miss in near_misses if near_miss.failed == REFUSED_BY}

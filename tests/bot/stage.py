@@ -41,11 +41,12 @@ class Stage:
         """Start a bot; it ends with the context as a killed one does: without a word."""
         tasks: set[asyncio.Task[None]] = set()
         async with await Store.open(self.folder / "sgnl.db") as store:
-            venues = build_venues(self.config.venues.exchanges, self.config.venues.urls, self.clock.now_ms)
+            venues = build_venues(self.config.venues.exchanges, self.config.venues.urls, self.clock.monotonic_ms)
             feed = Feed(
                 venues,
                 settings=self.config.universe,
                 now_ms=self.clock.now_ms,
+                monotonic_ms=self.clock.monotonic_ms,
                 sleep=self.clock.sleep,
                 spawn=lambda work, name: spawn(work, name=name, keep=tasks),
                 refresh_interval_s=self.config.features.refresh_interval_s,
@@ -89,12 +90,12 @@ class RunningBot:
     async def tick_for(self, seconds: float) -> None:
         """Tick at the refresh interval for `seconds` of the hand clock."""
         clock, interval_ms = self.stage.clock, round(1000 * self.stage.config.features.refresh_interval_s)
-        end_ms = clock.now_ms() + round(1000 * seconds)
-        while clock.now_ms() < end_ms:
-            due_ms = clock.now_ms() + interval_ms
+        end_ms = clock.monotonic_ms() + round(1000 * seconds)
+        while clock.monotonic_ms() < end_ms:
+            due_ms = clock.monotonic_ms() + interval_ms
             await self.until_done(spawn(self.orchestrator.tick(), name="tick", keep=self.tasks))
             await self.delivery.drain(1)
-            await self.pass_until(max(due_ms, clock.now_ms()))
+            await self.pass_until(max(due_ms, clock.monotonic_ms()))
 
     async def until_done(self, task: asyncio.Task[None]) -> None:
         """Let real I/O happen and the hand clock go on until the task has ended."""
@@ -106,7 +107,7 @@ class RunningBot:
 
     async def pass_until(self, end_ms: int) -> None:
         """Go on to `end_ms` in steps, so that polls paced by the budgets get out at their times."""
-        while (left_ms := end_ms - self.stage.clock.now_ms()) > 0:
+        while (left_ms := end_ms - self.stage.clock.monotonic_ms()) > 0:
             await self.stage.clock.advance(min(left_ms, 100) / 1000)
             await asyncio.sleep(0.001)
 
@@ -124,8 +125,8 @@ async def staged(
     config = load_config(OVERRIDES | names | settings)
     clock = clock or HandClock(NOW_MS)
     scenario = Scenario(settings=config.features, planted=planted)
-    market = SimulatedMarket(seed=3, coins_per_venue=COINS, scenario=scenario, start_ms=clock.now_ms())
-    servers = await serve(market, clock.now_ms)
+    market = SimulatedMarket(seed=3, coins_per_venue=COINS, scenario=scenario, start_ms=clock.monotonic_ms())
+    servers = await serve(market, clock.monotonic_ms)
     try:
         urls = {f"{venue.upper()}_URL": url for venue, url in servers.urls.items()}
         yield Stage(

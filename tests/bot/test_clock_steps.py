@@ -1,14 +1,47 @@
 """The wall clock is set while the bot runs: nothing waits, ages or is lost by it."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.bot.scripted import scripted
+from bot.phone.delivery import Delivery
+from bot.phone.sender import Content, NotSent
+from bot.tasks import spawn
+from features.market import Observation
+from scoring.exits import start
+from scoring.limits import pause
+from scoring.signals import FOREVER_MS, ExitReason, Outcome
+from storage.outbox import Kind, NewMessage
+from tests.bot.scripted import Scripted, scripted
+from tests.builders import NOW_MS, quotes, trades
+from tests.hand_clock import HandClock
+from tests.scoring.frames import signal
 from tests.virtual_time import VirtualClock, run_virtually
 
+STEPS_S = [-3600.0, -600.0, -2.0, 2.0, 600.0, 3600.0, 50 * 365 * 86_400.0]
+each_step = pytest.mark.parametrize("step_s", STEPS_S)
 
-@pytest.mark.parametrize("step_s", [-3600.0, -60.0, -2.0, 2.0, 60.0, 3600.0])
+
+async def open_one(stage: Scripted) -> None:
+    """Let the bot follow a SHORT from 100, target 98, stop 101."""
+    one = signal(decided_ms=stage.clock.now_ms())
+    await stage.store.remember([one], stage.bot.limits, [])
+    stage.bot.open_signals[one.id] = start(one)
+
+
+def seen_at(now_ms: int, bid: float, prints: Sequence[float] = ()) -> list[Observation]:
+    """Return what a venue says at that time of our clock."""
+    return [
+        quotes(now_ms, bid_price=bid, ask_price=bid + 0.1),
+        trades([(now_ms - 1, price, 5.0, False) for price in prints], exchange_ms=now_ms),
+    ]
+
+
+@each_step
 def test_no_tick_is_lost(step_s: float) -> None:
     """The ticks go on at their pace, whichever way the clock is set and however far."""
 
@@ -18,9 +51,150 @@ def test_no_tick_is_lost(step_s: float) -> None:
             stop = asyncio.Event()
             loop = asyncio.get_running_loop()
             loop.call_later(21, clock.set_wall_clock, step_s)
-            loop.call_later(21, clock.rebase)
             loop.call_later(58, stop.set)
             await stage.bot.run(stop)
             return stage.bot.ticks
 
     assert run_virtually(watch()) == 12
+
+
+@each_step
+async def test_a_stop_is_seen_at_once(step_s: float) -> None:
+    """An open signal whose stop is printed just after the step ends with that tick, held as long as it was."""
+    async with scripted(HandClock()) as stage:
+        await open_one(stage)
+        await stage.tick(*seen_at(stage.clock.now_ms() + 5_000, 99.9))
+        stage.clock.set_wall_clock(step_s)
+        await stage.tick(*seen_at(stage.clock.now_ms() + 5_000 + round(1000 * step_s), 105.0, [105.0]))
+        ((_, outcome),) = await stage.store.signals()
+        assert outcome is not None
+        assert outcome.reason is ExitReason.STOP_LOSS
+        assert outcome.held_s == pytest.approx(10, abs=0.1)
+
+
+@each_step
+async def test_the_market_begins_anew(step_s: float) -> None:
+    """What is new is taken at once, histories are asked for again, and one notice says by how much."""
+    async with scripted(HandClock()) as stage:
+        for _ in range(3):
+            await stage.tick(*seen_at(stage.clock.now_ms() + 5_000, 100.0))
+        stage.clock.set_wall_clock(step_s)
+        for _ in range(3):
+            await stage.tick(*seen_at(stage.clock.now_ms() + 5_000 + round(1000 * step_s), 110.0))
+            step_s = 0
+            assert stage.bot.last_tick is not None
+            assert stage.bot.last_tick.features.best_bid[0] == 110.0
+        assert stage.feed.renewed == 1
+        due = await stage.store.due_messages(stage.clock.now_ms(), limit=10)
+        assert ["clock was set" in one.message.html for one in due] == [True]
+
+
+@each_step
+async def test_what_waits_goes_on(step_s: float) -> None:
+    """Pauses, mutes, messages and uptime last as long as they would have."""
+    step_ms = round(1000 * step_s)
+    async with scripted(HandClock()) as stage:
+        await open_one(stage)
+        now_ms = stage.clock.now_ms()
+        await stage.bot.change_limits(
+            lambda limits: replace(pause(limits, now_ms + 60_000), muted_coins={"X": FOREVER_MS})
+        )
+        message = NewMessage(chat_id="1", kind=Kind.ENTRY, html="x", created_ms=now_ms - 3_000)
+        await stage.store.enqueue([message])
+        (queued,) = await stage.store.due_messages(now_ms, limit=1)
+        await stage.store.mark_retry(queued.id, now_ms + 20_000, "busy")
+        stage.clock.set_wall_clock(step_s)
+        await stage.tick()
+        saved = await stage.store.load()
+        assert stage.bot.limits == saved.limits
+        assert saved.limits.paused_until_ms == now_ms + 60_000 + step_ms
+        assert saved.limits.muted_coins == {"X": FOREVER_MS}
+        assert [one.signal.decided_ms for one in saved.open_signals] == [now_ms + step_ms]
+        assert stage.clock.now_ms() - stage.bot.started_ms == 5_000
+        (waiting,) = (
+            one for one in await stage.store.due_messages(now_ms + 20_000 + step_ms, limit=9) if one.id == queued.id
+        )
+        assert waiting.message.created_ms == now_ms - 3_000 + step_ms
+        assert waiting.not_before_ms == now_ms + 20_000 + step_ms
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    prices=st.lists(st.sampled_from([99.0, 99.5, 100.0, 100.4, 100.8, 101.2, 97.8]), min_size=2, max_size=12),
+    steps=st.dictionaries(st.integers(0, 11), st.integers(-3600, 3600), max_size=3),
+)
+def test_outcomes_are_as_without_steps(prices: list[float], steps: dict[int, int]) -> None:
+    """Whatever is printed, and whenever the clock is set, a signal ends as it would have, after the same time."""
+
+    async def followed(steps: dict[int, int]) -> tuple[int, object]:
+        async with scripted(HandClock()) as stage:
+            await open_one(stage)
+            for number, price in enumerate(prices):
+                stage.clock.set_wall_clock(steps.get(number, 0))
+                ahead_ms = (
+                    stage.clock._wall_offset_ms
+                    if abs(stage.clock._wall_offset_ms - stage.clock._offset_ms) > 1000
+                    else stage.clock._offset_ms
+                )
+                await stage.tick(*seen_at(stage.clock.monotonic_ms() + 5_000 + ahead_ms, price, [price]))
+            ((_, outcome),) = await stage.store.signals()
+            return stage.bot.ticks, None if outcome is None else timeless(outcome)
+
+    def timeless(outcome: Outcome) -> object:
+        return (
+            outcome.reason,
+            outcome.fill,
+            outcome.ideal,
+            outcome.reachable,
+            round(outcome.held_s, 3),
+            outcome.mae_percent,
+        )
+
+    assert asyncio.run(followed(steps)) == asyncio.run(followed({}))
+
+
+class Phone:
+    """Implements `Sender`: it is out of reach until told otherwise, and keeps what arrives."""
+
+    def __init__(self) -> None:
+        self.is_reached = False
+        self.arrived: list[str] = []
+
+    async def send(self, chat_id: str, content: Content, **_: object) -> int:
+        """Keep what is for chat 1."""
+        if not self.is_reached:
+            raise NotSent("out of reach")
+        self.arrived += [content.html] if chat_id == "1" else []
+        return len(self.arrived)
+
+    async def edit(self, *_: object) -> None:
+        """Do nothing."""
+
+    async def probe(self) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, -60.0, 60.0, 3600.0])
+@pytest.mark.parametrize(("out_s", "is_late"), [(5, False), (40, True)])
+async def test_no_message_is_late_or_lost(step_s: float, out_s: int, *, is_late: bool) -> None:
+    """An alert that is to be tried again when the clock is set arrives, and is called late only where it is."""
+    async with scripted(HandClock()) as stage:
+        phone = Phone()
+        delivery = Delivery(stage.store, phone, stage.clock, max_signal_age_s=30)  # type: ignore[arg-type]
+        message = NewMessage(chat_id="1", kind=Kind.ENTRY, html="SHORT", created_ms=stage.clock.now_ms())
+        await stage.store.enqueue([message])
+        running = spawn(delivery.run(), name="delivery", keep=set())
+        async with asyncio.timeout(20):
+            while not delivery.trouble:  # noqa: ASYNC110 - an attribute, which nobody signals
+                await asyncio.sleep(0.005)
+            stage.clock.set_wall_clock(step_s)
+            await stage.tick(after_s=0)
+            await stage.clock.advance(out_s)
+            phone.is_reached = True
+            while not phone.arrived:
+                await stage.clock.advance(1)
+                await asyncio.sleep(0.02)
+        running.cancel()
+        assert phone.arrived[0].endswith("SHORT")
+        assert ("LATE" in phone.arrived[0]) == is_late
+        assert stage.clock.monotonic_ms() - NOW_MS <= 1000 * (out_s + 45)

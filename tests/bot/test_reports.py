@@ -1,12 +1,14 @@
 """What the running bot says of itself agrees with what it does."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
 from bot.config import HttpSettings
+from bot.phone.answer_texts import render_count
 from bot.web import build_app, serve
 from fetchers.simulated.scenario import Planted
 from tests.bot.stage import RunningBot, staged
@@ -80,3 +82,22 @@ async def test_over_http(bot: RunningBot) -> None:
         assert isinstance(signals, list)
         assert (status, [found["signal"]["coin"] for found in signals]) == (200, ["KORVA"])
         assert (await get("/api/markets/bybit/NOSUCH"))[0] == 404
+
+
+@pytest.mark.parametrize("ahead_ms", [1, 2_000, 3_600_000])
+async def test_the_clock_is_behind_the_last_signal(bot: RunningBot, ahead_ms: int) -> None:
+    """Everything still answers, and says so in words."""
+    limits = bot.orchestrator.limits
+    bot.orchestrator.limits = replace(limits, signal_times_ms=(bot.stage.clock.now_ms() + ahead_ms,))
+    try:
+        status = bot.reports.status()
+        assert status.signals_today is None
+        assert "clock is behind the last signal" in await bot.reports.status_text()
+        assert "clock is behind the last signal" in render_count(status, bot.orchestrator.limits, "UTC")
+        served = serve(build_app(bot.reports, bot.store, ""), HttpSettings(host="127.0.0.1", port=0, token=""))
+        async with served as url, aiohttp.ClientSession() as session:
+            for path in ("/health", "/api/status"):
+                async with session.get(url + path) as response:
+                    assert response.status == 200, await response.text()
+    finally:
+        bot.orchestrator.limits = limits

@@ -26,6 +26,7 @@ from scoring.limits import (
     resume,
     seconds_since_last,
     seconds_until,
+    shift_clock,
     signals_today,
     signals_within,
     unmute_coin,
@@ -234,3 +235,28 @@ def check_kept(made: list[tuple[int, str]], zone: str) -> None:
     assert all(later - earlier >= 300_000 for earlier, later in zip(times_ms, times_ms[2:], strict=False))
     days = [datetime.fromtimestamp(time_ms / 1000, ZoneInfo(zone)).date() for time_ms in times_ms]
     assert all(days.count(day) <= 4 for day in days)
+
+
+@pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
+def test_shift_clock(step_ms: int) -> None:
+    """At a step of the clock every time moves: what is left of each limit stays; what has no end has none after."""
+    before = Limits(
+        next_id=7,
+        last_signal_ms={"A": NOW_MS - 30_000},
+        last_exit_ms={"A": NOW_MS - 10_000},
+        signal_times_ms=(NOW_MS - 40_000, NOW_MS - 30_000),
+        stop_times_ms=(NOW_MS - 10_000,),
+        guard_until_ms=NOW_MS + 50_000,
+        paused_until_ms=FOREVER_MS,
+        muted_coins={"A": NOW_MS + 60_000, "B": FOREVER_MS},
+        muted_venues={"mexc": NOW_MS + 70_000},
+    )
+    after, now_ms = shift_clock(before, step_ms), NOW_MS + step_ms
+    assert seconds_since_last(after, now_ms) == seconds_since_last(before, NOW_MS)
+    assert signals_within(after, now_ms, 35) == signals_within(before, NOW_MS, 35) == 1
+    for name in ("guard_until_ms", "paused_until_ms"):
+        assert seconds_until(getattr(after, name), now_ms) == seconds_until(getattr(before, name), NOW_MS)
+    assert after.muted_coins == {"A": now_ms + 60_000, "B": FOREVER_MS}
+    assert after.muted_venues == {"mexc": now_ms + 70_000}
+    assert shift_clock(after, -step_ms) == before
+    assert shift_clock(Limits.fresh(), step_ms) == Limits.fresh()

@@ -63,3 +63,11 @@ def test_telegram_never_has_to_complain(chats: tuple[str, ...]) -> None:
             if pacer.wait_ms(chat, now_ms) == 0:
                 pacer.add(chat, now_ms)
                 flood.check(int(chat), now_ms)
+
+
+def test_a_clock_that_goes_back_blocks_no_chat() -> None:
+    """Whatever the clock does, nobody waits longer than a whole window."""
+    pacer = Pacer()
+    for _ in range(3):
+        pacer.add("100", 3_600_000)
+    assert pacer.wait_ms("100", 0) == 3_300
