@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.phone.delivery import Delivery
-from bot.phone.sender import Content, NotSent
+from bot.phone.sender import Content, FoundChat, NotSent
 from bot.tasks import spawn
 from features.market import Observation
 from scoring.exits import start
@@ -172,6 +172,10 @@ class Phone:
 
     async def probe(self) -> None:
         """Do nothing."""
+
+    async def look_up(self, chat_id: str) -> FoundChat:
+        """It is there."""
+        return FoundChat(id=chat_id, title=chat_id)
 
 
 @pytest.mark.parametrize("step_s", [-3600.0, -60.0, 60.0, 3600.0])
