@@ -18,7 +18,7 @@ from fetchers.budget import HEADROOM, ClockMinute, RateBudget, Sliding
 from fetchers.client import Reply, words
 from fetchers.errors import RateLimited, UnknownSymbol
 from fetchers.markets import Market, default_url, instrument, listed, parse_markets
-from fetchers.payload import each, error_code, member, number, objects, table, time_ms
+from fetchers.payload import bad, error_code, member, number, objects, time_ms, usable, whole_number
 from fetchers.records import Arrival, bulk, candles, newest_change_ms, open_interest_history, order_book
 from fetchers.rest import RestVenue
 from fetchers.trades import News, PrintFormat, Seen, news_of
@@ -135,11 +135,11 @@ def parse_order_book(payload: Any, instrument_id: str, arrival: Arrival) -> Orde
     return order_book(
         call,
         (NAME, instrument_id),
-        bids=table(member(payload, "bids", list, call), 2, call, "bids"),
-        asks=table(member(payload, "asks", list, call), 2, call, "asks"),
+        bids=usable(member(payload, "bids", list, call), 2, call, "bids"),
+        asks=usable(member(payload, "asks", list, call), 2, call, "asks"),
         arrival=arrival,
         venue_ms=time_ms(payload, "E", call),
-        sequence=member(payload, "lastUpdateId", int, call),
+        sequence=whole_number(payload, "lastUpdateId"),
     )
 
 
@@ -147,7 +147,9 @@ def parse_trades(payload: Any, instrument_id: str, asked: int, before: Seen | No
     """Return the prints that are new."""
     call = f"binance trades {instrument_id}"
     rows = objects(payload, call)
-    by_id = dict(zip(map(hash, each(rows, "id", int, call)), rows, strict=True))
+    by_id = {hash(row["id"]): row for row in rows if type(row.get("id")) is int}
+    if rows and not by_id:
+        raise bad(call, "id", rows[0].get("id"), "an int")
     return news_of(
         call,
         (NAME, instrument_id),
@@ -183,7 +185,7 @@ def parse_open_interest_history(payload: Any, instrument_id: str, arrival: Arriv
 def parse_candles(payload: Any, instrument_id: str, arrival: Arrival) -> Candles:
     """Return 1-minute candles, the last of which may still be open."""
     call = f"binance klines {instrument_id}"
-    return candles(call, (NAME, instrument_id), table(payload, 5, call, "the list"), arrival)
+    return candles(call, (NAME, instrument_id), usable(payload, 5, call, "the list"), arrival)
 
 
 def parse_clock(payload: Any) -> float:

@@ -14,7 +14,7 @@ from fetchers.budget import HEADROOM, RateBudget, Sliding
 from fetchers.client import Reply, words
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol, Unreachable
 from fetchers.markets import Market, default_url, instrument, listed, parse_markets
-from fetchers.payload import each, error_code, member, objects, table, time_ms
+from fetchers.payload import bad, error_code, member, objects, time_ms, usable, whole_number
 from fetchers.records import Arrival, bulk, candles, open_interest_history, order_book
 from fetchers.rest import RestVenue
 from fetchers.trades import News, PrintFormat, Seen, news_of
@@ -98,11 +98,11 @@ def parse_order_book(payload: Any, instrument_id: str, arrival: Arrival) -> Orde
     return order_book(
         call,
         (NAME, instrument_id),
-        bids=table(result.get("b"), 2, call, "b"),
-        asks=table(result.get("a"), 2, call, "a"),
+        bids=usable(result.get("b"), 2, call, "b"),
+        asks=usable(result.get("a"), 2, call, "a"),
         arrival=arrival,
         venue_ms=time_ms(result, "ts", call),
-        sequence=member(result, "u", int, call),
+        sequence=whole_number(result, "u"),
     )
 
 
@@ -111,7 +111,9 @@ def parse_trades(payload: Any, instrument_id: str, asked: int, before: Seen | No
     call = f"bybit recent-trade {instrument_id}"
     newest_first, venue_ms = _rows(payload, call)
     rows = [row for row in reversed(objects(newest_first, call)) if row.get("isBlockTrade") is not True]
-    by_id = dict(zip(map(hash, each(rows, "execId", str, call)), rows, strict=True))
+    by_id = {hash(row["execId"]): row for row in rows if type(row.get("execId")) is str}
+    if rows and not by_id:
+        raise bad(call, "execId", rows[0].get("execId"), "a str")
     return news_of(
         call,
         (NAME, instrument_id),
@@ -136,7 +138,7 @@ def parse_candles(payload: Any, instrument_id: str, arrival: Arrival) -> Candles
     """Return 1-minute candles, the last of which may still be open."""
     call = f"bybit kline {instrument_id}"
     rows, _ = _rows(payload, call)
-    return candles(call, (NAME, instrument_id), table(rows, 5, call, "list"), arrival)
+    return candles(call, (NAME, instrument_id), usable(rows, 5, call, "list"), arrival)
 
 
 def parse_clock(payload: Any) -> float:

@@ -18,7 +18,7 @@ from fetchers.budget import HEADROOM, RateBudget, Widening
 from fetchers.client import Reply, words
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
 from fetchers.markets import Market, default_url, instrument, listed, parse_markets
-from fetchers.payload import column, error_code, member, objects, time_ms, whole
+from fetchers.payload import column, error_code, member, time_ms
 from fetchers.records import Arrival, bulk, newest_change_ms, order_book
 from fetchers.rest import RestVenue
 
@@ -103,9 +103,9 @@ def parse_order_book(payload: Any, instrument_id: str, arrival: Arrival) -> Orde
 
 
 def _side(data: Mapping[str, Any], side: str, call: str) -> Any:
-    rows = objects(data.get(side), call)
-    names = ("price", "volume")
-    return np.column_stack([whole(column(rows, name), rows, f"{side} {name}", call) for name in names])
+    levels = member(data, side, list, call)
+    rows = [level if type(level) is dict else {} for level in levels]
+    return np.column_stack([column(rows, name) for name in ("price", "volume")])
 
 
 def parse_clock(payload: Any) -> float:

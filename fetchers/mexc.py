@@ -17,7 +17,7 @@ from fetchers.budget import HEADROOM, RateBudget, Sliding
 from fetchers.client import Reply, words
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
 from fetchers.markets import UNREADABLE, Market, default_url, instrument, listed, parse_markets
-from fetchers.payload import column, error_code, member, objects, table, time_ms
+from fetchers.payload import column, error_code, member, objects, time_ms, usable, whole_number
 from fetchers.records import Arrival, bulk, candles, newest_change_ms, order_book
 from fetchers.rest import RestVenue
 from fetchers.trades import News, PrintFormat, Seen, news_of
@@ -154,8 +154,8 @@ def parse_order_book(payload: Any, instrument_id: str, contract_size: float, arr
     call = f"mexc depth {instrument_id}"
     data = _data(payload, dict, call)
     unit = np.array([1.0, contract_size])
-    bids = table(data.get("bids"), 2, call, "bids") * unit
-    asks = table(data.get("asks"), 2, call, "asks") * unit
+    bids = usable(data.get("bids"), 2, call, "bids") * unit
+    asks = usable(data.get("asks"), 2, call, "asks") * unit
     venue_ms = time_ms(data, "timestamp", call)
     if not len(bids) + len(asks) and arrival.received_ms - arrival.ours(venue_ms) > FROZEN_MS:
         raise UnknownSymbol(f"{call}: the book was empty and frozen, as a delisted contract's")
@@ -166,7 +166,7 @@ def parse_order_book(payload: Any, instrument_id: str, contract_size: float, arr
         asks=asks,
         arrival=arrival,
         venue_ms=venue_ms,
-        sequence=member(data, "version", int, call),
+        sequence=whole_number(data, "version"),
     )
 
 
@@ -174,10 +174,11 @@ def parse_trades(payload: Any, instrument_id: str, contract_size: float, before:
     """Return the prints that are new, by time, price, contracts and side for want of an id."""
     call = f"mexc deals {instrument_id}"
     rows = objects(_data(payload, list, call), call)[::-1]
+    values = [(row.get("t"), row.get("p"), row.get("v"), row.get("T")) for row in rows]
     try:
-        keys = [hash((row.get("t"), row.get("p"), row.get("v"), row.get("T"))) for row in rows]
-    except TypeError as error:
-        raise BadPayload(f"{call}: {error} in a print") from error
+        keys = [hash(value) for value in values]
+    except TypeError:  # a list or an object in a print
+        keys = [hash(repr(value)) for value in values]
     return news_of(
         call,
         (NAME, instrument_id),
@@ -199,7 +200,7 @@ def parse_candles(payload: Any, instrument_id: str, arrival: Arrival) -> Candles
     columns = [member(data, field, list, call) for field in ("time", "open", "high", "low", "close")]
     if len(set(map(len, columns))) > 1:
         raise BadPayload(f"{call}: the columns were of different lengths")
-    rows = table([list(row) for row in zip(*columns, strict=True)], 5, call, "data")
+    rows = usable([list(row) for row in zip(*columns, strict=True)], 5, call, "data")
     return candles(call, (NAME, instrument_id), rows * np.array([1000.0, 1, 1, 1, 1]), arrival)
 
 

@@ -115,6 +115,28 @@ def table(rows: object, width: int, call: str, field: str) -> FloatArray:
     raise bad(call, field, rows, f"a list of {width} numbers each")
 
 
+def usable(rows: object, width: int, call: str, field: str) -> FloatArray:
+    """Return a list of lists of numbers as (n, width), a row that is none, or has a cell that is no number, as NaN."""
+    try:
+        return table(rows, width, call, field)
+    except BadPayload:
+        if type(rows) is not list:
+            raise
+    gap = [float("nan")] * width
+    read = [[_cell(cell) for cell in row[:width]] if type(row) is list and len(row) >= width else gap for row in rows]
+    numbers = np.array(read, dtype=np.float64).reshape(len(rows), width)
+    numbers[~(np.abs(numbers) <= LARGEST)] = np.nan
+    return numbers
+
+
+def whole_number(payload: object, field: str) -> int | None:
+    """Return a whole number of a JSON object, which some venues write as a text at times; None where there is none."""
+    value = payload.get(field) if isinstance(payload, dict) else None
+    if type(value) is str and value.isdecimal() and len(value) < 20:
+        return int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
 def error_code(payload: object, field: str) -> int:
     """Return the code that a venue puts into its reply, 0 where there is none."""
     value = _cell(payload.get(field)) if isinstance(payload, dict) else 0.0

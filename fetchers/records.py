@@ -9,7 +9,7 @@ import numpy as np
 from features.market import Candles, FloatArray, IntArray, OpenInterest, OrderBook, Quotes, read_only
 from fetchers.base import BOOK_LEVELS
 from fetchers.errors import BadPayload
-from fetchers.payload import EARLIEST_MS, LARGEST, LATEST_MS, SMALLEST, bad, column, times, whole
+from fetchers.payload import EARLIEST_MS, LARGEST, LATEST_MS, SMALLEST, bad, column, times
 
 #: what a column of a bulk reply may go down to, where that is not a positive number
 LEAST = {"funding_rate": -LARGEST, "open_interest_base": 0.0, "volume_base_24h": 0.0, "volume_usdt_24h": 0.0}
@@ -103,8 +103,11 @@ def order_book(
     venue_ms: float | None,
     sequence: int | None,
 ) -> OrderBook:
-    """Return the record of a book whose sides are (n, 2): price and quantity [base]."""
-    bids, asks = np.ascontiguousarray(bids.T), np.ascontiguousarray(asks.T)
+    """Return the record of a book whose sides are (n, 2): price and quantity [base].
+
+    A level whose price or quantity is no positive number costs only itself, a side of nothing else the book.
+    """
+    bids, asks = _possible(bids, call, "bids"), _possible(asks, call, "asks")
     bids.setflags(write=False)
     asks.setflags(write=False)
     try:
@@ -122,17 +125,26 @@ def order_book(
         raise BadPayload(f"{call}: {error}") from error
 
 
+def _possible(levels: FloatArray, call: str, side: str) -> FloatArray:
+    is_possible = ((levels >= SMALLEST) & (levels <= LARGEST)).all(axis=1)
+    if len(levels) and not is_possible.any():
+        raise BadPayload(f"{call}: none of {len(levels)} {side} was a level")
+    return np.ascontiguousarray((levels if is_possible.all() else levels[is_possible]).T)
+
+
 def candles(call: str, key: tuple[str, str], rows: FloatArray, arrival: Arrival) -> Candles:
     """Return the record of candles given as (k, 5): the venue's minute [ms], open, high, low, close, in any order."""
-    rows = rows[np.argsort(rows[:, 0], kind="stable")]
     opens, prices = rows[:, 0], rows[:, 1:]
-    in_range = (opens >= EARLIEST_MS).all() and (opens <= LATEST_MS).all() and (np.diff(opens) > 0).all()
-    if not (in_range and ((prices >= SMALLEST) & (prices <= LARGEST)).all()):
-        raise BadPayload(f"{call}: a time or price was out of range, or a minute came twice")
-    if (prices.max(axis=1, initial=0.0) > prices[:, 1]).any() or (
-        prices.min(axis=1, initial=LARGEST) < prices[:, 2]
-    ).any():
-        raise BadPayload(f"{call}: a price lay outside its candle's high and low")
+    is_possible = (opens >= EARLIEST_MS) & (opens <= LATEST_MS)
+    is_possible &= ((prices >= SMALLEST) & (prices <= LARGEST)).all(axis=1)
+    is_possible &= (prices.max(axis=1, initial=0.0) <= prices[:, 1]) & (
+        prices.min(axis=1, initial=LARGEST) >= prices[:, 2]
+    )
+    if len(rows) and not is_possible.any():
+        raise BadPayload(f"{call}: none of {len(rows)} rows was a candle")
+    rows = rows[is_possible]
+    rows = rows[np.unique(rows[:, 0], return_index=True)[1]]  # ascending; of a minute that came twice the first
+    opens, prices = rows[:, 0], rows[:, 1:]
     return Candles(
         venue=key[0],
         id=key[1],
@@ -149,8 +161,11 @@ def open_interest_history(
     call: str, key: tuple[str, str], rows: Sequence[dict[str, Any]], field: str, arrival: Arrival
 ) -> tuple[OpenInterest, ...]:
     """Return the points of a history, oldest first, which pass no gate alone."""
-    amounts = whole(column(rows, field, least=0.0), rows, field, call)
-    venue_ms = whole(times(rows, "timestamp"), rows, "timestamp", call)
+    amounts, venue_ms = column(rows, field, least=0.0), times(rows, "timestamp")
+    is_possible = np.isfinite(amounts) & np.isfinite(venue_ms)
+    if len(rows) and not is_possible.any():
+        raise BadPayload(f"{call}: none of {len(rows)} rows was a point")
+    amounts, venue_ms = amounts[is_possible], venue_ms[is_possible]
     points = sorted(zip(arrival.ours_each(venue_ms).tolist(), amounts.tolist(), strict=True))
     return tuple(
         OpenInterest(

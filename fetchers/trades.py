@@ -16,7 +16,7 @@ import numpy as np
 
 from features.market import Trades, read_only
 from fetchers.errors import BadPayload
-from fetchers.payload import column, each, times, whole
+from fetchers.payload import column, times
 from fetchers.records import FUTURE_MS, Arrival
 
 REMEMBERED = 200  #: prints per instrument: enough to overlap, and to know a reply that steps back in time
@@ -66,22 +66,25 @@ def news_of(
 ) -> News:
     """Return what a reply adds to what was seen `before`; None is the first look, which continues nothing.
 
-    `keys` are those of the rows; `is_full` says that there may be older prints than the reply holds. Raises BadPayload
-    where a new row is no print.
+    `keys` are those of the rows; `is_full` says that there may be older prints than the reply holds. A row that is no
+    print, or is of the future (everything after it would be old), costs only itself; BadPayload where no new one is.
     """
     unknown = _unknown(keys, before)
     overlaps = len(unknown) < len(rows)
     fresh = [rows[row] for row in unknown]
-    venue_ms = whole(times(fresh, wire.time), fresh, wire.time, call)
-    if venue_ms.max(initial=0.0) > arrival.received_ms + arrival.clock_offset_ms + FUTURE_MS:
-        raise BadPayload(
-            f"{call}: a print was of the future, at {venue_ms.max():.0f}"
-        )  # everything after it would be old
+    venue_ms, newest_ms = times(fresh, wire.time), arrival.received_ms + arrival.clock_offset_ms + FUTURE_MS
     order = np.argsort(venue_ms, kind="stable")
+    order = order[venue_ms[order] <= newest_ms]
     if before:
         # without overlap, what is older than the newest we know is a reply that stepped back in time
         since_ms = before.closed_ms + 1 if overlaps else max(before.venue_ms, default=0)
         order = order[venue_ms[order] >= since_ms]
+    wanted = [fresh[row] for row in order.tolist()]
+    is_print = np.isfinite(column(wanted, wire.price) + column(wanted, wire.quantity))
+    is_print &= np.array([_side(row, wire) is not None for row in wanted], dtype=bool)
+    if (wanted and not is_print.any()) or (fresh and not (venue_ms <= newest_ms).any()):
+        raise BadPayload(f"{call}: none of {len(fresh)} new rows was a print: {repr(fresh[0])[:120]}")
+    order = order[is_print]
     fresh, venue_ms = [fresh[row] for row in order.tolist()], venue_ms[order]
     trades = Trades(
         venue=key[0],
@@ -89,9 +92,9 @@ def news_of(
         prints=read_only(
             [
                 arrival.ours_each(venue_ms),
-                whole(column(fresh, wire.price), fresh, wire.price, call),
-                whole(column(fresh, wire.quantity), fresh, wire.quantity, call) * contract_size,
-                _is_taker_sell(fresh, wire, call),
+                column(fresh, wire.price),
+                column(fresh, wire.quantity) * contract_size,
+                [_side(row, wire) for row in fresh],
             ],
             np.float64,
         ),
@@ -124,12 +127,10 @@ def _unknown(keys: Sequence[int], before: Seen | None) -> list[int]:
     return unknown
 
 
-def _is_taker_sell(rows: Sequence[Mapping[str, Any]], wire: PrintFormat, call: str) -> list[bool]:
-    kind = type(next(iter(wire.is_taker_sell)))
-    try:
-        return [wire.is_taker_sell[side] for side in each(rows, wire.side, kind, call)]
-    except KeyError as error:
-        raise BadPayload(f"{call}: {wire.side} was {error}, expected one of {list(wire.is_taker_sell)}") from error
+def _side(row: Mapping[str, Any], wire: PrintFormat) -> bool | None:
+    side = row.get(wire.side)
+    is_of_kind = type(side) is type(next(iter(wire.is_taker_sell)))
+    return wire.is_taker_sell.get(side) if is_of_kind else None
 
 
 def _remember(

@@ -212,10 +212,13 @@ def test_prints_are_taken_once_and_in_order() -> None:
 
 @pytest.mark.parametrize("field", ["id", "price", "qty", "time", "isBuyerMaker"])
 @pytest.mark.parametrize("value", [None, "x", "-1", [], {}, 1e300])
-def test_a_damaged_print_is_refused(field: str, value: Any) -> None:
-    """One print that cannot be read would be a hole in the flow."""
-    with pytest.raises(BadPayload, match=f"binance trades AUSDT.*{field}"):
-        parse_trades([PRINT, {**PRINT, "id": 8, field: value}], "AUSDT", 200, None, ARRIVAL)
+def test_a_damaged_print_costs_only_itself(field: str, value: Any) -> None:
+    """A print stays in the reply until hundreds of newer ones have come: it must not cost them."""
+    damaged_print = {**PRINT, "id": 8, field: value}
+    news = parse_trades([PRINT, damaged_print], "AUSDT", 200, None, ARRIVAL)
+    assert news.trades.price.tolist() == [2.5]
+    with pytest.raises(BadPayload, match="binance trades AUSDT"):
+        parse_trades([damaged_print], "AUSDT", 200, None, ARRIVAL)
 
 
 def test_open_interest_now_and_then() -> None:
@@ -232,13 +235,14 @@ def test_open_interest_now_and_then() -> None:
 @pytest.mark.parametrize(
     "row", [[NOW_MS, "1", "2"], [NOW_MS, "1", "0.9", "1", "1"], [NOW_MS, "1", "2", "1.5", "1"], [1, "1", "1", "1", "1"]]
 )
-def test_impossible_candles_are_refused(row: list[Any]) -> None:
+def test_an_impossible_candle_costs_only_itself(row: list[Any]) -> None:
     """A candle is whole, with open and close between low and high, at a time of this century."""
     good = [NOW_MS - 60_000, "1.0", "1.2", "0.9", "1.1", "5", NOW_MS, "5", 3, "1", "1", "0"]
     candles = parse_candles([good], "AUSDT", ARRIVAL)
     assert (candles.open[0], candles.high[0], candles.low[0], candles.close[0]) == (1.0, 1.2, 0.9, 1.1)
+    assert len(parse_candles([row, good], "AUSDT", ARRIVAL).open) == 1
     with pytest.raises(BadPayload, match="binance klines"):
-        parse_candles([good, row], "AUSDT", ARRIVAL)
+        parse_candles([row], "AUSDT", ARRIVAL)
 
 
 def test_the_clock() -> None:

@@ -126,7 +126,7 @@ def test_a_book_counts_contracts() -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"bids": None}, {"asks": [[1, 0, 1]]}, {"asks": [[2, 1, 1], [1, 1, 1]]}, {"version": None}, {"timestamp": None}],
+    [{"bids": None}, {"asks": [[1, 0, 1]]}, {"asks": [[2, 1, 1], [1, 1, 1]]}, {"timestamp": None}],
 )
 def test_a_damaged_book_is_refused(changed: dict[str, Any]) -> None:
     """Missing or impossible members lose the book, never bend it."""
@@ -154,10 +154,22 @@ def test_prints_without_ids_are_counted() -> None:
 
 
 @pytest.mark.parametrize(("field", "value"), [*product("pvTt", [None, "x", -1, [], {}, 0]), ("T", 3), ("t", 3)])
-def test_a_damaged_print_is_refused(field: str, value: Any) -> None:
-    """One print that cannot be read would be a hole in the flow."""
+def test_a_damaged_print_costs_only_itself(field: str, value: Any) -> None:
+    """A print stays in the reply until hundreds of newer ones have come: it must not cost them."""
+    damaged = {**PRINT, field: value}
+    news = parse_trades(envelope([PRINT, damaged]), "BTC_USDT", 1e-4, None, ARRIVAL)
+    assert len(news.trades.price) == 1
     with pytest.raises(BadPayload, match="mexc deals BTC_USDT"):
-        parse_trades(envelope([PRINT, {**PRINT, field: value}]), "BTC_USDT", 1e-4, None, ARRIVAL)
+        parse_trades(envelope([damaged]), "BTC_USDT", 1e-4, None, ARRIVAL)
+
+
+@pytest.mark.parametrize(("version", "sequence"), [("28111438870", 28111438870), (None, None)])
+def test_one_impossible_level_or_number_costs_only_itself(version: Any, sequence: int | None) -> None:
+    """A level of quantity 0 is one that the venue forgot; the number of the book may be a text, or missing."""
+    changed = {"asks": [[1.2, 3, 1], [1.3, 0, 0], [1.4, 1, 1]], "bids": [[1.1, 5, 1]], "version": version}
+    book = parse_order_book(envelope({**BOOK, **changed}), "BTC_USDT", 1.0, ARRIVAL)
+    assert book.ask_price.tolist() == [1.2, 1.4]
+    assert book.sequence == sequence
 
 
 def test_candles_are_columns_in_seconds() -> None:
