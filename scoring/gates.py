@@ -4,6 +4,8 @@ The engine, and the gates that all strategies share; a strategy lists those it w
 none short-circuits. What cannot be measured is NaN, which no comparison lets through.
 """
 
+import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -104,8 +106,17 @@ def _verdict(gate: Gate, value: float, inputs: GateInputs, column: int) -> Verdi
     elif value == 0 and gate.when_zero:
         reason = gate.when_zero
     else:
-        reason = gate.words.format(value=value, sign=SIGNS[gate.holds][not passed], limit=limit)
+        reason = gate.words.format(value=_shown(gate, value, limit), sign=SIGNS[gate.holds][not passed], limit=limit)
     return Verdict(name=gate.name, passed=passed, value=value, limit=limit, reason=reason)
+
+
+def _shown(gate: Gate, value: float, limit: float) -> float:
+    # What is just short of a limit is not rounded onto it: 71.96 is "71.9 < 72", not "72.0 < 72".
+    digits = int(found[1]) if (found := _DECIMALS.search(gate.words)) else 0
+    if bool(gate.holds(round(value, digits), limit)) == bool(gate.holds(value, limit)):
+        return value
+    round_off = math.floor if gate.holds in (np.greater_equal, np.less) else math.ceil
+    return float(round_off(value * 10**digits) / 10**digits)
 
 
 def _absence(gate: Gate, features: FeatureFrame, column: int) -> str:
@@ -139,6 +150,7 @@ def _seconds_muted(inputs: GateInputs) -> FloatArray:
     return np.maximum(_by_coin(inputs, coins, otherwise=0.0), venue.look_up(venues, otherwise=0.0))
 
 
+_DECIMALS = re.compile(r"\{value:[^}]*\.(\d)f")
 #: how a comparison that held, and one that did not, is written
 SIGNS: dict[Any, str] = {np.greater_equal: "≥<", np.greater: ">≤", np.less: "<≥", np.less_equal: "≤>"}
 

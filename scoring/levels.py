@@ -42,7 +42,10 @@ def compute_levels(now_ms: int, features: FeatureFrame, settings: ScoringSetting
     tick_size = features.instruments.tick_size
     bid, ask = price_ticks(features.best_bid, tick_size), price_ticks(features.best_ask, tick_size)
     directions = np.broadcast_to(np.asarray(direction, np.int64), bid.shape)
-    entry = np.where(directions < 0, bid, ask)
+    # never better than the quote, where a venue's book is finer than its tick
+    lower_bid = price_ticks(features.best_bid, tick_size, np.floor)
+    upper_ask = price_ticks(features.best_ask, tick_size, np.ceil)
+    entry = np.where(directions < 0, lower_bid, upper_ask)
     take_profit = distance_ticks(entry, settings.take_profit_percent)
     stop = distance_ticks(entry, stop_percent(features.volatility_minute, settings))
     price = np.where(entry > 0, entry, np.nan)

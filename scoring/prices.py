@@ -12,12 +12,19 @@ from features.market import IntArray
 
 #: parts of a price in which percentages are counted: 1e-7 %, so that 1.7 % is 17 million of them and no fraction
 PARTS = 10**9
+NOISE_TICKS = 1e-6  #: far above a float's noise, far below a tick
 
 
-def price_ticks(price: ArrayLike, tick_size: ArrayLike) -> IntArray:
-    """Return prices [USDT per base] as whole ticks, the nearest; 0 where the price is NaN."""
+def price_ticks(price: ArrayLike, tick_size: ArrayLike, round_off: np.ufunc = np.rint) -> IntArray:
+    """Return prices [USDT per base] as whole ticks; 0 where the price is NaN.
+
+    What is not on a tick goes to the nearest, or with np.floor or np.ceil to the one below or above.
+    """
     ticks = np.asarray(price, float) / tick_size
-    return np.rint(np.where(np.isnan(ticks), 0.0, ticks)).astype(np.int64)
+    ticks = np.where(np.isnan(ticks), 0.0, ticks)
+    nearest = np.rint(ticks)
+    is_on_tick = np.abs(ticks - nearest) <= NOISE_TICKS
+    return np.where(is_on_tick, nearest, round_off(ticks)).astype(np.int64)
 
 
 def distance_ticks(ticks: IntArray, percent: ArrayLike) -> IntArray:

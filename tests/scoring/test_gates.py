@@ -329,3 +329,17 @@ def test_after_a_signal_all_is_as_if_checked_anew() -> None:
             gate.name for gate, was, now in zip(GATES, before.passed, anew.passed, strict=True) if (was != now).any()
         }
     assert changed == {gate.name for gate in GATES if gate.counts_signals}
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "reason"),
+    [
+        ("spread", {"spread_bps": 49.99}, "spread 0.499 % < 0.5 %"),
+        ("ask_share", {"ask_share": 0.59996}, "asks 0.599 < 0.6 of the book's depth"),
+        ("data_age", {"price_ms": NOW_MS - 15_010}, "oldest data 15.1 s > 15 s"),
+    ],
+)
+def test_a_printed_figure_keeps_its_sentence_true(name: str, changed: dict[str, float], reason: str) -> None:
+    """What is just short of a limit is not rounded onto it."""
+    inputs, checked = check(passing(**changed))
+    assert verdict_of(name, checked, inputs).reason == reason

@@ -172,3 +172,11 @@ def test_no_levels_at_an_unknown_interval(next_in_s: int) -> None:
     """An interval that no venue has said is not eight hours: what would be paid is not known."""
     next_ms = NOW_MS + 1000 * next_in_s if next_in_s else 0
     assert levels_of(funding_interval_h=NAN, next_funding_ms=next_ms) is None
+
+
+@pytest.mark.parametrize(("side", "entry"), [(Side.SHORT, 99.5), (Side.LONG, 100.5)])
+def test_an_entry_is_never_better_than_the_quote(side: Side, entry: float) -> None:
+    """A book finer than the tick: a SHORT's entry goes down to the tick, a LONG's up."""
+    levels = levels_of(side, 0.5, best_bid=99.9, best_ask=100.1, volatility_minute=0.005)
+    assert levels is not None
+    assert levels.entry == entry
