@@ -104,7 +104,8 @@ def resume(limits: Limits) -> Limits:
 
 
 def mute_coin(limits: Limits, coin: str, now_ms: int, until_ms: int = FOREVER_MS) -> Limits:
-    """Return the limits with `coin` muted, and without the mutes that are over."""
+    """Return the limits with `coin` muted, and without the mutes that are over; never for less long than it was."""
+    until_ms = max(until_ms, limits.muted_coins.get(coin, until_ms))
     return replace(limits, muted_coins=_later(limits.muted_coins, now_ms) | {coin: until_ms})
 
 

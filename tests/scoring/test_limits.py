@@ -260,3 +260,9 @@ def test_shift_clock(step_ms: int) -> None:
     assert after.muted_venues == {"mexc": now_ms + 70_000}
     assert shift_clock(after, -step_ms) == before
     assert shift_clock(Limits.fresh(), step_ms) == Limits.fresh()
+
+
+def test_muting_for_an_hour_does_not_shorten_a_mute() -> None:
+    """The button under an old alert is pressed on a coin that is muted until unmuted."""
+    forever = mute_coin(Limits.fresh(), "PEPE", 0)
+    assert mute_coin(forever, "PEPE", 0, 3_600_000).muted_coins == forever.muted_coins
