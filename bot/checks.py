@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-import pymysql
+from loguru import logger
 from telegram import Bot
 from telegram.error import BadRequest, Forbidden, InvalidToken, TelegramError
 
@@ -13,6 +13,8 @@ from bot.phone.telegram_edge import UNKNOWN_BOT, build_application
 from fetchers.base import Venue
 from fetchers.errors import FetchError
 from fetchers.universe import UniverseSettings, build_universe
+from storage.errors import StorageError
+from storage.mysql import Server, server_version
 
 DEADLINE_S = 15.0
 
@@ -82,25 +84,7 @@ async def check_mysql(settings: MySqlSettings | None) -> str:
     if settings is None:
         return "not configured"
 
-    def version() -> str:
-        with (
-            pymysql.connect(
-                host=settings.host,
-                port=settings.port,
-                user=settings.user,
-                password=settings.password,
-                database=settings.database,
-                connect_timeout=5,
-                read_timeout=5,
-                write_timeout=5,
-            ) as connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute("SELECT VERSION()")
-            (found,) = cursor.fetchone() or ("",)
-            return str(found)
-
-    return f"reachable, {await asyncio.to_thread(version)}"
+    return f"reachable, {await asyncio.to_thread(server_version, Server(**asdict(settings)))}"
 
 
 async def _guarded(name: str, check: Callable[[], Awaitable[str]]) -> Check:
@@ -111,8 +95,11 @@ async def _guarded(name: str, check: Callable[[], Awaitable[str]]) -> Check:
         return Check(name=name, is_ok=False, text=f"no answer within {DEADLINE_S:.0f} s")
     except InvalidToken:
         return Check(name=name, is_ok=False, text=UNKNOWN_BOT)  # PTB's own text shows the token
-    except (FetchError, TelegramError, pymysql.MySQLError) as error:
+    except (FetchError, StorageError, TelegramError) as error:
         return Check(name=name, is_ok=False, text=f"failed: {error}")
+    except Exception as error:  # noqa: BLE001 - whatever ails one part, the others are still told of
+        logger.opt(exception=error).debug("check of {} failed", name)
+        return Check(name=name, is_ok=False, text=f"failed: {type(error).__name__}: {error}")
 
 
 def _changed(config: Config) -> str:

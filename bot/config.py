@@ -104,6 +104,8 @@ class MySqlSettings:
     user: str
     password: str = field(repr=False)
     database: str
+    ca_file: str = ""  #: of the authority that signs the server's certificate; "" is the system's
+    is_tls_required: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

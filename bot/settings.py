@@ -343,6 +343,10 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting("MYSQL_USER", "sgnl", TEXT, "", ("mysql.user",), "Its user"),
         Setting("MYSQL_PASSWORD", "", TEXT, "", ("mysql.password",), "That user's password", is_secret=True),
         Setting("MYSQL_DATABASE", "sgnl", NAME, "", ("mysql.database",), "Its database"),
+        Setting("MYSQL_SSL_REQUIRED", "off", FLAG, "", ("mysql.is_tls_required",),
+                "Only by TLS, with a verified certificate for MYSQL_HOST. Off: TLS where offered, not verified"),
+        Setting("MYSQL_SSL_CA", "", PATH, "", ("mysql.ca_file",),
+                "PEM file of the authority that signs it, and TLS is required then. Not set: those the system trusts"),
     ),
     "Web and log": (
         Setting("HTTP_HOST", "127.0.0.1", HOST, "", ("http.host",),

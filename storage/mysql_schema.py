@@ -3,6 +3,8 @@
 Neither server can undo a change of a table, so every statement may run again after a migration that was cut short.
 """
 
+import re
+
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
@@ -214,7 +216,24 @@ MIGRATIONS = (
         ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
         """,
     ),
+    # Which life of the SQLite database the rows come from, and rows that the server refuses.
+    (
+        """
+        CREATE TABLE IF NOT EXISTS generation (generation CHAR(32) PRIMARY KEY)
+        ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
+        """,
+        """
+        CREATE TABLE IF NOT EXISTS refused_rows (
+            source VARCHAR(32) NOT NULL,
+            row_id BIGINT NOT NULL,
+            error TEXT NOT NULL,
+            PRIMARY KEY (source, row_id)
+        ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
+        """,
+    ),
 )
+
+VIEWS = frozenset(found[1] for step in MIGRATIONS for sql in step if (found := re.search(r"REPLACE VIEW (\w+)", sql)))
 
 
 def migrate(connection: "Connection[Cursor]") -> None:
@@ -256,4 +275,4 @@ def tables(connection: "Connection[Cursor]") -> set[str]:
 def forget(connection: "Connection[Cursor]") -> None:
     """Make the next `migrate` create what is missing, and the next copy begin from the first change."""
     with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE IF EXISTS schema_version, sync")
+        cursor.execute("DROP TABLE IF EXISTS schema_version, sync, generation")

@@ -192,6 +192,14 @@ MIGRATIONS = (
     CREATE TRIGGER steered AFTER INSERT ON steering
     BEGIN INSERT OR REPLACE INTO changes (source, row_id) VALUES ('steering', new.id); END;
     """,
+    # Each run is a generation of its own: so the history in MySQL notices a database brought back from a backup.
+    """
+    CREATE TABLE generations (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        generation TEXT NOT NULL DEFAULT (lower(hex(randomblob(16)))),
+        first_seq INTEGER NOT NULL
+    );
+    """,
 )
 
 

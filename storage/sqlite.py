@@ -150,6 +150,7 @@ _SHIFT_FOLLOWED = """
     UPDATE near_misses SET decided_ms = decided_ms + :step_ms
     WHERE id IN (SELECT near_miss_id FROM followed_near_misses)
 """
+_BEGIN_GENERATION = "INSERT INTO generations (first_seq) SELECT coalesce(max(seq), 0) FROM changes"
 _BEGIN_RUN = """
     INSERT INTO runs (started_ms, version, code_hash, config_hash)
     VALUES (:started_ms, :version, :code_hash, :config_hash)
@@ -360,9 +361,8 @@ class Store(History):
 
     async def begin_run(self, started_ms: int, version: str, code_hash: str, config_hash: str) -> None:
         """Say which bot runs from now on, and how it is set."""
-        await self._run(
-            _BEGIN_RUN, started_ms=started_ms, version=version, code_hash=code_hash, config_hash=config_hash
-        )
+        run = {"started_ms": started_ms, "version": version, "code_hash": code_hash, "config_hash": config_hash}
+        await self._write((_BEGIN_GENERATION, [{}]), (_BEGIN_RUN, [run]))
 
     async def end_run(self, ended_ms: int) -> None:
         """Say that the run ended as it should; one that was killed has no end."""

@@ -26,6 +26,7 @@ from tests.storage.builders import (
     exit_message,
     make_levels,
     make_limits,
+    make_message,
     make_near_miss,
     make_outcome,
     make_signal,
@@ -278,12 +279,12 @@ async def test_every_error_ends_the_connection(
     errors = [pymysql.OperationalError(*one) for one in lost[:3]] + [pymysql.InterfaceError(*one) for one in lost[3:]]
     used = []
 
-    def fail_first(source: sqlite3.Connection, target: Any) -> tuple[int, int]:
+    def fail_first(source: sqlite3.Connection, target: Any, most_changes: int) -> tuple[int, int]:
         used.append(target)
         assert min(target.connect_timeout, target._read_timeout, target._write_timeout) > 0
         if errors:
             raise errors.pop(0)
-        return copy_batch(source, target)
+        return copy_batch(source, target, most_changes)
 
     monkeypatch.setattr(mysql, "copy_batch", fail_first)
     await fill(store, 1, 3)
@@ -332,3 +333,92 @@ class MariaDbAway(MariaDb):
 
     def __init__(self) -> None:
         self.port = 1
+
+
+async def test_a_restored_database_is_always_noticed(store: Store, path: Path, server: MariaDb, database: str) -> None:
+    """Also where the new life has passed the watermark of the one that was lost before MySQL was looked at again."""
+    await store.begin_run(1, "1.0", "c0de", "c0nf")
+    await fill(store, 1, 5)
+    backup = path.with_name("backup")
+    await store.back_up(backup)
+    await fill(store, 6, 9)
+    copy(path, server, database)
+    await store.close()
+    for end in ("-wal", "-shm"):
+        Path(f"{path}{end}").unlink(missing_ok=True)
+    backup.replace(path)
+    async with await Store.open(path) as again:
+        await again.begin_run(2, "1.0", "c0de", "c0nf")
+        limits = make_limits(next_id=15)
+        await again.remember(
+            [make_signal(number, coin="NEW") for number in range(6, 15)], limits, [], [make_near_miss()]
+        )
+        copy(path, server, database)
+        assert of_mysql(server, database) == of_sqlite(path)
+        await again.begin_run(3, "1.0", "c0de", "c0nf")
+        await fill(again, 15, 16)
+        with source_of(path) as source, server.connect(USER, PASSWORD, database) as target:
+            assert copy_batch(source, target)[0] == 0
+    assert of_mysql(server, database) == of_sqlite(path)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_refused_rows_are_set_aside(store: Store, path: Path, server: MariaDb, database: str) -> None:
+    """Too long, not to be encoded, or larger than a packet: the row is noted with why, and the others are copied."""
+    server.root("SET GLOBAL max_allowed_packet = 1048576")
+    await fill(store, 1, 3)
+    await store.remember([make_signal(4, instrument_id="X" * 65)], make_limits(next_id=5), [])
+    await store.enqueue([make_message(), make_message(), make_message()])
+    ids = [row_id for (row_id,) in sqlite3.connect(path).execute("SELECT id FROM outbox ORDER BY id DESC LIMIT 3")]
+    await store.mark_failed(ids[0], "e" * 70_000)
+    await store.mark_failed(ids[1], "e" * 3_000_000)
+    await fill(store, 5, 30)
+    async with mirroring(path, server, database) as mirror:
+        await until(lambda: mirror.status().set_aside == 3 and mirror.status().behind == 0 and mirror.status().copied)
+        assert not mirror.status().trouble
+    server.root("SET GLOBAL max_allowed_packet = 16777216")
+    noted = server.root("SELECT source, row_id, error FROM refused_rows ORDER BY source, row_id", database=database)
+    assert [(source, row_id) for source, row_id, _ in noted] == [
+        *(("outbox", one) for one in sorted(ids[:2])),
+        ("signals", 4),
+    ]
+    assert all(0 < len(error) <= 300 for _, _, error in noted)
+    assert count(server, database, "signals") == 29
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_dropped_view_comes_back(store: Store, path: Path, server: MariaDb, database: str) -> None:
+    """Views are looked for as tables are."""
+    await fill(store, 1, 2)
+    async with mirroring(path, server, database) as mirror:
+        await until(lambda: mirror.status().copied and not mirror.status().behind)
+        server.root("DROP VIEW latest_signals", database=database)
+        await until(lambda: bool(server.root(f"SHOW TABLES FROM {database} LIKE 'latest_signals'")))
+
+
+@pytest.mark.parametrize("password", ["Größe1234", "pass€1234", "parola 密码"])
+def test_passwords_of_any_letters(server: MariaDb, password: str) -> None:
+    """The server takes passwords as UTF-8."""
+    name = f"letters{len(password)}"
+    server.root(f"CREATE DATABASE IF NOT EXISTS {name}")
+    with server.connect("root", "", None) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE OR REPLACE USER '{name}'@'%%' IDENTIFIED BY %s", (password,))
+        cursor.execute(f"GRANT ALL ON {name}.* TO '{name}'@'%'")
+    login: dict[str, Any] = {"host": "127.0.0.1", "port": server.port, "user": name, "database": name}
+    assert "MariaDB" in mysql.server_version(mysql.Server(**login, password=password))
+    with pytest.raises(StorageError, match="Access denied"):
+        mysql.server_version(mysql.Server(**login, password="no"))
+
+
+def test_tls_that_is_required_is_not_gone_without(server: MariaDb) -> None:
+    """A server without a certificate that can be trusted is refused, not spoken to in clear."""
+    login: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": server.port,
+        "user": "root",
+        "password": "",
+        "database": "mysql",
+    }
+    with pytest.raises(StorageError):
+        mysql.server_version(mysql.Server(**login, is_tls_required=True))
+    assert mysql.server_version(mysql.Server(**login))

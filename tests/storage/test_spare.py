@@ -57,11 +57,12 @@ async def begin(store: Store) -> None:
 
 
 def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Return everything that is on the disk but the order of its changes and the database's own id."""
+    """Return everything that is on the disk but the order of its changes and the ids drawn at random."""
     with closing(sqlite3.connect(path)) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'changes'")
         kept = {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for (name,) in tables}  # noqa: S608 - names of ours
     kept["state"] = [row for row in kept["state"] if row[0] != "database_id"]
+    kept["generations"] = [(number, first_seq) for number, _, first_seq in kept["generations"]]
     kept["sqlite_sequence"] = [row for row in kept["sqlite_sequence"] if row[0] != "changes"]
     return kept
 
