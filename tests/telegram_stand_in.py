@@ -110,6 +110,7 @@ _MEMBER_RIGHTS = (
     "can_send_video_notes",
     "can_send_voice_notes",
     "can_edit_tag",
+    "can_react_to_messages",
 )
 
 
@@ -213,6 +214,9 @@ class TelegramStandIn:
         self._next_update_id = 1
         self._last_message_id: Counter[int] = Counter()  # by chat
         self._said: dict[tuple[int, int], int | None] = {}  # messages of people, and their topics
+        self.fetched: dict[
+            str, tuple[int, list[int]]
+        ] = {}  #: by text: when it was sent, and each time it was given out
         self._upload = b""
         self._poll: asyncio.Future[None] | None = None
         self._changed = asyncio.Condition()
@@ -402,7 +406,13 @@ class TelegramStandIn:
                     poll.cancel()  # the one who asked is gone, and nobody else waits for it
             if not poll.cancelled():
                 poll.result()
-        return self._ready(allowed)
+        ready = self._ready(allowed)
+        for update in ready:
+            message = update.get("message")
+            if isinstance(message, dict) and "text" in message:
+                times = self.fetched.setdefault(message["text"], (1000 * message["date"], []))[1]
+                times.append(self._now_ms())
+        return ready
 
     def _ready(self, allowed: list[str]) -> list[dict[str, Any]]:
         return [update for update in self._updates if not allowed or any(kind in update for kind in allowed)][:100]

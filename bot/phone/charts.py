@@ -3,6 +3,7 @@
 Colours are chosen to be read on Telegram's dark and light themes alike: the picture brings its own ground.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ def draw_price(chart: PriceChart) -> bytes:
         _draw_prices(price_axes, chart, times)
         _draw_interest(interest_axes, chart, times)
         _draw_depth(depth_axes, chart.book)
-        figure.suptitle(chart.title, fontsize=13)
+        figure.suptitle(drawable(chart.title), fontsize=13)
         return _png(figure)
 
 
@@ -102,6 +103,15 @@ def draw_equity(
         _show_times(axes, timezone)
         figure.suptitle(title, fontsize=13)
         return _png(figure)
+
+
+def drawable(text: str) -> str:
+    """Return a text as the font can draw it; a name in another script stands in the caption."""
+    from matplotlib.font_manager import findfont, get_font  # noqa: PLC0415 - see _figure
+
+    known = get_font(findfont("DejaVu Sans")).get_charmap()
+    signs = (sign if ord(sign) in known else "\0" for sign in text)
+    return re.sub("\0+", "(name below)", "".join(signs))
 
 
 @contextmanager

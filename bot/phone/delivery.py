@@ -51,6 +51,7 @@ from bot.phone.sender import (
 )
 from bot.phone.sounds import Mode, QuietHours, is_silent, parse_quiet_hours
 from bot.status import Incident
+from storage.errors import StorageError
 from storage.outbox import DeliveryState, Kind, Lost, NewMessage, OutboxMessage
 from storage.sqlite import Store
 
@@ -152,7 +153,11 @@ class Delivery:
                 self._awake.clear()
                 # As of before the look: a chat that ends meanwhile has changed its rows.
                 busy, changing = frozenset(self._busy), frozenset(self._changing)
-                due = await self._due_messages()
+                try:
+                    due = await self._due_messages()
+                except StorageError as error:  # looked at again within seconds
+                    logger.error("the outbox could not be read: {}", error)
+                    due = []
                 for message in filter(self._may_go, due):
                     chat_id, is_new = message.message.chat_id, message.message_id is None
                     if chat_id in busy or (chat_id in changing and not is_new):
@@ -319,8 +324,11 @@ class Delivery:
 
     async def _look_again(self, group: asyncio.TaskGroup) -> None:
         while True:
-            await self._expire()
-            await self._tell_lost()
+            try:
+                await self._expire()
+                await self._tell_lost()
+            except StorageError as error:
+                logger.error("the outbox could not be looked after: {}", error)
             for chat_id, state in list(self._states.items()):
                 if state.look_up_at_ms is not None and state.look_up_at_ms <= self._clock.monotonic_ms():
                     state.look_up_at_ms = None
@@ -345,8 +353,8 @@ class Delivery:
             found = await self._sender.look_up(self.target(chat_id))
         except Blocked as error:
             problem = str(error)
-        except SendError as error:
-            logger.info("chat {} could not be looked up: {}", chat_id, error)
+        except Exception as error:  # noqa: BLE001 - what cannot be read of a chat is no reason to send nothing
+            logger.info("chat {} could not be looked up: {!r}", chat_id, error)
             state.look_up_at_ms = now_ms + round(1000 * _LOOK_UP_AGAIN_S)
             return
         else:

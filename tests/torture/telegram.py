@@ -25,6 +25,7 @@ from bot.config import Config, load_config
 from bot.orchestrator import Orchestrator
 from bot.phone.answers import Answers
 from bot.phone.delivery import Delivery
+from bot.phone.sender import is_person
 from bot.phone.telegram_commands import Commands
 from bot.phone.telegram_edge import StartError, TelegramEdge, TelegramSender, Timeouts, build_application
 from bot.reports import Reports
@@ -40,17 +41,30 @@ SEEDS = 5
 SECONDS, SIGNALS = 600.0, 200
 FAULT_EVERY_S = 2.0
 LONGEST_OUTAGE_S = 60.0
-ADMIN, PERSON, FICKLE, GROUP, SUPERGROUP = 100, 7, 55, -200, -1001  #: FICKLE blocks the bot now and then
+ADMIN, PERSON, FICKLE = 100, 7, 55  #: FICKLE blocks the bot now and then
+GROUP, SUPERGROUP, PLAIN, FORUM, TOPIC, CHANNEL, NAMED = -200, -1001, -300, -400, 7, -1005, -1006
 PEOPLE = (ADMIN, PERSON, FICKLE)
-CHATS = (*PEOPLE, GROUP)
+#: as the settings name them, with the ids under which Telegram knows them
+CHATS = {
+    **{str(person): {person} for person in PEOPLE},
+    str(GROUP): {GROUP, SUPERGROUP},
+    str(PLAIN): {PLAIN},
+    f"{FORUM}:{TOPIC}": {FORUM},
+    str(CHANNEL): {CHANNEL},
+    "@calls": {NAMED},
+}
 HOUR_S = 3600.0
 RESULT = Path(__file__).parents[2] / "docs" / "torture-telegram.md"
 STATES = (DeliveryState.SENT, DeliveryState.UNCERTAIN, DeliveryState.EXPIRED, DeliveryState.FAILED)
 KINDS = (
     *("send", "send", "send", "send", "edit", "poll", "flood", "flood", "away", "killed", "bad HTML"),
-    *("401", "403", "409"),
+    *("401", "403", "409", "rights", "removed", "topic closed", "odd update"),
 )
 OVER = "the storm is over"
+_COLUMNS = (
+    *("run", "queued", *(state.value for state in STATES), "repeated, marked"),
+    *("starts", "answered", "obeyed", "slowest", "problems"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +96,7 @@ class Storm:
     faults: Counter[str] = field(default_factory=Counter)
     lives: int = 0
     asked: int = 0
+    orders: int = 0
     away: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def live(self) -> None:
@@ -98,7 +113,9 @@ class Storm:
             self.store = await resources.enter_async_context(await Store.open(self.path))
             application = build_application(TOKEN, self.telegram.url, Timeouts(connect_s=2, answer_s=3, poll_s=10))
             sender = TelegramSender(application.bot)
-            self.delivery = Delivery(self.store, sender, self.clock, max_signal_age_s=30)
+            self.delivery = Delivery(
+                self.store, sender, self.clock, max_signal_age_s=30, chats=CHATS, operator=str(ADMIN)
+            )
             feed = Feed(
                 [],
                 settings=self.config.universe,
@@ -115,7 +132,7 @@ class Storm:
                 self.delivery,
                 self.store,
                 admin_ids=[ADMIN],
-                chat_ids=[str(chat) for chat in CHATS],
+                chat_ids=list(CHATS),
                 now_ms=self.clock.now_ms,
             )
             self.edge = TelegramEdge(
@@ -139,8 +156,7 @@ class Storm:
             await self.is_up.wait()  # a bot that is down decides nothing
             now_ms = self.clock.now_ms()
             messages = [
-                NewMessage(chat_id=str(chat), kind=kind, html=text, created_ms=now_ms, signal_id=signal_id)
-                for chat in CHATS
+                NewMessage(chat_id=chat, kind=kind, html=text, created_ms=now_ms, signal_id=signal_id) for chat in CHATS
             ]
             with suppress(ValueError):  # it ended just then: nothing was written, and it is decided again
                 await self.store.enqueue([*messages, *ends])
@@ -159,8 +175,12 @@ class Storm:
                 self.telegram.faults.append((methods[kind], fault))
                 kind = f"{kind}: {fault.name.lower().replace('_', ' ')}"
             case "flood":
-                chat = self.dice.choice([ADMIN, PERSON, self.telegram.migrated.get(GROUP, GROUP)])
-                self.telegram.held_until_ms[chat] = now_ms + round(1000 * self.dice.uniform(1, 30))
+                chat = self.dice.choice([ADMIN, PERSON, CHANNEL, self.telegram.migrated.get(GROUP, GROUP)])
+                until_ms = now_ms + round(1000 * self.dice.uniform(1, 30))
+                if self.dice.random() < 0.3:
+                    self.telegram.edits_held_until_ms = until_ms
+                else:
+                    self.telegram.held_until_ms[chat] = until_ms
             case "away":
                 self._spawn(self._go_away(min(self.dice.expovariate(0.1), LONGEST_OUTAGE_S)))
             case "killed":
@@ -173,12 +193,27 @@ class Storm:
                 self._spawn(self._block(self.dice.uniform(5, 30)))
             case "409":
                 self._spawn(self._poll_too())
+            case "rights":
+                self._spawn(self._lacks(self.telegram.without_rights, self.dice.choice([CHANNEL, NAMED, PLAIN])))
+            case "topic closed":
+                self._spawn(self._lacks(self.telegram.closed_topics, (FORUM, TOPIC)))
+            case "removed":
+                self._spawn(self._remove(self.dice.choice([CHANNEL, PLAIN]), self.dice.uniform(5, 60)))
+            case "odd update":
+                odd: list[Any] = [{"message_id": 1}, "odd", None]
+                await self.telegram.push("message", self.dice.choice(odd))
         self.faults[kind] += 1
 
     async def ask(self) -> None:
         """The admin asks something; what comes of it is seen at the end."""
         self.asked += 1
         await self.telegram.user_sends(self.dice.choice(["/status", "/signals", "/health"]), user_id=ADMIN)
+
+    async def steer(self) -> None:
+        """The admin mutes a venue for a time that no other command names; whether he is obeyed is seen at the end."""
+        self.orders += 1
+        chat_id = self.dice.choice([None, self.telegram.migrated.get(GROUP, GROUP)])
+        await self.telegram.user_sends(f"/mute LBank {self.orders}m", user_id=ADMIN, chat_id=chat_id)
 
     async def kill(self) -> None:
         """End the bot in whatever it is doing, and start it again."""
@@ -190,10 +225,11 @@ class Storm:
 
     async def finish(self) -> Counter[DeliveryState]:
         """Let everything out that can still go, and return what became of the messages."""
-        while self.away.locked() or self.telegram.blocked:
+        telegram = self.telegram
+        while self.away.locked() or telegram.blocked or telegram.without_rights or telegram.closed_topics:
             await self.clock.sleep(1)
-        self.telegram.faults.clear()
-        await self.kill()  # a bot that met a 409 hears no command until it is started again
+        telegram.faults.clear()
+        await self.clock.sleep(300)  # a bot that met a 409 tries again within as long
         await self.queue(Kind.NOTICE, OVER)
         async with asyncio.timeout(4 * HOUR_S):
             while True:
@@ -224,6 +260,16 @@ class Storm:
         self.telegram.blocked.discard(FICKLE)
         await self.telegram.user_sends("/start", user_id=FICKLE)
 
+    async def _lacks(self, of: set[Any], what: object) -> None:
+        of.add(what)
+        await self.clock.sleep(self.dice.uniform(5, 60))
+        of.discard(what)
+
+    async def _remove(self, chat_id: int, seconds: float) -> None:
+        await self.telegram.bot_becomes("kicked", chat_id, by=ADMIN)
+        await self.clock.sleep(seconds)
+        await self.telegram.bot_becomes("administrator" if chat_id == CHANNEL else "member", chat_id, by=ADMIN)
+
     async def _poll_too(self) -> None:
         async with httpx.AsyncClient() as other:
             with suppress(httpx.HTTPError):
@@ -241,14 +287,19 @@ class Result:
     faults: dict[str, int]
     lives: int
     answered: str
+    obeyed: str  #: of the admin's orders that arrived in time
+    slowest_s: float  #: from the arrival of an order to its being carried out
     problems: tuple[str, ...]
 
 
 def begin(seed: int, folder: Path, telegram: TelegramStandIn, clock: VirtualClock) -> Storm:
     """Return a bot about to start in a Telegram with people and a group."""
     telegram.people |= set(PEOPLE)
-    telegram.groups |= {GROUP, SUPERGROUP}
-    config = load_config({"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": ",".join(map(str, CHATS))})
+    telegram.groups |= {GROUP, SUPERGROUP, PLAIN, FORUM}
+    telegram.channels |= {CHANNEL, NAMED}
+    telegram.topics[FORUM] = {TOPIC}
+    telegram.names["@calls"] = NAMED
+    config = load_config({"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": ",".join(CHATS)})
     dice = random.Random(seed)
     storm = Storm(dice=dice, clock=clock, telegram=telegram, path=folder / "sgnl.sqlite3", config=config)
     storm.task = spawn(storm.live(), name="bot", keep=storm.tasks)
@@ -296,13 +347,14 @@ async def _judge(name: str, storm: Storm) -> Result:
     await storm.telegram.user_sends("/version", user_id=ADMIN)
     with suppress(TimeoutError):
         async with asyncio.timeout(120):
-            while len(storm.telegram.messages) == asked:
+            while not any(one.text.startswith("SGNL 0") for one in storm.telegram.messages[asked:]):
                 await storm.clock.sleep(1)
     stored = await _stored(storm)
+    lags, disobeyed = await _obedience(storm)
     storm.task.cancel()
     await asyncio.gather(*storm.tasks, return_exceptions=True)
-    problems = [*_problems(storm, stored)]
-    if not storm.telegram.messages[-1].text.startswith("SGNL "):
+    problems = [*_problems(storm, stored), *disobeyed]
+    if not any(one.text.startswith("SGNL 0") for one in storm.telegram.messages[asked:]):
         problems.append("no command is heard afterwards")
     heads = ("SGNL", "Alerts", "All is", "Not well", "/")
     answers = sum(one.chat_id == ADMIN and one.text.startswith(heads) for one in storm.telegram.messages)
@@ -314,6 +366,8 @@ async def _judge(name: str, storm: Storm) -> Result:
         faults=dict(sorted(storm.faults.items())),
         lives=storm.lives,
         answered=f"{answers - 1} of {storm.asked}",
+        obeyed=f"{len(lags)} of {storm.orders}",
+        slowest_s=max(lags, default=0.0),
         problems=tuple(problems),
     )
 
@@ -322,6 +376,7 @@ async def _live(storm: Storm, seconds: float, signals: int) -> None:
     """Give alerts, exits and lists for so long, with faults between them and the group's move half-way."""
     events = [(storm.dice.uniform(0, seconds), "fault", 0) for _ in range(round(seconds / FAULT_EVERY_S))]
     events += [(storm.dice.uniform(0, seconds), "ask", 0) for _ in range(round(seconds / 20))]
+    events += [(storm.dice.uniform(0, seconds), "steer", 0) for _ in range(round(seconds / 10))]
     events.append((seconds / 2, "move", 0))
     for number in range(1, signals + 1):
         at_s = storm.dice.uniform(0, seconds)
@@ -338,8 +393,32 @@ async def _live(storm: Storm, seconds: float, signals: int) -> None:
                 storm.telegram.migrated[GROUP] = SUPERGROUP
             case "ask":
                 await storm.ask()
+            case "steer":
+                await storm.steer()
             case _:
                 await storm.go_wrong()
+
+
+async def _obedience(storm: Storm) -> tuple[list[float], list[str]]:
+    """Return how long each of the admin's orders took once it had arrived [s], and what is wrong with that.
+
+    An order arrives with the last answer that carries it: of an earlier one nothing has reached the bot, or the bot
+    was killed. One that arrives over a minute after it was sent is not to be carried out, and that is said.
+    """
+    done = {one.command: one.done_ms for one in reversed(await storm.store.steering(10_000))}
+    lags, problems = [], []
+    for text, (sent_ms, fetched_ms) in storm.telegram.fetched.items():
+        if not text.startswith("/mute LBank"):
+            continue
+        in_time = [at_ms for at_ms in fetched_ms if at_ms - sent_ms < 59_000]
+        if text in done:
+            arrived_ms = max(at_ms for at_ms in fetched_ms if at_ms <= done[text])
+            lags.append((done[text] - arrived_ms) / 1000)
+            if lags[-1] > 2:
+                problems.append(f"{text} was carried out {lags[-1]:.1f} s after its arrival")
+        elif in_time and max(in_time) == max(fetched_ms):
+            problems.append(f"{text} was not carried out")
+    return lags, problems
 
 
 async def _stored(storm: Storm) -> dict[tuple[str, str], Stored]:
@@ -367,37 +446,44 @@ def _problems(storm: Storm, stored: dict[tuple[str, str], Stored]) -> Iterable[s
             yield f"{message.html} to {message.chat_id} {problem}"
     yield from _untold(storm, stored)
     for chat in CHATS:
-        yield from _out_of_order(storm, stored, str(chat))
+        yield from _out_of_order(storm, stored, chat)
 
 
 def _wrong(message: NewMessage, record: Stored, copies: Sequence[Received]) -> Iterable[str]:
     if record.state is DeliveryState.SENT and not copies:
         yield "is lost"
-    if record.state is DeliveryState.UNCERTAIN and not record.may_repeat and message.chat_id != str(GROUP):
+    if record.state is DeliveryState.UNCERTAIN and not record.may_repeat and is_person(message.chat_id):
         yield "is in doubt and was not repeated"
-    if record.state is DeliveryState.FAILED and not (message.chat_id == str(FICKLE) and "blocked" in record.error):
+    if record.state is DeliveryState.FAILED:
         yield f"was given up: {record.error}"
     if record.state is DeliveryState.EXPIRED and message.kind is not Kind.ENTRY:
         yield "expired"
-    if len(copies) > (1 if message.chat_id == str(GROUP) else 2):
+    if len(copies) > (2 if is_person(message.chat_id) else 1):
         yield f"stands there {len(copies)} times"
     if len(copies) > 1 and not record.may_repeat:
         yield "was repeated without a doubt"
     if any("MAY REPEAT" not in copy.text for copy in copies[1:]):
         yield "is repeated without a word"
     is_current = copies and copies[-1].chat_id != GROUP  # what stood in the group's old id cannot be edited any more
-    is_known = record.state is DeliveryState.SENT and message.chat_id != str(FICKLE)  # who blocks misses edits too
-    if record.follow_up and is_known and is_current and not copies[-1].html.endswith(record.follow_up):
+    if (
+        record.follow_up
+        and record.state is DeliveryState.SENT
+        and is_current
+        and not copies[-1].html.endswith(record.follow_up)
+    ):
         yield f"does not say {record.follow_up.strip()}"
 
 
 def _untold(storm: Storm, stored: dict[tuple[str, str], Stored]) -> Iterable[str]:
-    expired = Counter(chat_id for (chat_id, _), record in stored.items() if record.state is DeliveryState.EXPIRED)
-    for chat_id, count in expired.items():
-        lines = [line for _, message in _in_chat(storm, chat_id) for line in message.text.splitlines()]
-        told = sum(int(line.split()[0]) for line in lines if "could not be sent in time" in line)
-        if told < count:
-            yield f"chat {chat_id} was told of {told} of {count} expired alerts"
+    ends = {DeliveryState.EXPIRED: "could not be sent in time", DeliveryState.UNCERTAIN: "may not have arrived"}
+    lost = Counter((message.chat_id, stored[message.chat_id, message.html].state) for message in storm.queued)
+    for (chat_id, state), count in lost.items():
+        if state in ends:
+            lines = [line for _, message in _in_chat(storm, chat_id) for line in message.text.splitlines()]
+            lines = [line for line in lines if line.split()[1:2] == ["earlier"] and ends[state] in line]
+            told = sum(int(line.split()[0]) for line in lines)
+            if told < count:
+                yield f"chat {chat_id} was told of {told} of {count} messages that are {state}"
 
 
 def _out_of_order(storm: Storm, stored: dict[tuple[str, str], Stored], chat_id: str) -> Iterable[str]:
@@ -428,7 +514,7 @@ def _copies(storm: Storm, message: NewMessage) -> list[Received]:
 
 
 def _in_chat(storm: Storm, chat_id: str) -> list[tuple[int, Received]]:
-    ids = {GROUP, SUPERGROUP} if chat_id == str(GROUP) else {int(chat_id)}
+    ids = CHATS[chat_id]
     return [(place, one) for place, one in enumerate(storm.telegram.messages) if one.chat_id in ids]
 
 
@@ -438,23 +524,28 @@ def render(results: Iterable[Result]) -> str:
         "# Telegram at its worst",
         "",
         "Written by `python -m tests.torture.telegram`: the real store, delivery, commands and python-telegram-bot",
-        f"against the strict stand-in, by HTTP on a virtual clock. {SIGNALS} alerts and their exits go to three people",
-        f"and a group within {SECONDS / 60:.0f} minutes (more than Telegram lets into a group) while something goes",
-        f"wrong every {FAULT_EVERY_S:g} seconds at random: a send, an edit or a poll that hangs, is cut off before or",
-        "after it is carried out, or is answered 500 or 502 (after it was carried out, or not); a flood wait of up to",
-        f"30 s; no connection for up to {LONGEST_OUTAGE_S:.0f} s; the bot killed; HTML that cannot be read (400); the",
-        "token refused (401); one person blocking the bot for a while (403); a second program on the token (409).",
-        "Half-way the group moves to a new id. Then come hours in which Telegram is away altogether.",
+        f"against the strict stand-in, by HTTP on a virtual clock. {SIGNALS} alerts and their exits go to eight chats",
+        "(three people, a group that moves half-way, a plain group, a topic of a forum, a channel, a channel by its",
+        f"name) within {SECONDS / 60:.0f} minutes, more than Telegram lets into a group, while something goes wrong",
+        f"every {FAULT_EVERY_S:g} seconds at random: a send, an edit or a poll that hangs, is cut off before or after",
+        "it is carried out, is answered 500 or 502 in Telegram's own JSON (after it was carried out, or not), 401, 404",
+        "or 409 in its JSON, 400 to 502 in a page or the JSON of something before it, or by a redirect; a flood wait",
+        f"of up to 30 s, of edits alone or of a chat; no connection for up to {LONGEST_OUTAGE_S:.0f} s; the bot",
+        "killed; HTML that cannot be read; the token refused; a person blocking the bot; the right to write taken",
+        "and given back; the bot removed and put back; the topic closed; an update that cannot be read; another bot",
+        "on the token. Then come hours in which Telegram is away altogether.",
         "",
-        "Checked: nothing marked sent is missing; nothing is given up but what a person blocked; nothing is repeated",
-        "but once, marked, to a person, after a doubt; exits come after their alerts, alerts in their order; every",
-        "alert that stands says how it ended; every expired alert is told of; the stand-in counts no request as too",
-        "fast; commands are heard afterwards. Uncertain is a message to the group whose reply was lost, or one to a",
-        "person whose repetition was lost too: by design neither is sent again. Failed is what was for the person who",
-        "blocked the bot. Commands are not answered while the bot is down, nor after a 409 until it is started again.",
+        "Checked: nothing marked sent is missing; nothing is given up; nothing is repeated but once, marked, to a",
+        "person, after a doubt; exits come after their alerts, alerts in their order; every alert that stands says",
+        "how it ended; a chat is told of every message that expired or is in doubt; the stand-in counts no request as",
+        "too fast; each order of the admin that arrives within a minute is carried out within 2 s of its arrival;",
+        "commands are heard afterwards. Uncertain is a message to a group or channel of which no word of Telegram's",
+        "says what became of it, or one to a person whose repetition ended so too: by design neither is sent again.",
+        "Obeyed are the orders that arrived in time: while the bot is down, or for up to five minutes after a 409,",
+        "none does. Answered are the questions; a bot that is killed answers no more.",
         "",
-        "| run | queued | sent | uncertain | expired | failed | repeated, marked | starts | answered | problems |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        f"| {' | '.join(_COLUMNS)} |",
+        f"|{'---|' * len(_COLUMNS)}",
     ]
     faults: Counter[str] = Counter()
     for result in results:
@@ -463,7 +554,7 @@ def render(results: Iterable[Result]) -> str:
         problems = "; ".join(result.problems) or "none"
         lines.append(
             f"| {result.name} | {result.queued} | {sent} | {uncertain} | {expired} | {failed} | {result.repeated}"
-            f" | {result.lives} | {result.answered} | {problems} |"
+            f" | {result.lives} | {result.answered} | {result.obeyed} | {result.slowest_s:.1f} s | {problems} |"
         )
     counted = ", ".join(f"{name} {count}" for name, count in sorted(faults.items()))
     return "\n".join([*lines, "", f"Faults of all storms: {counted}."]) + "\n"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bot.phone.charts import PriceChart, PriceHistory, draw_equity, draw_price
+from bot.phone.charts import PriceChart, PriceHistory, draw_equity, draw_price, drawable
 from features.state import MarketState
 from tests.bot.conftest import GROUP, PERSON, World, build_edge, look
 from tests.builders import NOW_MS, instrument, open_interest, order_book, quotes
@@ -56,6 +56,21 @@ def test_a_chart_has_a_size_for_phones() -> None:
 def test_what_is_missing_leaves_room(changes: dict[str, object]) -> None:
     """A chart is drawn without a book, without levels, from one tick, and without open interest."""
     size(draw_price(chart(**changes)))
+
+
+@pytest.mark.parametrize(
+    ("title", "drawn"),
+    [
+        ("#1 SHORT \u5e01\u5b89\u4eba\u751f Binance 0.1234", "#1 SHORT (name below) Binance 0.1234"),
+        ("\U0001f680MOON Bybit", "(name below)MOON Bybit"),
+        ("#1 SHORT $$PEPE ÄÖ Привет", "#1 SHORT $$PEPE ÄÖ Привет"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_name_the_font_has_no_signs_for(title: str, drawn: str) -> None:
+    """Where the font lacks a coin's signs the title points at the text below, and no box is drawn."""
+    assert drawable(title) == drawn
+    size(draw_price(chart(title=title)))
 
 
 @pytest.mark.parametrize("count", [1, 200])

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -13,7 +14,8 @@ from telegram import InputFile
 from telegram.request import RequestData
 from telegram.request._requestparameter import RequestParameter  # PTB makes them itself; there is no public way
 
-from bot.phone.telegram_request import AiohttpRequest, NeverLeft, NoAnswer
+from bot.phone.telegram_request import AiohttpRequest, NeverLeft, NoAnswer, NotTelegram, TelegramClock
+from tests.hand_clock import HandClock
 
 TOKEN = "123456:AAbb-cc_dd"
 
@@ -32,6 +34,20 @@ class Api:
         self.forms.append({name: _plain(value) for name, value in form.items()})
         self.asked.set()
         match request.match_info["method"]:
+            case "redirect":
+                return web.Response(status=301, headers={"Location": f"https://api.test{request.path}?x=1"})
+            case "page":
+                return web.Response(status=403, text="<html>nginx</html>", content_type="text/html")
+            case "json":
+                return web.json_response({"message": "Forbidden"}, status=403)
+            case "lie":
+                return web.json_response({"message": "welcome"})
+            case "aborted":
+                answer = {"ok": False, "error_code": 500, "description": "Internal Server Error: Request aborted"}
+                return web.json_response(answer, status=500)
+            case "refused":
+                answer = {"ok": False, "error_code": 403, "description": "Forbidden: bot was kicked"}
+                return web.json_response(answer, status=403, headers={"Set-Cookie": "a=b"})
             case "hang":
                 await asyncio.sleep(2)
             case "drop":
@@ -102,6 +118,50 @@ async def test_an_answer_that_is_lost(api: Api, request_: AiohttpRequest, method
         await request_.do_request(f"{api.url}/{method}", "POST", parameters(chat_id=1))
     assert len(api.forms) == 1, "a lost request is not repeated down here"
     assert TOKEN not in f"{raised.value!r} {raised.value.__cause__}"
+
+
+@pytest.mark.parametrize("method", ["redirect", "page", "json", "lie", "aborted"])
+async def test_an_answer_that_is_not_telegrams(api: Api, request_: AiohttpRequest, method: str) -> None:
+    """What is not in Telegram's own words, or is an error of its own, says nothing of what became of the request."""
+    with pytest.raises(NotTelegram) as raised:
+        await request_.do_request(f"{api.url}/{method}", "POST", parameters(chat_id=1))
+    assert len(api.forms) == 1, "no redirect is followed"
+    assert TOKEN not in str(raised.value)
+    assert len(str(raised.value)) < 400
+
+
+async def test_telegrams_own_refusal(api: Api, request_: AiohttpRequest) -> None:
+    """A refusal in Telegram's own words is handed on; no cookie is kept."""
+    code, _ = await request_.do_request(f"{api.url}/refused", "POST")
+    assert code == 403
+    assert request_._session is not None
+    assert isinstance(request_._session.cookie_jar, aiohttp.DummyCookieJar)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", b"SOCKS?"])
+async def test_a_proxy_that_lets_nothing_through(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    """Where the proxy ends the CONNECT, nothing of the request has left."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as proxy:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+        request = AiohttpRequest("https://telegram.test", connections=1, connect_s=1, answer_s=1)
+        with pytest.raises(NeverLeft) as raised:
+            await request.do_request(f"https://telegram.test/bot{TOKEN}/sendMessage", "POST")
+        await request.shutdown()
+    assert TOKEN not in str(raised.value)
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Tue, 14 Nov 1900 22:13:20 GMT"])
+def test_a_date_that_says_nothing(date: str) -> None:
+    """A Date that cannot be read, or that is years away, tells nothing about the clocks."""
+    clock = TelegramClock(HandClock())
+    clock.learn(date)
+    assert clock.offset_ms == 0
 
 
 async def test_nobody_there(request_: AiohttpRequest) -> None:
