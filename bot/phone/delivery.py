@@ -377,12 +377,13 @@ class Delivery:
             if self._is_expired(message, now_ms):
                 await self._store.mark_expired(message.id)
                 self._count_lost(chat_id, DeliveryState.EXPIRED)
-            elif wait_ms := self._pacer.wait_ms(target, now_ms):
+            elif (rest_s := await self._settle_doubt(message)) is not None:
+                await self._clock.sleep(rest_s)
+            elif wait_ms := self._pacer.wait_ms(target, self._clock.monotonic_ms()):
                 await self._clock.sleep(wait_ms / 1000)
             else:
-                self._pacer.add(target, now_ms)
-                rest_s = await self._attempt(message, target)
-                await self._clock.sleep(rest_s)
+                self._pacer.add(target, self._clock.monotonic_ms())
+                await self._clock.sleep(await self._attempt(message, target))
         finally:
             served.discard(chat_id)
             self.wake()
@@ -402,10 +403,6 @@ class Delivery:
     async def _attempt(self, message: OutboxMessage, target: str) -> float:
         """Send or edit once and record how it went; return how long the chat has to rest [s]."""
         chat_id, stands_as = message.message.chat_id, message.message_id
-        try:
-            await self._settle_doubt()
-        except Exception as error:  # noqa: BLE001 - as below: the loop outlives what nobody expected of the sender
-            return await self._retry(message, str(error), _backoff_s(self._failed_probes))
         html = self._text(message)
         await self._store.mark_sending(message.id)
         try:
@@ -456,13 +453,20 @@ class Delivery:
                 await self._note_taking(chat_id)
         return 0.0
 
-    async def _settle_doubt(self) -> None:
-        """Where an answer was lost, see that Telegram answers at all before more messages are put in doubt."""
-        async with self._probing:
-            if self._is_in_doubt:
-                self._failed_probes += 1
-                await self._sender.probe()
-                self._is_in_doubt, self._failed_probes = False, 0
+    async def _settle_doubt(self, message: OutboxMessage) -> float | None:
+        """Where an answer was lost, see that Telegram answers at all before more messages are put in doubt.
+
+        Return how long the chat has to rest where it does not [s], None where it does: the message may go.
+        """
+        try:
+            async with self._probing:
+                if self._is_in_doubt:
+                    self._failed_probes += 1
+                    await self._sender.probe()
+                    self._is_in_doubt, self._failed_probes = False, 0
+        except Exception as error:  # noqa: BLE001 - the loop outlives what nobody expected of the sender
+            return await self._retry(message, str(error), _backoff_s(self._failed_probes))
+        return None
 
     async def _send_or_edit(self, message: OutboxMessage, target: str, html: str) -> int:
         new = message.message
@@ -508,7 +512,7 @@ class Delivery:
         if new.kind is Kind.ENTRY and age_ms > 1000 * self._max_age_s:
             html = mark_late(html, age_ms / 1000, self._drift_percent(new))
         elif new.kind is not Kind.ENTRY and age_ms > _LATE_NOTICE_MS:
-            html = mark_time(html, local_time(new.created_ms, self._timezone), age_ms / 1000)
+            html = mark_time(html, local_time(self._clock.now_ms() - age_ms, self._timezone), age_ms / 1000)
         if message.may_repeat:
             html = mark_may_repeat(html)
         if new.chat_id in self._states and self._states[new.chat_id].has_lost_topic:
