@@ -60,7 +60,6 @@ def test_what_a_minute_cannot_fill_is_missing_for_that_reason(raw_frames: list[F
     last = raw_frames[-1].missing
     assert {part: Missing(code[0]).name for part, code in last.items()} == {
         "price": "PRESENT",
-        "basis": "NOT_SEEN",
         "spread": "PRESENT",
         "book": "PRESENT",
         "ask_share": "PRESENT",
