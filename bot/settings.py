@@ -297,8 +297,6 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
                 "The spread has to be below"),
         Setting("MAX_BTC_PUMP_PERCENT", "0.5", PERCENT, "%", ("scoring.max_btc_pump_percent",),
                 "Bitcoin rising as much bars entries and closes what is open"),
-        Setting("MAX_DISCOUNT_PERCENT", "0.5", PERCENT, "%", ("scoring.max_discount_percent",),
-                "A price already as far below the venue's index bars a SHORT, as far above it a LONG"),
         Setting("COOLDOWN_SECONDS", "60", PAUSE, "s", ("scoring.cooldown_s",),
                 "Rest of a coin after its last alert and after its last exit"),
         Setting("BURST_LIMIT", "2", COUNT, "signals", ("scoring.burst_limit",),

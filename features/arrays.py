@@ -38,8 +38,6 @@ class MarketArrays:
     best_ms: Annotated[IntArray, _N, "epoch ms", "exchange time of both"]
     mark_price: Annotated[FloatArray, _N, "USDT", "mark price"]
     mark_ms: Annotated[IntArray, _N, "epoch ms", "its exchange time"]
-    index_price: Annotated[FloatArray, _N, "USDT", "index price"]
-    index_ms: Annotated[IntArray, _N, "epoch ms", "its exchange time"]
     volume_base: Annotated[FloatArray, _N, "base", "traded in the last 24 h"]
     volume_usdt: Annotated[FloatArray, _N, "USDT", "traded in the last 24 h"]
     volume_ms: Annotated[IntArray, _N, "epoch ms", "exchange time of both"]

@@ -27,7 +27,6 @@ class FeatureFrame:
     best_bid: Annotated[FloatArray, "USDT", "newest best bid, of the bulk or of the book"]
     best_ask: Annotated[FloatArray, "USDT", "newest best ask, of the bulk or of the book"]
     mark_price: Annotated[FloatArray, "USDT", "the venue's mark price"]
-    basis_bps: Annotated[FloatArray, "bps", "P over the venue's index price, less one"]
     spread_bps: Annotated[FloatArray, "bps", "best ask less best bid over their mid"]
     microprice_tilt_bps: Annotated[FloatArray, "bps", "microprice of the book's best levels over their mid, less one"]
     bid_depth_usdt: Annotated[FloatArray, "USDT", "bids inside reach, weighted to zero at reach"]
@@ -91,7 +90,6 @@ FEATURES = tuple(
 
 PARTS = (
     "price",
-    "basis",
     "spread",
     "book",
     "ask_share",

@@ -13,7 +13,6 @@ from features.order_book import ask_share, bid_exhaustion
 from features.price import (
     VOLATILITY_LAGS,
     WARM_SHARE,
-    basis_bps,
     momentum_z,
     simple_return,
     spread_bps,
@@ -57,12 +56,6 @@ class Parts:
         self._add("price", self._age(state.price_ms, settings.max_data_age_s), price=state.price)
         has_mark = self._age(state.mark_ms, settings.max_data_age_s) == PRESENT
         self.values["mark_price"] = np.where(has_mark, state.mark_price, np.nan)
-        self._add(
-            "basis",
-            self.missing["price"],
-            self._age(state.index_ms, settings.max_data_age_s),
-            basis_bps=basis_bps(self.values["price"], state.index_price),
-        )
         self._add(
             "spread",
             self._age(state.best_ms, settings.max_data_age_s),

@@ -22,35 +22,8 @@ def spread_bps(bid: FloatArray, ask: FloatArray) -> FloatArray:
     return 1e4 * (ask - bid) / ((ask + bid) / 2)
 
 
-def basis_bps(price: FloatArray, index: FloatArray) -> FloatArray:
-    """Return P over the index price, less one [bps], (n,); NaN where either is missing."""
-    return 1e4 * (price / index - 1)
-
-
-def meet_price(close: FloatArray, price: float, bid: float, ask: float) -> FloatArray:
-    """Return the last trades of past minutes as a history of P [USDT], (k,): shifted so that the last one meets P now.
-
-    Parameters
-    ----------
-    close
-        Last trade of each minute [USDT], (k,), oldest first.
-    price, bid, ask
-        P, best bid and best ask now [USDT].
-
-    Notes
-    -----
-    A trade is at the bid or at the ask. Between them the closes of a price that stands still jump by up to a spread,
-    so they feign a volatility of at most a spread per minute, half a spread at either end of a return. Closes that are
-    no more volatile than that say nothing of P: all are NaN then. Design section 3.
-    """
-    steps = np.diff(np.log(close))
-    feigned = math.log(ask / bid) if 0 < bid <= ask else math.inf
-    says_something = len(steps) and math.sqrt(np.square(steps).mean()) > feigned * (1 + 1e-9)
-    return close + (price - close[-1] if says_something else np.nan)
-
-
 def simple_return(now: FloatArray, then: FloatArray) -> FloatArray:
-    """Return now / then - 1 [fraction], (n,); NaN where either is missing. Both ends are of one venue and one kind."""
+    """Return now / then - 1 [fraction], (n,); NaN where either is missing. Both from one venue and one source."""
     return now / then - 1
 
 

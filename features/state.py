@@ -25,7 +25,7 @@ from features.market import (
     Trades,
 )
 from features.order_book import ask_share, measure_books, usual_depth
-from features.price import meet_price, mid_price
+from features.price import mid_price
 from features.settings import FeatureSettings
 from features.trade_flow import Runs, find_runs, keep_runs
 
@@ -189,7 +189,6 @@ class MarketState(MarketArrays):
         books: list[OrderBook] = []
         trades: list[Trades] = []
         latest_ms = self._latest_ms
-        candles: list[Candles] = []
         for observation in observations:
             match observation:
                 case OrderBook() | Trades() | OpenInterest() if observation.exchange_ms > latest_ms:
@@ -203,13 +202,11 @@ class MarketState(MarketArrays):
                 case OpenInterest():
                     self._append_open_interest(observation)
                 case Candles():
-                    candles.append(observation)
+                    self._append_candles(observation)
         for columns, batch in self._batches(books):
             self._append_books(columns, batch)
         for columns, lists in self._batches(trades):
             self._append_trades(columns, lists)
-        for history in candles:  # they are shifted to meet the quotes, which may stand behind them in a reply
-            self._append_candles(history)
         self._fill_row()
 
     def _fill_row(self) -> None:
@@ -244,9 +241,6 @@ class MarketState(MarketArrays):
             has_quotes = self.has_bulk_quotes[column]
             if not has_quotes.all():
                 self._note_price(column, np.where(has_quotes, np.nan, mark), time_ms)
-        if quotes.index_price is not None:
-            index = quotes.index_price[known]
-            _keep_newer(self.index_price, self.index_ms, column, np.where(index > 0, index, np.nan), time_ms)
         if quotes.funding_interval_h is not None:
             interval_h = quotes.funding_interval_h[known]
             _put(self.funding_interval_h, column, interval_h > 0, interval_h)
@@ -321,7 +315,7 @@ class MarketState(MarketArrays):
             self.open_interest_at[lacking, column] = point.open_interest_base
 
     def _append_candles(self, candles: Candles) -> None:
-        """Let ticks of the past that know no price learn the close nearest to them, shifted to meet P."""
+        """Let ticks of the past that know no price learn the one known next to them, at either end of a minute."""
         column, settings = self.column.get((candles.venue, candles.id)), self.settings
         if column is None:
             self.unknown_ids.add((candles.venue, candles.id))
@@ -329,16 +323,14 @@ class MarketState(MarketArrays):
         shortest_s = min(settings.momentum_window_s, settings.btc_window_s, settings.oi_window_s)
         if shortest_s * 1000 < MINUTE_MS or not len(candles.open_ms):
             return  # half a minute too early or too late is too much for such a window
-        oldest_ms = self.tick_ms[self.row] - 1000 * settings.max_data_age_s
-        if min(self.price_ms[column], self.best_ms[column]) < oldest_ms:
-            return  # there is no P to meet, or no spread to judge the closes by
-        price = meet_price(candles.close, self.price[column], self.best_bid[column], self.best_ask[column])
         close_ms = np.minimum(candles.open_ms + MINUTE_MS, candles.received_ms)
-        rows = self.rows(candles.open_ms[0], close_ms[-1])
+        time_ms, price = np.concatenate([close_ms, candles.open_ms]), np.concatenate([candles.close, candles.open])
+        order = np.argsort(time_ms, kind="stable")
+        time_ms, price = time_ms[order], price[order]
+        rows = self.rows(time_ms[0], time_ms[-1])
         lacking = rows[np.isnan(self.price_at[rows, column])]
-        nearest = np.searchsorted((close_ms[1:] + close_ms[:-1]) / 2, self.tick_ms[lacking])
-        is_near = np.abs(close_ms[nearest] - self.tick_ms[lacking]) <= MINUTE_MS / 2
-        self.price_at[lacking[is_near], column] = price[nearest[is_near]]
+        nearest = np.searchsorted((time_ms[1:] + time_ms[:-1]) / 2, self.tick_ms[lacking])
+        self.price_at[lacking, column] = price[nearest]
 
     def _append_books(self, column: IntArray, books: list[OrderBook]) -> None:
         time_ms = np.array([book.exchange_ms for book in books], dtype=np.int64)

@@ -131,12 +131,6 @@ def _stop_spreads(inputs: GateInputs) -> FloatArray:
     return np.where(spread > 0, stop / np.where(spread > 0, spread, 1), np.nan)
 
 
-def _discount_percent(inputs: GateInputs) -> FloatArray:
-    # How far P has run from the index the signal's way already. Without an index there is nothing to refuse.
-    discount = inputs.levels.direction * inputs.features.basis_bps / 100 + 0.0  # which makes -0 a plain 0
-    return np.where(np.isnan(discount), -np.inf, discount)
-
-
 def _data_age_s(inputs: GateInputs) -> FloatArray:
     features = inputs.features
     times_ms = np.array([features.price_ms, features.book_ms, features.trades_ms])
@@ -195,14 +189,6 @@ NET_TAKE_PROFIT = Gate(
     limit=lambda _: 0.0,
     words="take-profit net of costs {value:.2f} % {sign} {limit:g} %",
     needs=("spread", "funding"),
-)
-DISCOUNT = Gate(
-    name="discount",
-    measure=_discount_percent,
-    holds=np.less,
-    limit=lambda settings: settings.max_discount_percent,
-    words="price {value:+.2f} % past the index {sign} {limit:g} %",
-    when_infinite="no index price to compare with",
 )
 DATA_AGE = Gate(
     name="data_age",

@@ -106,7 +106,6 @@ ORDINARY = {
     "best_bid": 99.99,
     "best_ask": 100.01,
     "mark_price": 100.0,
-    "basis_bps": 0.0,
     "spread_bps": 2.0,
     "microprice_tilt_bps": 0.0,
     "bid_depth_usdt": 50_000.0,

@@ -33,7 +33,6 @@ class Log:
 
     mids: list[Point] = field(default_factory=list)
     marks: list[Point] = field(default_factory=list)
-    indexes: list[Point] = field(default_factory=list)
     best: list[tuple[int, float, float]] = field(default_factory=list)
     funding: list[Point] = field(default_factory=list)
     interval_h: float = math.nan
@@ -95,9 +94,6 @@ class Reference:
                 log.best.append((ms, bid, ask))
         if mark is not None and _is_newer(log.marks, ms):
             log.marks.append(Point(tick, ms, mark))
-        index = given("index_price")
-        if index is not None and index > 0 and _is_newer(log.indexes, ms):
-            log.indexes.append(Point(tick, ms, index))
         if interval_h := given("funding_interval_h"):
             log.interval_h = interval_h
         rate = given("funding_rate")
@@ -217,17 +213,11 @@ class Reference:
             _, bid, ask = log.best[-1]
             mid = (bid + ask) / 2
             spread = (None, Missing.CROSSED) if bid >= ask else ((ask - bid) / mid * 1e4, Missing.PRESENT)
-        basis: Value = (
-            None,
-            reason or _age(log.indexes[-1].ms if log.indexes else 0, now_ms, self.settings.max_data_age_s),
-        )
-        if price is not None and not basis[1]:
-            basis = ((price / log.indexes[-1].value - 1) * 1e4, Missing.PRESENT)
         day: Value = (None, reason or _age(log.day[-1][0] if log.day else 0, now_ms, self.settings.max_day_age_s))
         if price is not None and not day[1]:
             _, base, usdt = log.day[-1]
             day = (price / (usdt / base) - 1, Missing.PRESENT) if base > 0 and usdt > 0 else (None, Missing.THIN)
-        return {"price": (price, reason), "basis_bps": basis, "spread_bps": spread, "vwap_distance": day}
+        return {"price": (price, reason), "spread_bps": spread, "vwap_distance": day}
 
     def _momentum(self, log: Log, now_ms: int) -> dict[str, Value]:
         window_s = self.settings.momentum_window_s

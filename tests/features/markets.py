@@ -126,7 +126,6 @@ class _Maker:
             exchange_ms=times,
             received_ms=now_ms,
             mark_price=gappy(price * 1.0003),
-            index_price=gappy(price * (0.0 if self._odd(0.1) else self.random.choice([0.99, 1.0002]))),
             funding_rate=gappy(self.random.normal(2e-4, 3e-4, len(ids))),
             funding_interval_h=gappy(
                 self.random.choice([1.0, 4.0, 8.0], len(ids)) if self._odd(0.2) else 4.0 + 4 * (np.arange(len(ids)) % 2)

@@ -6,19 +6,14 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from features.frame import compute_features
-from features.market import Candles, Instrument, Observation, Quotes
+from features.market import Candles, Instrument, Observation
 from features.missing import Missing
 from features.settings import FeatureSettings
 from features.state import CLEARED_S, LEAD_S, MarketState
-from scoring.settings import ScoringSettings
-from scoring.strategies.ups_short.score import WEIGHTS
 from tests.builders import ID, NOW_MS, VENUE, instrument, open_interest, order_book, quotes, trades
 from tests.features.markets import SHORT, random_market
-from tests.scoring.frames import UPS
 
 
 def told(*observations: Observation, instruments: tuple[Instrument, ...] = (), now_ms: int = NOW_MS) -> MarketState:
@@ -129,31 +124,32 @@ def test_history_may_be_told_before_the_first_live_tick() -> None:
     assert frame.missing["momentum"][0] == Missing.PRESENT
 
 
-def minutes(count: int, *closes: float) -> Candles:
-    """Return candles up to now; their closes go round `closes`, so that the last is the last of those."""
-    close = np.resize(np.array(closes[::-1] or (101.0, 100.0)), count)[::-1]
+def minutes(count: int, close: float = 101.0) -> Candles:
+    """Return candles up to now, each from 100 to `close`."""
+    opens = np.arange(NOW_MS - count * 60_000, NOW_MS, 60_000)
+    flat = np.full(count, 100.0)
     return Candles(
         venue=VENUE,
         id=ID,
-        open_ms=np.arange(NOW_MS - count * 60_000, NOW_MS, 60_000),
-        open=close,
-        high=close,
-        low=close,
-        close=close,
+        open_ms=opens,
+        open=flat,
+        high=flat + 1,
+        low=flat,
+        close=flat + close - 100,
         received_ms=NOW_MS,
     )
 
 
 def test_candles_fill_the_past_before_the_first_tick() -> None:
-    """A cold start: ticks that would have been take the close next to them, shifted to meet the mid."""
+    """A cold start: the ticks that would have been take the price next to them, and momentum is there at once."""
     state = MarketState([instrument(), instrument(id="B")], FeatureSettings())
     state.open_past(NOW_MS)
     state.advance(NOW_MS)
-    state.append([minutes(20), quotes(ids=(ID, "B"))])  # the last close is 101, the mid 100
+    state.append([quotes(ids=(ID, "B")), minutes(20)])
     frame = compute_features(state, NOW_MS)
     assert frame.missing["momentum"].tolist() == [Missing.PRESENT, Missing.WARMING_UP]
-    rows = state.rows(NOW_MS - 65_000, NOW_MS - 20_000)
-    assert state.price_at[rows, 0].tolist() == [99.0] * 8 + [100.0] * 2
+    rows = state.rows(NOW_MS - 65_000, NOW_MS - 35_000)
+    assert state.price_at[rows, 0].tolist() == [101.0, 101.0, 100.0, 100.0, 100.0, 100.0, 100.0][: len(rows)]
     assert np.isnan(state.price_at[state.rows(0, NOW_MS - 1_201_000), 0]).all()
 
 
@@ -161,57 +157,12 @@ def test_candles_never_replace_what_was_seen_nor_fill_windows_of_seconds() -> No
     """A tick's own price is better than a minute's, and half a minute too late is too much for a short window."""
     state = told(quotes())
     state.advance(NOW_MS + 5000)
-    state.append([minutes(20, 200.0, 210.0)])
+    state.append([minutes(20, close=200.0)])
     assert state.price_at[state.rows(0, NOW_MS), 0].tolist() == [100.0]
     short = MarketState([instrument()], SHORT)
     short.open_past(NOW_MS)
-    short.append([quotes(), minutes(20)])
-    assert np.isnan(short.price_at[state.rows(0, NOW_MS - 1000)]).all()
-
-
-@given(
-    half_spread=st.floats(0, 0.01),
-    sides=st.lists(st.sampled_from([-1, 0, 1]), min_size=21, max_size=21),
-)
-def test_a_price_that_stood_still_scores_nothing(half_spread: float, sides: list[int]) -> None:
-    """Last trades at bid, ask and between, with any spread, make neither momentum nor divergence of a still mid."""
-    state = MarketState([instrument()], FeatureSettings())
-    state.open_past(NOW_MS)
-    state.advance(NOW_MS)
-    history = [
-        open_interest(1e6, exchange_ms=NOW_MS - 300_000 * back, is_live=False, received_ms=NOW_MS) for back in (3, 2, 1)
-    ]
-    bulk = quotes(bid_price=100 * (1 - half_spread), ask_price=100 * (1 + half_spread))
-    state.append([bulk, minutes(21, *(100 * (1 + half_spread * side) for side in sides)), *history])
-    state.append([open_interest(1.02e6)])
-    frame = compute_features(state, NOW_MS)
-    scores = UPS.score(frame, ScoringSettings())
-    names = list(WEIGHTS)
-    for name in ("oi_divergence", "short_momentum"):
-        assert scores.sub_scores[names.index(name), 0] < 1e-6
-
-
-@pytest.mark.parametrize("half_spread", [0.0, 0.0005, 0.001, 0.002])
-def test_a_fall_that_the_spread_cannot_feign_is_kept(half_spread: float) -> None:
-    """Closes at the ask of a mid that falls by 1 % a minute give that mid's returns."""
-    state = MarketState([instrument()], FeatureSettings())
-    state.open_past(NOW_MS)
-    state.advance(NOW_MS)
-    mids = 100 * 1.01 ** np.arange(20, -1, -1)
-    bulk = quotes(bid_price=100 * (1 - half_spread), ask_price=100 * (1 + half_spread))
-    state.append([minutes(21, *(mids * (1 + half_spread)).tolist()), bulk])
-    frame = compute_features(state, NOW_MS)
-    assert frame.momentum_return[0] == pytest.approx(1 / 1.01 - 1, rel=0.01)
-
-
-@pytest.mark.parametrize("bulk", [[], [quotes(NOW_MS - 16_000)], [quotes(bid_price=None, ask_price=None)]])
-def test_candles_without_a_price_to_meet_are_refused(bulk: list[Quotes]) -> None:
-    """No mid and spread of now, no shift."""
-    state = MarketState([instrument()], FeatureSettings())
-    state.open_past(NOW_MS)
-    state.advance(NOW_MS)
-    state.append([*bulk, minutes(20)])
-    assert np.isnan(state.price_at[state.rows(0, NOW_MS - 1000), 0]).all()
+    short.append([minutes(20)])
+    assert np.isnan(short.price_at).all()
 
 
 def test_missed_ticks_have_rows() -> None:
@@ -229,7 +180,7 @@ def test_missed_ticks_have_rows() -> None:
     assert np.diff(times).tolist() == [5000] * (len(times) - 1)
     assert len(times) == 185
     assert (state.price_at[seen] == 100.0).all()
-    assert state.prices_as_of(np.array([NOW_MS - 60_000]))[:, 0].tolist() == [99.0]
+    assert state.prices_as_of(np.array([NOW_MS - 60_000]))[:, 0].tolist() == [101.0]
     frame = compute_features(state, NOW_MS)
     assert frame.missing["momentum"].tolist() == [Missing.PRESENT, Missing.WARMING_UP]
 

@@ -19,7 +19,7 @@ SWEEP = list(WEIGHTS).index("sweep")
 #: sub-scores that a book and trades decide
 POLLED = [list(WEIGHTS).index(name) for name in ("liquidity_pressure", "orderflow_imbalance", "sweep")]
 #: gates a poll cannot open; pause, guard, burst and cap are left out, so that the leaderboard lives through them
-BULK_GATES = ("btc_pump", "discount", "cooldown", "open_signal", "muted", "eligible")
+BULK_GATES = ("btc_pump", "cooldown", "open_signal", "muted", "eligible")
 
 
 def upper_bound(
@@ -35,8 +35,8 @@ def upper_bound(
 
     Returns
     -------
-    (n,) points, -inf where a gate already fails: stale price, wide spread, BTC pump, discount to the index,
-    open interest, trades that nobody publishes, cooldown, open signal, mute, not eligible.
+    (n,) points, -inf where a gate already fails: stale price, wide spread, BTC pump, open interest, trades that nobody
+    publishes, cooldown, open signal, mute, not eligible.
     """
     has_no_trades = _has_no_trades(features)
     sub_scores = compute_sub_scores(features, settings)

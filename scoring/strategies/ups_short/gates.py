@@ -7,7 +7,6 @@ from features.market import BoolArray, FloatArray
 from scoring.gates import (
     BOOK,
     DATA_AGE,
-    DISCOUNT,
     LIMIT_GATES,
     NET_TAKE_PROFIT,
     SPREAD,
@@ -84,7 +83,6 @@ GATES = (
         words="BTC {value:+.2f} % {sign} {limit:g} %",
         needs=("btc_return",),
     ),
-    DISCOUNT,
     DATA_AGE,
     BOOK,
     *LIMIT_GATES,
