@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.market import BoolArray, FloatArray, IntArray
+from features.order_book import BANDS
 from features.trade_flow import KEPT_RUNS
 
 OPEN_PRINTS = 4  #: prints that stand for a run still open: its first, second, third and last price
@@ -17,7 +18,7 @@ class Axis(Enum):
 
     NONE = "the newest value of each instrument"
     TICK = "one row per tick, a ring"
-    BOOK = "one row per tick, a ring, filled only where a book arrived"
+    BOOK = "one row per tick and band of depth, a ring, filled only where a book arrived"
     SECOND = "one row per epoch second, a ring"
     RUN = "the last few runs of taker sells, oldest first"
     OPEN = "the prints that stand for the open run"
@@ -27,7 +28,7 @@ _N, _T, _B, _S, _R, _O = Axis
 
 
 class MarketArrays:
-    """One preallocated array per quantity, (n,) or (rows, n) by its axis; a missing float is NaN, a missing time 0."""
+    """One preallocated array per quantity, rows first, instruments last; a missing float is NaN, a missing time 0."""
 
     price: Annotated[FloatArray, _N, "USDT", "P: mid of the bulk quotes, mark price where the venue has none in bulk"]
     price_ms: Annotated[IntArray, _N, "epoch ms", "exchange time of P"]
@@ -38,6 +39,8 @@ class MarketArrays:
     best_ms: Annotated[IntArray, _N, "epoch ms", "exchange time of both"]
     mark_price: Annotated[FloatArray, _N, "USDT", "mark price"]
     mark_ms: Annotated[IntArray, _N, "epoch ms", "its exchange time"]
+    index_price: Annotated[FloatArray, _N, "USDT", "the venue's index"]
+    index_ms: Annotated[IntArray, _N, "epoch ms", "its exchange time"]
     volume_base: Annotated[FloatArray, _N, "base", "traded in the last 24 h"]
     volume_usdt: Annotated[FloatArray, _N, "USDT", "traded in the last 24 h"]
     volume_ms: Annotated[IntArray, _N, "epoch ms", "exchange time of both"]
@@ -54,15 +57,22 @@ class MarketArrays:
     book_changed_ms: Annotated[IntArray, _N, "epoch ms", "when the book last became another"]
     book_is_crossed: Annotated[BoolArray, _N, "", "its best bid is not below its best ask"]
     book_notional: Annotated[FloatArray, _N, "USDT", "of all levels of both sides: changes whenever the book does"]
-    bid_depth: Annotated[FloatArray, _N, "USDT", "weighted bids inside reach"]
-    usual_bid_depth: Annotated[FloatArray, _N, "USDT", "median of the earlier books' when this one came"]
-    ask_depth: Annotated[FloatArray, _N, "USDT", "weighted asks inside reach"]
+    book_reach: Annotated[FloatArray, _N, "fraction", "of the mid to which both sides are known"]
+    band: Annotated[IntArray, _N, "1", "place in BANDS of the depths below: the widest of book and baseline"]
+    bid_depth: Annotated[FloatArray, _N, "USDT", "weighted bids inside the band"]
+    usual_bid_depth: Annotated[FloatArray, _N, "USDT", "median of the earlier books' in that band when this one came"]
+    ask_depth: Annotated[FloatArray, _N, "USDT", "weighted asks inside the band"]
     sellable: Annotated[FloatArray, _N, "USDT", "bids within 0.1 % of the best"]
-    wall_ratio: Annotated[FloatArray, _N, "1", "largest over median ask level inside reach"]
+    wall_ratio: Annotated[FloatArray, _N, "1", "largest over median ask level inside the book's widest band"]
+    wall_price: Annotated[FloatArray, _N, "USDT", "price of that level"]
+    wall_notional: Annotated[FloatArray, _N, "USDT", "its notional"]
     microprice_tilt_bps: Annotated[FloatArray, _N, "bps", "microprice over mid, less one"]
-    previous_book_ms: Annotated[IntArray, _N, "epoch ms", "exchange time of the book before"]
-    previous_ask_share: Annotated[FloatArray, _N, "0…1", "its ask share"]
+    previous_book_ms: Annotated[IntArray, _N, "epoch ms", "exchange time of an earlier book, a while before the last"]
     previous_wall_ratio: Annotated[FloatArray, _N, "1", "its wall ratio"]
+    previous_wall_price: Annotated[FloatArray, _N, "USDT", "its wall's price"]
+    next_book_ms: Annotated[IntArray, _N, "epoch ms", "of a book in between, which becomes the earlier one later"]
+    next_wall_ratio: Annotated[FloatArray, _N, "1", "its wall ratio"]
+    next_wall_price: Annotated[FloatArray, _N, "USDT", "its wall's price"]
 
     trades_ms: Annotated[IntArray, _N, "epoch ms", "exchange time of the last reply with trades, prints or none"]
     print_ms: Annotated[IntArray, _N, "epoch ms", "time of the last print"]
@@ -76,13 +86,13 @@ class MarketArrays:
     price_at: Annotated[FloatArray, _T, "USDT", "P as known at that tick"]
     open_interest_at: Annotated[FloatArray, _T, "base", "open interest as known at that tick"]
     funding_8h_at: Annotated[FloatArray, _T, "fraction", "f8 as known at that tick"]
-    bid_depth_at: Annotated[FloatArray, _B, "USDT", "weighted bids of the last book of that tick"]
+    bid_depth_at: Annotated[FloatArray, _B, "USDT", "weighted bids of the last book of that tick, in each band"]
     traded_at: Annotated[FloatArray, _S, "USDT", "traded in that second, 0 where nothing"]
     taker_sold_at: Annotated[FloatArray, _S, "USDT", "of it by taker sells"]
 
     def allocate(self, instruments: int, ticks: int, seconds: int) -> None:
         """Set every array of `STATE` to nothing known."""
-        rows = {_N: (), _T: (ticks,), _B: (ticks,), _S: (seconds,), _R: (KEPT_RUNS,), _O: (OPEN_PRINTS,)}
+        rows = {_N: (), _T: (ticks,), _B: (ticks, len(BANDS)), _S: (seconds,), _R: (KEPT_RUNS,), _O: (OPEN_PRINTS,)}
         for quantity in STATE:
             shape = (*rows[quantity.axis], instruments)
             # What is read for few instruments over many rows lies in memory instrument by instrument.

@@ -28,14 +28,16 @@ class FeatureFrame:
     best_ask: Annotated[FloatArray, "USDT", "newest best ask, of the bulk or of the book"]
     mark_price: Annotated[FloatArray, "USDT", "the venue's mark price"]
     spread_bps: Annotated[FloatArray, "bps", "best ask less best bid over their mid"]
+    index_basis: Annotated[FloatArray, "fraction", "P over the venue's index, less one"]
     microprice_tilt_bps: Annotated[FloatArray, "bps", "microprice of the book's best levels over their mid, less one"]
-    bid_depth_usdt: Annotated[FloatArray, "USDT", "bids inside reach, weighted to zero at reach"]
-    ask_depth_usdt: Annotated[FloatArray, "USDT", "asks inside reach, weighted to zero at reach"]
+    bid_depth_usdt: Annotated[FloatArray, "USDT", "bids inside the band, weighted to zero at its end"]
+    ask_depth_usdt: Annotated[FloatArray, "USDT", "asks inside the band, weighted to zero at its end"]
     ask_share: Annotated[FloatArray, "0…1", "a: ask depth over ask and bid depth"]
-    ask_share_previous: Annotated[FloatArray, "0…1", "the same of the book before, if that is recent enough"]
     sellable_usdt: Annotated[FloatArray, "USDT", "what the bids within 0.1 % of the best take"]
     wall_ratio: Annotated[
-        FloatArray, "1", "r: largest over median ask level inside reach, the smaller of the last two books"
+        FloatArray,
+        "1",
+        "r: largest over median ask level in the band, the smaller of two books; 0 where it does not last or matter",
     ]
     bid_exhaustion: Annotated[FloatArray, "1", "e: one less bid depth now over its median in the book window"]
     taker_sell_share: Annotated[FloatArray, "0…1", "s: taker sells over all traded notional in the flow window"]
@@ -90,6 +92,7 @@ FEATURES = tuple(
 
 PARTS = (
     "price",
+    "index",
     "spread",
     "book",
     "ask_share",
@@ -119,6 +122,7 @@ def compute_features(state: MarketState, now_ms: int) -> FeatureFrame:
     parts.add_derivatives()
     btc_return, btc_venue = parts.add_btc()
     borrowing = parts.borrow()
+    parts.add_wall()
     return FeatureFrame(
         now_ms=now_ms,
         instruments=state.instruments,

@@ -194,7 +194,7 @@ class OpenInterest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candles:
-    """1-minute candles of one instrument, oldest first, (k,) each."""
+    """1-minute candles of one instrument, oldest first, (k,) each; as an observation they are of the mark price."""
 
     venue: str
     id: str

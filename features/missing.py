@@ -19,9 +19,10 @@ class Missing(IntEnum):
     WARMING_UP = 4  #: its window is not full enough yet
     INCOMPLETE = 5  #: trades may be missing inside the window
     THIN = 6  #: too few levels, prints or books to say
-    EMPTY = 7  #: a side of the book has no level inside reach
+    EMPTY = 7  #: a side of the book has no level inside the band
     CROSSED = 8
     FROZEN = 9
+    SHALLOW = 10  #: the book's reply does not reach the narrowest band
 
     @property
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""Features of the order book: depth, imbalance, walls, exhaustion and how much can be sold at once."""
+"""Features of the order book: depth in bands, imbalance, walls, exhaustion and how much can be sold at once."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,14 +7,18 @@ import numpy as np
 
 from features.market import BoolArray, FloatArray, IntArray, OrderBook
 
-WALL_LEVELS = 5  #: ask levels inside reach below which a largest-to-median ratio says nothing
+BANDS = (0.001, 0.0025, 0.005, 0.01)  #: [fraction] from the mid, in which depth is measured, narrowest first
+WALL_LEVELS = 5  #: ask levels inside the band below which a largest-to-median ratio says nothing
+WALL_TICKS = 2  #: two books show the same wall where its price differs by at most as many ticks
+WALL_SECONDS = 10  #: usual seconds of trading that a wall has to be worth
+WALL_APART = 1 / 5  #: of MAX_DATA_AGE_SECONDS; two books less far apart are one look at the wall
 SELLABLE_BAND = 0.001  #: [fraction] below the best bid
 BASELINE_BOOKS = 3  #: books below which bid depth has no usual value
-REACH_TOLERANCE = 1e-9  #: a level exactly at reach is inside whatever the rounding of its distance
+REACH_TOLERANCE = 1e-9  #: a level exactly at a band's end is inside whatever the rounding of its distance
 
 
 class BookMeasures(NamedTuple):
-    """What a snapshot says by itself, (b,) each.
+    """What b snapshots say by themselves, (b,) each, depths (bands, b) in the order of `BANDS`.
 
     From `bid_depth` on NaN where a side is missing or the sides cross.
     """
@@ -22,10 +26,13 @@ class BookMeasures(NamedTuple):
     best_bid: FloatArray  #: [USDT], NaN where the side is empty
     best_ask: FloatArray
     notional: FloatArray  #: [USDT] of all levels of both sides: changes whenever the book does
-    bid_depth: FloatArray  #: [USDT] weighted, inside reach
+    reach: FloatArray  #: [fraction] of the mid to which both sides are known, infinite where both came back whole
+    bid_depth: FloatArray  #: [USDT] weighted, NaN where the reply does not reach the band's end on both sides
     ask_depth: FloatArray
     sellable: FloatArray  #: [USDT] bids within `SELLABLE_BAND` of the best
-    wall_ratio: FloatArray  #: NaN also below `WALL_LEVELS` levels
+    wall_ratio: FloatArray  #: largest over median ask level, NaN also below `WALL_LEVELS` levels
+    wall_price: FloatArray  #: [USDT] of that largest ask level
+    wall_notional: FloatArray  #: [USDT]
     microprice_tilt_bps: FloatArray
 
 
@@ -37,12 +44,12 @@ def measure_books(books: Sequence[OrderBook], band_percent: float) -> BookMeasur
     books
         Any number b >= 1 of them, of any depth.
     band_percent
-        The farthest that `reach` may be from the mid [%].
+        The widest band that is measured [%]; depths of wider ones are NaN.
 
     Notes
     -----
-    Both sides are cut at `reach`, so that the deeper reply of one side does not look like support. A side without a
-    level nearer than reach is missing, and with it the comparison. Design section 3.
+    A number of levels is no distance: where the asks get denser, fifty of them reach less far. So depth is measured in
+    fixed bands, and only where both sides are known to the band's end. docs/features.md.
     """
     count = len(books)
     (price, quantity), levels = pad([book.bids for book in books] + [book.asks for book in books])
@@ -50,29 +57,48 @@ def measure_books(books: Sequence[OrderBook], band_percent: float) -> BookMeasur
     mid = np.tile((best_bid + best_ask) / 2, 2)[:, None]
     distance, notional = np.abs(price - mid) / mid, price * quantity
     reach = full_reach(distance, levels, np.tile([book.levels_asked for book in books], 2))
-    reach = np.minimum(reach.reshape(2, count).min(axis=0), band_percent / 100)
-    bid_depth, ask_depth = np.split(side_depth(distance, notional, np.tile(reach, 2)), 2)
-    usable = np.isfinite(bid_depth) & np.isfinite(ask_depth) & (best_bid < best_ask)
+    reach = reach.reshape(2, count).min(axis=0)
+    depth = np.full((len(BANDS), 2 * count), np.nan)
+    for row, band in enumerate(BANDS):
+        if band <= band_percent / 100 * (1 + REACH_TOLERANCE):
+            depth[row] = side_depth(distance, notional, band)
+    is_known = (reach * (1 + REACH_TOLERANCE) >= np.array(BANDS)[:, None]) & (best_bid < best_ask)
+    bid_depth, ask_depth = depth[:, :count], depth[:, count:]
+    usable = is_known & np.isfinite(bid_depth) & np.isfinite(ask_depth)
+    bid_depth, ask_depth = np.where(usable, bid_depth, np.nan), np.where(usable, ask_depth, np.nan)
+    has_band = usable.any(axis=0)
     near_best = price[:count] >= best_bid[:, None] * (1 - SELLABLE_BAND) * (1 - REACH_TOLERANCE)
+    asks = notional[count:]
+    inside = is_inside(distance[count:], np.where(has_band, np.array(BANDS)[widest(usable)], 0.0))
+    largest = np.where(inside, asks, -np.inf).argmax(axis=1)
+    place = np.arange(count)
     measures = (
-        bid_depth,
-        ask_depth,
         np.where(near_best, notional[:count], 0.0).sum(axis=1),
-        wall_ratio(notional[count:], is_inside(distance[count:], reach)),
+        wall_ratio(asks, inside),
+        price[count + place, largest],
+        asks[place, largest],
         microprice_tilt_bps(best_bid, quantity[:count, 0], best_ask, quantity[count:, 0]),
     )
     return BookMeasures(
         best_bid,
         best_ask,
         np.add(*np.split(notional.sum(axis=1), 2)),
-        *(np.where(usable, values, np.nan) for values in measures),
+        reach,
+        bid_depth,
+        ask_depth,
+        *(np.where(has_band, values, np.nan) for values in measures),
     )
+
+
+def widest(usable: BoolArray) -> IntArray:
+    """Return the row of the widest usable band, (b,), of (bands, b); the widest of all where none is."""
+    return np.asarray(len(usable) - 1 - usable[::-1].argmax(axis=0))
 
 
 def pad(sides: Sequence[FloatArray]) -> tuple[FloatArray, IntArray]:
     """Return ragged sides (2, levels) as one array (2, sides, longest, at least 1), and how many levels each has.
 
-    Beyond a side's last level stands one of no quantity at a price of 0, which is a whole mid away.
+    Padding has price 0 and quantity 0, so it lies outside any band.
     """
     levels = np.array([side.shape[1] for side in sides])
     longest = max(int(levels.max()), 1)
@@ -98,20 +124,19 @@ def full_reach(distance: FloatArray, levels: IntArray, levels_asked: IntArray) -
     return np.where((levels >= levels_asked) & (levels > 0), last, np.inf)
 
 
-def is_inside(distance: FloatArray, reach: FloatArray) -> BoolArray:
-    """Return which levels (b, levels) lie inside reach (b,)."""
-    inside: BoolArray = distance <= (reach * (1 + REACH_TOLERANCE))[:, None]
+def is_inside(distance: FloatArray, band: FloatArray) -> BoolArray:
+    """Return which levels (b, levels) lie inside a band (b,) [fraction]."""
+    inside: BoolArray = distance <= (band * (1 + REACH_TOLERANCE))[:, None]
     return inside
 
 
-def side_depth(distance: FloatArray, notional: FloatArray, reach: FloatArray) -> FloatArray:
-    """Return sum of p q (1 - distance / reach) over a side's levels inside reach [USDT], (b,).
+def side_depth(distance: FloatArray, notional: FloatArray, band: float) -> FloatArray:
+    """Return sum of p q (1 - distance / band) over a side's levels inside a band [USDT], (s,).
 
-    NaN where no level is nearer than reach: a side whose best level is at reach itself weighs nothing.
+    NaN where no level is nearer than the band's end: such a side weighs nothing.
     """
-    weight = np.maximum(1 - distance / reach[:, None], 0)
-    depth = (weight * notional).sum(axis=1)
-    return np.where(distance[:, 0] < reach * (1 - REACH_TOLERANCE), depth, np.nan)
+    depth = (np.maximum(1 - distance / band, 0) * notional).sum(axis=1)
+    return np.where(distance[:, 0] < band * (1 - REACH_TOLERANCE), depth, np.nan)
 
 
 def wall_ratio(notional: FloatArray, inside: BoolArray) -> FloatArray:

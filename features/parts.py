@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from features.derivatives import find_lenders, funding_impulse, oldest_known
 from features.market import FUTURE_MS, BoolArray, FloatArray, IntArray
 from features.missing import Codes, Missing
-from features.order_book import ask_share, bid_exhaustion
+from features.order_book import BANDS, REACH_TOLERANCE, WALL_SECONDS, WALL_TICKS, ask_share, bid_exhaustion
 from features.price import (
     VOLATILITY_LAGS,
     WARM_SHARE,
@@ -35,6 +35,8 @@ class Parts:
         self.state, self.settings, self.now_ms = state, state.settings, now_ms
         self.values: dict[str, Any] = {}  # of FloatArray
         self.missing: dict[str, Codes] = {}
+        #: [USDT] a usual second's trading, where a wall is compared with it
+        self.usual_second = np.full(len(state.instruments), np.nan)
 
     def _add(self, part: str, *codes: Codes, **values: FloatArray) -> None:
         # The first code that is not PRESENT, which is 0, is the reason.
@@ -56,6 +58,12 @@ class Parts:
         self._add("price", self._age(state.price_ms, settings.max_data_age_s), price=state.price)
         has_mark = self._age(state.mark_ms, settings.max_data_age_s) == PRESENT
         self.values["mark_price"] = np.where(has_mark, state.mark_price, np.nan)
+        self._add(
+            "index",
+            self.missing["price"],
+            self._age(state.index_ms, settings.max_data_age_s),
+            index_basis=state.price / state.index_price - 1,
+        )
         self._add(
             "spread",
             self._age(state.best_ms, settings.max_data_age_s),
@@ -108,14 +116,16 @@ class Parts:
         return math.nan, ""
 
     def add_book(self) -> None:
-        """Add depth, imbalance, wall and exhaustion."""
+        """Add depth, imbalance and exhaustion."""
         state, settings = self.state, self.settings
         unchanged_ms = state.book_ms - state.book_changed_ms
         has_moved = np.maximum(state.price_moved_ms, state.print_ms) > state.book_changed_ms
+        is_shallow = state.book_reach * (1 + REACH_TOLERANCE) < BANDS[0]
         self._add(
             "book",
             self._age(state.book_ms, settings.max_data_age_s),
             _code(state.book_is_crossed, Missing.CROSSED),
+            _code(is_shallow, Missing.SHALLOW),
             _code(np.isnan(state.bid_depth), Missing.EMPTY),
             _code((unchanged_ms >= settings.book_frozen_s * 1000) & has_moved, Missing.FROZEN),
             bid_depth_usdt=state.bid_depth,
@@ -124,19 +134,31 @@ class Parts:
             microprice_tilt_bps=state.microprice_tilt_bps,
         )
         book = self.missing["book"]
-        is_recent = state.book_ms - state.previous_book_ms <= settings.max_data_age_s * 1000
-        previous = np.where(is_recent, state.previous_ask_share, np.nan)
-        self._add("ask_share", book, ask_share=ask_share(state.bid_depth, state.ask_depth), ask_share_previous=previous)
+        self._add("ask_share", book, ask_share=ask_share(state.bid_depth, state.ask_depth))
+        exhaustion = bid_exhaustion(state.bid_depth, state.usual_bid_depth)
+        self._add("exhaustion", book, _code(np.isnan(exhaustion), Missing.WARMING_UP), bid_exhaustion=exhaustion)
+
+    def add_wall(self) -> None:
+        """Add the wall, which counts only where it lasts and is large beside what trades; the flow comes before it."""
+        state = self.state
+        apart_ms = state.book_ms - state.previous_book_ms
+        is_recent = apart_ms <= self.settings.max_data_age_s * 1000
+        counts = self._has_lasting_wall() & (state.wall_notional >= WALL_SECONDS * self.usual_second)
         self._add(
             "wall",
-            book,
+            self.missing["book"],
             _code(np.isnan(state.wall_ratio), Missing.THIN),
             _code(~is_recent, Missing.WARMING_UP),
             _code(np.isnan(state.previous_wall_ratio), Missing.THIN),
-            wall_ratio=np.minimum(state.wall_ratio, state.previous_wall_ratio),
+            self.missing["sweep"],  # what is usual on the tape is known or not for both
+            wall_ratio=np.where(counts, np.minimum(state.wall_ratio, state.previous_wall_ratio), 0.0),
         )
-        exhaustion = bid_exhaustion(state.bid_depth, state.usual_bid_depth)
-        self._add("exhaustion", book, _code(np.isnan(exhaustion), Missing.WARMING_UP), bid_exhaustion=exhaustion)
+
+    def _has_lasting_wall(self) -> BoolArray:
+        # Whether the last book and one some seconds older show the largest ask level at the same price.
+        state = self.state
+        apart = np.abs(state.wall_price - state.previous_wall_price)
+        return np.asarray(apart <= WALL_TICKS * state.instruments.tick_size * (1 + REACH_TOLERANCE))
 
     def add_flow(self) -> None:
         """Add the taker-sell share and the best sweep."""
@@ -161,7 +183,9 @@ class Parts:
             _code(np.isnan(share), Missing.THIN),
             taker_sell_share=share,
         )
-        multiple[column], age_s[column] = self._sweeps(column, state.rings(state.traded_at, column, baseline, 0.0))
+        traded = state.rings(state.traded_at, column, baseline, 0.0)
+        multiple[column], age_s[column] = self._sweeps(column, traded)
+        self._add_usual_seconds(column, traded)
         is_thin = np.isnan(multiple)
         is_covered = self._is_covered(settings.sweep_baseline_s)
         self._add(
@@ -194,6 +218,13 @@ class Parts:
             end_ms[:, judged], alive[:, judged], usual, self.now_ms, settings.sweep_ttl_s
         )
         return best
+
+    def _add_usual_seconds(self, column: IntArray, traded: FloatArray) -> None:
+        # Only where a lasting wall has to be compared with it, or may be by whoever borrows the flow.
+        lasting, instruments = self._has_lasting_wall(), self.state.instruments
+        wanted = lasting | instruments.coin.shared_with(lasting & ~instruments.publishes_trades)
+        chosen = wanted[column] & ((traded > 0).sum(axis=1, dtype=np.int32) >= BASELINE_SECONDS)
+        self.usual_second[column[chosen]] = usual_second(traded[chosen])
 
     def _is_covered(self, seconds: float) -> BoolArray:
         # No print has been missed since the first of the last epoch seconds began.
@@ -257,6 +288,7 @@ class Parts:
         flow_borrower = np.flatnonzero(borrows_flow)
         _lend(self.missing, ("taker_sell_share", "sweep"), flow_borrower, lender)
         _lend(self.values, ("taker_sell_share", "sweep_multiple", "sweep_age_s"), flow_borrower, lender)
+        self.usual_second = _lent(self.usual_second, flow_borrower, lender)
         return {
             "lender": lender,
             "borrows_open_interest": borrows_open_interest,

@@ -119,8 +119,9 @@ def slice_state(state: MarketState, features: FeatureFrame, column: int) -> Snap
         whole = getattr(state, quantity.name)
         if quantity.name in read:
             rows, places = read[quantity.name]
-            arrays[quantity.name] = np.full((len(whole), len(columns)), quantity.empty, dtype=quantity.dtype)
-            arrays[quantity.name][np.ix_(rows, places)] = whole[np.ix_(rows, columns[places])]
+            shape = (*whole.shape[:-1], len(columns))
+            arrays[quantity.name] = np.full(shape, quantity.empty, dtype=quantity.dtype)
+            arrays[quantity.name][rows[:, None], ..., places] = whole[rows[:, None], ..., columns[places]]
         else:
             arrays[quantity.name] = whole[..., columns]
     return _snapshot(state, (state.instruments[column], *others), arrays)

@@ -24,7 +24,7 @@ from features.market import (
     Quotes,
     Trades,
 )
-from features.order_book import ask_share, measure_books, usual_depth
+from features.order_book import BANDS, WALL_APART, measure_books, usual_depth, widest
 from features.price import mid_price
 from features.settings import FeatureSettings
 from features.trade_flow import Runs, find_runs, keep_runs
@@ -116,7 +116,7 @@ class MarketState(MarketArrays):
         rings = array.T[column]
         outside = np.ones(len(array), dtype=bool)
         outside[rows] = False
-        rings[:, outside] = empty
+        rings[..., outside] = empty
         return rings
 
     def second_rows(self, last_s: int, count: int) -> IntArray:
@@ -241,6 +241,9 @@ class MarketState(MarketArrays):
             has_quotes = self.has_bulk_quotes[column]
             if not has_quotes.all():
                 self._note_price(column, np.where(has_quotes, np.nan, mark), time_ms)
+        if quotes.index_price is not None:
+            index = np.where(quotes.index_price[known] > 0, quotes.index_price[known], np.nan)
+            _keep_newer(self.index_price, self.index_ms, column, index, time_ms)
         if quotes.funding_interval_h is not None:
             interval_h = quotes.funding_interval_h[known]
             _put(self.funding_interval_h, column, interval_h > 0, interval_h)
@@ -315,18 +318,23 @@ class MarketState(MarketArrays):
             self.open_interest_at[lacking, column] = point.open_interest_base
 
     def _append_candles(self, candles: Candles) -> None:
-        """Let ticks of the past that know no price learn the one known next to them, at either end of a minute."""
+        """Let ticks of the past that know no price learn the one known next to them, at either end of a minute.
+
+        The series is shifted to meet P now, so that both ends of a return are of one kind: marks and mids differ by a
+        basis that hardly moves within the windows. Without a fresh P there is nothing to meet.
+        """
         column, settings = self.column.get((candles.venue, candles.id)), self.settings
         if column is None:
             self.unknown_ids.add((candles.venue, candles.id))
             return
         shortest_s = min(settings.momentum_window_s, settings.btc_window_s, settings.oi_window_s)
-        if shortest_s * 1000 < MINUTE_MS or not len(candles.open_ms):
+        is_fresh = candles.received_ms - self.price_ms[column] <= 1000 * settings.max_data_age_s
+        if shortest_s * 1000 < MINUTE_MS or not len(candles.open_ms) or not is_fresh:
             return  # half a minute too early or too late is too much for such a window
         close_ms = np.minimum(candles.open_ms + MINUTE_MS, candles.received_ms)
         time_ms, price = np.concatenate([close_ms, candles.open_ms]), np.concatenate([candles.close, candles.open])
         order = np.argsort(time_ms, kind="stable")
-        time_ms, price = time_ms[order], price[order]
+        time_ms, price = time_ms[order], price[order] * (self.price[column] / candles.close[-1])
         rows = self.rows(time_ms[0], time_ms[-1])
         lacking = rows[np.isnan(self.price_at[rows, column])]
         nearest = np.searchsorted((time_ms[1:] + time_ms[:-1]) / 2, self.tick_ms[lacking])
@@ -341,26 +349,58 @@ class MarketState(MarketArrays):
         if not books:
             return
         measures = measure_books(books, self.settings.book_band_percent)
-        self.previous_book_ms[column] = self.book_ms[column]
-        self.previous_ask_share[column] = ask_share(self.bid_depth[column], self.ask_depth[column])
-        self.previous_wall_ratio[column] = self.wall_ratio[column]
+        self._remember_wall(column, time_ms)
         changed = measures.notional != self.book_notional[column]
         self.book_changed_ms[column[changed]] = time_ms[changed]
         self.book_ms[column] = time_ms
         self.book_is_crossed[column] = measures.best_bid >= measures.best_ask
         self.book_notional[column] = measures.notional
-        self.bid_depth[column] = self.bid_depth_at[self.row, column] = measures.bid_depth
-        self.usual_bid_depth[column] = self._usual_depth(column)
-        self.ask_depth[column] = measures.ask_depth
+        self.book_reach[column] = measures.reach
+        self.bid_depth_at[self.row][:, column] = measures.bid_depth
+        self.band[column], self.usual_bid_depth[column] = self._usual_depth(column, measures.bid_depth)
+        place = self.band[column], np.arange(len(column))
+        self.bid_depth[column] = measures.bid_depth[place]
+        self.ask_depth[column] = measures.ask_depth[place]
         self.sellable[column] = measures.sellable
         self.wall_ratio[column] = measures.wall_ratio
+        self.wall_price[column] = measures.wall_price
+        self.wall_notional[column] = measures.wall_notional
         self.microprice_tilt_bps[column] = measures.microprice_tilt_bps
         self._note_best(column, measures.best_bid, measures.best_ask, time_ms)
 
-    def _usual_depth(self, column: IntArray) -> FloatArray:
+    def _remember_wall(self, column: IntArray, time_ms: IntArray) -> None:
+        """Before newer books come at `time_ms`, keep what the last ones showed to be compared with them.
+
+        The book to compare with is at least `WALL_APART` older. Where books come faster than that, one in between
+        waits to take its place, so that it is never much older either.
+        """
+        apart_ms = 1000 * WALL_APART * self.settings.max_data_age_s
+        last_is_apart = time_ms - self.book_ms[column] >= apart_ms
+        next_is_apart = ~last_is_apart & (time_ms - self.next_book_ms[column] >= apart_ms)
+        waits = next_is_apart & (self.next_book_ms[column] > 0)
+        for name in ("book_ms", "wall_ratio", "wall_price"):
+            last, following, previous = (getattr(self, prefix + name) for prefix in ("", "next_", "previous_"))
+            _put(previous, column, waits, following[column])
+            _put(previous, column, last_is_apart, last[column])
+            _put(following, column, last_is_apart | next_is_apart, last[column])
+
+    def _usual_depth(self, column: IntArray, bid_depth: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Return the band in which each book is compared, and the usual bid depth there, NaN where it has none yet.
+
+        It is the widest that the book and its baseline both have; without a baseline the widest that the book has.
+        """
         now_ms, window_s = self.tick_ms[self.row], self.settings.book_window_s
         rows = self.rows(now_ms - 1000 * window_s, now_ms - 1000 * window_s / 60)
-        return usual_depth(self.rings(self.bid_depth_at, column, rows, np.inf), rows, self.tick_ms, window_s / 15)
+        band, usual = widest(np.isfinite(bid_depth)), np.full(len(column), np.nan)
+        for row in range(len(BANDS) - 1, -1, -1):
+            open_places = np.flatnonzero(np.isfinite(bid_depth[row]) & np.isnan(usual))
+            if not len(open_places):
+                continue
+            depth = self.rings(self.bid_depth_at[:, row], column[open_places], rows, np.inf)
+            found = usual_depth(depth, rows, self.tick_ms, window_s / 15)
+            usual[open_places] = found
+            band[open_places[np.isfinite(found)]] = row
+        return band, usual
 
     def _append_trades(self, column: IntArray, lists: list[Trades]) -> None:
         reply_ms = np.array([trades.exchange_ms for trades in lists])

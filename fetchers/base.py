@@ -7,7 +7,6 @@ from typing import Protocol
 from features.market import Candles, Instrument, OpenInterest, OrderBook, Quotes, Trades
 from fetchers.budget import RateBudget
 
-BOOK_LEVELS = 50
 MARKETS_DEADLINE_S = 20.0  #: of a request for a market list
 NOT_CRYPTO = "not crypto"  #: why shares and commodities are dropped
 
@@ -65,7 +64,7 @@ class Venue(Protocol):
         """Make the bulk calls that are due: prices and funding each time, 24 h figures once a minute where apart."""
 
     async def fetch_order_book(self, instrument_id: str) -> OrderBook:
-        """Return the book, BOOK_LEVELS a side asked for."""
+        """Return the book, with as many levels asked for as cost nothing more."""
 
     async def fetch_trades(self, instrument_id: str) -> Trades | None:
         """Return the prints since the last call for this instrument; None where the venue publishes none."""
@@ -75,6 +74,9 @@ class Venue(Protocol):
 
     async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles | None:
         """Return 1-minute candles from `since_ms` on; None where the venue publishes none."""
+
+    async def fetch_mark_candles(self, instrument_id: str, since_ms: int) -> Candles | None:
+        """Return 1-minute candles of the mark price, for the windows; None where the venue publishes none."""
 
     async def fetch_open_interest_history(self, instrument_id: str) -> tuple[OpenInterest, ...]:
         """Return the last half hour of 5-minute points, oldest first; empty where the venue publishes none."""

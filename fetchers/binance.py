@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from features.market import Candles, OpenInterest, OrderBook, Quotes, Trades, read_only
-from fetchers.base import BOOK_LEVELS, MARKETS_DEADLINE_S, ClockOffset, Listing
+from fetchers.base import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.budget import HEADROOM, ClockMinute, RateBudget, Sliding
 from fetchers.client import Reply, words
 from fetchers.errors import RateLimited, UnknownSymbol
@@ -23,6 +23,7 @@ from fetchers.records import Arrival, bulk, candles, newest_change_ms, open_inte
 from fetchers.rest import RestVenue
 from fetchers.trades import News, PrintFormat, Seen, news_of
 
+BOOK_LEVELS = 50  #: a side; a hundred would weigh two and a half times as much
 NAME = "binance"
 WEIGHT, FUNDING_INFO, STATISTICS = "weight", "funding info", "statistics"
 WEIGHT_PER_MINUTE = 2400
@@ -39,6 +40,7 @@ TRADES = "/fapi/v1/trades"
 OPEN_INTEREST = "/fapi/v1/openInterest"
 OPEN_INTEREST_HISTORY = "/futures/data/openInterestHist"
 CANDLES = "/fapi/v1/klines"
+MARK_CANDLES = "/fapi/v1/markPriceKlines"
 
 DAY_TICKERS_EVERY_MS, RETRY_AFTER_MS = 60_000, 15_000
 FEW_PRINTS, MOST_PRINTS = 200, 1000  # one weight at any number, but a thousand cost a millisecond to parse
@@ -140,6 +142,7 @@ def parse_order_book(payload: Any, instrument_id: str, arrival: Arrival) -> Orde
         arrival=arrival,
         venue_ms=time_ms(payload, "E", call),
         sequence=whole_number(payload, "lastUpdateId"),
+        levels_asked=BOOK_LEVELS,
     )
 
 
@@ -297,6 +300,14 @@ class Binance(RestVenue):
         weight = next(weight for most, weight in CANDLE_WEIGHTS if wanted <= most)
         params: dict[str, str | int] = {"symbol": instrument_id, "interval": "1m", "limit": wanted}
         reply = await self._client.get(CANDLES, params, cost={WEIGHT: weight})
+        return parse_candles(reply.json, instrument_id, self._arrival(reply))
+
+    async def fetch_mark_candles(self, instrument_id: str, since_ms: int) -> Candles:
+        """Return 1-minute candles of the mark price from `since_ms` on."""
+        wanted = min(self._venue_ms() // MINUTE_MS - since_ms // MINUTE_MS + 1, CANDLE_WEIGHTS[-1][0])
+        weight = next(weight for most, weight in CANDLE_WEIGHTS if wanted <= most)
+        params: dict[str, str | int] = {"symbol": instrument_id, "interval": "1m", "limit": wanted}
+        reply = await self._client.get(MARK_CANDLES, params, cost={WEIGHT: weight})
         return parse_candles(reply.json, instrument_id, self._arrival(reply))
 
     async def fetch_open_interest_history(self, instrument_id: str) -> tuple[OpenInterest, ...]:

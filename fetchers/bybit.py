@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from features.market import Candles, OpenInterest, OrderBook, Quotes, Trades
-from fetchers.base import BOOK_LEVELS, MARKETS_DEADLINE_S, ClockOffset, Listing
+from fetchers.base import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.budget import HEADROOM, RateBudget, Sliding
 from fetchers.client import Reply, words
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol, Unreachable
@@ -19,6 +19,7 @@ from fetchers.records import Arrival, bulk, candles, open_interest_history, orde
 from fetchers.rest import RestVenue
 from fetchers.trades import News, PrintFormat, Seen, news_of
 
+BOOK_LEVELS = 200  #: a side; all there are weigh no more than one
 NAME = "bybit"
 HTTP = "requests"
 REQUESTS, REQUESTS_WINDOW_MS = 600, 5_000
@@ -31,6 +32,7 @@ DEPTH = "/v5/market/orderbook"
 TRADES = "/v5/market/recent-trade"
 OPEN_INTEREST_HISTORY = "/v5/market/open-interest"
 CANDLES = "/v5/market/kline"
+MARK_CANDLES = "/v5/market/mark-price-kline"
 
 FEW_PRINTS, MOST_PRINTS = 200, 1000
 PRINT = PrintFormat(
@@ -103,6 +105,7 @@ def parse_order_book(payload: Any, instrument_id: str, arrival: Arrival) -> Orde
         arrival=arrival,
         venue_ms=time_ms(result, "ts", call),
         sequence=whole_number(result, "u"),
+        levels_asked=BOOK_LEVELS,
     )
 
 
@@ -249,6 +252,12 @@ class Bybit(RestVenue):
         """Return 1-minute candles from `since_ms` on, the latest 1,000 at most."""
         wanted = min(max(1, (self._venue_ms() - since_ms) // MINUTE_MS + 1), MOST_CANDLES)
         reply = await self._get(CANDLES, instrument_id, interval=1, limit=wanted)
+        return parse_candles(reply.json, instrument_id, self._arrival(reply))
+
+    async def fetch_mark_candles(self, instrument_id: str, since_ms: int) -> Candles:
+        """Return 1-minute candles of the mark price from `since_ms` on."""
+        wanted = min(self._venue_ms() // MINUTE_MS - since_ms // MINUTE_MS + 1, MOST_CANDLES)
+        reply = await self._get(MARK_CANDLES, instrument_id, interval=1, limit=wanted)
         return parse_candles(reply.json, instrument_id, self._arrival(reply))
 
     async def fetch_open_interest_history(self, instrument_id: str) -> tuple[OpenInterest, ...]:

@@ -208,7 +208,7 @@ class Lane:
                 async with self._call("candles"):
                     ahead_ms = 0 if self._clock is None else round(self._clock.offset_ms)
                     since_ms = self._now_ms() + ahead_ms - self._window_ms
-                    candles = await self.venue.fetch_candles(instrument_id, since_ms)
+                    candles = await self.venue.fetch_mark_candles(instrument_id, since_ms)
                 self.arrived += [candles] if candles is not None else []
             async with self._call("open interest history"):
                 self.arrived += await self.venue.fetch_open_interest_history(instrument_id)

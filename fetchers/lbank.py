@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from features.market import OpenInterest, OrderBook, Quotes, read_only
-from fetchers.base import BOOK_LEVELS, MARKETS_DEADLINE_S, ClockOffset, Listing
+from fetchers.base import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.budget import HEADROOM, RateBudget, Widening
 from fetchers.client import Reply, words
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
@@ -22,6 +22,7 @@ from fetchers.payload import column, error_code, member, time_ms
 from fetchers.records import Arrival, bulk, newest_change_ms, order_book
 from fetchers.rest import RestVenue
 
+BOOK_LEVELS = 50  #: a side
 NAME = "lbank"
 HTTP = "requests"
 FIRST_REQUESTS, MOST_REQUESTS, REQUESTS_WINDOW_MS = 25, 100, 5_000  # 5 a second, widening to the spot limit's 20
@@ -99,6 +100,7 @@ def parse_order_book(payload: Any, instrument_id: str, arrival: Arrival) -> Orde
         arrival=arrival,
         venue_ms=None,
         sequence=None,
+        levels_asked=BOOK_LEVELS,
     )
 
 
@@ -168,6 +170,9 @@ class Lbank(RestVenue):
         """Return nothing: LBank publishes none over REST."""
 
     async def fetch_candles(self, instrument_id: str, since_ms: int) -> None:
+        """Return nothing: LBank publishes none over REST."""
+
+    async def fetch_mark_candles(self, instrument_id: str, since_ms: int) -> None:
         """Return nothing: LBank publishes none over REST."""
 
     async def fetch_open_interest_history(self, instrument_id: str) -> tuple[OpenInterest, ...]:  # noqa: ARG002 - the protocol names it

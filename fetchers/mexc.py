@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from features.market import Candles, FloatArray, OpenInterest, OrderBook, Quotes, Trades, read_only
-from fetchers.base import BOOK_LEVELS, MARKETS_DEADLINE_S, ClockOffset, Listing
+from fetchers.base import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.budget import HEADROOM, RateBudget, Sliding
 from fetchers.client import Reply, words
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
@@ -22,6 +22,7 @@ from fetchers.records import Arrival, bulk, candles, newest_change_ms, order_boo
 from fetchers.rest import RestVenue
 from fetchers.trades import News, PrintFormat, Seen, news_of
 
+BOOK_LEVELS = 100  #: a side; it weighs the same
 NAME = "mexc"
 DETAIL, TICKER, FUNDING, DEPTH, DEALS, KLINE, PING = "detail", "ticker", "funding", "depth", "deals", "kline", "ping"
 WINDOW_MS = 2_000
@@ -167,6 +168,7 @@ def parse_order_book(payload: Any, instrument_id: str, contract_size: float, arr
         arrival=arrival,
         venue_ms=venue_ms,
         sequence=whole_number(data, "version"),
+        levels_asked=BOOK_LEVELS,
     )
 
 
@@ -298,6 +300,13 @@ class Mexc(RestVenue):
         reply = await self._get(
             f"/kline/{instrument_id}", KLINE, interval="Min1", start=start_ms // 1000, end=now_ms // 1000
         )
+        return parse_candles(reply.json, instrument_id, self._arrival(reply))
+
+    async def fetch_mark_candles(self, instrument_id: str, since_ms: int) -> Candles:
+        """Return 1-minute candles of the fair price from `since_ms` on."""
+        path, now_ms = f"/kline/fair_price/{instrument_id}", self._venue_ms()
+        start_s = since_ms // MINUTE_MS * MINUTE_MS // 1000
+        reply = await self._get(path, KLINE, interval="Min1", start=start_s, end=now_ms // 1000)
         return parse_candles(reply.json, instrument_id, self._arrival(reply))
 
     async def fetch_open_interest_history(self, instrument_id: str) -> tuple[OpenInterest, ...]:  # noqa: ARG002 - the protocol names it

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from features.market import Candles, FloatArray, IntArray, OpenInterest, OrderBook, Quotes, read_only
-from fetchers.base import BOOK_LEVELS
 from fetchers.errors import BadPayload
 from fetchers.payload import EARLIEST_MS, LARGEST, LATEST_MS, SMALLEST, bad, column, times
 
@@ -102,6 +101,7 @@ def order_book(
     arrival: Arrival,
     venue_ms: float | None,
     sequence: int | None,
+    levels_asked: int,
 ) -> OrderBook:
     """Return the record of a book whose sides are (n, 2): price and quantity [base].
 
@@ -116,7 +116,7 @@ def order_book(
             id=key[1],
             bids=bids,
             asks=asks,
-            levels_asked=BOOK_LEVELS,
+            levels_asked=levels_asked,
             exchange_ms=arrival.received_ms if venue_ms is None else arrival.ours(venue_ms),
             received_ms=arrival.received_ms,
             sequence=sequence,

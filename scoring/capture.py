@@ -119,13 +119,14 @@ def _only(times_ms: dict[str, int], key: str) -> dict[str, int]:
 
 
 def _books_agree(captured: Capture, state: MarketState) -> bool:
-    kept = (
-        (ask_share(state.bid_depth, state.ask_depth), state.wall_ratio),
-        (state.previous_ask_share, state.previous_wall_ratio),
-    )
-    for book, (share, wall) in zip(captured.books, kept, strict=False):  # after a restart the first has none before it
+    band = state.band[0]
+    shares = ask_share(state.bid_depth, state.ask_depth)[0], np.nan  # nothing is kept of the earlier book's depth
+    walls = state.wall_ratio[0], state.previous_wall_ratio[0]
+    for book, share, wall in zip(captured.books, shares, walls, strict=False):  # after a restart there may be one
         measured = measure_books([book], captured.market.settings.book_band_percent)
-        found = ask_share(measured.bid_depth, measured.ask_depth)[0], measured.wall_ratio[0]
-        if not np.allclose(found, (share[0], wall[0]), rtol=BOOK_NOISE, atol=0, equal_nan=True):
+        found = ask_share(measured.bid_depth[band], measured.ask_depth[band])[0], measured.wall_ratio[0]
+        if np.isnan(share):
+            found = share, found[1]
+        if not np.allclose(found, (share, wall), rtol=BOOK_NOISE, atol=0, equal_nan=True):
             return False
     return True

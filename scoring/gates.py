@@ -139,6 +139,11 @@ def _data_age_s(inputs: GateInputs) -> FloatArray:
     return np.where(newest_ms > inputs.now_ms + FUTURE_MS, np.inf, age_s)
 
 
+def _or_passing(values: FloatArray) -> FloatArray:
+    # for a gate that only a known value may fail
+    return np.where(np.isnan(values), -np.inf, values + 0.0)
+
+
 def _by_coin(inputs: GateInputs, values: Mapping[str, float], *, otherwise: float) -> FloatArray:
     return inputs.features.instruments.coin.look_up(values, otherwise=otherwise)
 
@@ -189,6 +194,15 @@ NET_TAKE_PROFIT = Gate(
     limit=lambda _: 0.0,
     words="take-profit net of costs {value:.2f} % {sign} {limit:g} %",
     needs=("spread", "funding"),
+)
+DISCOUNT = Gate(
+    name="discount",
+    # a SHORT into a price already below the index, and a LONG into one above it, comes too late
+    measure=lambda inputs: _or_passing(100 * inputs.levels.direction * inputs.features.index_basis),
+    holds=np.less,
+    limit=lambda settings: settings.max_discount_percent,
+    words="price {value:+.2f} % past the index {sign} {limit:g} %",
+    when_infinite="no index price to compare with",
 )
 DATA_AGE = Gate(
     name="data_age",

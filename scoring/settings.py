@@ -14,6 +14,7 @@ class ScoringSettings:
     min_oi_divergence: float = 30.0
     max_spread_percent: float = 0.5
     max_btc_pump_percent: float = 0.5
+    max_discount_percent: float = 0.5
     max_data_age_s: float = 15.0
     sweep_ttl_s: float = 30.0
     cooldown_s: float = 60.0

@@ -111,7 +111,7 @@ ORDINARY = {
     "bid_depth_usdt": 50_000.0,
     "ask_depth_usdt": 50_000.0,
     "ask_share": 0.5,
-    "ask_share_previous": 0.5,
+    "index_basis": 0.0,
     "sellable_usdt": 10_000.0,
     "wall_ratio": 2.0,
     "bid_exhaustion": 0.0,

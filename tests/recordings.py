@@ -24,7 +24,8 @@ from tests.builders import instrument, levels
 
 VENUE = "binance"
 TICK_MS = 5000
-LEVELS = 50
+FRAME_LEVELS = 100  #: a side, as they were recorded
+RAW_LEVELS = 1000  #: a side; fine ticks need as many to show ten basis points
 RAW = ("btcusdt", "ethusdt")
 FRAMES = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "BNBUSDT", "SUIUSDT", "TONUSDT")
 
@@ -131,17 +132,19 @@ def _raw_quotes(identity: str, best: dict[str, Any], tick_ms: int) -> Quotes:
 
 
 def _raw_book(identity: str, book: RawBook, tick_ms: int) -> OrderBook:
-    bids = sorted(book.bids.items(), reverse=True)[:LEVELS]
-    return _book(identity, bids, sorted(book.asks.items())[:LEVELS], tick_ms)
+    bids = sorted(book.bids.items(), reverse=True)[:RAW_LEVELS]
+    return _book(identity, bids, sorted(book.asks.items())[:RAW_LEVELS], tick_ms, RAW_LEVELS)
 
 
-def _book(identity: str, bids: list[tuple[float, float]], asks: list[tuple[float, float]], time_ms: int) -> OrderBook:
+def _book(
+    identity: str, bids: list[tuple[float, float]], asks: list[tuple[float, float]], time_ms: int, levels_asked: int
+) -> OrderBook:
     return OrderBook(
         venue=VENUE,
         id=identity,
         bids=levels(bids),
         asks=levels(asks),
-        levels_asked=LEVELS,
+        levels_asked=levels_asked,
         exchange_ms=time_ms,
         received_ms=time_ms,
     )
@@ -181,7 +184,7 @@ def frame_ticks(path: Path) -> Ticks:
 
 
 def _frame_records(frame: dict[str, Any]) -> list[Observation]:
-    bids, asks = ([(float(p), float(q)) for p, q in frame[side][:LEVELS]] for side in ("bids", "asks"))
+    bids, asks = ([(float(p), float(q)) for p, q in frame[side][:FRAME_LEVELS]] for side in ("bids", "asks"))
     identity, time_ms = frame["symbol"], frame["t_ms"]
 
     def one(value: float | None) -> FloatArray | None:
@@ -198,7 +201,7 @@ def _frame_records(frame: dict[str, Any]) -> list[Observation]:
         funding_rate=one(frame["funding_rate"]),
         funding_interval_h=one(8.0),  # of all recorded coins
     )
-    records: list[Observation] = [quotes, _book(identity, bids, asks, time_ms)]
+    records: list[Observation] = [quotes, _book(identity, bids, asks, time_ms, FRAME_LEVELS)]
     if frame["open_interest"] is not None:
         amount = frame["open_interest"]
         point = OpenInterest(

@@ -1,4 +1,4 @@
-"""Features, sub-scores and UPS of one instrument in ordinary Python, following section 3 of the design line by line.
+"""Features, sub-scores and UPS of one instrument in ordinary Python, following docs/features.md line by line.
 
 Nothing here shares code with `features` or `scoring`: it keeps everything it was ever told and looks through all of it
 each time. None is "missing".
@@ -33,6 +33,7 @@ class Log:
 
     mids: list[Point] = field(default_factory=list)
     marks: list[Point] = field(default_factory=list)
+    indices: list[Point] = field(default_factory=list)
     best: list[tuple[int, float, float]] = field(default_factory=list)
     funding: list[Point] = field(default_factory=list)
     interval_h: float = math.nan
@@ -94,6 +95,9 @@ class Reference:
                 log.best.append((ms, bid, ask))
         if mark is not None and _is_newer(log.marks, ms):
             log.marks.append(Point(tick, ms, mark))
+        index = given("index_price")
+        if index is not None and index > 0 and _is_newer(log.indices, ms):
+            log.indices.append(Point(tick, ms, index))
         if interval_h := given("funding_interval_h"):
             log.interval_h = interval_h
         rate = given("funding_rate")
@@ -177,6 +181,8 @@ class Reference:
                 own |= {name: lent[name] for name in ("open_interest_change", "price_change")}
             if not instrument.publishes_trades:
                 own |= {name: lent[name] for name in ("taker_sell_share", "sweep_multiple", "sweep_age_s")}
+        flow_of = lender if lender is not None and not instrument.publishes_trades else key
+        own |= {"wall_ratio": self._wall(instrument, own, self._usual_second(self.logs[flow_of], now_ms))}
         return own | {"btc_return": self._btc_return(now_ms)}
 
     def _lender(self, borrower: Instrument, now_ms: int) -> Key | None:
@@ -217,7 +223,11 @@ class Reference:
         if price is not None and not day[1]:
             _, base, usdt = log.day[-1]
             day = (price / (usdt / base) - 1, Missing.PRESENT) if base > 0 and usdt > 0 else (None, Missing.THIN)
-        return {"price": (price, reason), "spread_bps": spread, "vwap_distance": day}
+        why = reason or _age(log.indices[-1].ms if log.indices else 0, now_ms, self.settings.max_data_age_s)
+        basis: Value = (None, why)
+        if price is not None and not why:
+            basis = (price / log.indices[-1].value - 1, Missing.PRESENT)
+        return {"price": (price, reason), "index_basis": basis, "spread_bps": spread, "vwap_distance": day}
 
     def _momentum(self, log: Log, now_ms: int) -> dict[str, Value]:
         window_s = self.settings.momentum_window_s
@@ -271,28 +281,59 @@ class Reference:
             if max([*moved, *(t for t, _, _, _ in log.prints)], default=0) > log.book_changed_ms:
                 reason = Missing.FROZEN
         if reason or not isinstance(measured, Measured) or book is None:
-            return dict.fromkeys((*names, "ask_share", "wall_ratio", "bid_exhaustion"), (None, reason))
-        shown = (measured.bid_depth, measured.ask_depth, measured.sellable, measured.tilt_bps)
-        share = measured.ask_depth / (measured.ask_depth + measured.bid_depth)
+            return dict.fromkeys((*names, "ask_share", "bid_exhaustion", "book"), (None, reason))
+        usual = {band: self._usual_depth(log, band) for band in measured.depth}
+        both = [band for band, depth in usual.items() if depth is not None]
+        band = max(both or measured.depth)
+        bid_depth, ask_depth = measured.depth[band]
+        shown = (bid_depth, ask_depth, measured.sellable, measured.tilt_bps)
+        exhaustion: Value = (None, Missing.WARMING_UP)
+        if (depth := usual[band]) is not None:
+            exhaustion = (1 - bid_depth / depth, Missing.PRESENT)
         return {
             **{name: (value, Missing.PRESENT) for name, value in zip(names, shown, strict=True)},
-            "ask_share": (share, Missing.PRESENT),
-            "wall_ratio": self._wall(log, book, measured.wall),
-            "bid_exhaustion": self._exhaustion(log, measured.bid_depth),
+            "ask_share": (ask_depth / (ask_depth + bid_depth), Missing.PRESENT),
+            "bid_exhaustion": exhaustion,
+            "book": (0.0, Missing.PRESENT),
         }
 
-    def _wall(self, log: Log, book: OrderBook, wall: Number) -> Value:
-        if wall is None:
-            return None, Missing.THIN
-        before = log.books[-2][1] if len(log.books) > 1 else None
-        if before is None or book.exchange_ms - before.exchange_ms > self.settings.max_data_age_s * 1000:
-            return None, Missing.WARMING_UP
-        measured = _measure(before, self.settings.book_band_percent)
+    def _wall(self, instrument: Instrument, own: dict[str, Value], usual_second: Number) -> Value:
+        log, band_percent = self.logs[instrument.key], self.settings.book_band_percent
+        if reason := own.pop("book")[1]:
+            return None, reason
+        book = log.books[-1][1]
+        measured = _measure(book, band_percent)
         if not isinstance(measured, Measured) or measured.wall is None:
             return None, Missing.THIN
-        return min(wall, measured.wall), Missing.PRESENT
+        before = self._book_before(log)
+        if before is None or book.exchange_ms - before.exchange_ms > self.settings.max_data_age_s * 1000:
+            return None, Missing.WARMING_UP
+        earlier = _measure(before, band_percent)
+        if not isinstance(earlier, Measured) or earlier.wall is None:
+            return None, Missing.THIN
+        if reason := own["sweep_multiple"][1]:
+            return None, reason
+        assert usual_second is not None
+        is_same = abs(measured.wall.price - earlier.wall.price) <= 2 * instrument.tick_size * (1 + 1e-9)
+        if not is_same or measured.wall.usdt < 10 * usual_second:
+            return 0.0, Missing.PRESENT
+        return min(measured.wall.ratio, earlier.wall.ratio), Missing.PRESENT
 
-    def _exhaustion(self, log: Log, depth: float) -> Value:
+    def _book_before(self, log: Log) -> OrderBook | None:
+        # Of the books since: the one before where it is a fifth of the data's age older, else one that was once before.
+        apart_ms = self.settings.max_data_age_s * 1000 / 5
+        chosen: OrderBook | None = None
+        waiting: OrderBook | None = None
+        for (_, last), (_, new) in pairwise(log.books):
+            if new.exchange_ms - last.exchange_ms >= apart_ms:
+                chosen = waiting = last
+            elif waiting is None:
+                waiting = last
+            elif new.exchange_ms - waiting.exchange_ms >= apart_ms:
+                chosen, waiting = waiting, last
+        return chosen
+
+    def _usual_depth(self, log: Log, band: float) -> Number:
         window_ms, now_ms = self.settings.book_window_s * 1000, self.ticks[log.books[-1][0]]
         sample: list[tuple[int, float]] = []
         for tick, tick_ms in enumerate(self.ticks):
@@ -300,11 +341,11 @@ class Reference:
                 continue
             arrived = [book for at, book in log.books if at == tick]
             measured = _measure(arrived[-1], self.settings.book_band_percent) if arrived else None
-            if isinstance(measured, Measured):
-                sample.append((tick_ms, measured.bid_depth))
+            if isinstance(measured, Measured) and band in measured.depth:
+                sample.append((tick_ms, measured.depth[band][0]))
         if len(sample) < 3 or sample[-1][0] - sample[0][0] < window_ms / 15:
-            return None, Missing.WARMING_UP
-        return 1 - depth / median(d for _, d in sample), Missing.PRESENT
+            return None
+        return median(d for _, d in sample)
 
     def _flow(self, instrument: Instrument, log: Log, now_ms: int) -> dict[str, Value]:
         s = self.settings
@@ -328,15 +369,11 @@ class Reference:
     def _sweep(self, log: Log, now_ms: int) -> dict[str, Value]:
         s = self.settings
         first_s = now_ms // 1000 - math.ceil(s.sweep_baseline_s) + 1
-        seconds: dict[int, float] = {}
-        for t, p, q, _ in log.prints:
-            if first_s <= t // 1000 <= now_ms // 1000:
-                seconds[t // 1000] = seconds.get(t // 1000, 0.0) + p * q
-        if len(seconds) < 10:
+        usual = self._usual_second(log, now_ms)
+        if usual is None:
             is_covered = log.covered_from_ms <= first_s * 1000
             why = Missing.THIN if is_covered else Missing.WARMING_UP
             return {"sweep_multiple": (None, why), "sweep_age_s": (None, why)}
-        usual = median(seconds.values())
         best: tuple[float, float, Number] = (0.0, 0.0, None)
         for run in self._runs(log):
             usdt = sum(p * q for _, p, q in run)
@@ -349,6 +386,14 @@ class Reference:
             if value > best[0]:
                 best = (value, usdt / usual, age_s)
         return {"sweep_multiple": (best[1], Missing.PRESENT), "sweep_age_s": (best[2], Missing.PRESENT)}
+
+    def _usual_second(self, log: Log, now_ms: int) -> Number:
+        first_s = now_ms // 1000 - math.ceil(self.settings.sweep_baseline_s) + 1
+        seconds: dict[int, float] = {}
+        for t, p, q, _ in log.prints:
+            if first_s <= t // 1000 <= now_ms // 1000:
+                seconds[t // 1000] = seconds.get(t // 1000, 0.0) + p * q
+        return median(seconds.values()) if len(seconds) >= 10 else None
 
     def _runs(self, log: Log) -> list[list[tuple[int, float, float]]]:
         runs: list[list[tuple[int, float, float]]] = []
@@ -417,14 +462,22 @@ class Reference:
 
 
 @dataclass
+class Wall:
+    """The largest ask level."""
+
+    ratio: float
+    price: float
+    usdt: float
+
+
+@dataclass
 class Measured:
     """One book by itself."""
 
-    bid_depth: float
-    ask_depth: float
+    depth: dict[float, tuple[float, float]]  #: bid and ask depth by band
     sellable: float
     tilt_bps: float
-    wall: Number
+    wall: Wall | None
 
 
 def _measure(book: OrderBook, band_percent: float) -> Measured | Missing:
@@ -436,25 +489,37 @@ def _measure(book: OrderBook, band_percent: float) -> Measured | Missing:
     if best_bid >= best_ask:
         return Missing.CROSSED
     mid = (best_bid + best_ask) / 2
-    reach = band_percent / 100
-    for side in (bids, asks):
-        if len(side) >= book.levels_asked:
-            reach = min(reach, abs(side[-1][0] - mid) / mid)
-    depths = []
-    for side in (bids, asks):
-        if abs(side[0][0] - mid) / mid >= reach * (1 - 1e-9):
-            return Missing.EMPTY
-        distances = [(abs(p - mid) / mid, p * q) for p, q in side]
-        depths.append(sum(usdt * max(1 - d / reach, 0) for d, usdt in distances if d <= reach * (1 + 1e-9)))
-    walls = [p * q for p, q in asks if abs(p - mid) / mid <= reach * (1 + 1e-9)]
+    reach = _reach(book, bids, asks)
+    if reach * (1 + 1e-9) < 0.001:
+        return Missing.SHALLOW
+    depth = {}
+    for band in (0.001, 0.0025, 0.005, 0.01):
+        if band > band_percent / 100 * (1 + 1e-9) or reach * (1 + 1e-9) < band:
+            continue
+        if any(abs(side[0][0] - mid) / mid >= band * (1 - 1e-9) for side in (bids, asks)):
+            continue
+        bid_depth, ask_depth = (
+            sum(p * q * max(1 - abs(p - mid) / mid / band, 0) for p, q in side) for side in (bids, asks)
+        )
+        depth[band] = bid_depth, ask_depth
+    if not depth:
+        return Missing.EMPTY
+    walls = [(p * q, p) for p, q in asks if abs(p - mid) / mid <= max(depth) * (1 + 1e-9)]
+    largest = max(usdt for usdt, _ in walls)
+    price = next(p for usdt, p in walls if usdt == largest)
     micro = (best_bid * asks[0][1] + best_ask * bids[0][1]) / (bids[0][1] + asks[0][1])
     return Measured(
-        bid_depth=depths[0],
-        ask_depth=depths[1],
+        depth=depth,
         sellable=sum(p * q for p, q in bids if p >= best_bid * 0.999 * (1 - 1e-9)),
         tilt_bps=(micro / mid - 1) * 1e4,
-        wall=max(walls) / median(walls) if len(walls) >= 5 else None,
+        wall=Wall(largest / median(usdt for usdt, _ in walls), price, largest) if len(walls) >= 5 else None,
     )
+
+
+def _reach(book: OrderBook, bids: list[tuple[float, float]], asks: list[tuple[float, float]]) -> float:
+    mid = (bids[0][0] + asks[0][0]) / 2
+    full = [side for side in (bids, asks) if len(side) >= book.levels_asked]
+    return min((abs(side[-1][0] - mid) / mid for side in full), default=math.inf)
 
 
 def _levels(book: OrderBook) -> list[list[float]]:

@@ -19,9 +19,8 @@ TON = FRAMES.index("TONUSDT")
 #: What each feature must lie in wherever it is defined, here and in any market.
 RANGES = {
     "ask_share": (0, 1),
-    "ask_share_previous": (0, 1),
     "taker_sell_share": (0, 1),
-    "wall_ratio": (1, np.inf),
+    "wall_ratio": (0, np.inf),
     "bid_exhaustion": (-np.inf, 1),
     "sweep_multiple": (0, np.inf),
     "sweep_age_s": (0, 30),
@@ -60,6 +59,7 @@ def test_what_a_minute_cannot_fill_is_missing_for_that_reason(raw_frames: list[F
     last = raw_frames[-1].missing
     assert {part: Missing(code[0]).name for part, code in last.items()} == {
         "price": "PRESENT",
+        "index": "NOT_SEEN",
         "spread": "PRESENT",
         "book": "PRESENT",
         "ask_share": "PRESENT",
@@ -138,34 +138,34 @@ def test_open_interest_and_funding_by_hand(ready_frames: list[FeatureFrame]) -> 
 
 
 def test_depth_and_ask_share_by_hand(raw_frames: list[FeatureFrame]) -> None:
-    """Both sides came back full; the asks reach only to 2683.12, 0.027 % from the mid: there both are cut."""
+    """A thousand levels a side reach 48 bps below the mid, so both sides are compared in the band of 25 bps."""
     *_, (_, observations) = raw_ticks(RAW)
     book = the_book(observations)
     mid = (2682.39 + 2682.40) / 2
-    reach = (2683.12 - mid) / mid
-    assert reach == pytest.approx(0.00027028, abs=5e-9)
+    assert (mid - book.bid_price[-1]) / mid == pytest.approx(0.0048147, abs=5e-8)
     bids, asks = 0.0, 0.0
     for p, q in zip(book.bid_price.tolist(), book.bid_quantity.tolist(), strict=True):
-        bids += p * q * max(1 - (mid - p) / mid / reach, 0)
+        bids += p * q * max(1 - (mid - p) / mid / 0.0025, 0)
     for p, q in zip(book.ask_price.tolist(), book.ask_quantity.tolist(), strict=True):
-        asks += p * q * max(1 - (p - mid) / mid / reach, 0)
-    assert [bids, asks] == pytest.approx([78_508.83, 210_326.73], abs=0.01)
+        asks += p * q * max(1 - (p - mid) / mid / 0.0025, 0)
+    assert [bids, asks] == pytest.approx([4_769_974.76, 4_372_695.55], abs=0.01)
     assert raw_frames[-1].ask_share[0] == pytest.approx(asks / (asks + bids), rel=1e-9)
-    assert raw_frames[-1].ask_share[0] == pytest.approx(0.72818849, abs=5e-9)
+    assert raw_frames[-1].ask_share[0] == pytest.approx(0.47827335, abs=5e-9)
 
 
 def test_wall_by_hand(raw_frames: list[FeatureFrame]) -> None:
-    """23.65 ETH at 2682.40 over the median of 50 levels is 20.9 now, but 11.96 five seconds ago: the smaller counts."""
+    """The largest ask inside 25 bps stood at 2686.64 five seconds ago and stands at 2685.39 now: no wall that lasts."""
     *_, (_, before), (_, now) = raw_ticks(RAW)
-    ratios = []
+    walls = []
     for observations in (before, now):
         book = the_book(observations)
-        notional = sorted((book.ask_price * book.ask_quantity).tolist())
-        assert len(notional) == 50
-        ratios.append(notional[-1] / ((notional[24] + notional[25]) / 2))
-    assert pytest.approx(ratios[1], rel=1e-12) == 23.65 * 2682.40 / ((2682.97 * 1.025 + 2682.96 * 1.239) / 2)
-    assert ratios == pytest.approx([11.963, 20.888], abs=0.001)
-    assert raw_frames[-1].wall_ratio[0] == pytest.approx(ratios[0], rel=1e-12)
+        mid = (book.bid_price[0] + book.ask_price[0]) / 2
+        inside = (book.ask_price - mid) / mid <= 0.0025
+        notional = (book.ask_price * book.ask_quantity)[inside]
+        walls.append((float(book.ask_price[inside][notional.argmax()]), float(notional.max() / np.median(notional))))
+    assert [price for price, _ in walls] == [2686.64, 2685.39]
+    assert [ratio for _, ratio in walls] == pytest.approx([142.550, 148.786], abs=0.001)
+    assert raw_frames[-1].wall_ratio[0] == 0.0
 
 
 def test_taker_sell_share_by_hand(raw_frames: list[FeatureFrame]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from fetchers.simulated.candles import MINUTE_MS
+from fetchers.simulated.candles import MINUTE_MS, CandlesOf
 from fetchers.simulated.coins import Kind, Row
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import SimulatedMarket
@@ -255,6 +255,12 @@ class BinanceWire:
         ]
 
     def _klines(self, call: Call) -> Any:
+        return self._candles(call, self._market.candles)
+
+    def _mark_klines(self, call: Call) -> Any:
+        return self._candles(call, self._market.mark_candles)
+
+    def _candles(self, call: Call, candles_of: CandlesOf) -> Any:
         row = self._row(call.query)
         if call.query["interval"] != "1m":  # the only interval of this market
             raise Rejected(-1120, "Invalid interval.")
@@ -279,7 +285,7 @@ class BinanceWire:
                 f"{candle.turnover / 2:.5f}",
                 "0",
             ]
-            for candle in self._market.candles(VENUE, row.id, first_ms, last_ms, call.now_ms)
+            for candle in candles_of(VENUE, row.id, first_ms, last_ms, call.now_ms)
         ]
 
 
@@ -343,6 +349,12 @@ _ENDPOINTS = {
         required=frozenset({"symbol", "period"}),
         optional=_LIMIT,
         quota="data",
+    ),
+    "/fapi/v1/markPriceKlines": _Endpoint(
+        handle=BinanceWire._mark_klines,
+        weight=_klines_weight,
+        required=frozenset({"symbol", "interval"}),
+        optional=frozenset({"limit", "startTime", "endTime"}),
     ),
     "/fapi/v1/klines": _Endpoint(
         handle=BinanceWire._klines,

@@ -62,9 +62,14 @@ def invented_sides(
     at = np.array([elapsed_s])
     bids = level_quantity(key, BID, place, at, typical, price) * shape.bids
     asks = level_quantity(key, ASK, place, at, typical, price) * shape.asks
-    if shape.wall > 1 and levels > WALL_LEVEL:
-        asks[WALL_LEVEL] = np.median(asks) * shape.wall
-    return quotes[0] - gap * place, bids, quotes[1] + gap * place, asks
+    ask_ticks = quotes[1] + gap * place
+    if shape.wall > 1 and levels > 2 * WALL_LEVEL:
+        # at a price of its own, while the quotes move: the next multiple of a step that is about as many levels wide
+        step = 2 ** int(np.log2(WALL_LEVEL * gap[0]))
+        wall_ticks = -(-(quotes[1] + WALL_LEVEL // 2 * int(gap[0])) // step) * step
+        level = int(np.abs(ask_ticks - wall_ticks).argmin())
+        ask_ticks[level], asks[level] = wall_ticks, np.median(asks) * shape.wall
+    return quotes[0] - gap * place, bids, ask_ticks, asks
 
 
 def recorded_sides(

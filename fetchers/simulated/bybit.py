@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from fetchers.simulated.candles import MINUTE_MS
+from fetchers.simulated.candles import MINUTE_MS, CandlesOf
 from fetchers.simulated.coins import Kind, Row
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import SimulatedMarket
@@ -161,6 +161,12 @@ class BybitWire:
         return {"symbol": row.id, "category": "linear", "list": points, "nextPageCursor": ""}
 
     def _kline(self, call: Call) -> Any:
+        return self._candles(call, self._market.candles)
+
+    def _mark_kline(self, call: Call) -> Any:
+        return self._candles(call, self._market.mark_candles)
+
+    def _candles(self, call: Call, candles_of: CandlesOf) -> Any:
         row = self._rows[self._place(call.query)]
         if call.query["interval"] != "1":  # the only interval of this market
             raise Rejected(10001, "params error: Invalid period!")
@@ -169,7 +175,7 @@ class BybitWire:
         first_ms = last_ms - (limit - 1) * MINUTE_MS
         if "start" in call.query:  # the newest `limit` of the range, as on the real one
             first_ms = max(first_ms, -(-_number(call.query, "start", 0) // MINUTE_MS) * MINUTE_MS)
-        candles = self._market.candles(VENUE, row.id, first_ms, last_ms, call.now_ms) if first_ms <= last_ms else []
+        candles = candles_of(VENUE, row.id, first_ms, last_ms, call.now_ms) if first_ms <= last_ms else []
         digits, quantity_digits = row.price_decimals, row.quantity_decimals
         rows = [
             [
@@ -197,6 +203,9 @@ _ENDPOINTS = {
     ),
     "/v5/market/open-interest": _Endpoint(
         handle=BybitWire._open_interest, required=_SYMBOL | {"intervalTime"}, optional=frozenset({"limit"})
+    ),
+    "/v5/market/mark-price-kline": _Endpoint(
+        handle=BybitWire._mark_kline, required=_SYMBOL | {"interval"}, optional=frozenset({"start", "end", "limit"})
     ),
     "/v5/market/kline": _Endpoint(
         handle=BybitWire._kline, required=_SYMBOL | {"interval"}, optional=frozenset({"start", "end", "limit"})

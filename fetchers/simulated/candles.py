@@ -1,6 +1,8 @@
 """Candles made of prints, so that they hold every price that traded."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -22,6 +24,10 @@ class Candle:
     volume: float
     turnover: float
     count: int
+
+
+#: of a venue's row, between two opens [epoch ms], as known at a time
+CandlesOf: TypeAlias = Callable[[str, str, int, int, int], list[Candle]]
 
 
 def candles_of(prints: Prints, tick: float, opens_ms: IntArray, price_before: float) -> list[Candle]:

@@ -136,6 +136,27 @@ class SimulatedMarket:
         board = self._boards[venue]
         return candles_of(found, board.tick[board.place[row_id]], opens_ms, float(price_before[0]))
 
+    def mark_candles(self, venue: str, row_id: str, first_open_ms: int, last_open_ms: int, now_ms: int) -> list[Candle]:
+        """The row's minutes of the mark price, which nobody trades at."""
+        found = []
+        for open_ms in range(first_open_ms, last_open_ms + 1, MINUTE_MS):
+            times_ms = np.linspace(open_ms, min(open_ms + MINUTE_MS, now_ms), 13).astype(np.int64)
+            _, price = self.open_interest(venue, row_id, times_ms)
+            first, last = float(price[0]), float(price[-1])
+            found.append(
+                Candle(
+                    open_ms=open_ms,
+                    open=first,
+                    high=float(price.max()),
+                    low=float(price.min()),
+                    close=last,
+                    volume=0.0,
+                    turnover=0.0,
+                    count=0,
+                )
+            )
+        return found
+
     def _step(self, now_ms: int) -> tuple[float, int]:
         step = (now_ms - self.start_ms) // STEP_MS
         return step * STEP_MS / 1000, self.start_ms + step * STEP_MS

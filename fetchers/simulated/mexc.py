@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from fetchers.simulated.candles import MINUTE_MS
+from fetchers.simulated.candles import MINUTE_MS, CandlesOf
 from fetchers.simulated.coins import Kind, Row
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import MAX_LEVELS, SimulatedMarket
@@ -52,11 +52,12 @@ class MexcWire:
 
     def answer(self, call: Call) -> Answer:
         """Reply to a GET; errors come with HTTP 200 and a code."""
-        name, _, symbol = call.path.removeprefix(_ROOT).partition("/")
-        endpoint = _ENDPOINTS.get(f"{name}/" if symbol else name)
+        path = call.path.removeprefix(_ROOT)
+        name = path[: path.rfind("/") + 1] or path
+        endpoint = _ENDPOINTS.get(name)
         if not call.path.startswith(_ROOT) or endpoint is None:
             return html_answer(404, "404 Not Found")
-        if not self.quotas[f"{name}/" if symbol else name].spend(1, call.now_ms):
+        if not self.quotas[name].spend(1, call.now_ms):
             return self.too_many(call.now_ms)
         try:
             if wrong := call.query.keys() - endpoint.optional:
@@ -166,6 +167,12 @@ class MexcWire:
         ]
 
     def _kline(self, call: Call) -> Any:
+        return self._candles(call, self._market.candles)
+
+    def _mark_kline(self, call: Call) -> Any:
+        return self._candles(call, self._market.mark_candles)
+
+    def _candles(self, call: Call, candles_of: CandlesOf) -> Any:
         row = self._row(call)
         if call.query.get("interval", "Min1") != "Min1":  # the only interval of this market
             raise Rejected(600, "Parameter error: interval")
@@ -173,7 +180,7 @@ class MexcWire:
         first_ms = last_ms - 1999 * MINUTE_MS
         if "start" in call.query:
             first_ms = max(first_ms, -(-_number(call.query, "start", 0) * 1000 // MINUTE_MS) * MINUTE_MS)
-        candles = self._market.candles(VENUE, row.id, first_ms, last_ms, call.now_ms) if first_ms <= last_ms else []
+        candles = candles_of(VENUE, row.id, first_ms, last_ms, call.now_ms) if first_ms <= last_ms else []
         digits = row.price_decimals
         prices = {
             name: [round(getattr(candle, name), digits) for candle in candles]
@@ -197,6 +204,9 @@ _ENDPOINTS = {
     "funding_rate/": _Endpoint(handle=MexcWire._funding_of, limit=20),
     "depth/": _Endpoint(handle=MexcWire._depth, limit=10, optional=frozenset({"limit"})),
     "deals/": _Endpoint(handle=MexcWire._deals, limit=20, optional=frozenset({"limit"})),
+    "kline/fair_price/": _Endpoint(
+        handle=MexcWire._mark_kline, limit=20, optional=frozenset({"interval", "start", "end"})
+    ),
     "kline/": _Endpoint(handle=MexcWire._kline, limit=20, optional=frozenset({"interval", "start", "end"})),
 }
 

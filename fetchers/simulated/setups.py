@@ -18,7 +18,7 @@ _FALL = 0.0125
 _HELD_FALL = 0.0015
 _FROZEN_BEFORE_S = 5.0
 
-WALL_LEVEL = 8  #: the ask level that carries the wall, 0 is the best
+WALL_LEVEL = 8  #: about which ask level carries the wall, 0 is the best
 SWEEP_LEVELS = 5
 
 
@@ -28,7 +28,7 @@ class BookShape:
 
     bids: float = 1.0
     asks: float = 1.0
-    wall: float = 1.0  #: on WALL_LEVEL of the asks, on top of `asks`
+    wall: float = 1.0  #: on one level of the asks, on top of `asks`
 
 
 class Setup:

@@ -1,6 +1,6 @@
 """Random small markets with everything that goes wrong in real ones, told to state and reference alike."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,7 +54,9 @@ class Market:
 
 def random_market(seed: int, ticks: int, damage: float, *, price_exponent: float = 0.0, size: float = 1.0) -> Market:
     """Return a market of `INSTRUMENTS` in which a share `damage` of everything is missing, late, odd or one-sided."""
-    return Market(INSTRUMENTS, _Maker(seed, damage, price_exponent, size).ticks(ticks))
+    scale = 10.0**price_exponent
+    instruments = tuple(replace(one, tick_size=one.tick_size * scale) for one in INSTRUMENTS)
+    return Market(instruments, _Maker(seed, damage, price_exponent, size).ticks(ticks))
 
 
 class _Maker:
@@ -126,6 +128,7 @@ class _Maker:
             exchange_ms=times,
             received_ms=now_ms,
             mark_price=gappy(price * 1.0003),
+            index_price=gappy(price * 0.9998),
             funding_rate=gappy(self.random.normal(2e-4, 3e-4, len(ids))),
             funding_interval_h=gappy(
                 self.random.choice([1.0, 4.0, 8.0], len(ids)) if self._odd(0.2) else 4.0 + 4 * (np.arange(len(ids)) % 2)

@@ -18,7 +18,7 @@ def arrays() -> MarketArrays:
 def test_every_array_is_as_its_row_says(arrays: MarketArrays, quantity: Quantity) -> None:
     """Type, shape and emptiness follow from the table, and each row has its meaning."""
     array = getattr(arrays, quantity.name)
-    rows = {Axis.NONE: (), Axis.TICK: (5,), Axis.BOOK: (5,), Axis.SECOND: (7,), Axis.RUN: (16,), Axis.OPEN: (4,)}
+    rows = {Axis.NONE: (), Axis.TICK: (5,), Axis.BOOK: (5, 4), Axis.SECOND: (7,), Axis.RUN: (16,), Axis.OPEN: (4,)}
     assert array.shape == (*rows[quantity.axis], 3)
     assert array.dtype == quantity.dtype
     assert quantity.meaning

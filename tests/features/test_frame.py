@@ -28,6 +28,7 @@ bounded = settings(max_examples=8, deadline=None, derandomize=True, phases=(Phas
 #: The part whose code speaks for each feature that has one.
 PART_OF = {
     "price": "price",
+    "index_basis": "index",
     "spread_bps": "spread",
     "bid_depth_usdt": "book",
     "ask_depth_usdt": "book",

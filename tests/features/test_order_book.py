@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from features.market import OrderBook
 from features.order_book import (
     ask_share,
     bid_exhaustion,
@@ -16,22 +17,23 @@ from features.order_book import (
     side_depth,
     usual_depth,
     wall_ratio,
+    widest,
 )
 from tests.builders import order_book
 
 NAN = math.nan
 
 
-def test_depth_falls_to_nothing_at_reach() -> None:
-    """A level half way to reach counts half; at reach nothing; beyond it not at all."""
+def test_depth_falls_to_nothing_at_the_bands_end() -> None:
+    """A level half way to the end counts half; at the end nothing; beyond it not at all."""
     distance = np.array([[0.0025, 0.005, 0.01, 0.02]])
-    assert_allclose(side_depth(distance, np.full((1, 4), 1000.0), np.array([0.01])), [750 + 500])
+    assert_allclose(side_depth(distance, np.full((1, 4), 1000.0), 0.01), [750 + 500])
 
 
 @pytest.mark.parametrize("best", [0.01, 0.02, NAN])
-def test_a_side_without_a_level_nearer_than_reach_is_missing(best: float) -> None:
-    """At reach, beyond it, or no level at all."""
-    assert_allclose(side_depth(np.array([[best]]), np.array([[1000.0]]), np.array([0.01])), [NAN])
+def test_a_side_without_a_level_inside_the_band_is_missing(best: float) -> None:
+    """At its end, beyond it, or no level at all."""
+    assert_allclose(side_depth(np.array([[best]]), np.array([[1000.0]]), 0.01), [NAN])
 
 
 def test_only_a_full_side_limits_reach() -> None:
@@ -40,20 +42,54 @@ def test_only_a_full_side_limits_reach() -> None:
     assert_allclose(full_reach(distance, np.array([3, 2, 0]), np.array([3, 3, 3])), [0.003, math.inf, math.inf])
 
 
-def test_both_sides_are_cut_at_the_shorter_full_side() -> None:
-    """Asks end at 0.2 %, so bids beyond that do not count either."""
-    book = order_book(
-        bids=((99.9, 10.0), (99.85, 10.0), (99.0, 1000.0)), asks=((100.1, 10.0), (100.2, 10.0)), levels_asked=2
+def ladder(step_bps: float, usdt: float, sign: int, levels: int = 50) -> list[tuple[float, float]]:
+    """Return a side of so many USDT a level, the first 1 bp from a mid of 100, then one each step."""
+    prices = [100 * (1 + sign * 1e-4 * (1 + step_bps * k)) for k in range(levels)]
+    return [(price, usdt / price) for price in prices]
+
+
+def book_of(bid_step_bps: float, bid_usdt: float, ask_step_bps: float, ask_usdt: float) -> OrderBook:
+    """Return a book of fifty levels a side, as many as were asked for."""
+    bids, asks = ladder(bid_step_bps, bid_usdt, -1), ladder(ask_step_bps, ask_usdt, 1)
+    return order_book(bids=bids, asks=asks, levels_asked=50)
+
+
+def test_bands_that_a_side_does_not_reach_are_missing() -> None:
+    """Fifty asks a bp apart end at 50 bps: 10, 25 and 50 bps are known, 100 bps is not, for both sides."""
+    measures = measure_books([book_of(2.0, 1000.0, 1.0, 1000.0)], band_percent=1.0)
+    assert np.isfinite(measures.bid_depth[:, 0]).tolist() == [True, True, True, False]
+    assert np.isfinite(measures.ask_depth[:, 0]).tolist() == [True, True, True, False]
+    assert measures.reach[0] == pytest.approx(0.005)
+    assert widest(np.isfinite(measures.bid_depth)).tolist() == [2]
+
+
+def test_denser_asks_change_no_bid_depth() -> None:
+    """Asks a quarter of their distance apart, the bids untouched: where both books are known the bids are as deep."""
+    usual, denser = (measure_books([book_of(2.0, 1000.0, step, 1000.0)], 1.0).bid_depth[:, 0] for step in (2.0, 0.5))
+    both = np.isfinite(usual) & np.isfinite(denser)
+    assert both.tolist() == [True, True, False, False]
+    assert_allclose(usual[both], denser[both])
+
+
+def test_twice_the_bids_are_twice_as_deep() -> None:
+    """Twice as many bids of the same size on the same stretch are twice as deep, and no exhaustion is seen."""
+    usual, doubled = (
+        measure_books([order_book(bids=ladder(step, 1000.0, -1, levels), asks=ladder(2.0, 1000.0, 1, 60))], 1.0)
+        for step, levels in ((2.0, 60), (1.0, 120))
     )
-    measures = measure_books([book], band_percent=1.0)
-    assert_allclose(measures.bid_depth, [999 * 0.5 + 998.5 * 0.25])
-    assert_allclose(measures.ask_depth, [1001 * 0.5])
+    assert_allclose(doubled.bid_depth[3] / usual.bid_depth[3], 2.0, rtol=0.03)
 
 
-def test_the_band_limits_reach() -> None:
+def test_a_setting_narrows_the_bands() -> None:
+    """Bands beyond BOOK_BAND_PERCENT are not measured."""
+    measures = measure_books([book_of(4.0, 1000.0, 4.0, 1000.0)], band_percent=0.25)
+    assert np.isfinite(measures.bid_depth[:, 0]).tolist() == [True, True, False, False]
+
+
+def test_the_widest_band_by_hand() -> None:
     """A bid of 10 at 99.5 is half way to 1 %: 497.5 USDT; one at 98 does not count."""
     book = order_book(bids=((99.5, 10.0), (98.0, 10.0)), asks=((100.5, 10.0),))
-    assert_allclose(measure_books([book], band_percent=1.0).bid_depth, [497.5])
+    assert_allclose(measure_books([book], band_percent=1.0).bid_depth[:, 0], [NAN, NAN, NAN, 497.5])
 
 
 @pytest.mark.parametrize(
@@ -71,15 +107,15 @@ def test_an_empty_crossed_or_wide_book_says_nothing(
 ) -> None:
     """From the depth on everything is missing, for both sides."""
     measures = measure_books([order_book(bids=bids, asks=asks), order_book()], band_percent=1.0)
-    for values in measures[3:]:
-        assert math.isnan(values[0])
-    assert math.isfinite(measures.bid_depth[1])
+    for values in measures[4:]:
+        assert np.isnan(values[..., 0]).all()
+    assert math.isfinite(measures.bid_depth[3, 1])
 
 
 def test_one_level_of_one_asked_reaches_nowhere() -> None:
-    """Its last level is its best, so nothing is nearer than reach."""
+    """Its last level is its best, so nothing is known of any band."""
     book = order_book(bids=((99.9, 1.0),), asks=((100.1, 1.0),), levels_asked=1)
-    assert math.isnan(measure_books([book], band_percent=1.0).bid_depth[0])
+    assert np.isnan(measure_books([book], band_percent=1.0).bid_depth).all()
 
 
 def test_sellable_takes_the_bids_within_a_thousandth() -> None:
@@ -101,12 +137,20 @@ def test_wall_ratio() -> None:
     assert_allclose(wall_ratio(notional, np.isfinite(notional)), [9, 1, 4, NAN])
 
 
-def test_a_wall_beyond_reach_does_not_count() -> None:
+def test_a_wall_beyond_the_band_does_not_count() -> None:
     """The large level at 102 is outside 1 %."""
     asks = [(100.1 + 0.1 * i, 10.0) for i in range(5)]
     near = measure_books([order_book(asks=asks)], band_percent=1.0).wall_ratio
     far = measure_books([order_book(asks=[*asks, (102.0, 1e6)])], band_percent=1.0).wall_ratio
     assert_allclose(near, far)
+
+
+def test_where_the_wall_is() -> None:
+    """The largest ask level is known by its price and size."""
+    asks = [(100.1, 10.0), (100.2, 10.0), (100.3, 90.0), (100.4, 10.0), (100.5, 10.0)]
+    measures = measure_books([order_book(asks=asks)], band_percent=1.0)
+    assert (measures.wall_price[0], measures.wall_notional[0]) == (100.3, pytest.approx(9027.0))
+    assert measures.wall_ratio[0] == pytest.approx(9.0, rel=0.01)
 
 
 def test_microprice_leans_away_from_the_larger_side() -> None:
@@ -142,7 +186,7 @@ def test_swapping_the_sides_mirrors_the_share(seed: int) -> None:
     ]
     measures = measure_books(books, band_percent=1.0)
     share = ask_share(measures.bid_depth, measures.ask_depth)
-    assert share[1] == pytest.approx(1 - share[0], rel=1e-9)
+    assert share[:, 1] == pytest.approx(1 - share[:, 0], rel=1e-9, nan_ok=True)
 
 
 def test_pad() -> None:

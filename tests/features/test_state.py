@@ -3,17 +3,22 @@
 import gc
 import math
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from features.frame import compute_features
+from features.frame import FeatureFrame, compute_features
 from features.market import Candles, Instrument, Observation
 from features.missing import Missing
 from features.settings import FeatureSettings
 from features.state import CLEARED_S, LEAD_S, MarketState
+from scoring.settings import ScoringSettings
 from tests.builders import ID, NOW_MS, VENUE, instrument, open_interest, order_book, quotes, trades
 from tests.features.markets import SHORT, random_market
+from tests.scoring.frames import UPS
 
 
 def told(*observations: Observation, instruments: tuple[Instrument, ...] = (), now_ms: int = NOW_MS) -> MarketState:
@@ -141,7 +146,10 @@ def minutes(count: int, close: float = 101.0) -> Candles:
 
 
 def test_candles_fill_the_past_before_the_first_tick() -> None:
-    """A cold start: the ticks that would have been take the price next to them, and momentum is there at once."""
+    """A cold start: the ticks that would have been take the price next to them, and momentum is there at once.
+
+    The candles close at 101 where the mid is 100 now, so they are shifted to meet it.
+    """
     state = MarketState([instrument(), instrument(id="B")], FeatureSettings())
     state.open_past(NOW_MS)
     state.advance(NOW_MS)
@@ -149,8 +157,98 @@ def test_candles_fill_the_past_before_the_first_tick() -> None:
     frame = compute_features(state, NOW_MS)
     assert frame.missing["momentum"].tolist() == [Missing.PRESENT, Missing.WARMING_UP]
     rows = state.rows(NOW_MS - 65_000, NOW_MS - 35_000)
-    assert state.price_at[rows, 0].tolist() == [101.0, 101.0, 100.0, 100.0, 100.0, 100.0, 100.0][: len(rows)]
+    assert state.price_at[rows, 0].tolist() == pytest.approx(
+        [100.0, 100.0, 1e4 / 101, 1e4 / 101, 1e4 / 101, 1e4 / 101, 1e4 / 101][: len(rows)]
+    )
     assert np.isnan(state.price_at[state.rows(0, NOW_MS - 1_201_000), 0]).all()
+
+
+@given(
+    half_spread=st.floats(0, 0.01),
+    basis=st.floats(-0.02, 0.02),
+    noise=st.lists(st.floats(-1e-7, 1e-7), min_size=21, max_size=21),
+)
+def test_a_price_that_stood_still_scores_nothing(half_spread: float, basis: float, noise: list[float]) -> None:
+    """Whatever the spread and the mark's distance from the mid, a history that stood still is no fall."""
+    state = MarketState([instrument()], FeatureSettings())
+    state.open_past(NOW_MS)
+    state.advance(NOW_MS)
+    closes = 100 * (1 + basis) * (1 + np.array(noise))
+    opens_ms = NOW_MS // 60_000 * 60_000 + 60_000 * np.arange(-20, 1)
+    still = Candles(
+        venue=VENUE,
+        id=ID,
+        open_ms=opens_ms,
+        open=closes,
+        high=closes,
+        low=closes,
+        close=closes,
+        received_ms=NOW_MS,
+    )
+    ago_ms = [1_200_000, 900_000, 600_000]
+    history = [open_interest(1e6, exchange_ms=NOW_MS - ms, is_live=False, received_ms=NOW_MS) for ms in ago_ms]
+    now = quotes(bid_price=100 * (1 - half_spread), ask_price=100 * (1 + half_spread))
+    state.append([now, still, *history, open_interest(1.02e6)])
+    scores = UPS.score(compute_features(state, NOW_MS), ScoringSettings()).sub_scores
+    assert scores[list(UPS.weights).index("short_momentum"), 0] < 0.1
+    assert scores[list(UPS.weights).index("oi_divergence"), 0] < 1
+
+
+def test_without_a_fresh_price_there_is_nothing_to_meet() -> None:
+    """A history that cannot be shifted stays out."""
+    state = MarketState([instrument()], FeatureSettings())
+    state.open_past(NOW_MS)
+    state.advance(NOW_MS)
+    state.append([minutes(20)])
+    assert np.isnan(state.price_at).all()
+
+
+WALL = [(100.1, 10.0), (100.2, 10.0), (100.3, 900.0), (100.4, 10.0), (100.5, 10.0), (100.6, 10.0)]
+
+
+def walled(*, moved: float = 0.0, apart_ms: int = 5000, prints_usdt: float = 1000.0, size: float = 1.0) -> FeatureFrame:
+    """Return the frame after two books with a wall, where so much trades in each of the last seconds."""
+    state = MarketState([instrument(tick_size=0.01)], FeatureSettings())
+    for ago_ms, shift in ((apart_ms, 0.0), (0, moved)):
+        state.advance(NOW_MS - ago_ms)
+        asks = [(price + shift, quantity * size) for price, quantity in WALL]
+        state.append([quotes(NOW_MS - ago_ms), order_book(asks=asks, exchange_ms=NOW_MS - ago_ms)])
+    tape = [(NOW_MS - 1000 * second, 100.0, prints_usdt / 100, False) for second in range(20, 0, -1)]
+    state.append([trades(tape)])
+    return compute_features(state, NOW_MS)
+
+
+def test_a_wall_that_lasts_and_matters_counts() -> None:
+    """90,270 USDT beside levels of a thousand, twice within 15 s at one price, worth 90 usual seconds."""
+    frame = walled()
+    assert frame.missing["wall"][0] == Missing.PRESENT
+    assert frame.wall_ratio[0] == pytest.approx(90, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"moved": 0.03},  # three ticks
+        {"prints_usdt": 10_000.0},  # nine usual seconds
+        {"size": 0.001},  # 90 USDT
+    ],
+)
+def test_a_wall_that_moves_or_is_dust_counts_for_nothing(changed: dict[str, Any]) -> None:
+    """It is present, and 0."""
+    frame = walled(**changed)
+    assert frame.missing["wall"][0] == Missing.PRESENT
+    assert frame.wall_ratio[0] == 0.0
+
+
+def test_a_wall_may_move_by_two_ticks() -> None:
+    """Rounding of a quote is no other wall."""
+    assert walled(moved=0.02).wall_ratio[0] == pytest.approx(90, rel=0.01)
+
+
+@pytest.mark.parametrize("apart_ms", [100, 2900, 15_100])
+def test_a_wall_needs_two_looks(apart_ms: int) -> None:
+    """Two books less than 3 s or more than 15 s apart are not two looks."""
+    assert walled(apart_ms=apart_ms).missing["wall"][0] == Missing.WARMING_UP
 
 
 def test_candles_never_replace_what_was_seen_nor_fill_windows_of_seconds() -> None:
@@ -180,7 +278,7 @@ def test_missed_ticks_have_rows() -> None:
     assert np.diff(times).tolist() == [5000] * (len(times) - 1)
     assert len(times) == 185
     assert (state.price_at[seen] == 100.0).all()
-    assert state.prices_as_of(np.array([NOW_MS - 60_000]))[:, 0].tolist() == [101.0]
+    assert state.prices_as_of(np.array([NOW_MS - 60_000]))[:, 0].tolist() == [100.0]
     frame = compute_features(state, NOW_MS)
     assert frame.missing["momentum"].tolist() == [Missing.PRESENT, Missing.WARMING_UP]
 
@@ -196,10 +294,24 @@ def test_no_rows_for_what_was_not_missed() -> None:
 
 def test_several_books_of_one_tick_follow_one_another() -> None:
     """The one before counts for the wall, whether it came in the same call or not; a repeated one does not."""
-    books = [order_book(exchange_ms=NOW_MS + i, bids=((99.0 + i / 10, 10.0),)) for i in (0, 1, 1, 2)]
+    times_ms = [NOW_MS + 3000 * i for i in (0, 1, 1, 2)]
+    books = [order_book(exchange_ms=ms, bids=((99.0 + ms % 7 / 10, 10.0),)) for ms in times_ms]
     state = told(*books)
-    assert (state.book_ms[0], state.previous_book_ms[0]) == (NOW_MS + 2, NOW_MS + 1)
-    assert state.bid_depth_at[0, 0] == state.bid_depth[0]
+    assert (state.book_ms[0], state.previous_book_ms[0]) == (NOW_MS + 6000, NOW_MS + 3000)
+    assert state.bid_depth_at[0, state.band[0], 0] == state.bid_depth[0]
+
+
+@pytest.mark.parametrize("apart_ms", [100, 700, 1000, 1600, 2900, 3000, 5000, 14_000])
+def test_the_earlier_book_is_neither_too_near_nor_too_far(apart_ms: int) -> None:
+    """However fast books come, the one the wall is compared with is 3 to 15 s older, once there is one."""
+    state = told(order_book(exchange_ms=NOW_MS))
+    for number in range(1, 60):
+        now_ms = NOW_MS + number * apart_ms
+        state.advance(now_ms)
+        state.append([order_book(exchange_ms=now_ms, bids=((99.0 + number / 100, 10.0),))])
+        age_ms = now_ms - int(state.previous_book_ms[0])
+        assert age_ms >= 3000
+        assert age_ms <= 15_000 or number * apart_ms < 6000
 
 
 def test_prints_fall_into_their_seconds() -> None:
@@ -280,7 +392,7 @@ def test_memory_does_not_grow_with_time() -> None:
     assert grown < 50_000  # one float for each instrument and tick would be three times that
 
 
-def test_the_default_state_of_2500_instruments_is_below_60_mb() -> None:
+def test_the_default_state_of_2500_instruments_is_below_80_mb() -> None:
     """And it stays so: every array is allocated once."""
     state = MarketState([instrument(id=f"C{i}USDT") for i in range(2500)], FeatureSettings())
-    assert state.nbytes < 60e6
+    assert state.nbytes < 80e6

@@ -85,6 +85,10 @@ class MemoryVenue:
         await self._answer("open interest", instrument_id)
         return None
 
+    async def fetch_mark_candles(self, instrument_id: str, since_ms: int) -> Candles | None:
+        """Return what `fetch_candles` does."""
+        return await self.fetch_candles(instrument_id, since_ms)
+
     async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles | None:  # noqa: ARG002 - of the Protocol
         """Return none."""
         await self._answer("candles", instrument_id)

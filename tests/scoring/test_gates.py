@@ -37,7 +37,18 @@ def test_the_table() -> None:
     """The gates are those of the design in its order, each once, and eligibility at the end."""
     assert [gate.name for gate in GATES] == [
         *("score", "bid_depth", "ask_share", "sweep", "oi_divergence", "spread", "stop_distance", "net_take_profit"),
-        *("btc_pump", "data_age", "book", "cooldown", "open_signal", "burst", "daily_cap", "stoploss_guard", "paused"),
+        *(
+            "btc_pump",
+            "discount",
+            "data_age",
+            "book",
+            "cooldown",
+            "open_signal",
+            "burst",
+            "daily_cap",
+            "stoploss_guard",
+            "paused",
+        ),
         *("muted", "eligible"),
     ]
     assert {part for gate in GATES for part in gate.needs} <= set(PARTS)
@@ -75,6 +86,16 @@ def test_gates_that_fail_at_their_limit(gate: str, name: str, at: float, passes:
     assert gate not in refusals(passing(**{name: passes}), min_score=60)
     assert refusals(passing(**{name: at}), min_score=60) == {gate}
     assert refusals(passing(**{name: above(at)}), min_score=60) == {gate}
+
+
+def test_a_discount_to_the_index() -> None:
+    """A price half a percent below its index is too late for a SHORT; a premium, or no index, refuses nothing."""
+    assert refusals(passing(index_basis=-0.0049)) == set()
+    assert refusals(passing(index_basis=-0.0051)) == {"discount"}
+    assert refusals(passing(index_basis=0.03)) == set()
+    inputs, checked = check(passing(index_basis=NAN, missing={"index": Missing.STALE}))
+    assert verdict_of("discount", checked, inputs).passed
+    assert verdict_of("discount", checked, inputs).reason == "no index price to compare with"
 
 
 def test_score() -> None:
@@ -290,6 +311,7 @@ def test_words() -> None:
         "stop_distance": "stop 34.5 spreads away ≥ 2",
         "net_take_profit": "take-profit net of costs 1.59 % > 0 %",
         "btc_pump": "BTC +0.62 % ≥ 0.5 %",
+        "discount": "price +0.00 % past the index < 0.5 %",
         "data_age": "oldest data 0.0 s ≤ 15 s",
         "book": "book whole and moving",
         "cooldown": "last signal or exit of the coin 23 s ago < 60 s",

@@ -19,7 +19,7 @@ SWEEP = list(WEIGHTS).index("sweep")
 #: sub-scores that a book and trades decide
 POLLED = [list(WEIGHTS).index(name) for name in ("liquidity_pressure", "orderflow_imbalance", "sweep")]
 #: gates a poll cannot open; pause, guard, burst and cap are left out, so that the leaderboard lives through them
-BULK_GATES = ("btc_pump", "cooldown", "open_signal", "muted", "eligible")
+BULK_GATES = ("btc_pump", "discount", "cooldown", "open_signal", "muted", "eligible")
 
 
 def upper_bound(

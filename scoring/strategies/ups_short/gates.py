@@ -7,6 +7,7 @@ from features.market import BoolArray, FloatArray
 from scoring.gates import (
     BOOK,
     DATA_AGE,
+    DISCOUNT,
     LIMIT_GATES,
     NET_TAKE_PROFIT,
     SPREAD,
@@ -83,6 +84,7 @@ GATES = (
         words="BTC {value:+.2f} % {sign} {limit:g} %",
         needs=("btc_return",),
     ),
+    DISCOUNT,
     DATA_AGE,
     BOOK,
     *LIMIT_GATES,

@@ -1,10 +1,12 @@
 """The contract that every strategy keeps, and two of them beside each other."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scoring.decide import decide
+from scoring.gates import DISCOUNT
 from scoring.signals import Limits, Side
 from scoring.strategies import STRATEGIES, chosen
 from scoring.strategies.base import Strategy
@@ -86,3 +88,11 @@ def test_the_deeper_side() -> None:
     frame = passing(instruments=venues, ask_depth_usdt=[6000.0, 7000.0], **FELL)
     (signal,) = decide(NOW_MS, frame, Limits.fresh(), (), SETTINGS, (BOUNCE,)).signals
     assert signal.venue == "bybit"
+
+
+@pytest.mark.parametrize(("basis", "count"), [(0.0051, 0), (0.0049, 1), (-0.03, 1)])
+def test_a_premium_to_the_index_is_too_late_for_a_long(basis: float, count: int) -> None:
+    """The gate on the index is mirrored."""
+    strategy = replace(BOUNCE, gates=(*BOUNCE.gates, DISCOUNT))
+    decision = decide(NOW_MS, passing(index_basis=basis, **FELL), Limits.fresh(), (), SETTINGS, (strategy,))
+    assert len(decision.signals) == count
