@@ -14,8 +14,8 @@ from loguru import logger
 from bot.clock import Clock
 from bot.config import Config
 from bot.funnels import FunnelLog
-from bot.looks import look_at, note_looks
 from bot.near_misses import NearMisses
+from bot.open_signals import OpenSignals, Seen, note_looks
 from bot.phone import follow_ups
 from bot.phone.charts import PriceHistory
 from bot.phone.daily_report import DayLog
@@ -47,8 +47,6 @@ from fetchers.plan import Key, Wanted
 from scoring.capture import Capture, capture
 from scoring.decide import Decision, decide
 from scoring.episodes import GAP_MS, Episodes
-from scoring.exits import Look, follow, start
-from scoring.exits import shift_clock as shift_open_signal
 from scoring.limits import after_outcome, after_signal, pause, resume, signals_today
 from scoring.limits import shift_clock as shift_limits
 from scoring.signals import FOREVER_MS, Limits, NearMiss, OpenSignal, Outcome, Signal
@@ -93,9 +91,12 @@ class Orchestrator:
         self._state = MarketState((), config.features)
         self._closed: list[tuple[Signal, Outcome]] = []
         self._episodes = Episodes()
-        self._near_misses = NearMisses(
-            store, config.scoring, max_data_age_s=config.features.max_data_age_s, started_ms=clock.now_ms()
+        max_data_age_s, started_ms = config.features.max_data_age_s, clock.now_ms()
+        self._following, judged_by_quotes = (
+            OpenSignals(feed, config.scoring, max_data_age_s=max_data_age_s, started_ms=started_ms, asks=asks)
+            for asks in (True, False)
         )
+        self._near_misses = NearMisses(store, judged_by_quotes)
         # two books of what a signal was decided on, neither older than the oldest that may be looked at
         ticks = math.ceil(2 * config.features.max_data_age_s / config.features.refresh_interval_s) + 1
         self._recent: deque[Mapping[Key, Sequence[OrderBook | Trades]]] = deque(maxlen=ticks)
@@ -105,7 +106,6 @@ class Orchestrator:
         self.operator = config.telegram.operator if config.telegram.bot_token else TERMINAL_CHAT
         self.started_ms = clock.now_ms()
         self.limits = Limits.fresh()
-        self.open_signals: dict[int, OpenSignal] = {}
         self.last_tick: Tick | None = None
         self.ticks = 0
         self.signals = 0
@@ -123,15 +123,20 @@ class Orchestrator:
         """Go on from what the last run left behind."""
         saved = await self._store.load()
         self.limits = saved.limits
-        self.open_signals = {open_signal.signal.id: open_signal for open_signal in saved.open_signals}
+        self._following.add(saved.open_signals)
         self._near_misses.resume(saved.followed)
         self._closed = await self._store.closed_signals()
         self._episodes.resume(await self._store.latest_near_misses(self._clock.now_ms() - GAP_MS))
         await self._restore_windows()
 
+    @property
+    def open_signals(self) -> dict[int, OpenSignal]:
+        """The signals without an end, by id."""
+        return self._following.open
+
     def open_keys(self) -> set[tuple[str, str]]:
         """Return (venue, id) of the instruments that have an open signal."""
-        return {(o.signal.venue, o.signal.instrument_id) for o in self.open_signals.values()}
+        return self._following.keys()
 
     async def start(self, announce: Callable[[], None]) -> None:
         """Say that the watch begins; `announce` is called whenever there may be something to send."""
@@ -206,8 +211,7 @@ class Orchestrator:
         if not step_ms:
             return
         self.limits = shift_limits(self.limits, step_ms)
-        self.open_signals = {key: shift_open_signal(one, step_ms) for key, one in self.open_signals.items()}
-        for keeper in (self._near_misses, self._episodes, self._storm):
+        for keeper in (self._following, self._near_misses, self._episodes, self._storm):
             keeper.shift_clock(step_ms)
         self.started_ms += step_ms
         self.day.since_ms += step_ms
@@ -288,7 +292,7 @@ class Orchestrator:
 
     def open_coins(self) -> set[str]:
         """Return the coins that have an open signal."""
-        return {open_signal.signal.coin for open_signal in self.open_signals.values()}
+        return self._following.coins()
 
     async def _try_tick(self) -> bool:
         try:
@@ -352,59 +356,27 @@ class Orchestrator:
             lender = int(features.lender[column])
             return Wanted(key=keys[column], kind=kind, bound=bound, lender=keys[lender] if lender >= 0 else None)
 
-        columns = map(self._column, self.open_signals.values())
-        wanted = [want(column, "open") for column in columns if column is not None]
+        columns = {key: self._state.column.get(key) for key in self.open_keys()}
+        wanted = [
+            Wanted(key=key, kind="open") if column is None else want(column, "open") for key, column in columns.items()
+        ]
         candidates = np.flatnonzero(bound >= 0).tolist()
         return wanted + [want(column, "candidate", float(bound[column])) for column in candidates]
 
-    def _column(self, open_signal: OpenSignal) -> int | None:
-        return self._state.column.get((open_signal.signal.venue, open_signal.signal.instrument_id))
-
-    async def _follow_open(
-        self, features: FeatureFrame, seen: Mapping[Key, Sequence[Observation]]
-    ) -> tuple[list[OpenSignal], list[FollowUp]]:
-        """Judge every open signal by what this tick saw, before anything new is decided; an exit is stored at once.
+    async def _follow_open(self, features: FeatureFrame, seen: Seen) -> tuple[list[OpenSignal], list[FollowUp]]:
+        """Judge every open signal by what was seen of it, before anything new is decided; an end is stored at once.
 
         Return those that stay open, and what their alerts are to say of it.
         """
         still_open: list[OpenSignal] = []
         said: list[FollowUp] = []
-        for signal_id, open_signal in list(self.open_signals.items()):
-            column = self._column(open_signal)
-            if self._is_unseen(open_signal, column, features):
-                continue  # the time since the last look stays a gap, to be settled from candles
-            look = await self._look(open_signal, column, features, seen)
-            followed = follow(open_signal, look, self._config.scoring)
-            if isinstance(followed, OpenSignal):
-                self.open_signals[signal_id] = followed
-                still_open.append(followed)
-                said += follow_ups.of_look(open_signal, followed, self._config.scoring)
+        for before, after in await self._following.judge(features, self._state.column, seen):
+            if isinstance(after, Outcome):
+                await self._close(before.signal, after)
             else:
-                await self._close(open_signal.signal, followed)
+                still_open.append(after)
+                said += follow_ups.of_look(before, after, self._config.scoring)
         return still_open, said
-
-    def _is_unseen(self, open_signal: OpenSignal, column: int | None, features: FeatureFrame) -> bool:
-        if column is not None:
-            return not np.isfinite(features.best_bid[column])
-        # a venue that could not be loaded since the start has delisted nothing
-        report = self._feed.status().get(open_signal.signal.venue)
-        return report is not None and report.kept == 0
-
-    async def _look(
-        self,
-        open_signal: OpenSignal,
-        column: int | None,
-        features: FeatureFrame,
-        seen: Mapping[Key, Sequence[Observation]],
-    ) -> Look:
-        """What was seen since the last look; where that is long ago, candles tell what happened meanwhile."""
-        gap, candles = "", None
-        key = (open_signal.signal.venue, open_signal.signal.instrument_id)
-        if features.now_ms - open_signal.looked_ms > 1000 * self._config.features.max_data_age_s:
-            gap = "a restart" if open_signal.looked_ms < self.started_ms else "a time without data"
-            if key[0] in self._feed.status():
-                candles = await self._feed.fetch_candles(key, open_signal.looked_ms)
-        return look_at(open_signal, features, column, seen.get(key, ()), gap=gap, candles=candles)
 
     async def _close(self, signal: Signal, outcome: Outcome) -> None:
         html = render_exit(signal, outcome, reach_s=self._config.scoring.reach_s)
@@ -417,7 +389,7 @@ class Orchestrator:
             messages += self._notices(render_guard(stops, settings.stoploss_guard_s, until_ms, settings.timezone))
         await self._store.record_outcome(outcome, limits, messages)
         self.limits = limits
-        del self.open_signals[signal.id]
+        self._following.remove(signal.id)
         self._closed.append((signal, outcome))
         self.exits += 1
 
@@ -452,7 +424,7 @@ class Orchestrator:
             still_open=still_open,
         )
         self.limits = decision.limits
-        self.open_signals |= {signal.id: start(signal) for signal in decision.signals}
+        self._following.begin(decision.signals, features, self._state.column)
         self.signals += len(decision.signals)
         return followed
 

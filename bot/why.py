@@ -124,8 +124,12 @@ def _lines(why: Why) -> Iterator[str]:
     yield f"decided {decided:%Y-%m-%d %H:%M:%S}.{signal.decided_ms % 1000:03} UTC"
     yield f"entry {entry} SL {stop} TP {' / '.join(targets)}"
     if (outcome := why.outcome) is not None:
-        fill = format_price(outcome.fill, signal.tick_size)
-        yield f"ended by {outcome.reason.value.replace('_', ' ')} at {fill}, net {outcome.ideal.net_percent:+.2f} %"
+        how = f"ended: {outcome.reason.value.replace('_', ' ')}"
+        if outcome.ideal is None:
+            yield f"{how}, no result; {outcome.note}"
+        else:
+            fill = format_price(outcome.fill, signal.tick_size)
+            yield f"{how} at {fill}, net {outcome.ideal.net_percent:+.2f} %"
     yield f"score {signal.score:.2f}"
     for name, sub_score in signal.sub_scores.items():
         yield f"  {name.replace('_', ' '):20} {sub_score:6.2f} of 100 gives {signal.contributions[name]:5.2f}"

@@ -73,7 +73,7 @@ class Venue(Protocol):
         """Return live open interest; None where it comes with the quotes, or not at all."""
 
     async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles | None:
-        """Return 1-minute candles from `since_ms` on; None where the venue publishes none."""
+        """Return 1-minute candles from the minute of `since_ms` on, as many as one call gives; None: none published."""
 
     async def fetch_mark_candles(self, instrument_id: str, since_ms: int) -> Candles | None:
         """Return 1-minute candles of the mark price, for the windows; None where the venue publishes none."""

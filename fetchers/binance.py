@@ -19,7 +19,16 @@ from fetchers.client import Reply, words
 from fetchers.errors import RateLimited, UnknownSymbol
 from fetchers.markets import Market, default_url, instrument, listed, parse_markets
 from fetchers.payload import bad, error_code, member, number, objects, time_ms, usable, whole_number
-from fetchers.records import Arrival, bulk, candles, newest_change_ms, open_interest_history, order_book
+from fetchers.records import (
+    MINUTE_MS,
+    Arrival,
+    bulk,
+    candle_page,
+    candles,
+    newest_change_ms,
+    open_interest_history,
+    order_book,
+)
 from fetchers.rest import RestVenue
 from fetchers.trades import News, PrintFormat, Seen, news_of
 
@@ -58,7 +67,7 @@ NEVER_DELIVERED_MS = 4_133_404_800_000  # a perpetual's delivery date, in 2100; 
 
 EDGE_HOLD_MS = 300_000  # 403 and 451 come from the edge and do not say for how long
 SHORTEST_BAN_MS, LONGEST_BAN_MS = 120_000, 3 * 86_400_000
-MINUTE_MS, CLOCK_MARGIN_MS = 60_000, 1_000
+CLOCK_MARGIN_MS = 1_000
 OK, REFUSED_BY_EDGE, BANNED, TOO_MANY_REQUESTS = 200, (403, 451), 418, 429
 TOO_MUCH_WEIGHT = -1003
 UNKNOWN_SYMBOLS = (-1121, -1122, -4108, -4141)  # the last two: settling, delivered or closed
@@ -295,10 +304,15 @@ class Binance(RestVenue):
         return parse_open_interest(reply.json, instrument_id, self._arrival(reply))
 
     async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles:
-        """Return 1-minute candles from `since_ms` on, the latest 1,500 at most."""
-        wanted = min(max(1, (self._venue_ms() - since_ms) // MINUTE_MS + 1), CANDLE_WEIGHTS[-1][0])
+        """Return 1-minute candles from the minute of `since_ms` on, the first 1,500 at most."""
+        start_ms, wanted = candle_page(since_ms, self._venue_ms(), CANDLE_WEIGHTS[-1][0])
         weight = next(weight for most, weight in CANDLE_WEIGHTS if wanted <= most)
-        params: dict[str, str | int] = {"symbol": instrument_id, "interval": "1m", "limit": wanted}
+        params: dict[str, str | int] = {
+            "symbol": instrument_id,
+            "interval": "1m",
+            "startTime": start_ms,
+            "limit": wanted,
+        }
         reply = await self._client.get(CANDLES, params, cost={WEIGHT: weight})
         return parse_candles(reply.json, instrument_id, self._arrival(reply))
 

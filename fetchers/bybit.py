@@ -15,7 +15,7 @@ from fetchers.client import Reply, words
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol, Unreachable
 from fetchers.markets import Market, default_url, instrument, listed, parse_markets
 from fetchers.payload import bad, error_code, member, objects, time_ms, usable, whole_number
-from fetchers.records import Arrival, bulk, candles, open_interest_history, order_book
+from fetchers.records import MINUTE_MS, Arrival, bulk, candle_page, candles, open_interest_history, order_book
 from fetchers.rest import RestVenue
 from fetchers.trades import News, PrintFormat, Seen, news_of
 
@@ -41,7 +41,6 @@ PRINT = PrintFormat(
 MOST_CANDLES = 1000
 HISTORY_POINTS = 7  # half an hour of 5-minute points, both ends
 CRYPTO = ("", "innovation")  # symbolType; shares, funds and commodities have others
-MINUTE_MS = 60_000
 
 IP_HOLD_MS, VISITS_HOLD_MS, COUNTRY_HOLD_MS = 600_000, 10_000, 3_600_000
 REFUSED, IP_LIMIT, COUNTRY = (403, 429), 10018, (10009, 10024)
@@ -249,9 +248,11 @@ class Bybit(RestVenue):
         """Return nothing: it comes with the quotes."""
 
     async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles:
-        """Return 1-minute candles from `since_ms` on, the latest 1,000 at most."""
-        wanted = min(max(1, (self._venue_ms() - since_ms) // MINUTE_MS + 1), MOST_CANDLES)
-        reply = await self._get(CANDLES, instrument_id, interval=1, limit=wanted)
+        """Return 1-minute candles from the minute of `since_ms` on, the first 1,000 at most."""
+        start_ms, wanted = candle_page(since_ms, self._venue_ms(), MOST_CANDLES)
+        # of a longer range Bybit gives the newest: the end says which are meant
+        end_ms = start_ms + (wanted - 1) * MINUTE_MS
+        reply = await self._get(CANDLES, instrument_id, interval=1, start=start_ms, end=end_ms, limit=wanted)
         return parse_candles(reply.json, instrument_id, self._arrival(reply))
 
     async def fetch_mark_candles(self, instrument_id: str, since_ms: int) -> Candles:

@@ -149,7 +149,7 @@ class Feed:
         yield self._drain()
 
     async def fetch_candles(self, key: Key, since_ms: int) -> Candles | None:
-        """Return 1-minute candles from `since_ms` on; None where the venue has none, or does not answer."""
+        """Return 1-minute candles from the minute of `since_ms` on; None where there are none, or no answer."""
         venue, instrument_id = key
         candles = await self._lanes[venue].fetch_candles(instrument_id, since_ms)
         return None if candles is None else moved(candles, self._ahead_ms)
@@ -205,12 +205,14 @@ class Feed:
 
     def _rebuild(self) -> None:
         lanes = {lane.venue.name: lane for lane in self._loaded()}
-        self._universe = build_universe(
+        universe = build_universe(
             {name: lane.listings or () for name, lane in lanes.items()},
             {name: lane.quotes.values() for name, lane in lanes.items()},
             self._settings,
             keep=self._keep,
         )
+        delisted = frozenset((name, key) for name, lane in lanes.items() for key in lane.delisted())
+        self._universe = replace(universe, delisted=delisted)
         for name, lane in lanes.items():
             mine = [instrument for instrument in self._universe.instruments if instrument.venue == name]
             lane.watch(mine)

@@ -29,6 +29,8 @@ HISTORY_LOOK_S = 1.0
 GAP_MS = 60_000  #: without quotes: longer than what the windows may have missed
 CLOCK_EVERY_MS, CLOCK_DOUBT_MS = 300_000, 5_000  #: quotes that come this old may come of a clock that was set
 VOLUME = "volume_usdt_24h"
+CLOSED = ("not trading", "delisting")  #: what a market list says of a pair that ends
+READINGS = 2  #: of the market list before a pair is taken for gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,14 @@ class VenueReport:
         """Return the same on a clock that is so much ahead."""
         times = {name: getattr(self, name) for name in ("since_ms", "last_quotes_ms", "full_by_ms")}
         return replace(self, **{name: at_ms + by_ms for name, at_ms in times.items() if at_ms is not None})
+
+
+@dataclass(slots=True)
+class _Leaving:
+    """An instrument that a reading of the market list lacks or shows as no longer traded."""
+
+    readings: int = 0  # in a row
+    is_said: bool = False  # the venue itself says that it is gone
 
 
 @dataclass(slots=True)
@@ -95,6 +105,7 @@ class Lane:
         self._sleep = sleep
         self._start = start
         self._slots = asyncio.Semaphore(POLLS_IN_FLIGHT)
+        self._leaving: dict[str, _Leaving] = {}
         self._known_ids: set[str] = set()  # listed, or in the quotes without being listed
         self._clock: ClockOffset | None = None
         self._ids: tuple[str, ...] = ()
@@ -119,6 +130,7 @@ class Lane:
                 self.listings = await self.venue.load_markets()
             self.wants_reload = False
             self._known_ids.update(listing.instrument.id for listing in self.listings)
+            self._note_leaving(self.listings)
             await self._measure_clock()
 
     async def quote(self) -> None:
@@ -134,6 +146,28 @@ class Lane:
             self.wants_reload |= bool(unknown and self._ids)
             if self._now_ms() >= self._clock_due_ms or any(map(_is_old, replies)):
                 await self._measure_clock()
+
+    def delisted(self) -> set[str]:
+        """Return what READINGS readings of the list in a row lack or call closed, and the venue itself calls gone."""
+        return {key for key, one in self._leaving.items() if one.readings >= READINGS and one.is_said}
+
+    def _note_leaving(self, listings: Sequence[Listing]) -> None:
+        dropped = {listing.instrument.id: listing.dropped for listing in listings}
+        for instrument_id in {*self._ids, *self._leaving}:
+            if dropped.get(instrument_id, CLOSED[0]) not in CLOSED:
+                self._leaving.pop(instrument_id, None)
+                continue
+            one = self._leaving.setdefault(instrument_id, _Leaving())
+            one.readings += 1
+            one.is_said |= instrument_id in dropped
+        # whoever follows one has heard of it by the next reading
+        self._leaving = {key: one for key, one in self._leaving.items() if one.readings <= READINGS + 1}
+
+    def _note_unknown(self, instrument_id: str) -> None:
+        """Take the venue's word that it does not know an instrument; the list has to say so too."""
+        one = self._leaving.setdefault(instrument_id, _Leaving())
+        self.wants_reload |= not one.is_said
+        one.is_said = True
 
     def start_quotes(self) -> asyncio.Task[None] | None:
         """Start the bulk calls unless they are under way or the venue is on hold; returns what is worth waiting for."""
@@ -220,9 +254,13 @@ class Lane:
 
     async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles | None:
         """Return 1-minute candles; None where there are none, or no answer."""
-        with suppress(FetchError):  # counted and logged
+        try:
             async with self._call("candles"):
                 return await self.venue.fetch_candles(instrument_id, since_ms)
+        except UnknownSymbol:
+            self._note_unknown(instrument_id)
+        except FetchError:
+            pass  # counted and logged
         return None
 
     def report(self, dropped: Mapping[str, int]) -> VenueReport:
@@ -295,6 +333,8 @@ class Lane:
         out_s = self.quarantine.failure(instrument_id, self._now_ms(), is_certain=is_unknown)
         if out_s:
             logger.info("{} {}: left out for {:.0f} s: {}", self.venue.name, instrument_id, out_s, error)
+        if is_unknown:
+            self._note_unknown(instrument_id)
         if is_unknown and instrument_id in self._known_ids:
             self._known_ids.discard(instrument_id)  # until it is listed again
             self.wants_reload = True

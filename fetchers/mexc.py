@@ -18,7 +18,7 @@ from fetchers.client import Reply, words
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
 from fetchers.markets import UNREADABLE, Market, default_url, instrument, listed, parse_markets
 from fetchers.payload import column, error_code, member, objects, time_ms, usable, whole_number
-from fetchers.records import Arrival, bulk, candles, newest_change_ms, order_book
+from fetchers.records import MINUTE_MS, Arrival, bulk, candle_page, candles, newest_change_ms, order_book
 from fetchers.rest import RestVenue
 from fetchers.trades import News, PrintFormat, Seen, news_of
 
@@ -40,7 +40,6 @@ INNOVATION_FEE, MOST_FEE = 0.001, 0.05  # taker fees, fractions
 MOST_PRINTS = 100
 PRINT = PrintFormat(time="t", price="p", quantity="v", side="T", is_taker_sell={1: False, 2: True})
 MOST_CANDLES = 2000
-MINUTE_MS = 60_000
 FROZEN_MS = 60_000  # a delisted contract's book stays as it was, empty, with its last time
 
 EDGE_HOLD_MS, FREQUENT_HOLD_MS = 300_000, 10_000
@@ -294,11 +293,11 @@ class Mexc(RestVenue):
         """Return nothing: it comes with the quotes."""
 
     async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles:
-        """Return 1-minute candles from `since_ms` on, the latest 2,000 at most."""
-        now_ms = self._venue_ms()
-        start_ms = max(since_ms, now_ms - MOST_CANDLES * MINUTE_MS)
+        """Return 1-minute candles from the minute of `since_ms` on, the first 2,000 at most."""
+        start_ms, wanted = candle_page(since_ms, self._venue_ms(), MOST_CANDLES)
+        end_ms = start_ms + (wanted - 1) * MINUTE_MS
         reply = await self._get(
-            f"/kline/{instrument_id}", KLINE, interval="Min1", start=start_ms // 1000, end=now_ms // 1000
+            f"/kline/{instrument_id}", KLINE, interval="Min1", start=start_ms // 1000, end=end_ms // 1000
         )
         return parse_candles(reply.json, instrument_id, self._arrival(reply))
 

@@ -132,6 +132,12 @@ def _possible(levels: FloatArray, call: str, side: str) -> FloatArray:
     return np.ascontiguousarray((levels if is_possible.all() else levels[is_possible]).T)
 
 
+def candle_page(since_ms: int, now_ms: int, most: int) -> tuple[int, int]:
+    """Return where the minute of `since_ms` begins, and how many to ask for from it to that of now, `most` at most."""
+    first, last = since_ms // MINUTE_MS, now_ms // MINUTE_MS
+    return first * MINUTE_MS, min(max(1, last - first + 1), most)
+
+
 def candles(call: str, key: tuple[str, str], rows: FloatArray, arrival: Arrival) -> Candles:
     """Return the record of candles given as (k, 5): the venue's minute [ms], open, high, low, close, in any order."""
     opens, prices = rows[:, 0], rows[:, 1:]

@@ -36,6 +36,7 @@ class Universe:
 
     instruments: tuple[Instrument, ...]
     dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  #: venue -> reason -> count
+    delisted: frozenset[tuple[str, str]] = frozenset()  #: (venue, id) of what was watched and is traded no more
 
     def eligible_by_venue(self) -> dict[str, int]:
         """Return how many instruments of each venue may signal."""

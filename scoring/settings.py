@@ -35,6 +35,7 @@ class ScoringSettings:
     liquidity_flip_ask_share: float = 0.35
     signal_timeout_s: float = 3600.0
     reach_s: float = 15.0
+    refresh_interval_s: float = 5.0
     oi_window_s: float = 900.0  #: this and the three below are the features' windows, which reasons name
     flow_window_s: float = 60.0
     btc_window_s: float = 300.0

@@ -1,5 +1,6 @@
 """The records of a decision and of what became of it; nothing here assumes a side or a single target."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,6 +32,16 @@ class ExitReason(StrEnum):
     LIQUIDITY_FLIP = "liquidity_flip"
     TIMEOUT = "timeout"
     DELISTED = "delisted"
+    NOT_KNOWN = "not_known"  #: nobody can tell what happened to it
+    NO_LONGER_WATCHED = "no_longer_watched"  #: its venue was taken out of EXCHANGES
+
+
+class Unreachable(StrEnum):
+    """Why there is no result from the price a person could reach."""
+
+    NO = ""  #: there is one, or the row is older than this reason, or nothing is known at all
+    ENDED_BEFORE = "ended before"  #: before REACH_SECONDS were over
+    NOT_SEEN = "not seen"  #: no price was seen in time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +117,7 @@ class Result:
     entry: float
     gross_percent: float
     net_percent: float  #: less both taker fees and settled funding
-    r: float  #: net percent in units of the stop distance from this entry
+    r: float  #: net percent in units of the planned risk: the alert's entry to its stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,29 +127,54 @@ class Outcome:
     signal_id: int
     reason: ExitReason
     exit_ms: int
-    fill: float
-    ideal: Result  #: from the alert's entry
-    reachable: Result | None  #: from the price a person could reach; None: it ended before anyone could enter
+    fill: float  #: NaN where there is no result
+    ideal: Result | None  #: from the alert's entry; None: not known, the row counts nowhere
+    reachable: Result | None  #: from the price a person could reach; None: `unreachable` says why
     mae_percent: float  #: [%] the worst move against the signal, >= 0
     mfe_percent: float  #: [%] the best move for it, >= 0
     held_s: float
     is_ambiguous: bool  #: stop and target in one interval: the stop counts
     note: str  #: "" or how it was settled, e.g. "settled from 1-minute candles after a restart"
+    reachable_ms: int | None = None  #: when that price was taken; None without one, and in older rows
+    unreachable: Unreachable = Unreachable.NO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """One settlement of funding while a signal was open."""
+
+    time_ms: int
+    rate: float  #: [fraction] the last one seen before it; NaN: unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSignal:
-    """A signal being followed; `exits.follow` turns one into the next, or into an outcome."""
+    """A signal being followed; `exits.follow` turns one into the next, or into an outcome.
+
+    Its times, the signal's among them, are by the clock of now: they move with it where it is set.
+    """
 
     signal: Signal
     looked_ms: int  #: everything up to here has been judged
     best_price: float  #: the most favourable price seen so far
     worst_price: float  #: the least favourable
     reachable_entry: float | None = None  #: the entry side's quote REACH_SECONDS after the decision, once seen
-    flips_running: int = 0  #: fresh books in a row with ask_share at or below the flip
+    flips_running: int = 0  #: fresh books in a row with ask_share at or below the flip, P on the losing side
     last_book_ms: int = 0
-    funding_paid_percent: float = 0.0  #: [%] settled while held, a cost when positive
+    funding_paid_percent: float = 0.0  #: [%] settled before `settlements` were kept, a cost when positive
     is_trailing_armed: bool = False
+    reachable_ms: int | None = None  #: when `reachable_entry` was seen
+    flip_ms: int = 0  #: time of the last book that counts among `flips_running`
+    last_funding_rate: float = math.nan  #: [fraction] per settlement
+    settlements: tuple[Settlement, ...] = ()
+    tape_ms: int = 0  #: every print up to here has been seen; 0: none came yet
+    saw_prints: bool = False  #: prints came; otherwise only quotes were seen
+    unknown_until_ms: int = 0  #: up to here there was a time of which nobody can tell; 0: none
+
+    @property
+    def decided_ms(self) -> int:
+        """When the signal was decided."""
+        return self.signal.decided_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,8 @@ def history_of_signal(row: Row) -> Iterator[HistoryRow]:
 def history_of_outcome(row: Row) -> Iterator[HistoryRow]:
     """Yield what a row of `outcomes` becomes."""
     outcome = orjson.loads(row["outcome"])
-    ideal, reachable = outcome["ideal"], outcome["reachable"] or dict.fromkeys(outcome["ideal"])
+    nothing = dict.fromkeys(("entry", "gross_percent", "net_percent", "r"))
+    ideal, reachable = outcome["ideal"] or nothing, outcome["reachable"] or nothing
     yield (
         "exits",
         (

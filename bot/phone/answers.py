@@ -398,7 +398,7 @@ def chart_of_signal(
     """Return the chart of an alert: its levels, where it was given and how it ended."""
     levels = signal.levels
     marks = {"alert": (signal.decided_ms, levels.entry)}
-    if outcome is not None:
+    if outcome is not None and outcome.ideal is not None:
         marks[EXIT_WORDS[outcome.reason]] = (outcome.exit_ms, outcome.fill)
     names = ["TP"] if len(levels.take_profits) == 1 else [f"TP {n}" for n in range(1, len(levels.take_profits) + 1)]
     return PriceChart(

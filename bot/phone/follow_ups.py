@@ -35,7 +35,7 @@ def of_venue(
     """Return what becomes of the open signals of a venue that is blind or back."""
     venue, when = venue_name(notice.venue), _clock(now_ms, settings)
     html = (
-        f"{when} {venue} is back: what happened meanwhile is settled"
+        f"{when} {venue} is back: what happened meanwhile is settled now"
         if notice.is_back
         else f"{when} {venue} is blind: nothing is seen of this pair until it is back"
     )

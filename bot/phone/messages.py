@@ -28,7 +28,7 @@ from bot.phone.phrases import (
 from bot.status import BotStatus, VenueStatus
 from features.venues import VENUES
 from scoring.prices import format_price
-from scoring.signals import ExitReason, NearMiss, OpenSignal, Outcome, Result, Signal
+from scoring.signals import ExitReason, NearMiss, OpenSignal, Outcome, Signal, Unreachable
 from scoring.statistics import BAND_POINTS, band_of, summarise
 from storage.outbox import Button, Lost
 
@@ -42,7 +42,9 @@ EXIT_WORDS = {
     ExitReason.BTC_PUMP: "Exit, BTC is pumping",
     ExitReason.LIQUIDITY_FLIP: "Exit, the bids came back",
     ExitReason.TIMEOUT: "Exit, time is up",
-    ExitReason.DELISTED: "Ended, the pair was delisted",
+    ExitReason.DELISTED: "Ended, the venue trades the pair no more",
+    ExitReason.NOT_KNOWN: "Ended, and how is not known",
+    ExitReason.NO_LONGER_WATCHED: "No longer watched",
 }
 
 
@@ -113,16 +115,22 @@ def render_track_record(closed: Sequence[tuple[Signal, Outcome]], score: float) 
 
 def render_exit(signal: Signal, outcome: Outcome, *, reach_s: float) -> str:
     """Return the reply that ends an alert; `reach_s` is REACH_SECONDS."""
-    ideal = outcome.ideal
+    title = f"<b>{EXIT_WORDS[outcome.reason]}: {coin_name(signal)} {net_text(outcome.ideal)}</b>"
+    way = f"best {signed(outcome.mfe_percent)} %, worst {signed(-outcome.mae_percent)} %"
+    note, ends = escape(outcome.note) or None, f"#{signal.id}"
+    if (ideal := outcome.ideal) is None:
+        watched = "Nobody watches the pair any more, and no record counts it. If you are in it, look after it yourself"
+        return fit(title, f"Seen before: {way}", note, watched, ends)
     fill, entry = (format_price(price, signal.tick_size) for price in (outcome.fill, ideal.entry))
+    stop = "Trailing stop" if outcome.reason is ExitReason.TRAILING else "Stop"
     return fit(
-        f"<b>{EXIT_WORDS[outcome.reason]}: {coin_name(signal)} {net_text(ideal)}</b>",
+        title,
         f"{entry} → {fill}, gross {signed(ideal.gross_percent)} %, held {duration_text(outcome.held_s)}",
-        f"On the way: best {signed(outcome.mfe_percent)} %, worst {signed(-outcome.mae_percent)} %",
-        _reachable(signal, outcome.reachable, reach_s),
-        "Stop and target were hit between two looks: counted as the stop" if outcome.is_ambiguous else None,
-        escape(outcome.note) or None,
-        f"#{signal.id}",
+        f"On the way: {way}",
+        _reachable(signal, outcome, reach_s),
+        f"{stop} and target were hit between two looks: counted as the stop" if outcome.is_ambiguous else None,
+        note,
+        ends,
     )
 
 
@@ -337,11 +345,19 @@ def _book_age(signal: Signal) -> str:
     return f"book {age_text(signal.decided_ms - signal.data_times.book_ms)} old"
 
 
-def _reachable(signal: Signal, result: Result | None, reach_s: float) -> str:
-    if result is None:
+def _reachable(signal: Signal, outcome: Outcome, reach_s: float) -> str:
+    after_s = reach_s if outcome.reachable_ms is None else outcome.reachable_ms / 1000 - _decided_s(outcome)
+    if (result := outcome.reachable) is not None:
+        entry = format_price(result.entry, signal.tick_size)
+        return f"From {entry}, the price {duration_text(after_s)} later: {net_text(result)}"
+    if outcome.unreachable is Unreachable.ENDED_BEFORE:
         return f"Nobody could have entered: it ended within {duration_text(reach_s)}"
-    entry = format_price(result.entry, signal.tick_size)
-    return f"From {entry}, the price {duration_text(reach_s)} later: {net_text(result)}"
+    return f"The price {duration_text(reach_s)} later was not seen: no result from it"
+
+
+def _decided_s(outcome: Outcome) -> float:
+    # by the clock of the exit, which may have been set since the decision
+    return outcome.exit_ms / 1000 - outcome.held_s
 
 
 def _open_lines(open_signals: Sequence[OpenSignal], now_ms: int) -> list[str]:

@@ -48,8 +48,10 @@ def words(name: str) -> str:
     return said[:1].upper() + said[1:]
 
 
-def net_text(result: Result) -> str:
+def net_text(result: Result | None) -> str:
     """What was made, net of costs."""
+    if result is None:
+        return "no result"
     return f"{signed(result.net_percent)} % net, {result.r:+.2f} R"
 
 

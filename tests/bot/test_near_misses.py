@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.near_misses import MOST_FOLLOWED, NearMisses
+from bot.open_signals import OpenSignals
 from features.frame import FeatureFrame
 from features.settings import FeatureSettings
 from features.snapshot import take_windows
@@ -17,8 +18,10 @@ from scoring.settings import ScoringSettings
 from scoring.signals import ExitReason, NearMiss
 from storage.sqlite import Store
 from tests.bot.stage import staged
+from tests.bot.watched import Watched
 from tests.builders import NOW_MS, feature_frame, instrument, trades
-from tests.scoring.frames import levels
+from tests.scoring.frames import ideal, levels
+from tests.scoring.frames import signal as make_signal
 
 SETTINGS = ScoringSettings()
 COINS = ("A", "B", "C")
@@ -49,7 +52,8 @@ def frame(seconds: float, **changed: object) -> FeatureFrame:
 
 def following(store: Store, *, started_ms: int = NOW_MS - 1000) -> NearMisses:
     """Return what follows near misses in a bot that started then."""
-    return NearMisses(store, SETTINGS, max_data_age_s=15.0, started_ms=started_ms)
+    source = Watched(make_signal())
+    return NearMisses(store, OpenSignals(source, SETTINGS, max_data_age_s=15.0, started_ms=started_ms, asks=False))
 
 
 async def remember(store: Store, misses: NearMisses, *new: NearMiss) -> list[NearMiss]:
@@ -86,7 +90,7 @@ async def test_to_its_end(store: Store) -> None:
     rows = {one.coin: outcome for one, outcome in await store.near_misses_with_outcomes(0)}
     assert rows["A"] is not None
     assert rows["A"].fill == 101.6
-    assert rows["A"].ideal.net_percent == pytest.approx(-1.7)
+    assert ideal(rows["A"]).net_percent == pytest.approx(-1.7)
     assert [one.signal.coin for one in misses.followed.values()] == ["C"]
 
 
@@ -107,7 +111,7 @@ async def test_a_restart(store: Store) -> None:
     await again.follow(frame(70, best_bid=[102.0, 99.5, 1], best_ask=[102.1, 99.6, 1.1]), COLUMN, {})
     ((_, ended),) = [row for row in await store.near_misses_with_outcomes(0) if row[1] is not None]
     assert ended is not None
-    assert ended.note == "settled from the first quote after a restart"
+    assert ended.note == "settled from the first quote after a restart; only quotes were seen"
     assert [one.signal.coin for one in (await store.load()).followed] == ["B"]
 
 
@@ -130,14 +134,18 @@ async def test_no_more_than_so_many(store: Store) -> None:
 
 
 async def test_unseen_and_gone(store: Store) -> None:
-    """One without a quote waits; one whose pair is no longer watched is given up without an outcome."""
+    """One without a quote waits, be its pair watched or not; at its time-out what it made is not known."""
     misses = following(store)
     await remember(store, misses, near_miss("A"), near_miss("Z"))
     await misses.follow(frame(5, best_bid=math.nan, best_ask=math.nan), COLUMN, {})
-    assert [one.signal.coin for one in misses.followed.values()] == ["A"]
-    assert await outcomes(store) == {"A": None, "Z": None}
-    await misses.follow(frame(4000), COLUMN, {})
+    assert [one.signal.coin for one in misses.followed.values()] == ["A", "Z"]
+    await misses.follow(frame(3610), COLUMN, {})
     assert await outcomes(store) == {"A": ExitReason.TIMEOUT, "Z": None}
+    await misses.follow(frame(4000), COLUMN, {})
+    assert await outcomes(store) == {"A": ExitReason.TIMEOUT, "Z": ExitReason.NOT_KNOWN}
+    rows = {one.coin: outcome for one, outcome in await store.near_misses_with_outcomes(0)}
+    assert rows["Z"] is not None
+    assert (rows["Z"].ideal, rows["Z"].reachable) == (None, None)
 
 
 async def test_in_the_bot(tmp_path: Path) -> None:

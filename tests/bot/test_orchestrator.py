@@ -22,6 +22,7 @@ from storage.errors import StorageError
 from storage.sqlite import Store
 from tests.bot.stage import staged
 from tests.hand_clock import HandClock
+from tests.scoring.frames import ideal
 
 FATES: dict[Fate, ExitReason] = {
     "take_profit": ExitReason.TAKE_PROFIT,
@@ -68,7 +69,7 @@ async def test_one_venue(tmp_path: Path, venue: str) -> None:
         assert signal.borrowed == ("OI and flow: Bybit" if venue == "lbank" else "")
         assert outcome is not None
         assert outcome.reason is ExitReason.TAKE_PROFIT
-        assert outcome.ideal.net_percent == pytest.approx(outcome.ideal.gross_percent - 0.1)
+        assert ideal(outcome).net_percent == pytest.approx(ideal(outcome).gross_percent - 0.1)
         text = stage.terminal.getvalue()
         assert text.count("SHORT KORVA") == 1
         assert text.count("TP hit: KORVA") == 1
@@ -87,7 +88,7 @@ async def test_restart(tmp_path: Path) -> None:
             ((_, outcome),) = await bot.store.signals()
             assert outcome is not None
             assert outcome.reason is ExitReason.TAKE_PROFIT
-            assert outcome.note == "settled from 1-minute candles after a restart"
+            assert outcome.note == "", "the first reply's prints reach back to the last look"
         assert stage.terminal.getvalue().count("Alerts like it") == 1
 
 
@@ -232,7 +233,7 @@ async def test_restart_without_the_venue(tmp_path: Path) -> None:
 
 
 async def test_restart_without_the_exchange(tmp_path: Path) -> None:
-    """An open signal on a venue that is watched no more ends, at the worst price that was seen."""
+    """An open signal on a venue that is watched no more ends without a result."""
     async with staged(tmp_path, SETUP) as stage:
         async with stage.bot() as bot:
             await bot.tick_for(30)
@@ -242,7 +243,7 @@ async def test_restart_without_the_exchange(tmp_path: Path) -> None:
             await bot.tick_for(4)
             ((_, outcome),) = await bot.store.signals()
             assert outcome is not None
-            assert outcome.reason is ExitReason.DELISTED
+            assert (outcome.reason, outcome.ideal) == (ExitReason.NO_LONGER_WATCHED, None)
 
 
 def _no_task(*_arguments: object) -> asyncio.Task[None]:

@@ -134,6 +134,13 @@ def outcome(r: float = 1.0, **changed: Any) -> Outcome:
     return Outcome(**(record | changed))
 
 
+def ideal(outcome: Outcome | None) -> Result:
+    """Return the result from the alert's entry of what has one."""
+    assert outcome is not None
+    assert outcome.ideal is not None
+    return outcome.ideal
+
+
 def column(values: list[float]) -> "np.ndarray[Any, np.dtype[np.float64]]":
     """Return an array over instruments."""
     return np.array(values, float)

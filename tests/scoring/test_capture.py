@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from bot.looks import note_looks
+from bot.open_signals import note_looks
 from features.frame import compute_features
 from features.market import BTC, OrderBook, Trades
 from features.state import MarketState

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bot.looks import look_at
 from features.frame import FeatureFrame, compute_features
 from features.market import Quotes
 from features.missing import Missing
@@ -14,11 +13,9 @@ from features.settings import FeatureSettings
 from features.state import MarketState
 from fetchers import binance, bybit, lbank, mexc
 from fetchers.records import Arrival
-from scoring.exits import start
 from scoring.levels import compute_levels, settlement_times_ms
 from scoring.settings import ScoringSettings
 from tests.builders import instrument
-from tests.scoring.frames import signal
 
 HOUR_MS = 3_600_000
 DAY_MS = 19_700 * 24 * HOUR_MS
@@ -98,11 +95,10 @@ def test_interval_and_settlement(venue: str, interval_h: float) -> None:
     assert frame.funding_rate_8h[0] == pytest.approx(RATE * 8 / interval_h)
     assert cost_percent(frame) == pytest.approx(0.1 + 0.5)
 
-    open_signal = start(signal(venue=venue, instrument_id="MOGUSDT", decided_ms=now_ms))
     later = frame_of(venue, next_ms + 600_000, interval_h, next_ms + round(interval_h * HOUR_MS))
-    look = look_at(open_signal, later, 0, [])
-    assert look.funding_times_ms == (next_ms,)
-    assert look.funding_rate == RATE
+    interval_h, following_ms = float(later.funding_interval_h[0]), int(later.next_funding_ms[0])
+    assert settlement_times_ms(now_ms, later.now_ms, interval_h, following_ms) == (next_ms,)
+    assert later.funding_rate[0] == RATE
 
 
 @each_venue

@@ -41,7 +41,7 @@ def test_a_venue_that_is_blind_and_back() -> None:
     ]
     assert texts == [
         [(1, "23:13 Bybit is blind: nothing is seen of this pair until it is back")],
-        [(1, "23:13 Bybit is back: what happened meanwhile is settled")],
+        [(1, "23:13 Bybit is back: what happened meanwhile is settled now")],
     ]
 
 

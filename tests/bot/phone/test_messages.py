@@ -1,5 +1,6 @@
 """Texts as a reader sees them, judged by Telegram's rules for HTML."""
 
+import math
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ from bot.phone.messages import (
     render_venue_blind,
 )
 from bot.phone.sender import plain_text
-from scoring.signals import FOREVER_MS, DataTimes, ExitReason, Result, Signal
+from scoring.signals import FOREVER_MS, DataTimes, ExitReason, Result, Signal, Unreachable
 from storage.outbox import Lost
 from tests.bot.builders import make_open_signal, make_status, make_venue
 from tests.storage.builders import DECIDED_MS, make_levels, make_near_miss, make_outcome, make_signal
@@ -247,22 +248,78 @@ def test_exit() -> None:
     )
 
 
+def exit_lines(**changes: object) -> list[str]:
+    """Return the exit's lines between the way there and the number."""
+    outcome = make_outcome(**changes)  # type: ignore[arg-type]
+    return read(render_exit(make_signal(), outcome, reach_s=15)).splitlines()[3:-1]
+
+
+NOBODY = "Nobody could have entered: it ended within 15 s"
+NOT_SEEN = "The price 15 s later was not seen: no result from it"
+BOTH = "Stop and target were hit between two looks: counted as the stop"
+
+
 def test_exit_with_doubts() -> None:
-    """Nobody could enter, stop and target together, and how it was settled: each is said."""
-    outcome = make_outcome(reason=ExitReason.STOP_LOSS, is_ambiguous=True, note="settled from 1-minute candles")
-    assert read(render_exit(make_signal(), outcome, reach_s=15)).splitlines()[3:] == [
-        "Nobody could have entered: it ended within 15 s",
-        "Stop and target were hit between two looks: counted as the stop",
-        "settled from 1-minute candles",
+    """Nobody could enter, stop and target together, and how it was settled: each is said where it is so."""
+    doubts = {"is_ambiguous": True, "note": "settled from 1-minute candles", "unreachable": Unreachable.ENDED_BEFORE}
+    lines = exit_lines(reason=ExitReason.STOP_LOSS, **doubts)
+    assert lines == [NOBODY, BOTH, "settled from 1-minute candles"]
+    assert exit_lines(reason=ExitReason.TRAILING, is_ambiguous=True)[1] == f"Trailing s{BOTH[1:]}"
+    assert exit_lines() == [NOT_SEEN], "an older row whose reason nobody kept"
+
+
+def test_nobody_could_have_entered() -> None:
+    """It is said of what ended within the 15 s, and of nothing that was open longer."""
+    assert exit_lines(unreachable=Unreachable.ENDED_BEFORE) == [NOBODY]
+    assert exit_lines(unreachable=Unreachable.NOT_SEEN) == [NOT_SEEN]
+    reachable = Result(entry=0.0000122, gross_percent=0.52, net_percent=0.42, r=0.466)
+    (line,) = exit_lines(reachable=reachable)
+    assert line.startswith("From 0.000012200, the price 15 s later")
+
+
+def test_price_of_another_time() -> None:
+    """The time the reachable price was taken is said as it was, also where the clock was set meanwhile."""
+    reachable = Result(entry=0.0000122, gross_percent=0.52, net_percent=0.42, r=0.466)
+    exit_ms = make_outcome().exit_ms + 3_600_000
+    outcome = {"reachable": reachable, "exit_ms": exit_ms, "held_s": 600, "reachable_ms": exit_ms - 600_000 + 19_300}
+    (line,) = exit_lines(**outcome)
+    assert line.startswith("From 0.000012200, the price 19 s later")
+
+
+@pytest.mark.parametrize("reason", [ExitReason.NOT_KNOWN, ExitReason.NO_LONGER_WATCHED, ExitReason.DELISTED])
+def test_exit_without_a_result(reason: ExitReason) -> None:
+    """What nobody can tell has no figures, is counted nowhere, and leaves the trade to its owner."""
+    outcome = make_outcome(reason=reason, ideal=None, fill=math.nan, note="no price was seen at its end")
+    text = read(render_exit(make_signal(), outcome, reach_s=15))
+    assert "nan" not in text
+    assert " R\n" not in text
+    assert text.splitlines()[0].endswith(": XLM Bybit no result")
+    assert text.splitlines()[1:] == [
+        "Seen before: best +1.80 %, worst -0.20 %",
+        "no price was seen at its end",
+        "Nobody watches the pair any more, and no record counts it. If you are in it, look after it yourself",
         "#1",
     ]
+
+
+EXITS = {
+    ExitReason.TAKE_PROFIT: "TP hit",
+    ExitReason.STOP_LOSS: "SL hit",
+    ExitReason.TRAILING: "Trailing exit",
+    ExitReason.BTC_PUMP: "Exit, BTC is pumping",
+    ExitReason.LIQUIDITY_FLIP: "Exit, the bids came back",
+    ExitReason.TIMEOUT: "Exit, time is up",
+    ExitReason.DELISTED: "Ended, the venue trades the pair no more",
+    ExitReason.NOT_KNOWN: "Ended, and how is not known",
+    ExitReason.NO_LONGER_WATCHED: "No longer watched",
+}
 
 
 @pytest.mark.parametrize("reason", ExitReason)
 def test_every_exit_has_words(reason: ExitReason) -> None:
     """Each reason opens the reply in words of its own."""
     text = read(render_exit(make_signal(), make_outcome(reason=reason), reach_s=15))
-    assert re.match(r"(TP hit|SL hit|Trailing exit|Exit, .+|Ended, .+): XLM Bybit \+1\.59 % net", text)
+    assert text.startswith(f"{EXITS[reason]}: XLM Bybit +1.59 % net")
 
 
 def test_marks_of_the_delivery() -> None:

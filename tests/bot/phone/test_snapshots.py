@@ -3,6 +3,7 @@
 `SNAPSHOTS=write python -m pytest tests/bot/phone/test_snapshots.py` writes them anew after a wanted change.
 """
 
+import math
 import os
 import re
 from collections.abc import Callable
@@ -56,7 +57,7 @@ from bot.phone.messages import (
 from bot.status import Incident
 from fetchers.health import Condition, Notice
 from scoring.settings import ScoringSettings
-from scoring.signals import FOREVER_MS, ExitReason, Result, Verdict
+from scoring.signals import FOREVER_MS, ExitReason, Result, Unreachable, Verdict
 from scoring.statistics import summarise
 from storage.outbox import Lost
 from tests.bot.builders import make_funnel, make_open_signal, make_status
@@ -146,7 +147,20 @@ MESSAGES: dict[str, Callable[[], str]] = {
     "disk_ill": lambda: render_disk("sgnl.db: database or disk is full"),
     "disk_well": lambda: render_disk(""),
     "exit": lambda: render_exit(SIGNAL, OUTCOME, reach_s=15),
-    "exit_nobody_entered": lambda: render_exit(SIGNAL, make_outcome(42, is_ambiguous=True), reach_s=15),
+    "exit_nobody_entered": lambda: render_exit(
+        SIGNAL, make_outcome(42, is_ambiguous=True, unreachable=Unreachable.ENDED_BEFORE), reach_s=15
+    ),
+    "exit_not_known": lambda: render_exit(
+        SIGNAL,
+        make_outcome(
+            42,
+            reason=ExitReason.NOT_KNOWN,
+            ideal=None,
+            fill=math.nan,
+            note="the candles do not reach back to the last look",
+        ),
+        reach_s=15,
+    ),
     "storm": lambda: render_storm([make_near_miss(coin=coin, score=80) for coin in ("XLM", "PEPE")], 2, 300),
     "start": lambda: render_start("0.1.0", {"binance": 412, "lbank": 0}, (make_open_signal(42),), DECIDED_MS + 90_000),
     "stop": lambda: render_stop("it was told to", (make_open_signal(42),), DECIDED_MS + 90_000),

@@ -176,7 +176,7 @@ async def test_signals(world: World) -> None:
 async def test_open(world: World, bot: Orchestrator) -> None:
     """/open tells how each open signal stands."""
     assert await ask(world, "/open") == "0 open\nNothing yet"
-    bot.open_signals = {1: start(make_signal(1))}
+    bot.open_signals[1] = start(make_signal(1))
     answer = await ask(world, "/open")
     assert answer.startswith("1 open\n#1 SHORT XLM Bybit 0.000012345 SL 0.000012444 TP 0.000012136\n")
 
