@@ -41,7 +41,7 @@ from bot.tasks import spawn
 from bot.version import VERSION, code_hash
 from bot.web import WebError, build_app, serve
 from features.venues import venue_title
-from fetchers.base import Venue
+from fetchers.base import ProbedVenue
 from fetchers.errors import FetchError
 from fetchers.feed import Feed
 from fetchers.lane import VenueReport
@@ -119,6 +119,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--coins", type=_coins, default=demo.COINS, help="coins a venue (default %(default)s)")
     command = commands.add_parser("check", help="try settings, venues, Telegram and MySQL; exit code 1 if one fails")
     command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument(
+        "--deep", action="store_true", help="ask the venues for all that the bot asks, and say what came"
+    )
     command = commands.add_parser("simulate", help="serve the simulated market only, and print its addresses")
     command.add_argument("--seconds", type=_seconds, default=demo.SECONDS, help="for how long setups are planted")
     command.add_argument("--coins", type=_coins, default=demo.COINS, help="coins a venue (default %(default)s)")
@@ -186,7 +189,7 @@ async def _command(options: argparse.Namespace) -> int:
             case "demo":
                 return await _demo(options.seconds, options.coins, interrupt)
             case "check":
-                return await _check(as_json=options.json)
+                return await _check(as_json=options.json, is_deep=options.deep)
             case "simulate":
                 return await _simulate(options.seconds, options.coins, until_eof=options.until_eof)
             case "report":
@@ -218,13 +221,16 @@ async def _demo(seconds: float, coins: int, interrupt: Interrupt) -> int:
     return DONE
 
 
-async def _check(*, as_json: bool) -> int:
+async def _check(*, as_json: bool, is_deep: bool) -> int:
     config = load_config(os.environ, Path(".env"))
     _set_up_logs(config)
     with suppress(StorageError):  # there is no database before the first run
         async with await History.open(config.data_dir / DATABASE) as history:
             config = await _with_paired_chat(config, history)
-    results = await checks.check_all(config, _venues(config, SystemClock()), config.universe)
+    clock = SystemClock()
+    results = await checks.check_all(config, _venues(config, clock), config.universe)
+    if is_deep:
+        results += await checks.check_deep(config, _venues(config, clock), clock)
     if as_json:
         _say(orjson.dumps([asdict(result) for result in results]).decode())
     else:
@@ -437,7 +443,7 @@ def _mirror(config: Config, resources: AsyncExitStack) -> Mirror | None:
     return mirror
 
 
-def _venues(config: Config, clock: Clock) -> list[Venue]:
+def _venues(config: Config, clock: Clock) -> list[ProbedVenue]:
     venues = config.venues
     return build_venues(venues.exchanges, venues.urls, clock.monotonic_ms, venues.headroom)
 

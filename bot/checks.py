@@ -1,22 +1,32 @@
 """`bot check`: is everything that was configured there, before anyone relies on it."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
+import orjson
 from loguru import logger
 from telegram import Bot
 from telegram.error import BadRequest, Forbidden, InvalidToken, TelegramError
 
+from bot.clock import Clock
 from bot.config import Config, MySqlSettings
 from bot.phone.telegram_edge import UNKNOWN_BOT, build_application
-from fetchers.base import Venue
+from fetchers.base import ProbedVenue, Venue
+from fetchers.client import Reply
+from fetchers.deep_check import DeepCheck
 from fetchers.errors import FetchError
 from fetchers.universe import UniverseSettings, build_universe
 from storage.errors import StorageError
 from storage.mysql import Server, server_version
 
 DEADLINE_S = 15.0
+DEEP_DEADLINE_S = 120.0
+CHECK_DIR = "check"  #: in DATA_DIR: the venues' replies as they came
+#: what is kept of a reply's header: who and what answered, and what it counts
+HEADERS = ("Content-Type", "Content-Encoding", "Server", "Retry-After", "X-MBX-USED-WEIGHT-1M")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +44,64 @@ async def check_all(config: Config, venues: Sequence[Venue], universe: UniverseS
     checks.append(_guarded("telegram", lambda: check_telegram(config)))
     checks.append(_guarded("mysql", lambda: check_mysql(config.mysql)))
     return [Check(name="settings", is_ok=True, text=_changed(config)), *await asyncio.gather(*checks)]
+
+
+async def check_deep(config: Config, venues: Sequence[ProbedVenue], clock: Clock) -> list[Check]:
+    """Make every call that the bot makes of each venue, one line each, and keep the replies under DATA_DIR."""
+    folder = config.data_dir / CHECK_DIR
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        return [Check(name="replies", is_ok=False, text=f"{folder} cannot be written: {error.strerror}")]
+    found = await asyncio.gather(*(_deep(config, venue, clock, folder) for venue in venues))
+    return [*(check for checks in found for check in checks), Check(name="replies", is_ok=True, text=f"in {folder}")]
+
+
+async def _deep(config: Config, venue: ProbedVenue, clock: Clock, folder: Path) -> list[Check]:
+    check = DeepCheck(
+        venue,
+        config.universe,
+        refresh_interval_s=config.features.refresh_interval_s,
+        now_ms=clock.monotonic_ms,
+        sleep=clock.sleep,
+        save=Replies(folder, venue.name).save,
+    )
+
+    async def run() -> str:
+        await venue.open()
+        try:
+            await check.run()
+        finally:
+            await venue.close()
+        return ""
+
+    ended = await _guarded(venue.name, run, DEEP_DEADLINE_S)
+    checks = [
+        Check(name=venue.name, is_ok=one.is_ok, text=f"{one.step}: {one.came}; expected {one.expected}")
+        for one in check.findings
+    ]
+    return checks if ended.is_ok else [*checks, ended]
+
+
+class Replies:
+    """The replies of one venue as files, those of an earlier check replaced; they hold no secret, for none is sent."""
+
+    def __init__(self, folder: Path, venue: str) -> None:
+        self._folder, self._venue, self._count = folder, venue, 0
+        for old in folder.glob(f"{venue}-*"):
+            old.unlink()
+
+    def save(self, step: str, reply: Reply) -> None:
+        """Write a reply's body to a file of its own, and where it came from to the list of all."""
+        self._count += 1
+        what = "-".join(re.findall(r"\w+", step))
+        file = self._folder / f"{self._venue}-{self._count:02d}-{what}.{'txt' if reply.json is None else 'json'}"
+        file.write_bytes(reply.body)
+        headers = {name: reply.headers[name] for name in HEADERS if name in reply.headers}
+        line = {"file": file.name, "path": reply.path, "status": reply.status, "headers": headers}
+        line |= {"sent_ms": reply.sent_ms, "received_ms": reply.received_ms}
+        with (self._folder / f"{self._venue}-replies.jsonl").open("ab") as replies:
+            replies.write(orjson.dumps(line) + b"\n")
 
 
 async def check_venue(venue: Venue, universe: UniverseSettings) -> str:
@@ -87,12 +155,12 @@ async def check_mysql(settings: MySqlSettings | None) -> str:
     return f"reachable, {await asyncio.to_thread(server_version, Server(**asdict(settings)))}"
 
 
-async def _guarded(name: str, check: Callable[[], Awaitable[str]]) -> Check:
+async def _guarded(name: str, check: Callable[[], Awaitable[str]], deadline_s: float = DEADLINE_S) -> Check:
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(deadline_s):
             return Check(name=name, is_ok=True, text=await check())
     except TimeoutError:
-        return Check(name=name, is_ok=False, text=f"no answer within {DEADLINE_S:.0f} s")
+        return Check(name=name, is_ok=False, text=f"no answer within {deadline_s:.0f} s")
     except InvalidToken:
         return Check(name=name, is_ok=False, text=UNKNOWN_BOT)  # PTB's own text shows the token
     except (FetchError, StorageError, TelegramError) as error:

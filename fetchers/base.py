@@ -1,11 +1,12 @@
 """What the rest of the bot may ask of a venue."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from features.market import Candles, Instrument, OpenInterest, OrderBook, Quotes, Trades
 from fetchers.budget import RateBudget
+from fetchers.client import Reply
 
 MARKETS_DEADLINE_S = 20.0  #: of a request for a market list
 NOT_CRYPTO = "not crypto"  #: why shares and commodities are dropped
@@ -80,3 +81,13 @@ class Venue(Protocol):
 
     async def fetch_open_interest_history(self, instrument_id: str) -> tuple[OpenInterest, ...]:
         """Return the last half hour of 5-minute points, oldest first; empty where the venue publishes none."""
+
+
+class ProbedVenue(Venue, Protocol):
+    """A venue whose replies can be seen as they come: what `check --deep` needs beside the rest."""
+
+    def observe(self, see: Callable[[Reply], None]) -> None:
+        """Show every reply from here on, before anybody judges it."""
+
+    async def ask(self, path: str, params: Mapping[str, str | int], *, cost: Mapping[str, float]) -> Reply:
+        """Make a call that the bot does not make otherwise."""

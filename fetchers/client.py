@@ -65,6 +65,7 @@ class VenueClient:
         self._judge = judge
         self._kept_free = kept_free
         self.deadline_s = deadline_s  #: of one request, from its sending
+        self.observe: Callable[[Reply], None] = lambda _: None  #: is shown every reply, before it is judged
         self._queues: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by pool, first come first served
         self._session: aiohttp.ClientSession | None = None
 
@@ -117,6 +118,7 @@ class VenueClient:
             reply = await self._send(path, params, tuple(cost), deadline_s or self.deadline_s)
         finally:
             self._budget.done(cost, self._now_ms())
+        self.observe(reply)
         try:
             self._judge(reply)
             self._check(reply)

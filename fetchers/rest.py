@@ -48,6 +48,14 @@ class RestVenue:
         """Give every request so long from its sending."""
         self._client.deadline_s = seconds
 
+    def observe(self, see: Callable[[Reply], None]) -> None:
+        """Show every reply from here on, before anybody judges it."""
+        self._client.observe = see
+
+    async def ask(self, path: str, params: Mapping[str, str | int], *, cost: Mapping[str, float]) -> Reply:
+        """Make a call that the bot does not make otherwise."""
+        return await self._client.get(path, params, cost=cost)
+
     async def open(self) -> None:
         """Create the session; nothing is sent yet."""
         await self._client.open()

@@ -244,6 +244,38 @@ async def test_check(market: Market) -> None:
     assert lines["mysql"] == "not configured"
 
 
+async def test_deep_check(market: Market, tmp_path: Path) -> None:
+    """One line for each call of each venue, every reply as a file, what an earlier check left replaced, no secrets."""
+    folder = tmp_path / "check"
+    folder.mkdir()
+    (folder / "bybit-99-of-before.json").write_text("{}")
+    ended = await run("check", "--deep", **addresses(market), DATA_DIR=str(tmp_path), HTTP_TOKEN="a-secret-of-the-web")
+    assert (ended.code, ended.err) == (0, "")
+    lines = ended.out.splitlines()
+    for venue in ("LBank", "Binance", "MEXC", "Bybit"):
+        steps = [line for line in lines if line.startswith(f"ok     {venue}: ") and "; expected " in line]
+        assert len(steps) > 5
+        assert " MB an hour: " in steps[-1]
+        listed = [json.loads(line) for line in (folder / f"{venue.lower()}-replies.jsonl").read_text().splitlines()]
+        files = {path.name for path in folder.glob(f"{venue.lower()}-*")} - {f"{venue.lower()}-replies.jsonl"}
+        assert {reply["file"] for reply in listed} == files
+    assert lines[-1] == f"ok     replies: in {folder}"
+    assert not any("a-secret-of-the-web" in path.read_text() for path in folder.iterdir())
+
+
+async def test_deep_check_fails(market: Market, tmp_path: Path) -> None:
+    """A venue out of reach fails each of its steps, and the command; a folder that cannot be written fails it too."""
+    environ = addresses(market) | {"MEXC_URL": NOWHERE, "EXCHANGES": "mexc,lbank"}
+    ended = await run("check", "--deep", **environ, DATA_DIR=str(tmp_path))
+    assert ended.code == 1
+    assert "FAILED MEXC: list: Unreachable: mexc " in ended.out
+    assert "ok     LBank: traffic: " in ended.out
+    (tmp_path / "file").write_text("")
+    ended = await run("check", "--deep", **environ, DATA_DIR=str(tmp_path / "file"))
+    assert ended.code == 1
+    assert "FAILED replies: " in ended.out
+
+
 async def test_check_finds_trouble(market: Market) -> None:
     """A venue out of reach, an unknown chat and a MySQL that is not there each fail with their reason."""
     async with TelegramStandIn(lambda: 0) as telegram:

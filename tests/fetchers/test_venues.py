@@ -1,7 +1,7 @@
 """The four venue classes over HTTP against the simulated market, whose own numbers say what is right."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +32,7 @@ class Stage:
     clock: HandClock
     market: SimulatedMarket
     servers: Servers
-    venues: dict[str, Venue]
+    venues: Mapping[str, Venue]
 
     def row(self, venue: str, base: str) -> Row:
         return next(row for row in self.market.rows[venue] if row.base == base and row.kind is Kind.PERPETUAL)
