@@ -1,4 +1,4 @@
-"""What the features need to know of the user's settings; built by bot/config.py, defaults as in design.md section 8."""
+"""What the features need to know of the user's settings; built by bot/config.py, defaults as in the README."""
 
 from dataclasses import dataclass
 

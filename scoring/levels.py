@@ -1,4 +1,4 @@
-"""Entry, take-profit and stop on the venue's tick, and what they are worth after costs (design.md section 4)."""
+"""Entry, take-profit and stop on the venue's tick, and what they are worth after costs."""
 
 import math
 from dataclasses import dataclass

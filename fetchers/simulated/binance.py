@@ -1,4 +1,4 @@
-"""Binance USD-M's public REST, as exchanges.md section 2.1 has it: base coin quantities, numbers as strings."""
+"""Binance USD-M's public REST, as docs/venues.md has it: base coin quantities, numbers as strings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Bybit's public v5 market REST for category=linear, as exchanges.md section 2.2 has it: numbers as strings."""
+"""Bybit's public v5 market REST for category=linear, as docs/venues.md has it: numbers as strings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -70,7 +70,7 @@ class Catalogue:
     rows: dict[str, tuple[Row, ...]]
 
 
-# Real names with the traps of exchanges.md section 4: coin, price, and by venue (base, coins per base, contract size).
+# Real names with the traps of docs/venues.md: coin, price, and by venue (base, coins per base, contract size).
 _NAMED: tuple[tuple[str, float, dict[str, tuple[str, float, float]]], ...] = (
     (
         "PEPE",

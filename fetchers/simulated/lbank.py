@@ -1,4 +1,4 @@
-"""LBank's public perpetual REST, as exchanges.md section 2.4 has it: four calls, errors with HTTP 200."""
+"""LBank's public perpetual REST, as docs/venues.md has it: four calls, errors with HTTP 200."""
 
 from typing import Any
 

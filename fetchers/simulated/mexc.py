@@ -1,4 +1,4 @@
-"""MEXC's public contract REST, as exchanges.md section 2.3 has it: sizes in contracts, numbers as numbers."""
+"""MEXC's public contract REST, as docs/venues.md has it: sizes in contracts, numbers as numbers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The course of one planted setup: how it bends price, open interest, book and flow of its coin over time.
 
-Sizes are chosen well past each limit of design.md sections 3 and 4; tests/fetchers/simulated/test_scenario.py computes
+Sizes are chosen well past each limit of docs/features.md; tests/fetchers/simulated/test_scenario.py computes
 the formulas from the wire and checks so.
 """
 

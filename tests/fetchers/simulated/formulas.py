@@ -1,4 +1,4 @@
-"""The formulas of design.md sections 3 and 4 in plain Python over what the venues say: a check of the scenario only."""
+"""The formulas of docs/features.md in plain Python over what the venues say: a check of the scenario only."""
 
 from itertools import pairwise
 from math import log, sqrt

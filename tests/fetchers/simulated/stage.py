@@ -1,6 +1,6 @@
 """A small simulated market for the tests, the four wires asked without sockets, and what a look at a row says.
 
-The readers here know only exchanges.md: they are neither the market's writers nor the bot's parsers.
+The readers here know only docs/venues.md: they are neither the market's writers nor the bot's parsers.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The planted setups, checked from the wire with the formulas of design.md in plain Python."""
+"""The planted setups, checked from the wire with the formulas of docs/features.md in plain Python."""
 
 import numpy as np
 import pytest
