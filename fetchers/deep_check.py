@@ -18,7 +18,7 @@ from features.market import Candles, Instrument, OpenInterest, OrderBook, Quotes
 from fetchers import binance, bybit, lbank, mexc
 from fetchers.base import ClockOffset, Listing, ProbedVenue
 from fetchers.client import HTTP_OK, Reply
-from fetchers.errors import FetchError, RateLimited, UnknownSymbol
+from fetchers.errors import FetchError, UnknownSymbol
 from fetchers.lane import CLOSED
 from fetchers.markets import UNREADABLE
 from fetchers.payload import member, objects
@@ -31,7 +31,8 @@ CLOCK_OUT_MS = 60_000.0
 CANDLES_MIN = 30  #: how many minutes of candles are asked for
 MOST_MISSING = 0.2  #: share of the pairs watched that may lack a value
 NOBODYS = "SGNLNOSUCH"  #: a coin that no venue has
-EXCERPT = 200  #: characters of a reply that is no JSON
+EXCERPT = 200  #: characters of a refusal, or of a reply that is no JSON
+REFUSALS = (403, 418, 429, 451)
 AGAIN = "prints again"
 HOUR_S = 3600.0
 DAY_TICKERS_A_HOUR = 60
@@ -130,11 +131,14 @@ class DeepCheck:
             is_ok, came = may_be_unknown, f"unknown symbol: {error}"
         except FetchError as error:
             is_ok, came = False, f"{type(error).__name__}: {error}"
-            self._is_refused = isinstance(error, RateLimited) and error.pool is None
-        for page in (reply for reply in self._replies if reply.json is None):
-            is_ok, came = False, f"{came}; no JSON: {page.body[:EXCERPT].decode(errors='replace')!r}"
+        for reply in self._replies:  # the parts of a call too, whose failures the bot lives with
+            if reply.json is None or reply.status in REFUSALS:
+                page = reply.body[:EXCERPT].decode(errors="replace")
+                is_ok, came = False, f"{came}; {reply.path} said HTTP {reply.status}, {page!r}"
+        budget, now_ms = self.venue.budget, self._now_ms()
+        self._is_refused = all(budget.held_until_ms({pool: 1.0}) > now_ms for pool in budget.used_share())
         if self._is_refused:
-            came += "; the rest is not asked"
+            is_ok, came = False, f"{came}; the rest is not asked"
         if not is_ok or came:  # what a venue does not publish is no news
             self.found(name, expected, is_ok=is_ok, came=came)
         await self._sleep(PAUSE_S)

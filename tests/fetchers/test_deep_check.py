@@ -9,7 +9,7 @@ import pytest
 from fetchers.client import Reply
 from fetchers.deep_check import DeepCheck, Finding
 from fetchers.simulated.server import Servers, Spoil, serve
-from fetchers.simulated.wire import Answer, Call, Wire, html_answer
+from fetchers.simulated.wire import Answer, Call, Wire, html_answer, json_answer
 from fetchers.universe import UniverseSettings
 from fetchers.venues import VENUES, build_venues
 from tests.fetchers.simulated.stage import START_MS, make_market
@@ -110,6 +110,17 @@ async def test_a_country_block_ends_it_at_once(stage: Stage) -> None:
     assert await stage.failures("mexc") == {}
 
 
+async def test_a_refusal_of_a_part_is_shown(stage: Stage) -> None:
+    """Binance refuses first what the bot could do without: its words are shown, and nothing else is asked."""
+    words = {"code": 0, "msg": "Service unavailable from a restricted location according to 'b. Eligibility'"}
+    stage.servers.faults["binance"]["/"] = lambda *_: json_answer(words, status=451)
+    findings, saved = await stage.check("binance")
+    assert [one.step for one in findings] == ["list"]
+    assert "/fapi/v1/fundingInfo said HTTP 451, " in findings[0].came
+    assert "restricted location" in findings[0].came
+    assert len(saved) == 1
+
+
 @pytest.mark.parametrize(("name", "path"), [("mexc", "/api/v1/contract/deals"), ("bybit", "/v5/market/orderbook")])
 async def test_a_page_in_place_of_one_endpoint(stage: Stage, name: str, path: str) -> None:
     """A challenge on one endpoint fails its own steps only, each with the beginning of the page."""
@@ -117,7 +128,7 @@ async def test_a_page_in_place_of_one_endpoint(stage: Stage, name: str, path: st
     failures = await stage.failures(name)
     assert failures
     assert all(step.startswith(("prints of ", "prints again", "book of ")) for step in failures)
-    assert all("no JSON: " in came and "Just a moment..." in came for came in failures.values())
+    assert all("said HTTP 200, " in came and "Just a moment..." in came for came in failures.values())
 
 
 async def test_a_part_of_the_quotes_that_is_missing(stage: Stage) -> None:
