@@ -133,3 +133,17 @@ def test_on_the_map(module: str) -> None:
             here = match[1] or here
             rooms[here] = rooms.get(here, "") + match[2]
     assert f"`{file}`" in rooms.get(room, ""), f"{file} is missing in the rows of {room}"
+
+
+def test_cited_documents_are_here() -> None:
+    """A comment that sends its reader to a document names one of this repository."""
+    rooms = (*MAY_IMPORT, "tests")
+    here = {path.name for room in (*rooms, "docs") for path in (ROOT / room).rglob("*.md")}
+    here |= {path.name for path in ROOT.glob("*.md")}
+    cited = {
+        (path.relative_to(ROOT).as_posix(), name.rpartition("/")[2])
+        for room in rooms
+        for path in (ROOT / room).rglob("*.py")
+        for name in re.findall(r"[\w./-]+\.md\b", path.read_text())
+    }
+    assert {(path, name) for path, name in cited if name not in here} == set()
