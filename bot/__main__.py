@@ -321,7 +321,9 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
         mirror = _mirror(config, resources)
         token, api_url = config.telegram.bot_token, config.telegram.api_url
         telegram_clock = TelegramClock(clock)
-        application = build_application(token, api_url, telegram_clock=telegram_clock) if token else None
+        application = (
+            build_application(token, api_url, telegram_clock=telegram_clock, route=config.route) if token else None
+        )
         config = await _with_paired_chat(config, store)
         feed = Feed(
             _venues(config, clock),
@@ -445,7 +447,7 @@ def _mirror(config: Config, resources: AsyncExitStack) -> Mirror | None:
 
 def _venues(config: Config, clock: Clock) -> list[ProbedVenue]:
     venues = config.venues
-    return build_venues(venues.exchanges, venues.urls, clock.monotonic_ms, venues.headroom)
+    return build_venues(venues.exchanges, venues.urls, clock.monotonic_ms, venues.headroom, venues.routes)
 
 
 def _set_up_logs(config: Config) -> None:

@@ -125,7 +125,7 @@ async def check_telegram(config: Config) -> str:
     """Ask Telegram who the bot is and whether it knows the chats."""
     if not config.telegram.bot_token:
         return "not configured, alerts go to the terminal"
-    bot = build_application(config.telegram.bot_token, config.telegram.api_url).bot
+    bot = build_application(config.telegram.bot_token, config.telegram.api_url, route=config.route).bot
     try:
         await bot.initialize()
         titles = [await _title(bot, chat_id) for chat_id in config.telegram.chat_ids]

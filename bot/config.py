@@ -9,7 +9,7 @@ import ipaddress
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from dotenv.parser import Binding, parse_stream
 from bot.phone.sender import is_person
 from bot.phone.sounds import Mode, QuietHours
 from bot.settings import EXCHANGES, SETTINGS, Setting
+from bot.version import VERSION
 from features.settings import FeatureSettings
+from fetchers.route import SCHEMES, Route
 from fetchers.universe import UniverseSettings
 from scoring.settings import ScoringSettings
 from storage.outbox import Kind
@@ -44,8 +46,7 @@ SETTING_LIKE = re.compile(r"[A-Za-z][A-Za-z_]{0,39}")
 #: a value that may be a secret in the wrong place: long, of letters and digits, or with a password in a URL
 SECRET_LIKE = re.compile(r"(?=\S*[0-9])(?=\S*[A-Za-z])[\w+/=!#$%^&*~-]{12,}|\S*://[^/]*@.*")
 SMART_QUOTES = "“”„‟‘’‚‛«»`´"  # noqa: RUF001
-PROXY_SCHEMES = ("http", "https")
-PROXIES = ("HTTPS_PROXY", "https_proxy")
+PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 #: a trailing exit that could never arm, or that would start out at a loss
 TRAILING_ORDER = (("TRAIL_ACTIVATION_PERCENT", "TP_PERCENT"), ("TRAIL_DISTANCE_PERCENT", "TRAIL_ACTIVATION_PERCENT"))
 
@@ -64,7 +65,8 @@ class VenueSettings:
 
     exchanges: tuple[str, ...]
     urls: dict[str, str | None]  #: base URL by exchange; None is the venue's own
-    headroom: float  #: [0…1] of each published request limit that stays unused
+    headroom: dict[str, float]  #: [0…1] of each published request limit that stays unused, by exchange
+    routes: dict[str, Route]  #: by which way each exchange is asked
     universe_reload_s: float
 
 
@@ -126,6 +128,7 @@ class Config:
     scoring: ScoringSettings
     strategies: tuple[str, ...]  #: names of scoring.strategies that run
     venues: VenueSettings
+    route: Route  #: by which way Telegram and whatever has none of its own is asked
     universe: UniverseSettings
     telegram: TelegramSettings
     http: HttpSettings
@@ -256,8 +259,8 @@ def _bad_value(setting: Setting, source: str, text: str, secrets: Collection[str
 def _bad_proxies(environ: Mapping[str, str]) -> Iterator[str]:
     for name in PROXIES:
         scheme, found, _ = environ.get(name, "").strip().partition("://")
-        if found and scheme.lower() not in PROXY_SCHEMES:
-            yield f"{name} (environment): expected a proxy such as http://host:port, other kinds cannot be used"
+        if found and scheme.lower() not in SCHEMES:
+            yield f"{name} (environment): expected a proxy of one of {', '.join(SCHEMES)}, such as http://host:port"
 
 
 def _find(setting: Setting, sources: Mapping[str, Mapping[str, str]], problems: list[str]) -> tuple[str, str]:
@@ -315,6 +318,8 @@ def _build(values: Mapping[str, Any], texts: Mapping[str, str]) -> Config:
             groups[group][field_name] = values[name]
     fees = dict(values["TAKER_FEE_PERCENT"])
     modes = {kind: values[f"{kind.name}_MESSAGES"] for kind in Kind}
+    headroom = values["RATE_HEADROOM_PERCENT"]
+    route = Route(proxy=values["PROXY_URL"], user_agent=values["USER_AGENT"] or f"sgnl/{VERSION}")
     urls = {venue: values[f"{venue.upper()}_URL"] or None for venue in EXCHANGES}
     return Config(
         features=FeatureSettings(**groups["features"]),
@@ -325,7 +330,15 @@ def _build(values: Mapping[str, Any], texts: Mapping[str, str]) -> Config:
             config_hash=config_hash,
         ),
         strategies=values["STRATEGIES"],
-        venues=VenueSettings(**groups["venues"], urls=urls, headroom=values["RATE_HEADROOM_PERCENT"] / 100),
+        venues=VenueSettings(
+            **groups["venues"],
+            urls=urls,
+            headroom={venue: headroom.get(venue, headroom["default"]) / 100 for venue in EXCHANGES},
+            routes={
+                venue: replace(route, proxy=values[f"{venue.upper()}_PROXY"] or route.proxy) for venue in EXCHANGES
+            },
+        ),
+        route=route,
         universe=UniverseSettings(**groups["universe"]),
         telegram=TelegramSettings(**groups["telegram"], modes=modes),
         http=HttpSettings(**groups["http"]),

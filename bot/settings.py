@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from bot.phone.sounds import Mode, parse_quiet_hours
 from features.venues import VENUES
+from fetchers.route import DIRECT, SCHEMES
 from scoring.strategies import STRATEGIES
 
 EXCHANGES = tuple(VENUES)
@@ -103,6 +104,13 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _proxy(text: str) -> str:
+    parts = urlsplit(text)
+    if text != DIRECT and not (parts.scheme in SCHEMES and parts.hostname and parts.port and not parts.path.strip("/")):
+        raise ValueError
+    return text
+
+
 def _path(text: str) -> str:
     try:
         return str(Path(text).expanduser())
@@ -125,16 +133,20 @@ def _time_zone(text: str) -> str:
         raise ValueError from error
 
 
-def _fees(text: str) -> dict[str, float]:
-    """The fee by venue; "default" holds for those not named."""
-    fees: dict[str, float] = {}
-    for part in text.split(","):
-        venue, equals, number = part.rpartition("=")
-        venue = venue.strip() if equals else "default"
-        if venue not in {*EXCHANGES, "default"} or venue in fees:
-            raise ValueError
-        fees[venue] = _number(0.0, 5.0).parse(number)
-    return {"default": 0.05} | fees
+def _by_venue(low: float, high: float, default: float) -> Callable[[str], dict[str, float]]:
+    """Parse a number for all venues and others by name; "default" holds for those not named."""
+
+    def parse(text: str) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for part in text.split(","):
+            venue, equals, number = part.rpartition("=")
+            venue = venue.strip() if equals else "default"
+            if venue not in {*EXCHANGES, "default"} or venue in found:
+                raise ValueError
+            found[venue] = _number(low, high).parse(number)
+        return {"default": default} | found
+
+    return parse
 
 
 _USER = "[1-9][0-9]{0,15}"
@@ -161,8 +173,18 @@ HOSTS = Kind(
 )
 FLAG = Kind(expected="on or off", parse=_flag)
 URL = Kind(expected="a base URL without a user, such as http://127.0.0.1:8081", parse=_url)
+PROXY = Kind(
+    expected=f"{DIRECT}, or a proxy such as http://host:3128 or socks5://user:password@host:1080",
+    parse=_proxy,
+)
+USER_AGENT = Kind(expected="up to 200 printable ASCII characters", parse=_matching(r"[\x20-\x7e]{1,200}"))
+HEADROOM = Kind(
+    expected="a percentage from 0 to 95, and others by venue, such as 30,bybit=50", parse=_by_venue(0, 95, 30)
+)
 ZONE = Kind(expected="a time zone such as Europe/Rome", parse=_time_zone)
-FEES = Kind(expected="a percentage from 0 to 5, and others by venue, such as 0.05,binance=0.04", parse=_fees)
+FEES = Kind(
+    expected="a percentage from 0 to 5, and others by venue, such as 0.05,binance=0.04", parse=_by_venue(0, 5, 0.05)
+)
 LOG_LEVEL = Kind(expected="one of DEBUG, INFO, WARNING, ERROR", parse=_matching("DEBUG|INFO|WARNING|ERROR"))
 BOT_TOKEN = Kind(expected="digits, a colon and the rest, as @BotFather gives it", parse=_matching(r"[0-9]+:[\w-]+"))
 WEB_TOKEN = Kind(expected="at least 16 characters without spaces", parse=_matching(r"[\x21-\x7e]{16,}"))
@@ -229,15 +251,26 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
     "Venues": (
         Setting("EXCHANGES", ",".join(EXCHANGES), EXCHANGE_NAMES, "", ("venues.exchanges",),
                 "The venues to watch"),
-        Setting("BINANCE_URL", "", URL, "", (), "Base URL in place of the venue's own: a proxy, a test"),
-        Setting("BYBIT_URL", "", URL, "", (), "The same for Bybit"),
-        Setting("MEXC_URL", "", URL, "", (), "The same for MEXC"),
-        Setting("LBANK_URL", "", URL, "", (), "The same for LBank"),
+        *(
+            Setting(f"{venue.id.upper()}_URL", "", URL, "", (),
+                    f"Base URL in place of {venue.title}'s own, such as one of its regional hosts")
+            for venue in VENUES.values()
+        ),
+        Setting("PROXY_URL", "", PROXY, "", (),
+                "Proxy for venues and Telegram. Not set: HTTPS_PROXY, ALL_PROXY and NO_PROXY of the environment",
+                is_secret=True),
+        *(
+            Setting(f"{venue.id.upper()}_PROXY", "", PROXY, "", (),
+                    f"The same for {venue.title} alone", is_secret=True)
+            for venue in VENUES.values()
+        ),
+        Setting("USER_AGENT", "", USER_AGENT, "", (),
+                "What the bot calls itself before the venues. Not set: sgnl and its version"),
         Setting("REFRESH_INTERVAL", "5", _number(0.1, 60), "s",
                 ("features.refresh_interval_s", "scoring.refresh_interval_s"),
                 "From one look at the market to the next"),
-        Setting("RATE_HEADROOM_PERCENT", "30", _number(0, 95), "%", (),
-                "Share of each venue's published request limit that is never used"),
+        Setting("RATE_HEADROOM_PERCENT", "30,bybit=50", HEADROOM, "%", (),
+                "Share of each venue's published limit that stays unused; Bybit hides what others on your address use"),
         Setting("MIN_QUOTE_VOLUME", "500000", USDT, "USDT a day", ("universe.min_quote_volume",),
                 "Pairs that trade less are left out"),
         Setting("MAX_QUOTE_VOLUME", "200000000", USDT, "USDT a day", ("universe.max_quote_volume",),

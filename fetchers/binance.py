@@ -30,6 +30,7 @@ from fetchers.records import (
     order_book,
 )
 from fetchers.rest import RestVenue
+from fetchers.route import ANY_ROUTE, Route
 from fetchers.trades import News, PrintFormat, Seen, news_of
 
 BOOK_LEVELS = 50  #: a side; a hundred would weigh two and a half times as much
@@ -65,7 +66,7 @@ HISTORY_POINTS = 7  # half an hour of 5-minute points, both ends
 USUAL_INTERVAL_H = 8.0  # by its documents fundingInfo lists only those that were ever changed
 NEVER_DELIVERED_MS = 4_133_404_800_000  # a perpetual's delivery date, in 2100; any other is its last day
 
-EDGE_HOLD_MS = 300_000  # 403 and 451 come from the edge and do not say for how long
+EDGE_HOLD_MS = 600_000  # 403 and 451 come from the edge and do not say for how long
 SHORTEST_BAN_MS, LONGEST_BAN_MS = 120_000, 3 * 86_400_000
 CLOCK_MARGIN_MS = 1_000
 OK, REFUSED_BY_EDGE, BANNED, TOO_MANY_REQUESTS = 200, (403, 451), 418, 429
@@ -241,7 +242,13 @@ class Binance(RestVenue):
 
     name = NAME
 
-    def __init__(self, base_url: str | None, now_ms: Callable[[], int], headroom: float = HEADROOM) -> None:
+    def __init__(
+        self,
+        base_url: str | None,
+        now_ms: Callable[[], int],
+        headroom: float = HEADROOM,
+        route: Route = ANY_ROUTE,
+    ) -> None:
         budget = RateBudget(
             {
                 WEIGHT: ClockMinute(WEIGHT_PER_MINUTE),
@@ -256,6 +263,7 @@ class Binance(RestVenue):
             quotes_cost={WEIGHT: 55},  # best bid and ask 5, mark and funding 10, 24 h figures 40
             judge=self._judge,
             now_ms=now_ms,
+            route=route,
         )
         self.candidate_cost: Mapping[str, float] = {WEIGHT: 8}  # book 2, prints 5, open interest 1
         self.history_cost: Mapping[str, float] = {WEIGHT: 1, STATISTICS: 1}  # up to 99 candles, open interest
@@ -266,12 +274,12 @@ class Binance(RestVenue):
     async def load_markets(self) -> tuple[Listing, ...]:
         """Return every row of exchangeInfo, and remember the funding intervals."""
         await self._part("funding intervals", self._learn_intervals())
-        reply = await self._client.get(MARKETS, cost={WEIGHT: 1}, deadline_s=MARKETS_DEADLINE_S)
+        reply = await self._client.get(MARKETS, cost={WEIGHT: 1}, is_apart=True, deadline_s=MARKETS_DEADLINE_S)
         return await parse_markets(NAME, member(reply.json, "symbols", list, "binance exchangeInfo"), listing)
 
     async def measure_clock(self) -> ClockOffset:
         """Ask for the time and remember the offset."""
-        reply = await self._client.get(CLOCK, cost={WEIGHT: 1})
+        reply = await self._client.get(CLOCK, is_apart=True, cost={WEIGHT: 1})
         return self._measured(reply, parse_clock(reply.json))
 
     async def fetch_quotes(self) -> list[Quotes]:

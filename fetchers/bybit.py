@@ -17,6 +17,7 @@ from fetchers.markets import Market, default_url, instrument, listed, parse_mark
 from fetchers.payload import bad, error_code, member, objects, time_ms, usable, whole_number
 from fetchers.records import MINUTE_MS, Arrival, bulk, candle_page, candles, open_interest_history, order_book
 from fetchers.rest import RestVenue
+from fetchers.route import ANY_ROUTE, Route
 from fetchers.trades import News, PrintFormat, Seen, news_of
 
 BOOK_LEVELS = 200  #: a side; all there are weigh no more than one
@@ -187,10 +188,21 @@ class Bybit(RestVenue):
 
     name = NAME
 
-    def __init__(self, base_url: str | None, now_ms: Callable[[], int], headroom: float = HEADROOM) -> None:
+    def __init__(
+        self,
+        base_url: str | None,
+        now_ms: Callable[[], int],
+        headroom: float = HEADROOM,
+        route: Route = ANY_ROUTE,
+    ) -> None:
         budget = RateBudget({HTTP: Sliding(REQUESTS, REQUESTS_WINDOW_MS)}, headroom=headroom)
         super().__init__(
-            base_url=base_url or default_url(NAME), budget=budget, quotes_cost=ONE, judge=judge, now_ms=now_ms
+            base_url=base_url or default_url(NAME),
+            budget=budget,
+            quotes_cost=ONE,
+            judge=judge,
+            now_ms=now_ms,
+            route=route,
         )
         self.candidate_cost: Mapping[str, float] = {HTTP: 2}  # book and prints
         self.history_cost: Mapping[str, float] = {HTTP: 2}  # candles, open interest
@@ -211,7 +223,7 @@ class Bybit(RestVenue):
             cursors.add(cursor)
             paging = {"cursor": cursor} if cursor else {}
             query: dict[str, str | int] = {"category": "linear", "limit": 1000, **params, **paging}
-            reply = await self._client.get(MARKETS, query, cost=ONE, deadline_s=MARKETS_DEADLINE_S)
+            reply = await self._client.get(MARKETS, query, cost=ONE, is_apart=True, deadline_s=MARKETS_DEADLINE_S)
             page, cursor = parse_market_page(reply.json)
             news = {row.get("symbol") for row in page if isinstance(row, dict)} - symbols
             rows += page
@@ -222,7 +234,7 @@ class Bybit(RestVenue):
 
     async def measure_clock(self) -> ClockOffset:
         """Ask for the time and remember the offset."""
-        reply = await self._client.get(CLOCK, cost=ONE)
+        reply = await self._client.get(CLOCK, is_apart=True, cost=ONE)
         return self._measured(reply, parse_clock(reply.json))
 
     async def fetch_quotes(self) -> list[Quotes]:

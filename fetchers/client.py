@@ -13,12 +13,16 @@ from typing import Any
 
 import aiohttp
 import orjson
+from aiohttp_socks import ProxyError
 
 from fetchers.budget import RateBudget
 from fetchers.errors import BadPayload, RateLimited, Unreachable
+from fetchers.refusals import explain
+from fetchers.route import ANY_ROUTE, Route, open_session
 
 HTTP_OK, HTTP_TOO_MANY_REQUESTS, HTTP_SERVER_ERROR = 200, 429, 500
-SOCKETS = 20
+SOCKETS = 20  #: for single instruments
+SOCKETS_APART = 6  #: for bulk calls, clock and lists, which no hanging poll may hold up
 KEEPALIVE_S = 8.0  #: over the time between two ticks
 _PAGE = 4000  #: characters of a refusal's page that are looked through
 _EXCERPT = 80  #: characters of a bad body that an error shows
@@ -55,6 +59,7 @@ class VenueClient:
         budget: RateBudget,
         now_ms: Callable[[], int],
         judge: Callable[[Reply], None],
+        route: Route = ANY_ROUTE,
         kept_free: Mapping[str, float] = MappingProxyType({}),
         deadline_s: float = 10.0,
     ) -> None:
@@ -63,33 +68,28 @@ class VenueClient:
         self._budget = budget
         self._now_ms = now_ms
         self._judge = judge
+        self._route = route
         self._kept_free = kept_free
         self.deadline_s = deadline_s  #: of one request, from its sending
         self.observe: Callable[[Reply], None] = lambda _: None  #: is shown every reply, before it is judged
         self._queues: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by pool, first come first served
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by whether they are for calls apart
+        self._refusals: dict[str | None, str] = {}  # by the pool that is held, None for all
 
     async def open(self) -> None:
-        """Create the session; nothing is sent yet."""
+        """Create the sessions; nothing is sent yet."""
         # aiohttp 3.14 fails the next request on a kept connection that idled longer than its read timeout after a large
         # compressed reply (aiohttp #12953): no read timeout, only a deadline for the whole request.
-        connector = aiohttp.TCPConnector(
-            limit=SOCKETS,
-            limit_per_host=SOCKETS,
-            keepalive_timeout=KEEPALIVE_S,
-            ttl_dns_cache=300,
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=None),
-            cookie_jar=aiohttp.DummyCookieJar(),  # no venue needs one, and an odd cookie is a warning each reply
-        )
+        self._sessions = {
+            is_apart: open_session(self._base_url, self._route, sockets=sockets, keepalive_s=KEEPALIVE_S)
+            for is_apart, sockets in ((False, SOCKETS), (True, SOCKETS_APART))
+        }
 
     async def close(self) -> None:
-        """Close the session and its sockets."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Close the sessions and their sockets."""
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            await session.close()
 
     async def get(
         self,
@@ -98,9 +98,12 @@ class VenueClient:
         *,
         cost: Mapping[str, float],
         is_bulk: bool = False,
+        is_apart: bool = False,
         deadline_s: float | None = None,
     ) -> Reply:
         """Wait for a place in the budget, send, and return a good reply; a call draws on one pool.
+
+        Bulk calls, and others that are to be apart, have sockets that no poll can take.
 
         Raises
         ------
@@ -109,13 +112,14 @@ class VenueClient:
             others may bring the prices of the tick, waits for no hold at all.
         """
         if is_bulk:
-            await self._take(path, cost, {}, longest_hold_s=0.0)
+            await self._take(cost, {}, longest_hold_s=0.0)
         else:
             (pool,) = cost
             async with self._queues[pool]:
-                await self._take(path, cost, self._kept_free, longest_hold_s=self.deadline_s)
+                await self._take(cost, self._kept_free, longest_hold_s=self.deadline_s)
         try:
-            reply = await self._send(path, params, tuple(cost), deadline_s or self.deadline_s)
+            session = self._sessions.get(is_bulk or is_apart)
+            reply = await self._send(session, path, params, tuple(cost), deadline_s or self.deadline_s)
         finally:
             self._budget.done(cost, self._now_ms())
         self.observe(reply)
@@ -123,36 +127,44 @@ class VenueClient:
             self._judge(reply)
             self._check(reply)
         except RateLimited as error:
+            refusal = RateLimited(
+                f"{error}{explain(self._venue, reply.status, reply.body)}", until_ms=error.until_ms, pool=error.pool
+            )
+            self._refusals[error.pool] = str(refusal)
             self._budget.hold(error.pool, error.until_ms)
-            raise
+            raise refusal from error
         return reply
 
-    async def _take(
-        self, path: str, cost: Mapping[str, float], kept_free: Mapping[str, float], *, longest_hold_s: float
-    ) -> None:
+    async def _take(self, cost: Mapping[str, float], kept_free: Mapping[str, float], *, longest_hold_s: float) -> None:
         while (wait_s := self._budget.take(cost, self._now_ms(), kept_free=kept_free)) > 0:
             until_ms = self._budget.held_until_ms(cost)
             if until_ms - self._now_ms() > 1000 * longest_hold_s:
                 # its pool only: whether all of the venue is on hold was said by the reply that began it
-                message = f"{self._venue} {path}: not sent, on hold"
-                raise RateLimited(message, until_ms=until_ms, pool=next(iter(cost)))
+                (pool,) = cost
+                began_with = self._refusals.get(pool) or self._refusals.get(None, "it asked to be left alone")
+                raise RateLimited(f"not sent, on hold: {began_with}", until_ms=until_ms, pool=pool)
             await asyncio.sleep(wait_s)
 
     async def _send(
-        self, path: str, params: Mapping[str, str | int] | None, pools: tuple[str, ...], deadline_s: float
+        self,
+        session: aiohttp.ClientSession | None,
+        path: str,
+        params: Mapping[str, str | int] | None,
+        pools: tuple[str, ...],
+        deadline_s: float,
     ) -> Reply:
-        if self._session is None:
+        if session is None:
             raise Unreachable(f"{self._venue} {path}: the session is closed")
         sent_ms = self._now_ms()
         try:
             async with (
                 asyncio.timeout(deadline_s),
-                self._session.get(self._base_url + path, params=params, allow_redirects=False) as response,
+                session.get(self._base_url + path, params=params, allow_redirects=False) as response,
             ):
                 body = await response.read()
         except TimeoutError as error:
             raise Unreachable(f"{self._venue} {path}: no answer within {deadline_s:g} s") from error
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, ProxyError, OSError) as error:
             raise Unreachable(f"{self._venue} {path}: {type(error).__name__}: {error}") from error
         return Reply(
             path=path,

@@ -21,6 +21,7 @@ from fetchers.markets import Market, default_url, instrument, listed, parse_mark
 from fetchers.payload import column, error_code, member, time_ms
 from fetchers.records import Arrival, bulk, newest_change_ms, order_book
 from fetchers.rest import RestVenue
+from fetchers.route import ANY_ROUTE, Route
 
 BOOK_LEVELS = 50  #: a side
 NAME = "lbank"
@@ -133,10 +134,21 @@ class Lbank(RestVenue):
 
     name = NAME
 
-    def __init__(self, base_url: str | None, now_ms: Callable[[], int], headroom: float = HEADROOM) -> None:
+    def __init__(
+        self,
+        base_url: str | None,
+        now_ms: Callable[[], int],
+        headroom: float = HEADROOM,
+        route: Route = ANY_ROUTE,
+    ) -> None:
         budget = RateBudget({HTTP: Widening(FIRST_REQUESTS, MOST_REQUESTS, REQUESTS_WINDOW_MS)}, headroom=headroom)
         super().__init__(
-            base_url=base_url or default_url(NAME), budget=budget, quotes_cost=ONE, judge=self._judge, now_ms=now_ms
+            base_url=base_url or default_url(NAME),
+            budget=budget,
+            quotes_cost=ONE,
+            judge=self._judge,
+            now_ms=now_ms,
+            route=route,
         )
         self.candidate_cost: Mapping[str, float] = ONE  # the book is all there is
         self.history_cost: Mapping[str, float] = {}
@@ -145,12 +157,12 @@ class Lbank(RestVenue):
 
     async def load_markets(self) -> tuple[Listing, ...]:
         """Return every row of the instrument list."""
-        reply = await self._client.get(MARKETS, GROUP, cost=ONE, deadline_s=MARKETS_DEADLINE_S)
+        reply = await self._client.get(MARKETS, GROUP, cost=ONE, is_apart=True, deadline_s=MARKETS_DEADLINE_S)
         return await parse_markets(NAME, member(reply.json, "data", list, "lbank instrument"), listing)
 
     async def measure_clock(self) -> ClockOffset:
         """Ask for the time and remember the offset."""
-        reply = await self._client.get(CLOCK, cost=ONE)
+        reply = await self._client.get(CLOCK, is_apart=True, cost=ONE)
         return self._measured(reply, parse_clock(reply.json))
 
     async def fetch_quotes(self) -> list[Quotes]:

@@ -20,6 +20,7 @@ from fetchers.markets import UNREADABLE, Market, default_url, instrument, listed
 from fetchers.payload import column, error_code, member, objects, time_ms, usable, whole_number
 from fetchers.records import MINUTE_MS, Arrival, bulk, candle_page, candles, newest_change_ms, order_book
 from fetchers.rest import RestVenue
+from fetchers.route import ANY_ROUTE, Route
 from fetchers.trades import News, PrintFormat, Seen, news_of
 
 BOOK_LEVELS = 100  #: a side; it weighs the same
@@ -42,7 +43,7 @@ PRINT = PrintFormat(time="t", price="p", quantity="v", side="T", is_taker_sell={
 MOST_CANDLES = 2000
 FROZEN_MS = 60_000  # a delisted contract's book stays as it was, empty, with its last time
 
-EDGE_HOLD_MS, FREQUENT_HOLD_MS = 300_000, 10_000
+EDGE_HOLD_MS, FREQUENT_HOLD_MS = 600_000, 10_000
 REFUSED_BY_EDGE, TOO_MANY_REQUESTS, TOO_FREQUENT, UNKNOWN_CONTRACT = 403, 429, 510, 1001
 
 
@@ -233,7 +234,13 @@ class Mexc(RestVenue):
 
     name = NAME
 
-    def __init__(self, base_url: str | None, now_ms: Callable[[], int], headroom: float = HEADROOM) -> None:
+    def __init__(
+        self,
+        base_url: str | None,
+        now_ms: Callable[[], int],
+        headroom: float = HEADROOM,
+        route: Route = ANY_ROUTE,
+    ) -> None:
         budget = RateBudget({pool: Sliding(limit, WINDOW_MS) for pool, limit in LIMITS.items()}, headroom=headroom)
         super().__init__(
             base_url=base_url or default_url(NAME),
@@ -241,6 +248,7 @@ class Mexc(RestVenue):
             quotes_cost={},  # its bulk calls have pools of their own
             judge=judge,
             now_ms=now_ms,
+            route=route,
         )
         self.candidate_cost: Mapping[str, float] = {DEPTH: 1, DEALS: 1}
         self.history_cost: Mapping[str, float] = {KLINE: 1}
@@ -258,11 +266,11 @@ class Mexc(RestVenue):
     async def _list(self) -> Reply:
         first, second = LISTS
         try:
-            return await self._client.get(first, cost={DETAIL: 1}, deadline_s=MARKETS_DEADLINE_S)
+            return await self._client.get(first, cost={DETAIL: 1}, is_apart=True, deadline_s=MARKETS_DEADLINE_S)
         except BadPayload as error:
             if f"HTTP {NOT_FOUND}" not in str(error):
                 raise
-        return await self._client.get(second, cost={DETAIL: 1}, deadline_s=MARKETS_DEADLINE_S)
+        return await self._client.get(second, cost={DETAIL: 1}, is_apart=True, deadline_s=MARKETS_DEADLINE_S)
 
     async def measure_clock(self) -> ClockOffset:
         """Ask for the time and remember the offset."""

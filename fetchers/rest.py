@@ -12,11 +12,12 @@ from fetchers.budget import RateBudget
 from fetchers.client import Reply, VenueClient
 from fetchers.errors import BadPayload, FetchError
 from fetchers.records import Arrival
+from fetchers.route import Route
 from fetchers.trades import News, Seen
 
 Result = TypeVar("Result")
 
-RECENT_LOOK_MS = 60_000  #: after a longer pause a short reply would hardly reach back
+RECENT_LOOK_MS = 120_000  #: after a longer pause a short reply would hardly reach back
 
 
 class RestVenue:
@@ -32,11 +33,18 @@ class RestVenue:
         quotes_cost: Mapping[str, float],
         judge: Callable[[Reply], None],
         now_ms: Callable[[], int],
+        route: Route,
     ) -> None:
         self.budget = budget
         self.quotes_cost = quotes_cost
         self._client = VenueClient(
-            venue=self.name, base_url=base_url, budget=budget, now_ms=now_ms, judge=judge, kept_free=quotes_cost
+            venue=self.name,
+            base_url=base_url,
+            budget=budget,
+            now_ms=now_ms,
+            judge=judge,
+            route=route,
+            kept_free=quotes_cost,
         )
         self._now_ms = now_ms
         self._clock_offset_ms = 0.0

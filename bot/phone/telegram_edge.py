@@ -62,6 +62,7 @@ from bot.phone.sender import (
 )
 from bot.phone.telegram_request import AiohttpRequest, NeverLeft, NoAnswer, Redirected, TelegramClock
 from bot.tasks import spawn
+from fetchers.route import ANY_ROUTE, Route
 from storage.errors import StorageError
 from storage.outbox import Button
 
@@ -118,7 +119,11 @@ class Timeouts:
 
 
 def build_application(
-    bot_token: str, api_url: str, timeouts: Timeouts = Timeouts(), telegram_clock: TelegramClock | None = None
+    bot_token: str,
+    api_url: str,
+    timeouts: Timeouts = Timeouts(),
+    telegram_clock: TelegramClock | None = None,
+    route: Route = ANY_ROUTE,
 ) -> AnyApplication:
     """Build PTB's application for the Bot API at `api_url`; it opens no connection yet.
 
@@ -129,8 +134,8 @@ def build_application(
         ApplicationBuilder()
         .token(bot_token)
         .base_url(f"{api_url}/bot")
-        .request(_request(api_url, 8, timeouts, telegram_clock))
-        .get_updates_request(_request(api_url, 1, timeouts, telegram_clock))
+        .request(_request(api_url, 8, timeouts, telegram_clock, route))
+        .get_updates_request(_request(api_url, 1, timeouts, telegram_clock, route))
         .updater(None)
         .job_queue(None)
         .build()
@@ -139,9 +144,12 @@ def build_application(
     return application
 
 
-def _request(api_url: str, connections: int, timeouts: Timeouts, clock: TelegramClock | None) -> AiohttpRequest:
+def _request(
+    api_url: str, connections: int, timeouts: Timeouts, clock: TelegramClock | None, route: Route
+) -> AiohttpRequest:
     return AiohttpRequest(
         api_url,
+        route=route,
         connections=connections,
         connect_s=timeouts.connect_s,
         answer_s=timeouts.answer_s,

@@ -11,14 +11,15 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import urljoin
 
 import aiohttp
+from aiohttp_socks import ProxyError
 from telegram.error import NetworkError
 from telegram.request import BaseRequest, RequestData
 
 from bot.clock import Clock, SystemClock
+from fetchers.route import ANY_ROUTE, Route, open_session
 
 _UPLOAD_S = 20.0  #: more than for a text
 _LONGEST_WORDS = 300  #: a proxy's page can be as long as it likes
@@ -67,19 +68,20 @@ class Redirected(NotTelegram):
 
 
 class AiohttpRequest(BaseRequest):
-    """PTB's way to the network, through the proxy that HTTPS_PROXY and its like name."""
+    """PTB's way to the network, by the same rule for proxies as the venues (fetchers/route.py)."""
 
     def __init__(
         self,
         api_url: str,
         *,
+        route: Route = ANY_ROUTE,
         connections: int,
         connect_s: float,
         answer_s: float,
         telegram_clock: TelegramClock | None = None,
     ) -> None:
-        scheme, host = urlsplit(api_url).scheme, urlsplit(api_url).hostname or ""
-        self._proxy = None if proxy_bypass(host) else getproxies().get(scheme)
+        self._api_url = api_url
+        self._route = route
         self._connections = connections
         self._connect_s = connect_s
         self._answer_s = answer_s
@@ -94,12 +96,8 @@ class AiohttpRequest(BaseRequest):
     async def initialize(self) -> None:
         """Open the session, no connection yet."""
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=self._connections)
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                proxy=self._proxy,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trace_configs=[_tracing()],
+            self._session = open_session(
+                self._api_url, self._route, sockets=self._connections, trace_configs=[_tracing()]
             )
 
     async def shutdown(self) -> None:
@@ -152,7 +150,7 @@ class AiohttpRequest(BaseRequest):
                 trace_request_ctx=progress,
             ) as answer:
                 body = await answer.read()
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, ProxyError, OSError) as error:
             raise (NoAnswer if progress.is_connected else NeverLeft)(_words(error)) from None
         code = _code(answer.status, answer.headers, body, url)
         self.telegram_clock.learn(answer.headers.get("Date", ""))

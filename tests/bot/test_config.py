@@ -8,6 +8,7 @@ import pytest
 from bot.config import Config, ConfigError, load_config
 from bot.settings import SETTINGS
 from features.settings import FeatureSettings
+from features.venues import VENUES
 from fetchers.budget import HEADROOM
 from fetchers.universe import UniverseSettings
 from scoring.settings import ScoringSettings
@@ -36,7 +37,7 @@ def test_defaults_agree_with_the_records() -> None:
     assert config.features == FeatureSettings()
     assert config.scoring == ScoringSettings(config_hash=config.scoring.config_hash)
     assert config.universe == UniverseSettings()
-    assert config.venues.headroom == HEADROOM
+    assert config.venues.headroom == dict.fromkeys(VENUES, HEADROOM) | {"bybit": 0.5}
     assert config.changed() == []
     assert config.mysql is None
 
@@ -355,6 +356,6 @@ def test_home_and_names_in_any_case(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_proxy_that_cannot_be_used(name: str) -> None:
     """Its user and password are not shown; http is fine."""
     (problem,) = problems_of({name: "ftp://me:hunter2@host:1"})
-    assert problem.startswith(f"{name} (environment): expected a proxy such as")
+    assert problem.startswith(f"{name} (environment): expected a proxy of one of http, https, socks5")
     assert "hunter2" not in problem
     assert load_config({name: "http://me:hunter2@host:1"}) == load_config({})

@@ -266,11 +266,11 @@ BANNED = {"code": -1003, "msg": f"Way too many requests; IP(1.2.3.4) banned unti
     (BANNED, 418, {"Retry-After": "1"}, BAN_MS),
     (b"<html>teapot</html>", 418, {}, NOW_MS + 120_000),
     ({"code": -1003, "msg": "banned until 9999999999999"}, 418, {}, NOW_MS + 3 * 86_400_000),
-    (b"<html>Forbidden</html>", 403, {}, NOW_MS + 300_000),
-    ({"code": 0, "msg": "Service unavailable from a restricted location"}, 451, {}, NOW_MS + 300_000),
+    (b"<html>Forbidden</html>", 403, {}, NOW_MS + 600_000),
+    ({"code": 0, "msg": "Service unavailable from a restricted location"}, 451, {}, NOW_MS + 600_000),
 ])  # fmt: skip
 def test_being_told_off_holds_the_whole_venue(body: Any, status: int, headers: dict[str, str], until_ms: int) -> None:
-    """For as long as the reply says, else to the next minute, the shortest ban, or five minutes."""
+    """For as long as the reply says, else to the next minute, the shortest ban, or ten minutes."""
     with pytest.raises(RateLimited) as caught:
         judge(reply(body, status=status, headers=headers))
     assert (caught.value.until_ms, caught.value.pool) == (until_ms, None)

@@ -11,8 +11,8 @@ import orjson
 import pytest
 from aiohttp import web
 
-from fetchers.budget import Pool, RateBudget, Sliding
-from fetchers.client import SOCKETS, Reply, VenueClient
+from fetchers.budget import ClockMinute, Pool, RateBudget, Sliding
+from fetchers.client import SOCKETS, Reply, VenueClient, words
 from fetchers.errors import BadPayload, FetchError, RateLimited, UnknownSymbol, Unreachable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -226,7 +226,7 @@ async def test_a_call_that_is_cancelled_on_its_way_is_over() -> None:
 
 async def test_bulk_calls_wait_for_nobody() -> None:
     """Others leave them their part of the pool, and one that waits for its place does not stand in their way."""
-    pools: dict[str, Pool] = {"weight": Sliding(10, 60_000)}  # seven of it usable
+    pools: dict[str, Pool] = {"weight": ClockMinute(10)}  # seven of it usable
     async with client_of(answer(b"{}"), pools=pools, kept_free={"weight": 3}) as (client, budget):
         await client.get("/depth", cost={"weight": 4})
         async with asyncio.TaskGroup() as calls:
@@ -295,3 +295,55 @@ async def test_cookies_are_left_alone(caplog: pytest.LogCaptureFixture) -> None:
             await client.get("/x", cost=COST)
     assert sent == [None] * 3
     assert not caplog.records
+
+
+async def test_bulk_calls_have_sockets_of_their_own() -> None:
+    """While every poll hangs, what comes in bulk is answered at once."""
+
+    async def hang(request: web.Request) -> web.Response:
+        if request.path != "/tickers":
+            await asyncio.sleep(60)
+        return web.json_response({})
+
+    async with client_of(hang, deadline_s=5.0) as (client, _), asyncio.TaskGroup() as calls:
+        polls = [calls.create_task(client.get(f"/book{number}", cost=COST)) for number in range(2 * SOCKETS)]
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(1):
+            await client.get("/tickers", cost=COST, is_bulk=True)
+            await client.get("/tickers", cost=COST, is_apart=True)
+        for poll in polls:
+            poll.cancel()
+
+
+async def test_the_words_of_a_refusal_stay() -> None:
+    """Calls that are not sent while a hold lasts say what began it, and of whom it is."""
+    page = (
+        b"<HTML><H1>403 ERROR</H1>The Amazon CloudFront distribution is configured to block access from your country."
+    )
+
+    def judge(reply: Reply) -> None:
+        if reply.status == 403:
+            raise RateLimited(f"bybit {reply.path}: HTTP 403, {words(reply, 'retMsg')}", until_ms=now_ms() + 600_000)
+
+    async def refuse(_: web.Request) -> web.Response:
+        return web.Response(status=403, body=page, content_type="text/html")
+
+    async with client_of(refuse, judge=judge) as (client, _):
+        with pytest.raises(RateLimited, match="it looks like a block of your country: BYBIT_URL names another"):
+            await client.get("/tickers", cost=COST, is_bulk=True)
+        for path in ("/book", "/trades"):
+            with pytest.raises(RateLimited, match="not sent, on hold: bybit /tickers: HTTP 403, 403 ERROR The Amazon"):
+                await client.get(path, cost=COST)
+
+
+async def test_the_user_agent_is_ours() -> None:
+    """Some edges refuse what HTTP libraries call themselves."""
+    seen = []
+
+    async def note(request: web.Request) -> web.Response:
+        seen.append(request.headers["User-Agent"])
+        return web.json_response({})
+
+    async with client_of(note) as (client, _):
+        await client.get("/time", cost=COST)
+    assert seen == ["sgnl"]

@@ -209,7 +209,7 @@ def test_a_refusal_by_the_edge_holds_the_venue() -> None:
     """A page of HTML does not say which endpoint it is about."""
     with pytest.raises(RateLimited) as caught:
         judge(reply(b"<html>Access Denied</html>", status=403, pools=("depth",)))
-    assert (caught.value.until_ms, caught.value.pool) == (NOW_MS + 300_000, None)
+    assert (caught.value.until_ms, caught.value.pool) == (NOW_MS + 600_000, None)
 
 
 @pytest.mark.parametrize(("body", "error"), [
