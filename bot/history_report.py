@@ -1,5 +1,7 @@
 """`bot report`: what the signals have made, from SQLite, in the figures of the views in MySQL.
 
+Figures count from the price a person could reach, of the latest version of each strategy and side.
+
 Days and hours are those of UTC, as in the views.
 """
 
@@ -20,8 +22,10 @@ from scoring.statistics import (
     by_day,
     by_exit_reason,
     by_hour,
+    by_kind,
     by_score_band,
     by_venue,
+    of_kinds,
     summarise,
 )
 from storage.history import History, symbol_key
@@ -29,13 +33,15 @@ from storage.history import History, symbol_key
 #: column of the table, its width, and how a figure is shown
 _COLUMNS = (
     ("n", 5, "{n}"),
+    ("R each", 7, "{expectancy_r:+.2f}"),
+    ("95 % interval", 14, "{expectancy_r_low:+.2f}…{expectancy_r_high:+.2f}"),
     ("wins", 5, "{wins}"),
     ("win rate", 9, "{win_rate:.1%}"),
-    ("95 % interval", 14, "{win_rate_low:.0%}…{win_rate_high:.0%}"),
-    ("needed", 7, "{break_even_win_rate:.0%}"),
-    ("R each", 7, "{expectancy_r:+.2f}"),
+    ("95 % of it", 11, "{win_rate_low:.0%}…{win_rate_high:.0%}"),
+    ("break-even", 10, "{break_even_win_rate:.0%}"),
     ("factor", 7, "{profit_factor:.2f}"),
     ("net %", 8, "{net_percent:+.2f}"),
+    ("not known", 9, "{not_known}"),
 )
 
 
@@ -56,6 +62,7 @@ class HistoryReport:
     total: Summary
     groups: Mapping[str, Mapping[Any, Summary]]
     refusals: Mapping[str, int]  #: near misses by gate
+    left_out: int = 0  #: signals of other versions than the latest of their strategy and side
 
 
 async def make_report(history: History, filters: Filters) -> HistoryReport:
@@ -68,7 +75,9 @@ async def make_report(history: History, filters: Filters) -> HistoryReport:
         and filters.venue in (None, signal.venue)
         and filters.band in (None, band_of(signal.score))
     ]
+    rows, left_out = of_kinds(rows, await history.current_kinds())
     return HistoryReport(
+        left_out=left_out,
         total=summarise(rows),
         groups=group(rows),
         refusals=await history.refusals(filters.since_ms, coin=coin, venue=filters.venue, band=filters.band),
@@ -76,8 +85,9 @@ async def make_report(history: History, filters: Filters) -> HistoryReport:
 
 
 def group(rows: Sequence[Row]) -> dict[str, dict[Any, Summary]]:
-    """Return the summaries of the rows by day, score band, coin, venue, hour and reason; no group is empty."""
+    """Return the summaries of the rows by kind, day, score band, coin, venue, hour and reason; no group is empty."""
     return {
+        "kind": {**by_kind(rows)},
         "day": {**by_day(rows, "UTC")},
         "score_band": {band: summary for band, summary in by_score_band(rows, 100).items() if summary.n},
         "coin": {**by_coin(rows)},
@@ -93,6 +103,7 @@ def as_json(report: HistoryReport) -> str:
         "total": report.total,
         **{name: {str(key): summary for key, summary in groups.items()} for name, groups in report.groups.items()},
         "refusals": report.refusals,
+        "left_out": report.left_out,
     }
     return orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode()
 
@@ -112,7 +123,7 @@ def as_csv(report: HistoryReport) -> str:
 
 def as_table(report: HistoryReport) -> str:
     """Return it for people."""
-    if not report.total.n and not report.refusals:
+    if not report.groups.get("kind") and not report.refusals and not report.left_out:
         return "no signal has ended and nothing nearly was one, as far as this asks"
     lines, shown = [], ""
     for name, key, summary in _all(report):
@@ -121,6 +132,8 @@ def as_table(report: HistoryReport) -> str:
             shown = name
         cells = [text.format(**asdict(summary)) if summary.n else "-" for _, _, text in _COLUMNS]
         lines.append(f"{_line(str(key), cells)}  {summary.standing}".rstrip())
+    if report.left_out:
+        lines += ["", f"{report.left_out} of other settings left out"]
     if report.refusals:
         lines += ["", "near misses refused by gate"]
         lines += [f"  {gate:22} {count:>5}" for gate, count in report.refusals.items()]

@@ -50,6 +50,7 @@ from scoring.episodes import GAP_MS, Episodes
 from scoring.limits import after_outcome, after_signal, pause, resume, signals_today
 from scoring.limits import shift_clock as shift_limits
 from scoring.signals import FOREVER_MS, Limits, NearMiss, OpenSignal, Outcome, Signal
+from scoring.statistics import Records, closed_of
 from scoring.strategies import chosen
 from storage.errors import StorageError
 from storage.outbox import FollowUp, Kind, NewMessage
@@ -89,7 +90,7 @@ class Orchestrator:
         self._announce: Callable[[], None] = lambda: None
         self._universe = feed.universe
         self._state = MarketState((), config.features)
-        self._closed: list[tuple[Signal, Outcome]] = []
+        self._records = Records()
         self._episodes = Episodes()
         max_data_age_s, started_ms = config.features.max_data_age_s, clock.now_ms()
         self._following, judged_by_quotes = (
@@ -125,7 +126,9 @@ class Orchestrator:
         self.limits = saved.limits
         self._following.add(saved.open_signals)
         self._near_misses.resume(saved.followed)
-        self._closed = await self._store.closed_signals()
+        async for closed in self._store.closed():
+            self._records.add(closed)
+        self._records.prepare()
         self._episodes.resume(await self._store.latest_near_misses(self._clock.now_ms() - GAP_MS))
         await self._restore_windows()
 
@@ -390,7 +393,8 @@ class Orchestrator:
         await self._store.record_outcome(outcome, limits, messages)
         self.limits = limits
         self._following.remove(signal.id)
-        self._closed.append((signal, outcome))
+        self._records.add(closed_of(signal, outcome))
+        self._records.prepare()
         self.exits += 1
 
     async def _remember(
@@ -439,7 +443,7 @@ class Orchestrator:
     def _entry(self, signal: Signal, replied_ms: int) -> str:
         return render_entry(
             signal,
-            track_record=render_track_record(self._closed, signal.score),
+            track_record=render_track_record(self._records.like(signal), signal.score),
             decided_after_ms=signal.decided_ms - replied_ms,
         )
 

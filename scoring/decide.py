@@ -14,7 +14,7 @@ from scoring.levels import levels_at
 from scoring.limits import after_signal
 from scoring.reasons import borrowed, missing_parts
 from scoring.score import ScoreFrame
-from scoring.settings import ScoringSettings
+from scoring.settings import ScoringSettings, record_version
 from scoring.signals import DataTimes, Limits, NearMiss, Signal, Verdict
 from scoring.strategies.base import Strategy
 
@@ -235,6 +235,7 @@ def _signal(column: int, one: _Candidates) -> Signal:
         data_times=_data_times(features, column),
         code_hash=settings.code_hash,
         config_hash=settings.config_hash,
+        version=record_version(strategy.version, settings),
     )
 
 

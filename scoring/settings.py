@@ -1,6 +1,7 @@
 """What decisions need to know of the user's settings; built by bot/config.py, defaults as in the README."""
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +43,21 @@ class ScoringSettings:
     momentum_window_s: float = 60.0
     code_hash: str = ""
     config_hash: str = ""
+
+
+#: What leaves a record what it is: which scores are asked for (records are by band), how many alerts may come and
+#: when, the venues' fees, and names. Everything else decides what is alerted or how it ends; so does a new setting.
+_OUTSIDE_RECORDS = frozenset(
+    {
+        *("min_score", "near_miss_points", "cooldown_s", "burst_limit", "burst_window_s", "max_daily_trades"),
+        *("timezone", "stoploss_guard_count", "stoploss_guard_s", "taker_fee_percent", "default_taker_fee_percent"),
+        *("code_hash", "config_hash"),
+    }
+)
+
+
+def record_version(strategy_version: str, settings: ScoringSettings) -> str:
+    """Return under which version a strategy's signals are recorded, such as "1-3fa94c": formulas, levels and exits."""
+    counted = {name: value for name, value in asdict(settings).items() if name not in _OUTSIDE_RECORDS}
+    digest = hashlib.sha256(repr(sorted(counted.items())).encode()).hexdigest()
+    return f"{strategy_version}-{digest[:6]}"

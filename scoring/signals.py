@@ -108,6 +108,7 @@ class Signal:
     data_times: DataTimes
     code_hash: str
     config_hash: str
+    version: str = ""  #: of formulas, levels and exits: only equal ones are added up; "" in rows older than it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

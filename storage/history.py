@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import orjson
 
 from scoring.capture import Capture
 from scoring.signals import NearMiss, Outcome, Signal
+from scoring.statistics import Closed, Kind
 from storage.blobs import from_blob
 from storage.errors import StorageError, explained
 from storage.files import refuse_database_file, temporary_beside
@@ -31,6 +32,11 @@ from storage.schema import MIGRATIONS, version_of
 BEGINS: Literal["IMMEDIATE"] = "IMMEDIATE"  #: the kind of transaction that a change begins
 BUSY_S = 5.0  #: how long to wait for a person's SQL prompt on the same file; a second bot is refused by the lock
 
+_CLOSED = """
+    SELECT strategy, side, version, score, decided_ms, json_type(outcome, '$.ideal') = 'object',
+        json_extract(outcome, '$.reachable.net_percent'), json_extract(outcome, '$.reachable.r')
+    FROM outcomes JOIN signals ON signal_id = id ORDER BY id
+"""
 _SIGNALS = "SELECT * FROM signals LEFT JOIN outcomes ON signal_id = id"
 
 _LOST = """(
@@ -124,6 +130,21 @@ class History:
             f"{_SIGNALS} WHERE exit_ms >= coalesce(:since_ms, 0) ORDER BY exit_ms, id", {"since_ms": since_ms}
         )
         return [(signal, outcome) for signal, outcome in found if outcome is not None]
+
+    async def closed(self) -> AsyncIterator[Closed]:
+        """Yield what the records need of every signal that has ended; the whole rows never lie in memory."""
+        with explained(self._path):
+            async with self._reader.execute(_CLOSED) as cursor:
+                async for strategy, side, version, *figures in cursor:
+                    yield Closed(Kind(strategy, side, version), *figures)
+
+    async def current_kinds(self) -> list[Kind]:
+        """Return the strategy, side and version of the latest signal of each strategy and side."""
+        rows = await self._read(
+            "SELECT strategy, side, version FROM signals"
+            " WHERE id IN (SELECT max(id) FROM signals GROUP BY strategy, side) ORDER BY strategy, side"
+        )
+        return [Kind(*row) for row in rows]
 
     async def near_misses(self, since_ms: int, limit: int = 100) -> list[NearMiss]:
         """Return near misses decided at `since_ms` or later, newest first."""

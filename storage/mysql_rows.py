@@ -29,6 +29,7 @@ COLUMNS = {
         *("take_profit_percent", "stop_percent", "cost_percent", "net_take_profit_percent", "net_stop_percent"),
         *("break_even_win_rate", "sellable_usdt", "reasons", "borrowed", "code_hash", "config_hash"),
     ),
+    "signal_versions": ("signal_id", "strategy", "version"),
     "signal_features": ("signal_id", "kind", "name", "value"),
     "near_misses": ("id", "decided_at", "venue", "instrument_id", "coin", "score", "entry"),
     "verdicts": ("subject", "subject_id", "gate", "passed", "value", "limit_value", "reason"),
@@ -74,6 +75,7 @@ def history_of_signal(row: Row) -> Iterator[HistoryRow]:
             *("\n".join(details["reasons"]), details["borrowed"], details["code_hash"], details["config_hash"]),
         ),
     )
+    yield "signal_versions", (row["id"], details.get("strategy", "ups"), details.get("version", ""))
     for kind, field in (("feature", "features"), ("sub_score", "sub_scores"), ("contribution", "contributions")):
         for name, value in details[field].items():
             yield "signal_features", (row["id"], kind, name, _double(value))

@@ -137,17 +137,24 @@ _PERFORMANCE = """
         ) / (1 + 3.841458881296e0 / n)) AS win_rate_high
     FROM (
         SELECT {group} AS {name},
-            count(*) AS n,
-            cast(sum(net_percent > 0) AS SIGNED) AS wins,
-            avg((net_percent > 0) * 1e0) AS win_rate,
-            avg(break_even_win_rate) AS break_even_win_rate,
-            avg(r) AS expectancy_r,
-            sum(greatest(r, 0)) / nullif(sum(greatest(-r, 0)), 0) AS profit_factor,
-            sum(net_percent) AS net_percent
-        FROM signals JOIN exits ON signal_id = id
-        GROUP BY {group}
+            strategy,
+            side,
+            version,
+            count(reachable_r) AS n,
+            cast(coalesce(sum(reachable_net_percent > 0), 0) AS SIGNED) AS wins,
+            avg((reachable_net_percent > 0) * 1e0) AS win_rate,
+            avg(CASE WHEN reachable_net_percent <= 0 THEN greatest(-reachable_r, 0) END)
+                / (avg(CASE WHEN reachable_net_percent > 0 THEN reachable_r END)
+                + avg(CASE WHEN reachable_net_percent <= 0 THEN greatest(-reachable_r, 0) END)) AS break_even_win_rate,
+            avg(reachable_r) AS expectancy_r,
+            sum(greatest(reachable_r, 0)) / nullif(sum(greatest(-reachable_r, 0)), 0) AS profit_factor,
+            sum(reachable_net_percent) AS net_percent,
+            cast(sum(r IS NULL) AS SIGNED) AS not_known,
+            cast(sum(r IS NOT NULL AND reachable_r IS NULL) AS SIGNED) AS not_reached
+        FROM signals JOIN exits ON signal_id = id JOIN signal_versions USING (signal_id)
+        GROUP BY {group}, strategy, side, version
     ) AS counted
-    ORDER BY {name}
+    ORDER BY {name}, strategy, side, version
 """
 _GROUPS = (
     ("daily_performance", "day", "date(exited_at)"),
@@ -160,7 +167,7 @@ _VIEWS = (
     """
     CREATE OR REPLACE VIEW latest_signals AS
     SELECT id, decided_at, side, venue, coin, pair, score, entry, take_profit, stop,
-        exited_at, reason, fill, net_percent, r, held_s, note
+        exited_at, reason, fill, reachable_net_percent, reachable_r, net_percent, r, held_s, note
     FROM signals LEFT JOIN exits ON signal_id = id
     ORDER BY id DESC
     """,
@@ -180,7 +187,7 @@ _VIEWS = (
 )
 
 MIGRATIONS = (
-    _TABLES + _VIEWS,
+    _TABLES,
     (
         """
         CREATE TABLE IF NOT EXISTS runs (
@@ -230,6 +237,17 @@ MIGRATIONS = (
             PRIMARY KEY (source, row_id)
         ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
         """,
+    ),
+    (
+        """
+        CREATE TABLE IF NOT EXISTS signal_versions (
+            signal_id BIGINT PRIMARY KEY,
+            strategy VARCHAR(64) NOT NULL,
+            version VARCHAR(64) NOT NULL,
+            CONSTRAINT version_of_signal FOREIGN KEY (signal_id) REFERENCES signals (id)
+        ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
+        """,
+        *_VIEWS,
     ),
 )
 

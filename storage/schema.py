@@ -200,6 +200,24 @@ MIGRATIONS = (
         first_seq INTEGER NOT NULL
     );
     """,
+    # What may be added up in a record; a version that was not kept is ''. R from the reachable price was in units of
+    # the distance from that price to the stop, which can be next to nothing: now in units of the planned risk.
+    """
+    ALTER TABLE signals ADD COLUMN strategy TEXT
+        GENERATED ALWAYS AS (coalesce(json_extract(details, '$.strategy'), 'ups')) VIRTUAL;
+    ALTER TABLE signals ADD COLUMN version TEXT
+        GENERATED ALWAYS AS (coalesce(json_extract(details, '$.version'), '')) VIRTUAL;
+    UPDATE outcomes SET outcome = json_set(
+            outcome,
+            '$.reachable.r',
+            json_extract(outcome, '$.reachable.net_percent') / (
+                SELECT json_extract(details, '$.levels.stop_percent') FROM signals WHERE id = signal_id
+            )
+        )
+        WHERE json_type(outcome, '$.reachable') = 'object';
+    INSERT OR REPLACE INTO changes (source, row_id) SELECT 'signals', id FROM signals ORDER BY id;
+    INSERT OR REPLACE INTO changes (source, row_id) SELECT 'outcomes', signal_id FROM outcomes ORDER BY signal_id;
+    """,
 )
 
 

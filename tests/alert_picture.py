@@ -9,6 +9,7 @@ from bot.phone import follow_ups
 from bot.phone.messages import add_follow_ups, mark_sent, render_entry, render_exit, render_track_record
 from scoring.settings import ScoringSettings
 from scoring.signals import DataTimes, ExitReason, Levels, Outcome, Result, Side, Signal
+from scoring.statistics import Records
 from tests.builders import NOW_MS
 
 LEVELS = Levels(
@@ -82,7 +83,9 @@ BUBBLE, QUOTE, KEY = "#223140", "#6ab3f3", 34  #: the last is a button's height
 
 def alert_svg() -> str:
     """Return an alert with its buttons, edited at its end, and the exit that replies to it, as two chat bubbles."""
-    entry = render_entry(SIGNAL, track_record=render_track_record([], SIGNAL.score), decided_after_ms=12)
+    entry = render_entry(
+        SIGNAL, track_record=render_track_record(Records().like(SIGNAL), SIGNAL.score), decided_after_ms=12
+    )
     ended = follow_ups.of_exit(SIGNAL, OUTCOME, ScoringSettings())
     alert = _lines(add_follow_ups(mark_sent(entry, 340), f"\n{ended.html}"))
     shapes, top = _bubble(alert, PAD)

@@ -17,6 +17,7 @@ from bot.phone.phrases import (
     headline,
     local_time,
     net_text,
+    record_text,
     signed,
     until_text,
     venue_name,
@@ -27,7 +28,7 @@ from bot.status import BotStatus
 from features.frame import FEATURES
 from scoring.prices import format_price
 from scoring.signals import Limits, NearMiss, OpenSignal, Outcome, Signal, Verdict
-from scoring.statistics import Summary
+from scoring.statistics import Record, Summary, summarise
 
 PAGE_LINES = 10
 LONGEST_PAGE = 3_500  #: characters of HTML; Telegram takes 4,096 of text, and counts some signs twice
@@ -162,13 +163,13 @@ def render_score(market: Mapping[str, Any], others: Sequence[str]) -> str:
     )
 
 
-def render_stats(title: str, groups: Mapping[str, Summary], reachable: Summary) -> str:
-    """Return what signals have made, group by group, and all of them from the price a person could reach."""
-    lines = [_summary_line(name, summary) for name, summary in groups.items()]
+def render_stats(title: str, groups: Mapping[str, Summary], at_alert: Summary, left_out: int) -> str:
+    """Return what signals have made, group by group, and all of them as if entered at the alert's own price."""
     return fit(
-        f"<b>{escape(title)}</b>, net of fees, spread and funding",
-        *lines,
-        _summary_line("from the reachable price", reachable),
+        f"<b>{escape(title)}</b>, from the price a person could reach, net of fees, spread and funding",
+        *(_summary_line(name, summary) for name, summary in groups.items()),
+        _summary_line("from the alert's own price, which nobody gets", at_alert) if at_alert.n else None,
+        f"{left_out} of other settings left out" if left_out else None,
     )
 
 
@@ -285,15 +286,11 @@ def _figure(value: float) -> str:
 
 
 def _summary_line(name: str, summary: Summary) -> str:
-    if summary.n == 0:
-        return f"{escape(name)}: no data"
-    low, high = (f"{100 * rate:.0f}" for rate in (summary.win_rate_low, summary.win_rate_high))
-    factor = "∞" if isinf(summary.profit_factor) else f"{summary.profit_factor:.2f}"
-    return (
-        f"{escape(name)}: {summary.wins} of {summary.n} won, {100 * summary.win_rate:.0f} % ({low} to {high} %, "
-        f"break-even {100 * summary.break_even_win_rate:.0f} %), {summary.expectancy_r:+.2f} R each, "
-        f"{signed(summary.net_percent)} %, profit factor {factor}{', unproven' if summary.standing else ''}"
-    )
+    text = record_text(Record(alerts=summary, chance=summarise(()), left_out=0))
+    if summary.n:
+        factor = "∞" if isinf(summary.profit_factor) else f"{summary.profit_factor:.2f}"
+        text += f", {signed(summary.net_percent)} %, profit factor {factor}"
+    return escape(f"{name}: {text}")
 
 
 def other_venue_line(market: Mapping[str, Any]) -> str:

@@ -53,12 +53,15 @@ from features.venues import VENUES, venue_title
 from scoring.limits import mute_coin, mute_venue, unmute_coin, unmute_venue
 from scoring.signals import FOREVER_MS, Outcome, Signal
 from scoring.statistics import (
+    Row,
     Summary,
     by_coin,
     by_exit_reason,
+    by_kind,
     by_score_band,
     by_venue,
     equity_curve,
+    of_kinds,
     summarise,
 )
 from storage.history import symbol_key
@@ -165,20 +168,22 @@ class Answers:
 
     async def stats(self, argument: str) -> Said:
         """/stats [days]."""
-        rows = await self._closed(argument, 30)
+        rows, left_out = await self._closed(argument, 30)
         groups: dict[str, Summary] = {"all": summarise(rows)}
+        if len(kinds := by_kind(rows)) > 1:
+            groups |= kinds
         groups |= {f"score {band}+": one for band, one in by_score_band(rows, self._config.scoring.min_score).items()}
         groups |= {reason.replace("_", " "): one for reason, one in by_exit_reason(rows).items()}
         title = f"What alerts made in {counted(parse_days(argument, 30), 'day')}"
-        return Content(html=render_stats(title, groups, summarise(rows, "reachable")))
+        return Content(html=render_stats(title, groups, summarise(rows, "ideal"), left_out))
 
     async def performance(self, argument: str) -> Said:
         """/performance [days]."""
-        rows = await self._closed(argument, 30)
+        rows, left_out = await self._closed(argument, 30)
         coins = sorted(by_coin(rows).items(), key=lambda item: -item[1].net_percent)[:20]
         groups = {venue_title(venue): one for venue, one in by_venue(rows).items()} | dict(coins)
         title = f"By venue and coin in {counted(parse_days(argument, 30), 'day')}"
-        return Content(html=render_stats(title, groups, summarise(rows, "reachable")))
+        return Content(html=render_stats(title, groups, summarise(rows, "ideal"), left_out))
 
     async def daily(self, _argument: str) -> Said:
         """/daily."""
@@ -189,7 +194,8 @@ class Answers:
         log = self._bot.day
         given = await self._store.signals(since_ms=log.since_ms, limit=10_000)
         closed = await self._store.closed_signals(since_ms=log.since_ms)
-        return render_report(log, given, closed, self._clock.now_ms(), self._timezone)
+        kinds = await self._store.current_kinds()
+        return render_report(log, given, closed, kinds, self._clock.now_ms(), self._timezone)
 
     async def send_daily_report(self) -> None:
         """Send it to every chat, and count anew."""
@@ -342,12 +348,15 @@ class Answers:
     async def profit(self, argument: str) -> Said:
         """/profit [days]."""
         days = parse_days(argument, 30)
-        rows = await self._closed(argument, 30)
-        if not rows:
-            raise UsageError(f"No alert has ended in {counted(days, 'day')}, so there is nothing to draw")
+        rows, left_out = await self._closed(argument, 30)
         curve = np.array(equity_curve(rows))
-        title = f"{counted(len(rows), 'alert')} in {counted(days, 'day')}, net of costs"
-        text = render_stats(title, {"all": summarise(rows)}, summarise(rows, "reachable"))
+        if not len(curve):
+            left = f" ({left_out} of other settings left out)" if left_out else ""
+            raise UsageError(
+                f"No alert that anyone could enter has ended in {counted(days, 'day')}{left}: nothing to draw"
+            )
+        title = f"{counted(len(curve), 'alert')} in {counted(days, 'day')}, net of costs"
+        text = render_stats(title, {"all": summarise(rows)}, summarise(rows, "ideal"), left_out)
         now_ms = self._clock.now_ms()
         span = {"from_ms": now_ms - days * DAY_MS, "to_ms": now_ms}
         return await self._picture(
@@ -371,9 +380,10 @@ class Answers:
         async with self._drawing:
             return Content(html=caption, picture=await asyncio.to_thread(draw))
 
-    async def _closed(self, argument: str, default_days: int) -> list[tuple[Signal, Outcome]]:
+    async def _closed(self, argument: str, default_days: int) -> tuple[list[Row], int]:
         days = parse_days(argument, default_days)
-        return await self._store.closed_signals(since_ms=self._clock.now_ms() - days * DAY_MS)
+        closed = await self._store.closed_signals(since_ms=self._clock.now_ms() - days * DAY_MS)
+        return of_kinds(closed, await self._store.current_kinds())
 
     async def _signal(self, text: str) -> tuple[Signal, Outcome | None]:
         signal_id = parse_id(text)

@@ -19,6 +19,7 @@ from bot.phone.phrases import (
     fit,
     headline,
     net_text,
+    record_text,
     signed,
     until_text,
     usdt_text,
@@ -29,7 +30,7 @@ from bot.status import BotStatus, VenueStatus
 from features.venues import VENUES
 from scoring.prices import format_price
 from scoring.signals import ExitReason, NearMiss, OpenSignal, Outcome, Signal, Unreachable
-from scoring.statistics import BAND_POINTS, band_of, summarise
+from scoring.statistics import BAND_POINTS, Record, band_of
 from storage.outbox import Button, Lost
 
 #: Stands where the sending time goes: nothing to a reader, and nothing escaped can look like it.
@@ -58,8 +59,7 @@ def render_entry(signal: Signal, *, track_record: str, decided_after_ms: int) ->
     return fit(
         f"<b>{headline(signal)}</b> SL {stop} TP {' / '.join(targets)}",
         f"TP {levels.take_profit_percent:.2f} %, net {signed(levels.net_take_profit_percent)} %"
-        f" · SL {levels.stop_percent:.2f} %, net {signed(-levels.net_stop_percent)} %"
-        f" · breaks even at {100 * levels.break_even_win_rate:.0f} % wins",
+        f" · SL {levels.stop_percent:.2f} %, net {signed(-levels.net_stop_percent)} %",
         f"Sellable within 0.1 %: {usdt_text(signal.sellable_usdt)}",
         "",
         f"<b>Score {signal.score:.1f}</b>",
@@ -98,19 +98,10 @@ def copy_text(signal: Signal) -> str:
     return f"{pair}\n{signal.side.upper()}\nEntry {entry}\nTargets {' '.join(targets)}\nStop {stop}"
 
 
-def render_track_record(closed: Sequence[tuple[Signal, Outcome]], score: float) -> str:
-    """Return how the alerts of the same band of five points have done, plain text."""
+def render_track_record(record: Record, score: float) -> str:
+    """Return how the alerts of the same kind and band of five points have done, plain text."""
     band = band_of(score)
-    past = summarise(row for row in closed if band_of(row[0].score) == band)
-    name = f"scores {band} to {band + BAND_POINTS}"
-    if past.n == 0:
-        return f"{name}: no data"
-    rates = (100 * rate for rate in (past.win_rate, past.win_rate_low, past.win_rate_high))
-    share, low, high = (f"{rate:.0f}" for rate in rates)
-    unproven = f", {past.standing}" if past.standing else ""
-    won = f"{past.wins} of {past.n} won, {share} % (95 % interval {low} to {high} %)"
-    needed = f"break-even {100 * past.break_even_win_rate:.0f} %"
-    return f"{name}: {won}, {needed}, {past.expectancy_r:+.2f} R each{unproven}"
+    return f"scores {band} to {band + BAND_POINTS}: {record_text(record)}"
 
 
 def render_exit(signal: Signal, outcome: Outcome, *, reach_s: float) -> str:

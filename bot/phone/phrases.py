@@ -2,12 +2,13 @@
 
 from datetime import datetime
 from html import escape
-from math import isfinite
+from math import isfinite, isnan
 from zoneinfo import ZoneInfo
 
 from features.venues import venue_title
 from scoring.prices import format_price
 from scoring.signals import FOREVER_MS, Result, Signal
+from scoring.statistics import Record, Summary
 
 LONGEST_SENT = 4_096  #: characters of text Telegram takes
 LONGEST = 3_800  #: leaves room for what the `mark_` functions of bot/phone/messages.py add
@@ -92,3 +93,42 @@ def duration_text(seconds: float) -> str:
     units = ((days, "d"), (hours, "h"), (minutes, "min"), (rest_s, "s"))
     first = next((index for index, (count, _) in enumerate(units) if count), 3)
     return " ".join(f"{count} {unit}" for count, unit in units[first : first + 2] if count) or "0 s"
+
+
+def record_text(record: Record) -> str:
+    """Return what alerts of one kind have made, expectancy first, beside what chance made; plain text."""
+    made, chance = record.alerts, record.chance
+    others = [
+        f"{count} {words}"
+        for count, words in (
+            (made.not_known, "not known"),
+            (made.not_reached, "ended before anyone could enter"),
+            (record.left_out, "of other settings left out"),
+        )
+        if count
+    ]
+    if made.n == 0:
+        return ", ".join(["no data", *others])
+    parts = [f"alerts {expectancy_text(made)}"]
+    if chance.n:
+        parts.append(f"chance {chance.expectancy_r:+.2f} R")
+    parts.append(win_rate_text(made))
+    if made.standing:
+        parts.append(made.standing)
+    return ", ".join([*parts, *others])
+
+
+def expectancy_text(made: Summary) -> str:
+    """Return the mean R with its interval, such as "+0.05 R (-0.10 … +0.20, n 61)"."""
+    low, high = made.expectancy_r_low, made.expectancy_r_high
+    interval = "too few days for an interval" if isnan(low) else f"{low:+.2f} … {high:+.2f}"
+    return f"{made.expectancy_r:+.2f} R ({interval}, n {made.n})"
+
+
+def win_rate_text(made: Summary) -> str:
+    """Return the share of wins with its interval, beside the share at which these same rows would have paid nothing."""
+    low, high = (f"{100 * rate:.0f}" for rate in (made.win_rate_low, made.win_rate_high))
+    won = f"{made.wins} of {made.n} won, {100 * made.win_rate:.0f} % ({low} to {high} %)"
+    if isnan(made.break_even_win_rate):
+        return won
+    return f"{won}, break-even of these {100 * made.break_even_win_rate:.0f} %"

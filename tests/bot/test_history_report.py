@@ -62,6 +62,7 @@ async def test_the_figures(store: Store) -> None:
     made = await report(store, Filters())
     assert made.total == summarise(rows)
     assert {name: {key: summary.n for key, summary in groups.items()} for name, groups in made.groups.items()} == {
+        "kind": {"ups short": 3},
         "day": {"2023-11-14": 3},
         "score_band": {70: 1, 75: 1, 95: 1},
         "coin": {"PEPE": 1, "XLM": 2},
@@ -143,7 +144,8 @@ async def test_csv(store: Store) -> None:
 async def test_table(store: Store) -> None:
     """A person reads aligned lines that say what is not proven."""
     lines = as_table(await report(store, Filters())).splitlines()
-    assert lines[1].split()[:4] == ["all", "3", "2", "66.7%"]
+    assert lines[1].split()[:2] == ["all", "3"]
+    assert "66.7%" in lines[1]
     assert lines[1].endswith("unproven")
     assert "  bybit " in "\n".join(lines)
 
@@ -151,5 +153,5 @@ async def test_table(store: Store) -> None:
 async def test_nothing_yet(store: Store) -> None:
     """No data is said in words, and no figure is made up where there are only near misses."""
     made = await report(store, Filters(band=80))
-    assert as_table(made).splitlines()[1].split() == ["all", *["-"] * 8, "no", "data"]
+    assert as_table(made).splitlines()[1].split() == ["all", *["-"] * 10, "no", "data"]
     assert "no signal has ended" in as_table(HistoryReport(total=made.total, groups={}, refusals={}))

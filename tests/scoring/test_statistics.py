@@ -1,6 +1,7 @@
 """Figures from outcome rows, against published intervals and rows added up by hand."""
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from scoring.signals import ExitReason, Result
 from scoring.statistics import (
+    Records,
     Row,
     by_coin,
     by_day,
@@ -15,12 +17,17 @@ from scoring.statistics import (
     by_hour,
     by_score_band,
     by_venue,
+    closed_of,
     equity_curve,
+    kind_of,
+    of_kinds,
     summarise,
     wilson_interval,
 )
 from tests.builders import NOW_MS
-from tests.scoring.frames import levels, outcome, signal
+from tests.scoring.frames import outcome, signal
+
+DAY_MS = 86_400_000
 
 
 def rows(*results: float) -> list[Row]:
@@ -67,14 +74,72 @@ def test_summary() -> None:
     assert made.expectancy_r == pytest.approx(0.4)
     assert made.profit_factor == pytest.approx(2.0)
     assert made.net_percent == pytest.approx(2.0)
-    assert made.break_even_win_rate == pytest.approx(1.1 / 3)
+    # a loss of 1 R against a win of 4/3 R
+    assert made.break_even_win_rate == pytest.approx(3 / 7)
     assert made.standing == "unproven"
 
 
-def test_break_even_is_the_mean() -> None:
-    """Signals of different levels need the mean of their break-even rates."""
-    mixed = [(signal(levels=levels(break_even_win_rate=rate)), outcome()) for rate in (0.3, 0.5)]
-    assert summarise(mixed).break_even_win_rate == pytest.approx(0.4)
+def test_break_even_is_that_of_the_rows() -> None:
+    """It is the win rate at which the mean win and the mean loss of these rows cancel out, never the levels'."""
+    made = summarise(rows(*[0.61] * 42, *[-0.54] * 58))
+    assert made.break_even_win_rate == pytest.approx(0.54 / (0.61 + 0.54))
+    assert made.win_rate < made.break_even_win_rate
+    assert made.expectancy_r < 0
+    assert math.isnan(summarise(rows(1.0, 1.0)).break_even_win_rate)
+    assert math.isnan(summarise(rows(-1.0)).break_even_win_rate)
+
+
+@given(st.lists(st.floats(-3, 3).filter(lambda r: abs(r) > 1e-6), min_size=1, max_size=60))
+def test_the_win_rate_beats_break_even_only_with_expectancy(results: list[float]) -> None:
+    """No record can look good by its win rate while it loses."""
+    made = summarise(rows(*results))
+    if not math.isnan(made.break_even_win_rate) and abs(made.expectancy_r) > 1e-9:
+        assert (made.win_rate > made.break_even_win_rate) == (made.expectancy_r > 0)
+
+
+def of_day(day: int, r: float, **changed: Any) -> Row:
+    """Return a row of that UTC day."""
+    return signal(decided_ms=NOW_MS + day * DAY_MS, **changed), outcome(r)
+
+
+def test_the_interval_needs_days() -> None:
+    """Many rows of few days have no interval; from ten days on it holds the mean and is the same every time."""
+    few = [of_day(day, r) for day in range(9) for r in (1.0, -1.0, 0.3)]
+    assert math.isnan(summarise(few).expectancy_r_low)
+    many = [of_day(day, r) for day in range(10) for r in (1.0 + day / 10, -1.0)]
+    made = summarise(many)
+    assert made.expectancy_r_low < made.expectancy_r < made.expectancy_r_high
+    assert summarise(many) == made
+
+
+def test_days_are_drawn_whole() -> None:
+    """Rows that share their day's luck prove less than as many on their own: the interval is wider."""
+    together = summarise([of_day(day, 1.0 if day % 2 else -1.0) for day in range(20) for _ in range(20)])
+    apart = summarise([of_day(day, 1.0 if n % 2 else -1.0 + day / 100) for day in range(20) for n in range(20)])
+    assert together.expectancy_r_high - together.expectancy_r_low > 0.5
+    assert apart.expectancy_r_high - apart.expectancy_r_low < 0.1
+
+
+def test_not_known_and_not_reached_count_in_no_figure() -> None:
+    """They are only counted."""
+    late = (signal(), outcome(2.0, reachable=None))
+    unknown = (signal(), outcome(2.0, ideal=None, reachable=None))
+    made = summarise([*rows(1.0), late, unknown])
+    assert (made.n, made.expectancy_r, made.not_known, made.not_reached) == (1, 1.0, 1, 1)
+
+
+def test_records_are_of_one_kind_and_band() -> None:
+    """Rows of other settings, strategies and sides are left out and counted; other bands are neither."""
+    records = Records()
+    mine = [of_day(day, 1.0 if day % 3 else -1.0, version="1-a", score=76.0) for day in range(40)]
+    others = [of_day(0, 5.0, score=76.0), of_day(0, 5.0, version="1-b", score=76.0)]
+    for row in (*mine, *others, of_day(0, 5.0, version="1-a", score=81.0)):
+        records.add(closed_of(*row))
+    record = records.like(signal(version="1-a", score=77.0))
+    assert record.alerts == summarise(mine)
+    assert record.left_out == 2
+    assert of_kinds([*mine, *others], [kind_of(mine[0][0])]) == (mine, 2)
+    assert records.like(signal(version="1-c", score=77.0)).alerts.standing == "no data"
 
 
 def test_nothing_is_no_data() -> None:
@@ -107,9 +172,9 @@ def test_from_the_reachable_price() -> None:
     """From the reachable price its own results count, and rows that nobody could enter drop out."""
     late = Result(entry=99.0, gross_percent=0.6, net_percent=0.5, r=0.25)
     mixed = [(signal(), outcome(1.0, reachable=late)), (signal(), outcome(2.0, reachable=None))]
-    made = summarise(mixed, "reachable")
+    made = summarise(mixed)
     assert (made.n, made.expectancy_r, made.net_percent) == (1, 0.25, 0.5)
-    assert equity_curve(mixed, "reachable") == ((NOW_MS + 60_000, 0.25),)
+    assert equity_curve(mixed) == ((NOW_MS + 60_000, 0.25),)
 
 
 def test_score_bands() -> None:

@@ -71,15 +71,16 @@ def make_signal(signal_id: int = 1, **changes: Any) -> Signal:
 
 
 def make_outcome(signal_id: int = 1, **changes: Any) -> Outcome:
-    """A take-profit ten minutes after the decision."""
+    """A take-profit ten minutes after the decision, the same from both entries."""
+    made = Result(entry=0.000012345, gross_percent=1.693, net_percent=1.593, r=1.766)
     return Outcome(
         **{
             "signal_id": signal_id,
             "reason": ExitReason.TAKE_PROFIT,
             "exit_ms": DECIDED_MS + 1000 * signal_id + 600_000,
             "fill": 0.000012136,
-            "ideal": Result(entry=0.000012345, gross_percent=1.693, net_percent=1.593, r=1.766),
-            "reachable": None,
+            "ideal": made,
+            "reachable": None if "unreachable" in changes else changes.get("ideal", made),
             "mae_percent": 0.2,
             "mfe_percent": 1.8,
             "held_s": 600.0,

@@ -143,7 +143,7 @@ async def test_profit_command(bot: World) -> None:
     """/profit draws the curve of what ended, and says where nothing has."""
     await bot.telegram.user_sends("/profit 7", user_id=PERSON)
     (answer,) = await bot.telegram.wait_for_messages(1)
-    assert answer.text == "No alert has ended in 7 days, so there is nothing to draw"
+    assert answer.text == "No alert that anyone could enter has ended in 7 days: nothing to draw"
     await bot.store.record_outcome(make_outcome(1), make_limits(next_id=4), [])
     await bot.telegram.user_sends("/profit 7d", user_id=PERSON)
     picture = (await bot.telegram.wait_for_messages(2))[-1]

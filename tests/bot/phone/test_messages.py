@@ -85,7 +85,7 @@ def test_entry() -> None:
     assert 'href="https://www.binance.com/en/futures/1000PEPEUSDT"' in html
     assert read(mark_sent(html, 340)) == (
         "SHORT 1000PEPE Binance 0.000012345 SL 0.000012444 TP 0.000012136\n"
-        "TP 1.69 %, net +1.59 % · SL 0.80 %, net -0.90 % · breaks even at 36 % wins\n"
+        "TP 1.69 %, net +1.59 % · SL 0.80 %, net -0.90 %\n"
         "Sellable within 0.1 %: 1,234 USDT\n"
         "\n"
         "Score 78.4\n"
@@ -264,8 +264,8 @@ def test_exit_with_doubts() -> None:
     doubts = {"is_ambiguous": True, "note": "settled from 1-minute candles", "unreachable": Unreachable.ENDED_BEFORE}
     lines = exit_lines(reason=ExitReason.STOP_LOSS, **doubts)
     assert lines == [NOBODY, BOTH, "settled from 1-minute candles"]
-    assert exit_lines(reason=ExitReason.TRAILING, is_ambiguous=True)[1] == f"Trailing s{BOTH[1:]}"
-    assert exit_lines() == [NOT_SEEN], "an older row whose reason nobody kept"
+    assert exit_lines(reason=ExitReason.TRAILING, is_ambiguous=True, reachable=None)[1] == f"Trailing s{BOTH[1:]}"
+    assert exit_lines(reachable=None) == [NOT_SEEN], "an older row whose reason nobody kept"
 
 
 def test_nobody_could_have_entered() -> None:

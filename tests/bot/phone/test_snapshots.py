@@ -58,7 +58,7 @@ from bot.status import Incident
 from fetchers.health import Condition, Notice
 from scoring.settings import ScoringSettings
 from scoring.signals import FOREVER_MS, ExitReason, Result, Unreachable, Verdict
-from scoring.statistics import summarise
+from scoring.statistics import Record, Records, closed_of, kind_of, summarise
 from storage.outbox import Lost
 from tests.bot.builders import make_funnel, make_open_signal, make_status
 from tests.builders import instrument
@@ -79,7 +79,7 @@ SIGNAL = make_signal(
 OUTCOME = make_outcome(42, reachable=Result(entry=0.00001232, gross_percent=1.49, net_percent=1.39, r=1.52))
 CLOSED = [(replace(SIGNAL, id=number), make_outcome(number)) for number in range(1, 4)]
 LOSS = Result(entry=0.000012345, gross_percent=-0.8, net_percent=-0.9, r=-1.13)
-CLOSED.append((replace(SIGNAL, id=4), make_outcome(4, reason=ExitReason.STOP_LOSS, ideal=LOSS)))
+CLOSED.append((replace(SIGNAL, id=4), make_outcome(4, reason=ExitReason.STOP_LOSS, ideal=LOSS, reachable=LOSS)))
 STATUS = make_status(
     now_ms=SIGNAL.decided_ms + 90_000,
     last_tick_ms=SIGNAL.decided_ms + 87_000,
@@ -88,9 +88,19 @@ STATUS = make_status(
 )
 
 
+def record() -> Record:
+    """The record of CLOSED, and of three alerts of other settings."""
+    records = Records()
+    for signal, outcome in CLOSED:
+        records.add(closed_of(signal, outcome))
+    for signal, outcome in CLOSED[:3]:
+        records.add(closed_of(replace(signal, version="0-other"), outcome))
+    return records.like(SIGNAL)
+
+
 def alert() -> str:
     """The alert as it leaves."""
-    html = render_entry(SIGNAL, track_record=render_track_record(CLOSED, SIGNAL.score), decided_after_ms=12)
+    html = render_entry(SIGNAL, track_record=render_track_record(record(), SIGNAL.score), decided_after_ms=12)
     return mark_sent(html, 340)
 
 
@@ -129,7 +139,7 @@ def report() -> str:
     log = DayLog(since_ms=DECIDED_MS - 86_400_000)
     for _ in range(4):
         log.note(2410, (71.2, "PEPE/USDT Binance"), {"ups": make_funnel()}, {"mexc": Condition.OK})
-    return render_report(log, [(SIGNAL, None)], CLOSED, DECIDED_MS, ZONE)
+    return render_report(log, [(SIGNAL, None)], CLOSED, [kind_of(SIGNAL)], DECIDED_MS, ZONE)
 
 
 MESSAGES: dict[str, Callable[[], str]] = {
@@ -178,7 +188,9 @@ MESSAGES: dict[str, Callable[[], str]] = {
         make_limits(muted_coins={"PEPE": DECIDED_MS + 3_600_000}, muted_venues={"lbank": FOREVER_MS}), DECIDED_MS, ZONE
     ),
     "why": lambda: render_why(SIGNAL, OUTCOME, ZONE, "decided again from its input: the same to the bit"),
-    "stats": lambda: render_stats("What alerts made in 30 days", {"all": summarise(CLOSED)}, summarise(CLOSED)),
+    "stats": lambda: render_stats(
+        "What alerts made in 30 days", {"all": summarise(CLOSED)}, summarise(CLOSED, "ideal"), 12
+    ),
     "lists": lambda: "\n".join(
         [
             signal_line((SIGNAL, OUTCOME), ZONE),
