@@ -142,13 +142,17 @@ class OpenSignals:
 
     async def _judge(self, open_signal: OpenSignal, unjudged: _Unjudged) -> OpenSignal | Outcome:
         candles: Candles | None = None
+        is_whole = False
         while unjudged.waiting:
             waiting, look = unjudged.waiting[0], unjudged.waiting[0].look
             if look.gap and waiting.can_ask:
-                candles = candles or await self._candles(open_signal, unjudged)
-                if candles is not None:
+                if candles is None:
+                    candles, is_whole = await self._candles(open_signal, unjudged)
+                if candles is not None and is_whole:
                     look = replace(look, candles=candles)
                     unjudged.tape_ms = max(unjudged.tape_ms, look.now_ms)
+                elif candles is not None and (ended := self._end_within(open_signal, look, candles)) is not None:
+                    return ended
                 elif waiting.is_optional:
                     look = replace(look, gap="")
                 elif not self._is_given_up(open_signal, unjudged.waiting[-1].look.now_ms):
@@ -159,6 +163,13 @@ class OpenSignals:
             open_signal = followed
             del unjudged.waiting[0]
         return open_signal
+
+    def _end_within(self, open_signal: OpenSignal, look: Look, candles: Candles) -> Outcome | None:
+        """Return the end that candles without the newest minute show already; None where that may still decide."""
+        ended = follow(open_signal, replace(look, candles=candles), self._settings)
+        if not isinstance(ended, Outcome) or ended.ideal is None:
+            return None
+        return ended if ended.exit_ms <= int(candles.open_ms[-1]) + MINUTE_MS else None
 
     def _note(
         self,
@@ -175,13 +186,11 @@ class OpenSignals:
             is_unwatched = key[0] not in self._source.status()
             look, can_ask = replace(look, is_unwatched=is_unwatched), self._asks and not is_unwatched
         else:
-            since_ms = unjudged.waiting[-1].look.now_ms if unjudged.waiting else funded_ms(one)
-            look = _sight(one, look, features, column, observations, since_ms)
+            noted = [time_ms for waiting in unjudged.waiting for time_ms in waiting.look.funding_times_ms]
+            look = _sight(one, look, features, column, observations, max([funded_ms(one), *noted]))
             can_ask = self._asks and features.instruments[column].publishes_trades
         has_quote = math.isfinite(look.best_bid) and math.isfinite(look.best_ask)
-        is_delisted = key in self._source.universe.delisted and not has_quote
-        sees = has_quote or (look.tape_ms > 0 and can_ask)
-        new = _Waiting(look=replace(look, is_delisted=is_delisted), can_ask=can_ask, sees=sees)
+        new = _Waiting(look=look, can_ask=can_ask, sees=has_quote or (look.tape_ms > 0 and can_ask))
         new = self._with_gap(one, unjudged, new, observations, has_quote=has_quote)
         unjudged.tape_ms = max(unjudged.tape_ms, look.tape_ms)
         if unjudged.waiting and not unjudged.waiting[-1].sees and not unjudged.waiting[-1].look.funding_times_ms:
@@ -205,11 +214,12 @@ class OpenSignals:
         hole = _hole(observations, prints_ms) if new.can_ask else None
         lost = "a restart" if one.looked_ms < self._started_ms else "a time without data"
         from_ms, until_ms = seen_ms, 0
+        is_long = not new.sees and now_ms - seen_ms > self._gap_ms
         if hole is not None:
             gap = lost if now_ms - seen_ms > self._gap_ms else "a gap in the prints"
             from_ms, until_ms = hole
-        elif look.is_delisted:
-            gap = "the end of its trading"
+        elif (one.signal.venue, one.signal.instrument_id) in self._source.universe.delisted and is_long:
+            gap, look = "the end of its trading", replace(look, is_delisted=True)
         elif not has_quote and now_ms >= due_ms + TIMEOUT_LATE_MS:
             gap, from_ms = "a time without quotes", min(seen_ms, due_ms)
         elif now_ms - max(seen_ms, look.tape_ms if new.can_ask else 0) > self._gap_ms:
@@ -222,11 +232,14 @@ class OpenSignals:
             return new
         return replace(new, look=replace(look, gap=gap, gap_from_ms=from_ms, gap_until_ms=until_ms))
 
-    async def _candles(self, one: OpenSignal, unjudged: _Unjudged) -> Candles | None:
-        """Return the candles of all that waits; None where they do not come now, and then they are asked for later."""
+    async def _candles(self, one: OpenSignal, unjudged: _Unjudged) -> tuple[Candles | None, bool]:
+        """Return the candles of all that waits, and whether they are all there will be.
+
+        They are None where none come now; whatever is lacking is asked for again later.
+        """
         now_ms = unjudged.waiting[-1].look.now_ms
         if now_ms < unjudged.ask_ms:
-            return None
+            return None, False
         key = (one.signal.venue, one.signal.instrument_id)
         until_ms = min(now_ms, timeout_ms(one, self._settings) + 2 * MINUTE_MS)
         from_ms = min(waiting.look.gap_from_ms for waiting in unjudged.waiting if waiting.look.gap)
@@ -241,12 +254,12 @@ class OpenSignals:
                 break
         if pages and from_ms >= until_ms:
             unjudged.ask_ms = unjudged.wait_ms = unjudged.asked_ms = 0
-            return _joined(pages)
+            return _joined(pages), True
         unjudged.wait_ms = min(max(FIRST_RETRY_MS, 2 * unjudged.wait_ms), LAST_RETRY_MS)
         unjudged.ask_ms = now_ms + unjudged.wait_ms
         unjudged.asked_ms = unjudged.asked_ms or now_ms
         is_all = page is not None and now_ms - unjudged.asked_ms >= TAIL_MS
-        return _joined(pages) if pages and is_all else None
+        return (_joined(pages), is_all) if pages else (None, False)
 
     def _is_given_up(self, one: OpenSignal, now_ms: int) -> bool:
         venue, universe = one.signal.venue, self._source.universe

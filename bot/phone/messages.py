@@ -110,7 +110,7 @@ def render_exit(signal: Signal, outcome: Outcome, *, reach_s: float) -> str:
     way = f"best {signed(outcome.mfe_percent)} %, worst {signed(-outcome.mae_percent)} %"
     note, ends = escape(outcome.note) or None, f"#{signal.id}"
     if (ideal := outcome.ideal) is None:
-        watched = "Nobody watches the pair any more, and no record counts it. If you are in it, look after it yourself"
+        watched = "It is followed no further, and no record counts it. If you are in it, look after it yourself"
         return fit(title, f"Seen before: {way}", note, watched, ends)
     fill, entry = (format_price(price, signal.tick_size) for price in (outcome.fill, ideal.entry))
     stop = "Trailing stop" if outcome.reason is ExitReason.TRAILING else "Stop"

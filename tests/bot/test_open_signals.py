@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from fetchers.health import Condition
 from scoring.settings import ScoringSettings
 from scoring.signals import ExitReason
 from tests.bot.watched import NAN, Watched, at, bars
-from tests.scoring.frames import signal
+from tests.scoring.frames import ideal, signal
 
 #: NOW_MS is 20 s into its minute
 BEYOND = [
@@ -73,6 +74,16 @@ async def test_candles_that_do_not_come_at_once(fails: int) -> None:
     assert (outcome.reason, outcome.fill, outcome.held_s) == (ExitReason.STOP_LOSS, 101, 100)
     assert len(one.asked) == fails + 1
     assert outcome.note == "settled from 1-minute candles after a time without data"
+
+
+async def test_an_end_the_candles_show_is_not_put_off() -> None:
+    """A stop in a minute that has ended needs no newest candle to be one."""
+    one = watched()
+    await one.tick(5, prints=[])
+    one.candles = lambda _: bars(BEYOND[1:4])
+    outcome = await one.tick(305)
+    assert outcome is not None
+    assert (outcome.reason, outcome.fill, outcome.held_s) == (ExitReason.STOP_LOSS, 101, 100)
 
 
 async def test_asked_again_with_growing_pauses() -> None:
@@ -234,6 +245,31 @@ async def test_delisted_pair() -> None:
         assert outcome is not None
         assert outcome.reason is ExitReason.DELISTED
         assert outcome.fill == pytest.approx(fill, nan_ok=True)
+
+
+async def test_a_delisting_that_is_announced() -> None:
+    """A pair that trades on is followed on, also through a tick whose quotes are locked."""
+    one = watched()
+    one.universe = replace(one.universe, delisted=frozenset({("bybit", "PEPEUSDT")}))
+    await one.tick(5, prints=[])
+    assert await one.tick(10, 100.0, 100.0, []) is None
+    outcome = await one.tick(15, 97.5, 97.6, [])
+    assert outcome is not None
+    assert outcome.reason is ExitReason.TAKE_PROFIT
+
+
+async def test_settlement_while_the_list_lacked_the_pair() -> None:
+    """What settles while nothing of the pair is known is charged once it is known again, once."""
+    one = watched()
+    funding: dict[str, Any] = {"funding_rate": -0.01, "funding_interval_h": 1.0, "next_funding_ms": at(0) + 130_000}
+    await one.tick(5, prints=[], **funding)
+    for after_s in range(10, 300, 5):
+        await one.tick(after_s, NAN, NAN, is_listed=False)
+    one.candles = lambda _: bars(CALM[:10])
+    outcome = await one.tick(310, prints=[], continues=False, **funding)
+    for after_s in range(315, 400, 5):
+        outcome = outcome or await one.tick(after_s, 97.5, 97.6, [], **funding)
+    assert ideal(outcome).net_percent == pytest.approx(0.9)
 
 
 async def test_candles_in_pages() -> None:

@@ -22,6 +22,7 @@ class MemoryVenue:
         self.has_whole_history = True
         self.watched: set[str] = set()
         self.listed = list(ids)
+        self.closed: set[str] = set()  #: of those listed, the ones that are not traded
         self.quoted = list(ids)
         self.calls: list[tuple[str, str]] = []  #: (what, id)
         self.errors: dict[str, Exception] = {}  #: by what, or by id
@@ -52,7 +53,8 @@ class MemoryVenue:
     async def load_markets(self) -> tuple[Listing, ...]:
         """Return what is listed."""
         await self._answer("markets")
-        return tuple(Listing(instrument=instrument(venue=self.name, id=one)) for one in self.listed)
+        rows = ((instrument(venue=self.name, id=one), one in self.closed) for one in self.listed)
+        return tuple(Listing(instrument=row, dropped="not trading" if is_closed else "") for row, is_closed in rows)
 
     async def measure_clock(self) -> ClockOffset:
         """Return a clock 7 ms ahead."""

@@ -247,3 +247,39 @@ async def test_instruments_that_leave_are_forgotten() -> None:
     assert max(sizes) <= 4
     assert len(lane.quarantine._strikes) <= 1
     assert venue.watched == set(venue.listed)
+
+
+async def test_two_readings_and_the_venues_word_make_a_delisting() -> None:
+    """A list that lacks a pair once says nothing; twice it does, if the venue calls the pair closed or unknown."""
+    clock = HandClock()
+    venue = MemoryVenue("mexc", MANY[:2], now_ms=clock.now_ms)
+    lane = lane_of(venue, clock)
+
+    async def reading(*listed: str) -> set[str]:
+        venue.listed = list(listed)
+        await lane.load()
+        return lane.delisted()
+
+    assert await reading("C1USDT") == set()
+    assert await reading("C0USDT", "C1USDT") == set(), "one reading without it is nothing"
+    await reading("C1USDT")
+    assert await reading("C1USDT") == set(), "the venue itself has said nothing of it"
+    venue.errors["C0USDT"] = UnknownSymbol("mexc C0USDT: code 1001")
+    assert await lane.fetch_candles("C0USDT", 0) is None
+    assert lane.delisted() == {"C0USDT"}
+    assert lane.wants_reload
+    venue.errors["C1USDT"] = UnknownSymbol("mexc C1USDT: code 1001")
+    await lane.fetch_candles("C1USDT", 0)
+    assert lane.delisted() == {"C0USDT"}, "its word alone, while the list has the pair"
+    assert await reading("C0USDT", "C1USDT") == set()
+
+
+async def test_a_list_that_calls_a_pair_closed_is_the_venues_word() -> None:
+    """Such a row twice in a row is a delisting; once, and traded again, is a halt."""
+    clock = HandClock()
+    venue = MemoryVenue("mexc", MANY[:2], now_ms=clock.now_ms)
+    lane = lane_of(venue, clock)
+    for closed, delisted in ((True, False), (False, False), (True, False), (True, True)):
+        venue.closed = {"C0USDT"} if closed else set()
+        await lane.load()
+        assert lane.delisted() == ({"C0USDT"} if delisted else set())

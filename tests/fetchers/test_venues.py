@@ -243,6 +243,28 @@ async def test_candles(stage: Stage, name: str) -> None:
         assert_allclose(getattr(ours, field), [getattr(candle, field) for candle in theirs], rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", PUBLISHING)
+@pytest.mark.parametrize(("ago_ms", "count"), [(0, 1), (21_001, 2), (299_000, 6), (301_000, 6), (30 * 3_600_000, None)])
+async def test_candles_begin_where_they_are_asked_for(
+    market: SimulatedMarket, name: str, ago_ms: int, count: int | None
+) -> None:
+    """The minute that holds `since` is the first, whatever the second hands show; the first page of many comes."""
+    clock = HandClock(NOW_MS)  # 21 s into its minute
+    servers = await serve(market, clock.now_ms)
+    (venue,) = build_venues([name], dict(servers.urls), clock.now_ms)
+    await venue.open()
+    try:
+        row = next(row for row in market.rows[name] if row.base == "SOL")
+        found = await venue.fetch_candles(row.id, NOW_MS - ago_ms)
+    finally:
+        await venue.close()
+        await servers.close()
+    assert found is not None
+    assert found.open_ms[0] == (NOW_MS - ago_ms) // 60_000 * 60_000
+    assert set(np.diff(found.open_ms)) <= {60_000}
+    assert len(found.open_ms) == (count or {"binance": 1500, "bybit": 1000}.get(name, 1801))
+
+
 @pytest.mark.parametrize("name", NAMES)
 async def test_times_are_ours_where_the_venues_clock_is_ahead(market: SimulatedMarket, name: str) -> None:
     """A venue 30 s ahead is measured as such, and what it says happened is put back by as much."""

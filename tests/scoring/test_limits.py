@@ -141,6 +141,15 @@ def test_stoploss_guard_window() -> None:
     assert won == replace(two, last_exit_ms={"PEPE": NOW_MS + 2000})
 
 
+@pytest.mark.parametrize("reason", [ExitReason.NOT_KNOWN, ExitReason.NO_LONGER_WATCHED])
+def test_what_is_not_known_is_no_stop(reason: ExitReason) -> None:
+    """It does not count for the guard; the cooldown after an exit holds."""
+    two = stopped(stopped(Limits.fresh(), NOW_MS), NOW_MS + 1000)
+    ended = outcome(reason=reason, ideal=None, reachable=None, exit_ms=NOW_MS + 2000)
+    assert after_outcome(two, signal(), ended, SETTINGS) == stopped(two, NOW_MS + 2000, reason=reason)
+    assert after_outcome(two, signal(), ended, SETTINGS).stop_times_ms == two.stop_times_ms
+
+
 def test_stops_that_come_late() -> None:
     """A stop settled from candles after a restart finds its place among the others."""
     state = stopped(stopped(stopped(Limits.fresh(), NOW_MS + 2000), NOW_MS), NOW_MS + 1000)

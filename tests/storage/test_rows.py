@@ -1,5 +1,6 @@
 """Every record survives a row of the real schema to the bit."""
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.signals import NearMiss, OpenSignal, Outcome, Signal
+from storage.codec import to_json
 from storage.outbox import Kind, Priority
 from storage.rows import (
     message_from_row,
@@ -26,7 +28,7 @@ from storage.rows import (
     signal_to_row,
 )
 from storage.schema import MIGRATIONS
-from tests.storage.builders import DECIDED_MS, make_message, make_signal
+from tests.storage.builders import DECIDED_MS, make_message, make_outcome, make_signal
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
@@ -104,6 +106,20 @@ def test_open_signal(open_signal: OpenSignal) -> None:
     """What tracking adds to a signal comes back with the signal from its own row."""
     row = {**signal_to_row(open_signal.signal), **open_signal_to_row(open_signal)}
     assert repr(open_signal_from_row(row)) == repr(open_signal)
+
+
+def test_rows_of_before() -> None:
+    """An open signal and an outcome as older code has written them load, with nothing known of what they lack."""
+    signal = make_signal(1)
+    old = {"looked_ms": DECIDED_MS + 9000, "best_price": 0.0000123, "worst_price": 0.0000124, "flips_running": 1}
+    old |= {"reachable_entry": 0.0000123, "last_book_ms": DECIDED_MS, "funding_paid_percent": 0.5}
+    loaded = open_signal_from_row({**signal_to_row(signal), "tracking": to_json(old)})
+    assert (loaded.looked_ms, loaded.funding_paid_percent, loaded.flips_running) == (DECIDED_MS + 9000, 0.5, 1)
+    assert (loaded.reachable_ms, loaded.settlements, loaded.tape_ms) == (None, (), 0)
+    row = outcome_to_row(make_outcome())
+    kept = json.loads(row["outcome"])
+    del kept["reachable_ms"], kept["unreachable"]
+    assert outcome_from_row({**row, "outcome": to_json(kept)}) == make_outcome()
 
 
 def test_nobody_has_looked_yet() -> None:

@@ -297,7 +297,7 @@ def test_exit_without_a_result(reason: ExitReason) -> None:
     assert text.splitlines()[1:] == [
         "Seen before: best +1.80 %, worst -0.20 %",
         "no price was seen at its end",
-        "Nobody watches the pair any more, and no record counts it. If you are in it, look after it yourself",
+        "It is followed no further, and no record counts it. If you are in it, look after it yourself",
         "#1",
     ]
 
