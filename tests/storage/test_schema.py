@@ -1,12 +1,13 @@
 """Migrations run once, in order, each whole or not at all."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import aiosqlite
 import pytest
 
-from storage import schema
+from storage import history, schema
 from storage.schema import MIGRATIONS, migrate, version_of
 from storage.sqlite import Store
 from tests.storage.builders import make_limits, make_outcome, make_signal
@@ -58,3 +59,26 @@ async def test_the_log_is_cut_back(store: Store, path: Path) -> None:
     wal = path.with_name(f"{path.name}-wal")
     assert wal.stat().st_size < 24 * 1024 * 1024
     assert path.stat().st_size > 40 * 1024 * 1024
+
+
+async def test_reachable_results_of_before(path: Path, query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R from the reachable price comes in units of the planned risk; the other rows stay, and all are copied again."""
+    with_a_price, without_one = make_outcome(1), make_outcome(2, reachable=None)
+    assert with_a_price.reachable is not None
+    as_before = replace(with_a_price, reachable=replace(with_a_price.reachable, r=98.7))
+    with monkeypatch.context() as older:
+        for module in (schema, history):
+            older.setattr(module, "MIGRATIONS", MIGRATIONS[:-1])
+        async with await Store.open(path) as store:
+            await store.remember([make_signal(1), make_signal(2)], make_limits(), [])
+            for outcome in (as_before, without_one):
+                await store.record_outcome(outcome, make_limits(), [])
+    untouched = query("SELECT outcome FROM outcomes WHERE signal_id = 2")
+    async with await Store.open(path), aiosqlite.connect(path) as connection:
+        assert await version_of(connection) == len(MIGRATIONS)
+    ((r,),) = query("SELECT outcome ->> '$.reachable.r' FROM outcomes WHERE signal_id = 1")
+    assert r == pytest.approx(with_a_price.reachable.net_percent / make_signal().levels.stop_percent)
+    assert query("SELECT outcome FROM outcomes WHERE signal_id = 2") == untouched
+    assert query("SELECT DISTINCT strategy, version FROM signals") == [("ups", make_signal().version)]
+    copied = query("SELECT source, row_id FROM changes WHERE source IN ('signals', 'outcomes') ORDER BY source, row_id")
+    assert copied == [("outcomes", 1), ("outcomes", 2), ("signals", 1), ("signals", 2)]
