@@ -330,12 +330,17 @@ class Orchestrator:
         except ValueError as error:
             logger.warning("the windows begin empty: {}", error)
             return
-        if state is None or state.settings != self._config.features:
+        if state is None:
+            return
+        if state.settings != self._config.features:
+            logger.info("the windows begin empty: they were kept for other settings")
             return
         age_ms = self._clock.now_ms() - int(state.tick_ms.max())
         if 0 <= age_ms <= 1000 * self._config.features.book_window_s:  # one from the future would hold up every tick
             logger.info("the windows go on from {:.0f} s ago", age_ms / 1000)
             self._state = state
+        else:
+            logger.info("the windows begin empty: those kept are {:.0f} s old", age_ms / 1000)
 
     def _follow_universe(self) -> None:
         if self._feed.universe is not self._universe or not self._state.instruments:

@@ -63,6 +63,7 @@ class MarketArrays:
     usual_bid_depth: Annotated[FloatArray, _N, "USDT", "median of the earlier books' in that band when this one came"]
     ask_depth: Annotated[FloatArray, _N, "USDT", "weighted asks inside the band"]
     sellable: Annotated[FloatArray, _N, "USDT", "bids within 0.1 % of the best"]
+    buyable: Annotated[FloatArray, _N, "USDT", "asks within 0.1 % of the best"]
     wall_ratio: Annotated[FloatArray, _N, "1", "largest over median ask level inside the book's widest band"]
     wall_price: Annotated[FloatArray, _N, "USDT", "price of that level"]
     wall_notional: Annotated[FloatArray, _N, "USDT", "its notional"]

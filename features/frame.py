@@ -34,6 +34,7 @@ class FeatureFrame:
     ask_depth_usdt: Annotated[FloatArray, "USDT", "asks inside the band, weighted to zero at its end"]
     ask_share: Annotated[FloatArray, "0…1", "a: ask depth over ask and bid depth"]
     sellable_usdt: Annotated[FloatArray, "USDT", "what the bids within 0.1 % of the best take"]
+    buyable_usdt: Annotated[FloatArray, "USDT", "what the asks within 0.1 % of the best give"]
     wall_ratio: Annotated[
         FloatArray,
         "1",
@@ -122,7 +123,7 @@ def compute_features(state: MarketState, now_ms: int) -> FeatureFrame:
     parts.add_derivatives()
     btc_return, btc_venue = parts.add_btc()
     borrowing = parts.borrow()
-    parts.add_wall()
+    parts.add_wall(borrowing["lender"], borrowing["borrows_flow"])
     return FeatureFrame(
         now_ms=now_ms,
         instruments=state.instruments,

@@ -12,7 +12,7 @@ WALL_LEVELS = 5  #: ask levels inside the band below which a largest-to-median r
 WALL_TICKS = 2  #: two books show the same wall where its price differs by at most as many ticks
 WALL_SECONDS = 10  #: usual seconds of trading that a wall has to be worth
 WALL_APART = 1 / 5  #: of MAX_DATA_AGE_SECONDS; two books less far apart are one look at the wall
-SELLABLE_BAND = 0.001  #: [fraction] below the best bid
+AT_ONCE_BAND = 0.001  #: [fraction] from the best price, within which a market order is filled at once
 BASELINE_BOOKS = 3  #: books below which bid depth has no usual value
 REACH_TOLERANCE = 1e-9  #: a level exactly at a band's end is inside whatever the rounding of its distance
 
@@ -29,7 +29,8 @@ class BookMeasures(NamedTuple):
     reach: FloatArray  #: [fraction] of the mid to which both sides are known, infinite where both came back whole
     bid_depth: FloatArray  #: [USDT] weighted, NaN where the reply does not reach the band's end on both sides
     ask_depth: FloatArray
-    sellable: FloatArray  #: [USDT] bids within `SELLABLE_BAND` of the best
+    sellable: FloatArray  #: [USDT] bids within `AT_ONCE_BAND` of the best
+    buyable: FloatArray  #: [USDT] asks within it
     wall_ratio: FloatArray  #: largest over median ask level, NaN also below `WALL_LEVELS` levels
     wall_price: FloatArray  #: [USDT] of that largest ask level
     wall_notional: FloatArray  #: [USDT]
@@ -59,21 +60,25 @@ def measure_books(books: Sequence[OrderBook], band_percent: float) -> BookMeasur
     reach = full_reach(distance, levels, np.tile([book.levels_asked for book in books], 2))
     reach = reach.reshape(2, count).min(axis=0)
     depth = np.full((len(BANDS), 2 * count), np.nan)
+    nearest = np.fmin.reduce(distance, axis=0)  # further than a band's end for all books: such levels weigh nothing
     for row, band in enumerate(BANDS):
         if band <= band_percent / 100 * (1 + REACH_TOLERANCE):
-            depth[row] = side_depth(distance, notional, band)
+            levels_inside = max(int(np.count_nonzero(nearest < band)), 1)
+            depth[row] = side_depth(distance[:, :levels_inside], notional[:, :levels_inside], band)
     is_known = (reach * (1 + REACH_TOLERANCE) >= np.array(BANDS)[:, None]) & (best_bid < best_ask)
     bid_depth, ask_depth = depth[:, :count], depth[:, count:]
     usable = is_known & np.isfinite(bid_depth) & np.isfinite(ask_depth)
     bid_depth, ask_depth = np.where(usable, bid_depth, np.nan), np.where(usable, ask_depth, np.nan)
     has_band = usable.any(axis=0)
-    near_best = price[:count] >= best_bid[:, None] * (1 - SELLABLE_BAND) * (1 - REACH_TOLERANCE)
+    near_bid = price[:count] >= best_bid[:, None] * (1 - AT_ONCE_BAND) * (1 - REACH_TOLERANCE)
+    near_ask = price[count:] <= best_ask[:, None] * (1 + AT_ONCE_BAND) * (1 + REACH_TOLERANCE)
     asks = notional[count:]
     inside = is_inside(distance[count:], np.where(has_band, np.array(BANDS)[widest(usable)], 0.0))
     largest = np.where(inside, asks, -np.inf).argmax(axis=1)
     place = np.arange(count)
     measures = (
-        np.where(near_best, notional[:count], 0.0).sum(axis=1),
+        np.where(near_bid, notional[:count], 0.0).sum(axis=1),
+        np.where(near_ask, asks, 0.0).sum(axis=1),  # padding is near, and worth nothing
         wall_ratio(asks, inside),
         price[count + place, largest],
         asks[place, largest],
@@ -135,7 +140,8 @@ def side_depth(distance: FloatArray, notional: FloatArray, band: float) -> Float
 
     NaN where no level is nearer than the band's end: such a side weighs nothing.
     """
-    depth = (np.maximum(1 - distance / band, 0) * notional).sum(axis=1)
+    weight = 1 - distance / band
+    depth = np.einsum("ij,ij->i", np.maximum(weight, 0, out=weight), notional)
     return np.where(distance[:, 0] < band * (1 - REACH_TOLERANCE), depth, np.nan)
 
 
@@ -153,6 +159,23 @@ def median_of_first(ascending: FloatArray, count: IntArray) -> FloatArray:
     """Return the median of the first `count` (m,) of each sorted row (m, k); meaningless where there are none."""
     row = np.arange(len(ascending))
     median: FloatArray = (ascending[row, np.maximum(count - 1, 0) // 2] + ascending[row, count // 2]) / 2
+    return median
+
+
+def median_of_known(values: FloatArray, known: IntArray) -> FloatArray:
+    """Return the median of the finite values of each row (m, k), of which there are `known` (m,).
+
+    The others are infinite or NaN, which sort last. Rows with as many of them as most have need no sorting.
+    """
+    common = int(np.bincount(known).argmax())
+    is_common = known == common
+    median = np.full(len(values), np.nan)
+    if common:
+        halves = np.partition(values[is_common], common // 2, axis=1)
+        upper = halves[:, common // 2]
+        lower = halves[:, : common // 2].max(axis=1) if common % 2 == 0 else upper
+        median[is_common] = (lower + upper) / 2
+    median[~is_common] = median_of_first(np.sort(values[~is_common], axis=1), known[~is_common])
     return median
 
 
@@ -178,8 +201,7 @@ def usual_depth(depth: FloatArray, rows: IntArray, tick_ms: IntArray, span_s: fl
     Parameters
     ----------
     depth
-        Bid depth of each tick [USDT], (m, ticks), not finite where no book arrived or outside the window. It is used
-        up: sorted in place.
+        Bid depth of each tick [USDT], (m, ticks), not finite where no book arrived or outside the window.
     rows
         The window's ticks, oldest first.
     tick_ms
@@ -200,8 +222,7 @@ def usual_depth(depth: FloatArray, rows: IntArray, tick_ms: IntArray, span_s: fl
     known = known[gappy][:, rows]
     span_ms = np.full(len(depth), times_ms[-1] - times_ms[0])
     span_ms[gappy] = times_ms[-1 - known[:, ::-1].argmax(axis=1)] - times_ms[known.argmax(axis=1)]
-    depth.sort(axis=1)
-    median = median_of_first(depth, books)
+    median = median_of_known(depth, books)
     return np.where((books >= BASELINE_BOOKS) & (span_ms >= 1000 * span_s), median, np.nan)
 
 

@@ -20,7 +20,15 @@ from features.price import (
     vwap_distance,
 )
 from features.state import MarketState, stretches
-from features.trade_flow import BASELINE_SECONDS, SWEEP_MULTIPLE, Sweeps, best_sweep, taker_sell_share, usual_second
+from features.trade_flow import (
+    BASELINE_SECONDS,
+    SWEEP_MULTIPLE,
+    Sweeps,
+    best_sweep,
+    taker_sell_share,
+    usual_second,
+    usual_second_is_at_most,
+)
 
 PRESENT, NOT_PUBLISHED, NOT_SEEN, STALE, WARMING_UP = (
     np.int8(reason)
@@ -35,8 +43,6 @@ class Parts:
         self.state, self.settings, self.now_ms = state, state.settings, now_ms
         self.values: dict[str, Any] = {}  # of FloatArray
         self.missing: dict[str, Codes] = {}
-        #: [USDT] a usual second's trading, where a wall is compared with it
-        self.usual_second = np.full(len(state.instruments), np.nan)
 
     def _add(self, part: str, *codes: Codes, **values: FloatArray) -> None:
         # The first code that is not PRESENT, which is 0, is the reason.
@@ -131,6 +137,7 @@ class Parts:
             bid_depth_usdt=state.bid_depth,
             ask_depth_usdt=state.ask_depth,
             sellable_usdt=state.sellable,
+            buyable_usdt=state.buyable,
             microprice_tilt_bps=state.microprice_tilt_bps,
         )
         book = self.missing["book"]
@@ -138,12 +145,11 @@ class Parts:
         exhaustion = bid_exhaustion(state.bid_depth, state.usual_bid_depth)
         self._add("exhaustion", book, _code(np.isnan(exhaustion), Missing.WARMING_UP), bid_exhaustion=exhaustion)
 
-    def add_wall(self) -> None:
-        """Add the wall, which counts only where it lasts and is large beside what trades; the flow comes before it."""
+    def add_wall(self, lender: IntArray, borrows_flow: BoolArray) -> None:
+        """Add the wall, which counts only where it lasts and is large beside what trades; borrowing comes before it."""
         state = self.state
         apart_ms = state.book_ms - state.previous_book_ms
         is_recent = apart_ms <= self.settings.max_data_age_s * 1000
-        counts = self._has_lasting_wall() & (state.wall_notional >= WALL_SECONDS * self.usual_second)
         self._add(
             "wall",
             self.missing["book"],
@@ -151,8 +157,15 @@ class Parts:
             _code(~is_recent, Missing.WARMING_UP),
             _code(np.isnan(state.previous_wall_ratio), Missing.THIN),
             self.missing["sweep"],  # what is usual on the tape is known or not for both
-            wall_ratio=np.where(counts, np.minimum(state.wall_ratio, state.previous_wall_ratio), 0.0),
+            wall_ratio=np.minimum(state.wall_ratio, state.previous_wall_ratio),
         )
+        is_present, lasts = self.missing["wall"] == PRESENT, self._has_lasting_wall()
+        column = np.flatnonzero(is_present & lasts)
+        counts = np.zeros(len(lasts), dtype=bool)
+        tape = np.where(borrows_flow, lender, np.arange(len(lasts)))[column]
+        traded = state.rings(state.traded_at, tape, self._baseline_seconds(), 0.0)
+        counts[column] = usual_second_is_at_most(traded, state.wall_notional[column] / WALL_SECONDS)
+        self.values["wall_ratio"][is_present & ~counts] = 0.0
 
     def _has_lasting_wall(self) -> BoolArray:
         # Whether the last book and one some seconds older show the largest ask level at the same price.
@@ -168,9 +181,7 @@ class Parts:
         column = np.flatnonzero(flow == PRESENT)
         share, multiple, age_s = (np.full(len(flow), np.nan) for _ in range(3))
 
-        flow_s, baseline_s = math.ceil(settings.flow_window_s), math.ceil(settings.sweep_baseline_s)
-        last_s = self.now_ms // 1000
-        window, baseline = state.second_rows(last_s, flow_s), state.second_rows(last_s, baseline_s)
+        window = state.second_rows(self.now_ms // 1000, math.ceil(settings.flow_window_s))
         sold, total = (
             sum(array.T[column, rows].sum(axis=1) for rows in stretches(window))
             for array in (state.taker_sold_at, state.traded_at)
@@ -183,9 +194,8 @@ class Parts:
             _code(np.isnan(share), Missing.THIN),
             taker_sell_share=share,
         )
-        traded = state.rings(state.traded_at, column, baseline, 0.0)
+        traded = state.rings(state.traded_at, column, self._baseline_seconds(), 0.0)
         multiple[column], age_s[column] = self._sweeps(column, traded)
-        self._add_usual_seconds(column, traded)
         is_thin = np.isnan(multiple)
         is_covered = self._is_covered(settings.sweep_baseline_s)
         self._add(
@@ -219,12 +229,8 @@ class Parts:
         )
         return best
 
-    def _add_usual_seconds(self, column: IntArray, traded: FloatArray) -> None:
-        # Only where a lasting wall has to be compared with it, or may be by whoever borrows the flow.
-        lasting, instruments = self._has_lasting_wall(), self.state.instruments
-        wanted = lasting | instruments.coin.shared_with(lasting & ~instruments.publishes_trades)
-        chosen = wanted[column] & ((traded > 0).sum(axis=1, dtype=np.int32) >= BASELINE_SECONDS)
-        self.usual_second[column[chosen]] = usual_second(traded[chosen])
+    def _baseline_seconds(self) -> IntArray:
+        return self.state.second_rows(self.now_ms // 1000, math.ceil(self.settings.sweep_baseline_s))
 
     def _is_covered(self, seconds: float) -> BoolArray:
         # No print has been missed since the first of the last epoch seconds began.
@@ -288,7 +294,6 @@ class Parts:
         flow_borrower = np.flatnonzero(borrows_flow)
         _lend(self.missing, ("taker_sell_share", "sweep"), flow_borrower, lender)
         _lend(self.values, ("taker_sell_share", "sweep_multiple", "sweep_age_s"), flow_borrower, lender)
-        self.usual_second = _lent(self.usual_second, flow_borrower, lender)
         return {
             "lender": lender,
             "borrows_open_interest": borrows_open_interest,

@@ -190,9 +190,10 @@ class MarketState(MarketArrays):
         trades: list[Trades] = []
         latest_ms = self._latest_ms
         for observation in observations:
+            if not isinstance(observation, (Quotes, Candles)) and observation.exchange_ms > latest_ms:
+                self._leave_out(observation)
+                continue
             match observation:
-                case OrderBook() | Trades() | OpenInterest() if observation.exchange_ms > latest_ms:
-                    self._leave_out(observation)
                 case OrderBook():
                     books.append(observation)
                 case Trades():
@@ -320,25 +321,28 @@ class MarketState(MarketArrays):
     def _append_candles(self, candles: Candles) -> None:
         """Let ticks of the past that know no price learn the one known next to them, at either end of a minute.
 
-        The series is shifted to meet P now, so that both ends of a return are of one kind: marks and mids differ by a
-        basis that hardly moves within the windows. Without a fresh P there is nothing to meet.
+        They are candles of the mark price. The series is shifted by the ratio of P to the mark price of the same
+        seconds, so that both ends of a return are of one kind: that ratio hardly moves within the windows. The last
+        candle does not give it, which may be a minute older than P. Ticks inside a missing minute learn nothing.
         """
         column, settings = self.column.get((candles.venue, candles.id)), self.settings
         if column is None:
             self.unknown_ids.add((candles.venue, candles.id))
             return
         shortest_s = min(settings.momentum_window_s, settings.btc_window_s, settings.oi_window_s)
-        is_fresh = candles.received_ms - self.price_ms[column] <= 1000 * settings.max_data_age_s
+        oldest_ms = min(self.price_ms[column], self.mark_ms[column])
+        is_fresh = candles.received_ms - oldest_ms <= 1000 * settings.max_data_age_s
         if shortest_s * 1000 < MINUTE_MS or not len(candles.open_ms) or not is_fresh:
             return  # half a minute too early or too late is too much for such a window
         close_ms = np.minimum(candles.open_ms + MINUTE_MS, candles.received_ms)
         time_ms, price = np.concatenate([close_ms, candles.open_ms]), np.concatenate([candles.close, candles.open])
         order = np.argsort(time_ms, kind="stable")
-        time_ms, price = time_ms[order], price[order] * (self.price[column] / candles.close[-1])
+        time_ms, price = time_ms[order], price[order] * (self.price[column] / self.mark_price[column])
         rows = self.rows(time_ms[0], time_ms[-1])
         lacking = rows[np.isnan(self.price_at[rows, column])]
         nearest = np.searchsorted((time_ms[1:] + time_ms[:-1]) / 2, self.tick_ms[lacking])
-        self.price_at[lacking, column] = price[nearest]
+        is_near = np.abs(self.tick_ms[lacking] - time_ms[nearest]) <= MINUTE_MS / 2
+        self.price_at[lacking[is_near], column] = price[nearest[is_near]]
 
     def _append_books(self, column: IntArray, books: list[OrderBook]) -> None:
         time_ms = np.array([book.exchange_ms for book in books], dtype=np.int64)
@@ -362,6 +366,7 @@ class MarketState(MarketArrays):
         self.bid_depth[column] = measures.bid_depth[place]
         self.ask_depth[column] = measures.ask_depth[place]
         self.sellable[column] = measures.sellable
+        self.buyable[column] = measures.buyable
         self.wall_ratio[column] = measures.wall_ratio
         self.wall_price[column] = measures.wall_price
         self.wall_notional[column] = measures.wall_notional

@@ -105,9 +105,12 @@ def order_book(
 ) -> OrderBook:
     """Return the record of a book whose sides are (n, 2): price and quantity [base].
 
-    A level whose price or quantity is no positive number costs only itself, a side of nothing else the book.
+    A level whose price or quantity is no positive number costs only itself, a side of nothing else the book. It still
+    counts as one that came: a side cut short by the request does not become a whole one.
     """
+    came = len(bids), len(asks)
     bids, asks = _possible(bids, call, "bids"), _possible(asks, call, "asks")
+    left_out = max(came[0] - bids.shape[1], came[1] - asks.shape[1])
     bids.setflags(write=False)
     asks.setflags(write=False)
     try:
@@ -116,7 +119,7 @@ def order_book(
             id=key[1],
             bids=bids,
             asks=asks,
-            levels_asked=levels_asked,
+            levels_asked=levels_asked - left_out,
             exchange_ms=arrival.received_ms if venue_ms is None else arrival.ours(venue_ms),
             received_ms=arrival.received_ms,
             sequence=sequence,

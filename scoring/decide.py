@@ -1,6 +1,5 @@
 """The decision: features, limits and settings in, signals and near misses out; live, demo and replay call this one."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +14,7 @@ from scoring.limits import after_signal
 from scoring.reasons import borrowed, missing_parts
 from scoring.score import ScoreFrame
 from scoring.settings import ScoringSettings, record_version
-from scoring.signals import DataTimes, Limits, NearMiss, Signal, Verdict
+from scoring.signals import DataTimes, Limits, NearMiss, Side, Signal, Verdict
 from scoring.strategies.base import Strategy
 
 
@@ -156,19 +155,21 @@ def _best_first(chosen: BoolArray, inputs: GateInputs) -> list[int]:
 def _funnel(one: _Candidates, taken: Sequence[int]) -> Funnel:
     # as the signals leave the limits, but for the instruments that signalled
     checked, parts = one.checked, one.strategy.all_parts
-    codes = np.array([one.inputs.features.missing[part] for part in parts])
-    eligible, is_whole = checked.passed_by("eligible"), ~codes.any(axis=0)
-    lacking = np.flatnonzero(eligible & ~is_whole)
-    first = (codes[:, lacking] != 0).argmax(axis=0)
-    not_seen = Counter(zip(first.tolist(), codes[first, lacking].tolist(), strict=True))
-    is_refused = eligible & is_whole
+    eligible = checked.passed_by("eligible")
+    lacks = np.zeros(len(eligible), np.int64)  # the first part that lacks anything, and why, in one number
+    for place, part in reversed(list(enumerate(parts))):
+        code = one.inputs.features.missing[part].astype(np.int64)
+        np.copyto(lacks, place * len(Missing) + code, where=code != 0)
+    counts = np.bincount(lacks[eligible])
+    most_first = [int(place) for place in np.argsort(-counts, kind="stable") if counts[place] and place]
+    is_refused = eligible & (lacks == 0)
     is_refused[list(taken)] = False
     first_gate = (~checked.passed)[:, is_refused].argmax(axis=0)
     by_gate = np.bincount(first_gate, minlength=len(checked.gates)).tolist()
     return Funnel(
         not_seen={
-            f"{parts[row].replace('_', ' ')} {Missing(code).text}": count
-            for (row, code), count in not_seen.most_common()
+            f"{parts[place // len(Missing)].replace('_', ' ')} {Missing(place % len(Missing)).text}": int(counts[place])
+            for place in most_first
         },
         refused={gate.name: n for gate, n in zip(checked.gates, by_gate, strict=True) if gate.name != "eligible"},
         passed=len(taken),
@@ -212,6 +213,7 @@ def _signal(column: int, one: _Candidates) -> Signal:
     instrument = features.instruments[column]
     levels = levels_at(inputs.levels, column, instrument.tick_size)
     assert levels is not None, "the gates on the levels passed"
+    at_once_usdt = features.sellable_usdt if levels.side is Side.SHORT else features.buyable_usdt
     return Signal(
         id=inputs.limits.next_id,
         strategy=strategy.name,
@@ -231,7 +233,7 @@ def _signal(column: int, one: _Candidates) -> Signal:
         reasons=strategy.reasons(features, scores, column, settings),
         missing=missing_parts(features, strategy.all_parts, column),
         borrowed=borrowed(features, column),
-        sellable_usdt=float(features.sellable_usdt[column]),
+        sellable_usdt=float(at_once_usdt[column]),
         data_times=_data_times(features, column),
         code_hash=settings.code_hash,
         config_hash=settings.config_hash,

@@ -104,7 +104,7 @@ class Signal:
     reasons: tuple[str, ...]  #: strongest first, at most five
     missing: dict[str, str]  #: part -> why
     borrowed: str  #: "" or e.g. "OI and flow: Bybit"
-    sellable_usdt: float  #: what the bids within 0.1 % of the best take
+    sellable_usdt: float  #: what the bids within 0.1 % of the best take; of a LONG what the asks give
     data_times: DataTimes
     code_hash: str
     config_hash: str

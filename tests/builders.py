@@ -113,6 +113,7 @@ ORDINARY = {
     "ask_share": 0.5,
     "index_basis": 0.0,
     "sellable_usdt": 10_000.0,
+    "buyable_usdt": 12_000.0,
     "wall_ratio": 2.0,
     "bid_exhaustion": 0.0,
     "taker_sell_share": 0.5,

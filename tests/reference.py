@@ -269,7 +269,7 @@ class Reference:
 
     def _book(self, log: Log, now_ms: int) -> dict[str, Value]:
         s = self.settings
-        names = ("bid_depth_usdt", "ask_depth_usdt", "sellable_usdt", "microprice_tilt_bps")
+        names = ("bid_depth_usdt", "ask_depth_usdt", "sellable_usdt", "buyable_usdt", "microprice_tilt_bps")
         book = log.books[-1][1] if log.books else None
         reason = _age(book.exchange_ms if book else 0, now_ms, s.max_data_age_s)
         measured = _measure(book, s.book_band_percent) if book else None
@@ -286,7 +286,7 @@ class Reference:
         both = [band for band, depth in usual.items() if depth is not None]
         band = max(both or measured.depth)
         bid_depth, ask_depth = measured.depth[band]
-        shown = (bid_depth, ask_depth, measured.sellable, measured.tilt_bps)
+        shown = (bid_depth, ask_depth, measured.sellable, measured.buyable, measured.tilt_bps)
         exhaustion: Value = (None, Missing.WARMING_UP)
         if (depth := usual[band]) is not None:
             exhaustion = (1 - bid_depth / depth, Missing.PRESENT)
@@ -476,6 +476,7 @@ class Measured:
 
     depth: dict[float, tuple[float, float]]  #: bid and ask depth by band
     sellable: float
+    buyable: float
     tilt_bps: float
     wall: Wall | None
 
@@ -511,6 +512,7 @@ def _measure(book: OrderBook, band_percent: float) -> Measured | Missing:
     return Measured(
         depth=depth,
         sellable=sum(p * q for p, q in bids if p >= best_bid * 0.999 * (1 - 1e-9)),
+        buyable=sum(p * q for p, q in asks if p <= best_ask * 1.001 * (1 + 1e-9)),
         tilt_bps=(micro / mid - 1) * 1e4,
         wall=Wall(largest / median(usdt for usdt, _ in walls), price, largest) if len(walls) >= 5 else None,
     )

@@ -29,7 +29,7 @@ from bot.phone.phrases import (
 from bot.status import BotStatus, VenueStatus
 from features.venues import VENUES
 from scoring.prices import format_price
-from scoring.signals import ExitReason, NearMiss, OpenSignal, Outcome, Signal, Unreachable
+from scoring.signals import ExitReason, NearMiss, OpenSignal, Outcome, Side, Signal, Unreachable
 from scoring.statistics import BAND_POINTS, Record, band_of
 from storage.outbox import Button, Lost
 
@@ -55,12 +55,13 @@ def render_entry(signal: Signal, *, track_record: str, decided_after_ms: int) ->
     The first line fits a lock screen: side, coin, venue, entry, SL, TP.
     """
     levels = signal.levels
+    how = "sold at the bid" if signal.side is Side.SHORT else "bought at the ask"
     stop, *targets = (format_price(price, signal.tick_size) for price in (levels.stop, *levels.take_profits))
     return fit(
         f"<b>{headline(signal)}</b> SL {stop} TP {' / '.join(targets)}",
         f"TP {levels.take_profit_percent:.2f} %, net {signed(levels.net_take_profit_percent)} %"
         f" · SL {levels.stop_percent:.2f} %, net {signed(-levels.net_stop_percent)} %",
-        f"Sellable within 0.1 %: {usdt_text(signal.sellable_usdt)}",
+        f"Can be {how} within 0.1 %: {usdt_text(signal.sellable_usdt)}",
         "",
         f"<b>Score {signal.score:.1f}</b>",
         _score_table(signal),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from loguru import logger
 
 from bot.config import load_config
 from bot.demo import OVERRIDES, demo_settings, scenario_for
@@ -197,8 +198,12 @@ async def test_windows_of_no_use(tmp_path: Path, away_s: int) -> None:
         async with await Store.open(tmp_path / "sgnl.db") as store:
             feed = Feed((), settings=stage.config.universe, now_ms=other.now_ms, sleep=other.sleep, spawn=_no_task)
             again = Orchestrator(config=stage.config, clock=other, feed=feed, store=store)
+            said: list[str] = []
+            sink = logger.add(lambda message: said.append(str(message)), format="{message}")
             await again.restore()
+            logger.remove(sink)
             assert again._state.ticks == 0
+            assert any(line.startswith("the windows begin empty: those kept are ") for line in said)
 
 
 async def test_damaged_windows(tmp_path: Path) -> None:

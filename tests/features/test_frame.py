@@ -33,6 +33,7 @@ PART_OF = {
     "bid_depth_usdt": "book",
     "ask_depth_usdt": "book",
     "sellable_usdt": "book",
+    "buyable_usdt": "book",
     "microprice_tilt_bps": "book",
     "ask_share": "ask_share",
     "wall_ratio": "wall",

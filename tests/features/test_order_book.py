@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from features.market import OrderBook
@@ -12,6 +14,7 @@ from features.order_book import (
     bid_exhaustion,
     full_reach,
     measure_books,
+    median_of_known,
     microprice_tilt_bps,
     pad,
     side_depth,
@@ -124,6 +127,13 @@ def test_sellable_takes_the_bids_within_a_thousandth() -> None:
     assert_allclose(measure_books([book], band_percent=1.0).sellable, [699.9])
 
 
+def test_buyable_takes_the_asks_within_a_thousandth() -> None:
+    """100 for 5 and 100.05 for 2, but not 100.2; beside a longer book as well."""
+    book = order_book(bids=((99.95, 1.0),), asks=((100.0, 5.0), (100.05, 2.0), (100.2, 9.0)))
+    longer = order_book(asks=[(100.1 + step / 100, 1.0) for step in range(20)])
+    assert_allclose(measure_books([book, longer], band_percent=1.0).buyable[0], 700.1)
+
+
 def test_wall_ratio() -> None:
     """900 among 100s is 9; equal levels are 1; an even count averages the middle two; four levels say nothing."""
     notional = np.array(
@@ -225,6 +235,17 @@ def test_usual_depth_round_a_ring() -> None:
     depth = np.array([[900.0, 1200.0, np.inf, 1000.0], [NAN, 1200.0, np.inf, 1000.0], [900.0, 1200.0, np.inf, NAN]])
     ring_ms = np.array([120_000, 180_000, 0, 60_000])
     assert_allclose(usual_depth(depth, np.array([3, 0, 1]), ring_ms, 120.0), [1000.0, NAN, NAN])
+
+
+@given(st.lists(st.lists(st.integers(0, 9) | st.sampled_from([np.inf, NAN]), min_size=6, max_size=6), min_size=1))
+def test_median_of_known(rows: list[list[float]]) -> None:
+    """Whatever lacks where, it is the median of what is there."""
+    values = np.array(rows, float)
+    known = np.isfinite(values)
+    found = median_of_known(values, known.sum(axis=1))
+    for median, row, is_known in zip(found, values, known, strict=True):
+        if is_known.any():
+            assert median == np.median(row[is_known])
 
 
 def test_bid_exhaustion() -> None:

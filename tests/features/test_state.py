@@ -3,6 +3,7 @@
 import gc
 import math
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -148,12 +149,12 @@ def minutes(count: int, close: float = 101.0) -> Candles:
 def test_candles_fill_the_past_before_the_first_tick() -> None:
     """A cold start: the ticks that would have been take the price next to them, and momentum is there at once.
 
-    The candles close at 101 where the mid is 100 now, so they are shifted to meet it.
+    The mark price is 101 where the mid is 100 now, so they are shifted to meet it.
     """
     state = MarketState([instrument(), instrument(id="B")], FeatureSettings())
     state.open_past(NOW_MS)
     state.advance(NOW_MS)
-    state.append([quotes(ids=(ID, "B")), minutes(20)])
+    state.append([quotes(ids=(ID, "B"), mark_price=101.0), minutes(20)])
     frame = compute_features(state, NOW_MS)
     assert frame.missing["momentum"].tolist() == [Missing.PRESENT, Missing.WARMING_UP]
     rows = state.rows(NOW_MS - 65_000, NOW_MS - 35_000)
@@ -187,7 +188,8 @@ def test_a_price_that_stood_still_scores_nothing(half_spread: float, basis: floa
     )
     ago_ms = [1_200_000, 900_000, 600_000]
     history = [open_interest(1e6, exchange_ms=NOW_MS - ms, is_live=False, received_ms=NOW_MS) for ms in ago_ms]
-    now = quotes(bid_price=100 * (1 - half_spread), ask_price=100 * (1 + half_spread))
+    bid, ask, mark = (100 * (1 + share) for share in (-half_spread, half_spread, basis))
+    now = quotes(bid_price=bid, ask_price=ask, mark_price=mark)
     state.append([now, still, *history, open_interest(1.02e6)])
     scores = UPS.score(compute_features(state, NOW_MS), ScoringSettings()).sub_scores
     assert scores[list(UPS.weights).index("short_momentum"), 0] < 0.1
@@ -201,6 +203,39 @@ def test_without_a_fresh_price_there_is_nothing_to_meet() -> None:
     state.advance(NOW_MS)
     state.append([minutes(20)])
     assert np.isnan(state.price_at).all()
+    state.append([quotes(mark_price=None), minutes(20)])
+    assert np.isnan(state.price_at[state.rows(0, NOW_MS - 1), 0]).all()
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_a_move_after_the_last_candle_is_no_basis(late: int) -> None:
+    """The price rose by 1 % in the last minute and the last candle does not show it: the past stays where it was."""
+    state = MarketState([instrument()], FeatureSettings())
+    state.open_past(NOW_MS)
+    state.advance(NOW_MS)
+    whole = minutes(20, close=100.0)
+    names = ("open_ms", "open", "high", "low", "close")
+    candles = replace(whole, **{name: getattr(whole, name)[: 20 - late] for name in names})
+    state.append([quotes(bid_price=100.9, ask_price=101.1, mark_price=101.0), candles])
+    frame = compute_features(state, NOW_MS)
+    assert frame.momentum_return[0] == pytest.approx(0.01)
+    assert frame.momentum_return_3[0] == pytest.approx(0.01)
+
+
+def test_a_minute_that_lacks_is_not_filled_from_its_neighbours() -> None:
+    """A reply from which bad minutes were left out says nothing of their middle."""
+    state = MarketState([instrument()], FeatureSettings())
+    state.open_past(NOW_MS)
+    state.advance(NOW_MS)
+    whole, kept = minutes(20, close=100.0), np.r_[0:10, 13:20]
+    names = ("open_ms", "open", "high", "low", "close")
+    state.append([quotes(mark_price=100.0), replace(whole, **{name: getattr(whole, name)[kept] for name in names})])
+    lacks_from_ms, lacks_to_ms = NOW_MS - 600_000, NOW_MS - 420_000
+    inside = state.rows(lacks_from_ms + 30_001, lacks_to_ms - 30_001)
+    assert len(inside)
+    assert np.isnan(state.price_at[inside, 0]).all()
+    beside = [*state.rows(NOW_MS - 1_200_000, lacks_from_ms), *state.rows(lacks_to_ms, NOW_MS)]
+    assert np.isfinite(state.price_at[beside, 0]).all()
 
 
 WALL = [(100.1, 10.0), (100.2, 10.0), (100.3, 900.0), (100.4, 10.0), (100.5, 10.0), (100.6, 10.0)]
@@ -273,7 +308,7 @@ def test_missed_ticks_have_rows() -> None:
     seen = state.rows(0, NOW_MS)
     state.open_past(NOW_MS)
     state.advance(NOW_MS)
-    state.append([quotes(ids=(ID, "B")), minutes(5)])
+    state.append([quotes(ids=(ID, "B"), mark_price=101.0), minutes(5)])
     times = state.tick_ms[state.rows(0, NOW_MS)]
     assert np.diff(times).tolist() == [5000] * (len(times) - 1)
     assert len(times) == 185

@@ -4,9 +4,20 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from features.trade_flow import KEPT_RUNS, Runs, best_sweep, find_runs, keep_runs, taker_sell_share, usual_second
+from features.trade_flow import (
+    KEPT_RUNS,
+    Runs,
+    best_sweep,
+    find_runs,
+    keep_runs,
+    taker_sell_share,
+    usual_second,
+    usual_second_is_at_most,
+)
 
 NAN = math.nan
 
@@ -129,3 +140,11 @@ def test_the_sweep_that_scores_highest_counts(runs: list[tuple[int, float]], mul
     sweep = best_sweep(ends, notionals, np.array([2000.0]), 100_000, 30.0)
     assert_allclose(sweep.multiple, [multiple])
     assert_allclose(sweep.age_s, [age_s])
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.integers(0, 19))
+def test_whether_the_usual_second_is_at_most_so_much(seconds: list[int], twice_the_limit: int) -> None:
+    """Counting says what sorting says."""
+    traded, limit = np.array([seconds], float), np.array([twice_the_limit / 2])
+    if any(seconds):
+        assert usual_second_is_at_most(traded, limit).tolist() == (usual_second(traded) <= limit).tolist()

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
 from fetchers.markets import parse_markets
 from fetchers.mexc import (
+    BOOK_LEVELS,
     judge,
     listing,
     parse_candles,
@@ -170,6 +171,8 @@ def test_one_impossible_level_or_number_costs_only_itself(version: Any, sequence
     book = parse_order_book(envelope({**BOOK, **changed}), "BTC_USDT", 1.0, ARRIVAL)
     assert book.ask_price.tolist() == [1.2, 1.4]
     assert book.sequence == sequence
+    # three came: where three were asked for the side was cut short, whatever is left of it
+    assert book.levels_asked == BOOK_LEVELS - 1
 
 
 def test_candles_are_columns_in_seconds() -> None:

@@ -31,7 +31,7 @@ from bot.phone.messages import (
     render_venue_blind,
 )
 from bot.phone.sender import plain_text
-from scoring.signals import FOREVER_MS, DataTimes, ExitReason, Result, Signal, Unreachable
+from scoring.signals import FOREVER_MS, DataTimes, ExitReason, Result, Side, Signal, Unreachable
 from storage.outbox import Lost
 from tests.bot.builders import make_open_signal, make_status, make_venue
 from tests.storage.builders import DECIDED_MS, make_levels, make_near_miss, make_outcome, make_signal
@@ -86,7 +86,7 @@ def test_entry() -> None:
     assert read(mark_sent(html, 340)) == (
         "SHORT 1000PEPE Binance 0.000012345 SL 0.000012444 TP 0.000012136\n"
         "TP 1.69 %, net +1.59 % · SL 0.80 %, net -0.90 %\n"
-        "Sellable within 0.1 %: 1,234 USDT\n"
+        "Can be sold at the bid within 0.1 %: 1,234 USDT\n"
         "\n"
         "Score 78.4\n"
         "OI divergence       18.2   91 %\n"
@@ -169,8 +169,13 @@ def test_what_is_not_there_is_not_mentioned() -> None:
     text = read(alert(make_signal(missing={}, borrowed="", sellable_usdt=float("nan"), data_times=nothing)))
     assert "Missing" not in text
     assert "Bybit\n" not in text
-    assert "Sellable within 0.1 %: unknown\n" in text
+    assert "Can be sold at the bid within 0.1 %: unknown\n" in text
     assert "no book, decided +12 ms\n" in text
+
+
+def test_a_long_buys_at_the_ask() -> None:
+    """What can be filled at once is named by side."""
+    assert "Can be bought at the ask within 0.1 %: 1,234 USDT\n" in read(alert(make_signal(side=Side.LONG)))
 
 
 def test_table_fits_a_phone() -> None:

@@ -62,6 +62,14 @@ def test_a_long_signal() -> None:
     assert list(signal.contributions) == ["fall", "buyers"]
 
 
+@pytest.mark.parametrize(("strategy", "usdt"), [(UPS, 7_000.0), (BOUNCE, 9_000.0)], ids=["short", "long"])
+def test_what_can_be_filled_at_once_is_of_the_side(strategy: Strategy, usdt: float) -> None:
+    """A SHORT sells to the bids, a LONG buys from the asks."""
+    frame = passing(sellable_usdt=7_000.0, buyable_usdt=9_000.0, **(FELL if strategy is BOUNCE else {}))
+    (signal,) = decide(NOW_MS, frame, Limits.fresh(), (), SETTINGS, (strategy,)).signals
+    assert signal.sellable_usdt == usdt
+
+
 def test_one_coin_one_signal_whichever_strategy() -> None:
     """The first strategy takes the coin; the other finds it open, and takes its own."""
     frame = passing(2, taker_sell_share=[0.7, 0.2])

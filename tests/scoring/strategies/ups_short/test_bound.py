@@ -78,7 +78,14 @@ def test_never_below_the_score(
 
 @pytest.mark.parametrize("damage", [0.0, 0.05, 0.3])
 def test_never_below_the_score_of_a_market(damage: float) -> None:
-    """In a random market, bulk first and polls after, no score passes its bound and nothing ruled out signals."""
+    """In random markets, bulk first and polls after, no score passes its bound and nothing ruled out signals."""
+    ruled_out, passed = np.sum([_follow(seed, damage) for seed in range(8)], axis=0)
+    assert ruled_out
+    assert passed or damage > 0.1
+
+
+def _follow(seed: int, damage: float) -> tuple[int, int]:
+    # how often an instrument was ruled out, and how often one passed every gate
     instruments = tuple(replace(one, has_bulk_open_interest=one.venue == "mexc") for one in INSTRUMENTS)
     state = MarketState(instruments, SHORT)
     # the spread aside: the next book has another
@@ -90,7 +97,7 @@ def test_never_below_the_score_of_a_market(damage: float) -> None:
         "max_data_age_s": SHORT.max_data_age_s,
     }
     ruled_out = passed = 0
-    for tick in random_market(seed=3, ticks=100, damage=damage).ticks:
+    for tick in random_market(seed=seed, ticks=60, damage=damage).ticks:
         in_bulk = [isinstance(one, Quotes) for one in tick.observations]
         state.advance(tick.now_ms)
         state.append(compress(tick.observations, in_bulk))
@@ -103,8 +110,7 @@ def test_never_below_the_score_of_a_market(damage: float) -> None:
         assert not (signals & out).any()
         assert (inputs.scores.total <= bound)[~out].all()
         ruled_out, passed = ruled_out + int(out.sum()), passed + int(signals.sum())
-    assert ruled_out
-    assert passed or damage > 0.1
+    return ruled_out, passed
 
 
 def test_the_bound_is_reached() -> None:
