@@ -91,6 +91,7 @@ class ChatState:
     refused_since_ms: int = 0
     refusals: int = 0  #: in a row
     try_at_ms: int = 0  #: nothing goes there before, by the monotonic clock
+    signs: int = 0  #: that it may take messages again, counted: a refusal asked for before the last one is out of date
     look_up_at_ms: int | None = None  #: when Telegram is asked about it, by the same; None for not at all
     rejected: int = 0  #: messages in a row that Telegram would not take
     rejection: str = ""  #: its words on the last of them
@@ -257,6 +258,7 @@ class Delivery:
         """Let messages go again to a chat by Telegram's number, or to all, whatever refusals there were."""
         for name, state in self._states.items():
             if chat_id is None or self._is_same(name, state, chat_id):
+                state.signs += 1
                 state.try_at_ms, state.has_lost_topic = 0, False
                 if state.refusal:
                     state.look_up_at_ms = 0
@@ -266,6 +268,7 @@ class Delivery:
         """Take a message that has arrived for a sign that its chat takes others, whatever the settings call it."""
         for name, state in self._states.items():
             if state.refusal and self._is_same(name, state, chat_id):
+                state.signs += 1
                 state.try_at_ms = 0
                 if name.partition(":")[2] in ("", chat_id.partition(":")[2]):
                     await self._note_taking(name)
@@ -348,7 +351,7 @@ class Delivery:
 
     async def _look_up(self, chat_id: str, state: ChatState) -> None:
         """Ask Telegram about a chat, and where nothing can be written there, again every hour."""
-        now_ms = self._clock.monotonic_ms()
+        now_ms, signs = self._clock.monotonic_ms(), state.signs
         try:
             found = await self._sender.look_up(self.target(chat_id))
         except Blocked as error:
@@ -359,7 +362,9 @@ class Delivery:
             return
         else:
             state.id, state.title, problem = found.id, found.title, found.problem
-        if problem:
+        if state.signs > signs:
+            state.look_up_at_ms = 0
+        elif problem:
             await self._note_refusing(chat_id, problem)
             state.look_up_at_ms = now_ms + round(1000 * _LONGEST_HOLD_S)
         elif state.refusal:
@@ -403,7 +408,7 @@ class Delivery:
     async def _attempt(self, message: OutboxMessage, target: str) -> float:
         """Send or edit once and record how it went; return how long the chat has to rest [s]."""
         chat_id, stands_as = message.message.chat_id, message.message_id
-        html = self._text(message)
+        html, signs = self._text(message), self._state(chat_id).signs
         await self._store.mark_sending(message.id)
         try:
             message_id = await self._send_or_edit(message, target, html)
@@ -414,7 +419,7 @@ class Delivery:
         except Blocked as error:
             self._within_reach()
             self._note("refused", chat_id, str(error))
-            return await self._hold(message, error)
+            return await self._hold(message, error, signs)
         except Migrated as error:
             self._note("moved", chat_id, str(error))
             logger.warning("chat {}: {}; put it in TELEGRAM_CHAT_ID", chat_id, error)
@@ -545,13 +550,18 @@ class Delivery:
         await self._try_again(message, rest_s, error)
         return rest_s if message.message_id is None else 0.0
 
-    async def _hold(self, message: OutboxMessage, error: Blocked) -> float:
-        """Let a message wait for a chat that refuses it, and with a new one all that is for that chat."""
+    async def _hold(self, message: OutboxMessage, error: Blocked, signs: int) -> float:
+        """Let a message wait for a chat that refuses it, and with a new one all that is for that chat.
+
+        Where a sign came while the refusal was on its way (`signs`: how many there were before), it goes again at once.
+        """
         chat_id = message.message.chat_id
         if message.message_id is not None:  # the right to change may be lacking where the right to write is not
             return await self._put_off(message, str(error), _hold_s(message.attempts))
         state = self._state(chat_id)
         await self._try_again(message, 0.0, str(error))
+        if state.signs > signs:
+            return 0.0
         if isinstance(error, NoTopic) and not state.has_lost_topic:
             state.has_lost_topic = True
             logger.error("chat {}: its topic is gone ({}); messages go to the group without it", chat_id, error)

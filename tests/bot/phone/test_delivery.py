@@ -5,11 +5,14 @@ import io
 import random
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from telegram import Bot
 
 from bot.phone.delivery import Delivery
-from bot.phone.sender import TERMINAL_CHAT, Content, FoundChat, TerminalSender
+from bot.phone.sender import TERMINAL_CHAT, Blocked, Content, FoundChat, TerminalSender
+from bot.phone.telegram_edge import TelegramSender
 from storage.outbox import DeliveryState, FollowUp, Kind, NewMessage
 from storage.sqlite import _DOUBT_SENDING
 from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, eventually
@@ -387,6 +390,44 @@ async def test_what_is_late_says_which_time_it_speaks_of(world: World) -> None:
     await world.telegram.wait_for_messages(2)
     assert texts(world) == ["From 14 Nov 22:13, 5 h ago\nEXIT 1"]
     assert texts(world, GROUP) == ["From 14 Nov 22:13, 5 h ago\nstarted"]
+
+
+class SlowRefusals(TelegramSender):
+    """Hands on what Telegram refused only when told."""
+
+    def __init__(self, bot: Bot) -> None:
+        super().__init__(bot)
+        self.refused, self.handed_on = asyncio.Event(), asyncio.Event()
+
+    async def send(self, chat_id: str, content: Content, **named: Any) -> int:
+        """Send, or wait with the refusal."""
+        try:
+            return await super().send(chat_id, content, **named)
+        except Blocked:
+            self.refused.set()
+            await self.handed_on.wait()
+            raise
+
+
+@pytest.mark.parametrize("sign", ["try again", "put back", "answered there"])
+async def test_a_refusal_from_before_a_sign(world: World, sign: str) -> None:
+    """What was refused before there was a sign that the chat takes messages again holds it no longer."""
+    sender = SlowRefusals(world.application.bot)
+    delivery = world.delivery = Delivery(world.store, sender, world.clock, max_signal_age_s=30)
+    delivery._state(str(GROUP)).refusal = "kicked"
+    world.run(delivery.run())
+    world.telegram.blocked.add(GROUP)
+    await world.queue(make_message(chat_id=str(GROUP)))
+    await sender.refused.wait()
+    world.telegram.blocked.clear()
+    if sign == "answered there":
+        await delivery.reply(str(GROUP), Content(html="an answer"))
+    else:
+        delivery.try_again(None if sign == "try again" else str(GROUP))
+    sender.handed_on.set()
+    await world.pass_time(lambda: "started" in texts(world, GROUP), step_s=0)
+    assert world.clock.now_ms() == NOW_MS
+    await world.pass_time(lambda: not [*delivery.faults()], step_s=0)
 
 
 async def test_chats_that_are_ours_no_more(world: World) -> None:
