@@ -391,7 +391,7 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
             await edge.start()
         await orchestrator.restore()
         resources.push_async_callback(feed.close)
-        await feed.start(keep=orchestrator.open_keys())
+        await feed.start(keep=orchestrator.open_keys(), coins=orchestrator.known_coins())
         interrupt.is_graceful = True
         try:
             telling = tell_daily(clock, config.telegram.report_hour, config.scoring.timezone, answers.send_daily_report)

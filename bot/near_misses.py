@@ -30,8 +30,8 @@ class NearMisses:
 
     def choose(self, new: Iterable[NearMiss]) -> list[NearMiss]:
         """Return those of the new ones, best first, that there is room to follow."""
-        coins = self._open_signals.coins()
-        can_be = [one for one in new if one.levels is not None and one.coin not in coins]
+        names = self._open_signals.names()
+        can_be = [one for one in new if one.levels is not None and one.coin not in names]
         return can_be[: MOST_FOLLOWED - len(self.followed)]
 
     async def begin(self, chosen: Sequence[NearMiss]) -> None:

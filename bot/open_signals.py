@@ -108,9 +108,9 @@ class OpenSignals:
         """Return (venue, id) of the instruments that are followed."""
         return {(one.signal.venue, one.signal.instrument_id) for one in self.open.values()}
 
-    def coins(self) -> set[str]:
-        """Return the coins that are followed."""
-        return {one.signal.coin for one in self.open.values()}
+    def names(self) -> set[str]:
+        """Return the coins and the instruments that are followed."""
+        return {name for one in self.open.values() for name in (one.signal.coin, one.signal.key_name)}
 
     def shift_clock(self, step_ms: int) -> None:
         """Move every time along with a clock that was set by `step_ms`."""

@@ -47,7 +47,7 @@ from fetchers.plan import Key, Wanted
 from scoring.capture import Capture, capture
 from scoring.decide import Decision, decide
 from scoring.episodes import GAP_MS, Episodes
-from scoring.limits import after_outcome, after_signal, pause, resume, signals_today
+from scoring.limits import after_outcome, after_signal, names_in_use, pause, resume, signals_today
 from scoring.limits import shift_clock as shift_limits
 from scoring.signals import FOREVER_MS, Limits, NearMiss, OpenSignal, Outcome, Signal
 from scoring.statistics import Records, closed_of
@@ -102,6 +102,7 @@ class Orchestrator:
         ticks = math.ceil(2 * config.features.max_data_age_s / config.features.refresh_interval_s) + 1
         self._recent: deque[Mapping[Key, Sequence[OrderBook | Trades]]] = deque(maxlen=ticks)
         self._saved_ms = clock.monotonic_ms()
+        self._kept_coins: dict[Key, str] = {}  # of the last run's instruments
         self._deciding = asyncio.Lock()  # a command must not change the limits between a decision and its commit
         self.chats = config.telegram.chat_ids if config.telegram.bot_token else (TERMINAL_CHAT,)
         self.operator = config.telegram.operator if config.telegram.bot_token else TERMINAL_CHAT
@@ -140,6 +141,10 @@ class Orchestrator:
     def open_keys(self) -> set[tuple[str, str]]:
         """Return (venue, id) of the instruments that have an open signal."""
         return self._following.keys()
+
+    def known_coins(self) -> dict[tuple[str, str], str]:
+        """Return how the last run named each instrument, and the open signals'."""
+        return self._kept_coins | {one.signal.key: one.signal.coin for one in self.open_signals.values()}
 
     async def start(self, announce: Callable[[], None]) -> None:
         """Say that the watch begins; `announce` is called whenever there may be something to send."""
@@ -180,13 +185,13 @@ class Orchestrator:
         seen: dict[Key, list[OrderBook | Trades]] = {}
         self._recent.append(seen)
         await self._append(await self._feed.poll_quotes(), seen)
-        async for portion in self._feed.poll_candidates(self._wanted()):
+        async for portion in self._feed.poll_candidates(self._wanted(), held=self._names_in_use()):
             await self._append(portion, seen)
         features = compute_features(self._state, self._clock.now_ms())
         async with self._deciding:
             still_open, said = await self._follow_open(features, seen)
             decision = decide(
-                self._clock.now_ms(), features, self.limits, self.open_coins(), self._config.scoring, self.strategies
+                self._clock.now_ms(), features, self.limits, self.open_names(), self._config.scoring, self.strategies
             )
             followed = await self._remember(features, decision, still_open, said)
         self._announce()
@@ -293,9 +298,9 @@ class Orchestrator:
                 return price if math.isfinite(price) else None
         return None
 
-    def open_coins(self) -> set[str]:
-        """Return the coins that have an open signal."""
-        return self._following.coins()
+    def open_names(self) -> set[str]:
+        """Return the coins and the instruments that have an open signal."""
+        return self._following.names()
 
     async def _try_tick(self) -> bool:
         try:
@@ -332,6 +337,7 @@ class Orchestrator:
             return
         if state is None:
             return
+        self._kept_coins = {one.key: one.coin for one in state.instruments}
         if state.settings != self._config.features:
             logger.info("the windows begin empty: they were kept for other settings")
             return
@@ -342,6 +348,9 @@ class Orchestrator:
         else:
             logger.info("the windows begin empty: those kept are {:.0f} s old", age_ms / 1000)
 
+    def _names_in_use(self) -> set[str]:
+        return self.open_names() | names_in_use(self.limits, self._clock.now_ms(), self._config.scoring.cooldown_s)
+
     def _follow_universe(self) -> None:
         if self._feed.universe is not self._universe or not self._state.instruments:
             self._universe = self._feed.universe
@@ -351,10 +360,10 @@ class Orchestrator:
         """Open signals, and whoever the bulk data does not already rule out."""
         features = compute_features(self._state, self._clock.now_ms())
         settings = self._config.scoring
-        open_coins = self.open_coins()
+        open_names = self.open_names()
         # the scores of two strategies cannot be compared; how far each could pass its own threshold can
         margins = [
-            one.bound(features, settings, self.limits, open_coins) - one.lowest_score(settings)
+            one.bound(features, settings, self.limits, open_names) - one.lowest_score(settings)
             for one in self.strategies
         ]
         bound = np.max(margins, axis=0)

@@ -117,7 +117,7 @@ class Reports:
                 tick.features.now_ms,
                 tick.features,
                 bot.limits,
-                bot.open_coins(),
+                bot.open_names(),
                 self._config.scoring,
                 column,
             ),
@@ -132,7 +132,7 @@ class Reports:
         found = [
             column
             for column, one in enumerate(instruments)
-            if wanted in (symbol_key(one.coin), symbol_key(one.base), symbol_key(one.id))
+            if wanted in {symbol_key(name) for name in (one.id, *one.names)}
         ]
         return [instruments[column] for column in sorted(found, key=lambda column: -total[column])]
 

@@ -1,5 +1,6 @@
 """The universe as arrays: what of its instruments never changes."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -29,12 +30,34 @@ class Names:
         return is_shared[self.number]
 
 
+class Aliases:
+    """The names that each of n instruments goes by, any number of them."""
+
+    def __init__(self, names: Iterable[Iterable[str]]) -> None:
+        self._columns: defaultdict[str, list[int]] = defaultdict(list)
+        self._count = 0
+        for column, own in enumerate(names):
+            self._count = column + 1
+            for name in own:
+                self._columns[name].append(column)
+
+    def largest(self, values: Mapping[str, float], *, otherwise: float) -> FloatArray:
+        """Return the largest value that any name of each instrument has, (n,); `otherwise` where none has one."""
+        found = np.full(self._count, -np.inf)
+        for name in values.keys() & self._columns.keys():
+            columns = self._columns[name]
+            found[columns] = np.maximum(found[columns], values[name])
+        return np.where(found == -np.inf, otherwise, found)
+
+
 class Instruments(tuple[Instrument, ...]):  # noqa: SLOT001 - a tuple's slots would have no room for the arrays
     """Instruments in the order of every array's columns."""
 
     def __init__(self, _instruments: Iterable[Instrument] = ()) -> None:
         self.coin = Names(one.coin for one in self)
         self.venue = Names(one.venue for one in self)
+        self.identity = Aliases((one.coin, one.key_name) for one in self)
+        self.any_name = Aliases(one.names for one in self)  #: in capitals
         self.tick_size: FloatArray = np.array([one.tick_size for one in self], dtype=np.float64)
         self.is_eligible: BoolArray = np.array([one.is_eligible for one in self], dtype=bool)
         self.publishes_trades: BoolArray = np.array([one.publishes_trades for one in self], dtype=bool)

@@ -29,6 +29,11 @@ def read_only(values: Sequence[Any] | NDArray[Any], dtype: type) -> NDArray[Any]
     return array
 
 
+def key_name(key: tuple[str, str]) -> str:
+    """Return an instrument's (venue, id) in one word; no coin is called so."""
+    return ":".join(key)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
     """One perpetual on one venue."""
@@ -53,6 +58,11 @@ class Instrument:
     def key(self) -> tuple[str, str]:
         """(venue, id), unique over the universe."""
         return self.venue, self.id
+
+    @property
+    def key_name(self) -> str:
+        """The instrument in one word, e.g. bybit:PEPEUSDT."""
+        return key_name(self.key)
 
     @property
     def names(self) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """All venues as one feed of observations: side by side, each with its own troubles."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -12,6 +12,7 @@ from features.market import Candles, Observation, moved
 from fetchers.base import Venue
 from fetchers.errors import Unreachable
 from fetchers.health import Notice
+from fetchers.identity import Identities
 from fetchers.lane import Lane, Spawn, VenueReport
 from fetchers.plan import Key, Plan, Wanted, make_plan
 from fetchers.universe import Universe, UniverseSettings, build_universe
@@ -66,6 +67,7 @@ class Feed:
         self._tasks: set[asyncio.Task[None]] = set()
         self._universe = Universe(instruments=())
         self._keep: Collection[Key] = ()
+        self._held: Collection[str] = ()
         self._is_usable = asyncio.Event()  # one venue has loaded
         self._reloading: asyncio.Task[None] | None = None
         self._reloaded_ms = 0
@@ -75,11 +77,13 @@ class Feed:
         """What is watched; another object after every reload."""
         return self._universe
 
-    async def start(self, *, deadline_s: float = 30.0, keep: Collection[Key] = ()) -> None:
+    async def start(
+        self, *, deadline_s: float = 30.0, keep: Collection[Key] = (), coins: Mapping[Key, str] | None = None
+    ) -> None:
         """Load all venues side by side and return when each has loaded or failed once, and one is usable.
 
         The others are tried on in the background and join the universe when they have loaded. `keep` are the
-        instruments of open signals, watched whatever their volume.
+        instruments of open signals, watched whatever their volume, and `coins` the names of the last run.
 
         Raises
         ------
@@ -87,6 +91,7 @@ class Feed:
             Where no venue could be loaded within the deadline; it names each and why. The feed is closed then.
         """
         self._keep = keep
+        self._universe = Universe(instruments=(), identities=Identities(coins or {}))
         has_tried = []
         for lane in self._lanes.values():
             await lane.venue.open()
@@ -123,13 +128,15 @@ class Feed:
         return self._drain()
 
     async def poll_candidates(
-        self, wanted: Sequence[Wanted], deadline_s: float | None = None
+        self, wanted: Sequence[Wanted], deadline_s: float | None = None, *, held: Collection[str] = ()
     ) -> AsyncIterator[list[Observation]]:
         """Poll what is wanted and a rotation of the rest, and yield what has arrived since the last poll, in portions.
 
         What is wanted and fits into the budgets at once is waited for, until the deadline; the rest of the plan is sent
-        as the budgets allow, until the next plan replaces it, and comes with a later poll.
+        as the budgets allow, until the next plan replaces it, and comes with a later poll. What is `held`, coins and
+        instruments by name, keeps its name over a reload.
         """
+        self._held = held
         self._keep = {want.key for want in wanted if want.kind == "open"}
         await asyncio.sleep(0)  # whoever is ready goes before the plan, which thousands of candidates make long
         plan = self._plan(wanted)
@@ -210,9 +217,13 @@ class Feed:
             {name: lane.quotes.values() for name, lane in lanes.items()},
             self._settings,
             keep=self._keep,
+            before=self._universe.identities,
+            held=self._held,
         )
         delisted = frozenset((name, key) for name, lane in lanes.items() for key in lane.delisted())
-        self._universe = replace(universe, delisted=delisted)
+        coins = {**self._universe.identities.coins, **universe.identities.coins}  # a venue that is away comes back
+        identities = replace(universe.identities, coins=coins)
+        self._universe = replace(universe, delisted=delisted, identities=identities)
         for name, lane in lanes.items():
             mine = [instrument for instrument in self._universe.instruments if instrument.venue == name]
             lane.watch(mine)

@@ -1,4 +1,4 @@
-"""Which instruments the bot watches, which of them may signal, and which tickers are the same coin.
+"""Which instruments the bot watches, and which of them may signal.
 
 Pure: from the venues' market lists and bulk replies to instruments, and to counts of what was dropped and why.
 """
@@ -8,11 +8,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from features.market import BTC, FloatArray, Instrument, Quotes
 from fetchers.base import NOT_CRYPTO, Listing
+from fetchers.identity import Identities, Price, identify
 
-SAME_COIN = 1.03  #: prices of one coin on two venues differ by no more than this factor
 SAME_THING = 2.0  #: beyond this factor a coin and a share of one name are two things; a halted share's price is old
 
 _MILLION = re.compile(r"1M(?=[A-Z]{3,})")  # 1MBABYDOGE
@@ -37,17 +38,19 @@ class Universe:
     instruments: tuple[Instrument, ...]
     dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  #: venue -> reason -> count
     delisted: frozenset[tuple[str, str]] = frozenset()  #: (venue, id) of what was watched and is traded no more
+    identities: Identities = field(default_factory=Identities)
 
     def eligible_by_venue(self) -> dict[str, int]:
         """Return how many instruments of each venue may signal."""
         return Counter(instrument.venue for instrument in self.instruments if instrument.is_eligible)
 
 
-@dataclass(frozen=True, slots=True)
-class _Priced:
-    instrument: Instrument
-    price: float  # [USDT per coin]
-    reason: str  # why it cannot signal; "" if it can
+class _Values(NamedTuple):
+    """What the bulk replies say of one instrument."""
+
+    price: float = math.nan  # [USDT per base]
+    price_ms: int = 0  # when it was received
+    volume: float = math.nan  # [USDT per 24 h]
 
 
 def strip_multiplier(base: str) -> tuple[str, float]:
@@ -68,14 +71,18 @@ def build_universe(
     settings: UniverseSettings,
     *,
     keep: Collection[tuple[str, str]] = (),
+    before: Identities | None = None,
+    held: Collection[str] = (),
 ) -> Universe:
     """Return what to watch, by venue as given and in the order of its list.
 
     Eligible is what trades within the volume band and is not excluded. Kept beside it, not eligible: Bitcoin, `keep`
-    (the instruments of open signals) and possible lenders. Everything else is counted in `dropped`.
+    (the instruments of open signals) and possible lenders. Everything else is counted in `dropped`. `before` are the
+    names of the last reload; no coin or instrument (`Instrument.key_name`) in `held` gets another.
     """
     dropped: dict[str, Counter[str]] = {venue: Counter() for venue in listings}
-    priced: list[_Priced] = []
+    prices: list[Price] = []
+    reasons: dict[tuple[str, str], str] = {}  # why it cannot signal; "" if it can
     values = {venue: _values_by_id(quotes.get(venue, ())) for venue in listings}
     not_crypto = _not_crypto(listings, values)
     for venue, rows in listings.items():
@@ -86,32 +93,36 @@ def build_universe(
                 dropped[venue]["listed twice"] += 1
                 continue
             seen.add(instrument.id)
-            price, volume = values[venue].get(instrument.id, (math.nan, math.nan))
+            found = values[venue].get(instrument.id, _Values())
             reason = NOT_CRYPTO if instrument.key in not_crypto else row.dropped
-            reason = reason or ("" if price > 0 else "no price")
+            reason = reason or ("" if found.price > 0 else "no price")
             if reason and instrument.key not in keep:
                 dropped[venue][reason] += 1
             else:
-                instrument = replace(instrument, volume_usdt_24h=volume)
-                reason = reason or _why_not_eligible(instrument, settings)
-                priced.append(_Priced(instrument, price / instrument.multiplier, reason))
-    priced = _named_by_price(priced)
-    borrowed = {one.instrument.coin for one in priced if not one.reason and not _publishes_all(one.instrument)}
+                instrument = replace(instrument, volume_usdt_24h=found.volume)
+                reasons[instrument.key] = reason or _why_not_eligible(instrument, settings)
+                prices.append(Price(instrument, found.price / instrument.multiplier, found.price_ms))
+    identities = identify(prices, before or Identities(), held)
+    named = [replace(one.instrument, coin=identities.coins[one.instrument.key]) for one in prices]
+    borrowed = {one.coin for one in named if not reasons[one.key] and not _publishes_all(one)}
     instruments: list[Instrument] = []
-    for one in priced:
-        instrument = one.instrument
+    for instrument in named:
         lends = _publishes_all(instrument) and instrument.coin in borrowed
-        if not one.reason:
+        if not reasons[instrument.key]:
             instruments.append(instrument)
         elif lends or instrument.coin == BTC or instrument.key in keep:
             instruments.append(replace(instrument, is_eligible=False))
         else:
-            dropped[instrument.venue][one.reason] += 1
-    return Universe(instruments=tuple(instruments), dropped={venue: dict(counts) for venue, counts in dropped.items()})
+            dropped[instrument.venue][reasons[instrument.key]] += 1
+    return Universe(
+        instruments=tuple(instruments),
+        dropped={venue: dict(counts) for venue, counts in dropped.items()},
+        identities=identities,
+    )
 
 
 def _not_crypto(
-    listings: Mapping[str, Sequence[Listing]], values: Mapping[str, Mapping[str, tuple[float, float]]]
+    listings: Mapping[str, Sequence[Listing]], values: Mapping[str, Mapping[str, _Values]]
 ) -> set[tuple[str, str]]:
     """Return the keys of what is a share, a commodity, a currency or an index.
 
@@ -120,7 +131,7 @@ def _not_crypto(
     """
     said: dict[bool, defaultdict[str, list[float]]] = {True: defaultdict(list), False: defaultdict(list)}
     prices = {
-        row.instrument.key: values[venue].get(row.instrument.id, (math.nan,))[0] / row.instrument.multiplier
+        row.instrument.key: values[venue].get(row.instrument.id, _Values()).price / row.instrument.multiplier
         for venue, rows in listings.items()
         for row in rows
     }
@@ -146,19 +157,21 @@ def _not_crypto(
     }
 
 
-def _values_by_id(quotes: Iterable[Quotes]) -> dict[str, tuple[float, float]]:
-    """Return (price [USDT per base], volume [USDT per 24 h]) by id, NaN where no reply had it."""
-    columns: defaultdict[str, dict[str, float]] = defaultdict(dict)
+def _values_by_id(quotes: Iterable[Quotes]) -> dict[str, _Values]:
+    columns: defaultdict[str, dict[str, tuple[float, int]]] = defaultdict(dict)
     for reply in quotes:
         for name in ("index_price", "mark_price", "bid_price", "volume_usdt_24h"):
             values: FloatArray | None = getattr(reply, name)
             if values is not None:
                 pairs = zip(reply.ids, values.tolist(), strict=True)
-                columns[name].update((instrument_id, value) for instrument_id, value in pairs if value > 0)
+                columns[name].update((key, (value, reply.received_ms)) for key, value in pairs if value > 0)
     volumes = columns["volume_usdt_24h"]
     # the index first: it is nobody's own opinion
     prices = columns["bid_price"] | columns["mark_price"] | columns["index_price"]
-    return {key: (prices.get(key, math.nan), volumes.get(key, math.nan)) for key in prices.keys() | volumes.keys()}
+    unknown = math.nan, 0
+    return {
+        key: _Values(*prices.get(key, unknown), volumes.get(key, unknown)[0]) for key in prices.keys() | volumes.keys()
+    }
 
 
 def _why_not_eligible(instrument: Instrument, settings: UniverseSettings) -> str:
@@ -177,32 +190,3 @@ def _why_not_eligible(instrument: Instrument, settings: UniverseSettings) -> str
 
 def _publishes_all(instrument: Instrument) -> bool:
     return instrument.publishes_trades and instrument.publishes_open_interest
-
-
-def _named_by_price(priced: Sequence[_Priced]) -> list[_Priced]:
-    """Return the same, each coin meaning one thing: the largest group that agrees on a price keeps the name."""
-    by_ticker: defaultdict[str, list[_Priced]] = defaultdict(list)
-    for one in priced:
-        by_ticker[one.instrument.coin].append(one)
-    agreed = {key for group in by_ticker.values() for key in _largest_agreeing(group)}
-    return [one if one.instrument.key in agreed else _renamed(one) for one in priced]
-
-
-def _renamed(one: _Priced) -> _Priced:
-    coin = f"{one.instrument.coin}@{one.instrument.venue}"
-    return replace(one, instrument=replace(one.instrument, coin=coin))
-
-
-def _largest_agreeing(group: Sequence[_Priced]) -> set[tuple[str, str]]:
-    """Return the keys of the largest set whose prices lie within SAME_COIN: most venues first, then most volume."""
-    if len(group) == 1:
-        return {group[0].instrument.key}
-    agreeing = [[one for one in group if one is low or 1.0 <= one.price / low.price <= SAME_COIN] for low in group]
-    largest = max(
-        agreeing,
-        key=lambda ones: (
-            len({one.instrument.venue for one in ones}),
-            sum(one.instrument.volume_usdt_24h for one in ones if one.instrument.volume_usdt_24h > 0),
-        ),
-    )
-    return {one.instrument.key for one in largest}

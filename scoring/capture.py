@@ -1,12 +1,12 @@
 """The full input of one decision, small enough to keep with its signal, and the same decision made of it again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from features.frame import FeatureFrame, compute_features
-from features.market import OrderBook, Trades
+from features.market import Instrument, OrderBook, Trades
 from features.order_book import ask_share, measure_books
 from features.snapshot import Snapshot, restore, slice_state
 from features.state import MarketState
@@ -75,7 +75,7 @@ def capture(
         market=slice_state(state, features, column),
         books=tuple(books[time_ms] for time_ms in sorted(books, reverse=True)),
         prints=_newest(prints),
-        limits=_of_coin(limits, signal),
+        limits=_of_instrument(limits, state.instruments[column]),
         settings=settings,
     )
 
@@ -103,19 +103,20 @@ def _newest(prints: list[Trades]) -> tuple[Trades, ...]:
     return tuple(reversed(kept))
 
 
-def _of_coin(limits: Limits, signal: Signal) -> Limits:
-    coin, venue = signal.coin, signal.venue
+def _of_instrument(limits: Limits, instrument: Instrument) -> Limits:
+    names = {instrument.coin, instrument.key_name, instrument.venue, *instrument.names}
     return replace(
         limits,
-        last_signal_ms=_only(limits.last_signal_ms, coin),
-        last_exit_ms=_only(limits.last_exit_ms, coin),
-        muted_coins=_only(limits.muted_coins, coin),
-        muted_venues=_only(limits.muted_venues, venue),
+        last_signal_ms=_only(limits.last_signal_ms, names),
+        last_exit_ms=_only(limits.last_exit_ms, names),
+        last_of_instrument_ms=_only(limits.last_of_instrument_ms, names),
+        muted_coins=_only(limits.muted_coins, names),
+        muted_venues=_only(limits.muted_venues, names),
     )
 
 
-def _only(times_ms: dict[str, int], key: str) -> dict[str, int]:
-    return {key: times_ms[key]} if key in times_ms else {}
+def _only(times_ms: Mapping[str, int], names: Collection[str]) -> dict[str, int]:
+    return {name: time_ms for name, time_ms in times_ms.items() if name in names or name.upper() in names}
 
 
 def _books_agree(captured: Capture, state: MarketState) -> bool:

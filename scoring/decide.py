@@ -68,7 +68,7 @@ def decide(
     now_ms: int,
     features: FeatureFrame,
     limits: Limits,
-    open_coins: Collection[str],
+    open_names: Collection[str],
     settings: ScoringSettings,
     strategies: Iterable[Strategy],
 ) -> Decision:
@@ -76,10 +76,11 @@ def decide(
 
     The best that passes every gate of its strategy (first strategy, highest score, then the deeper side) becomes a
     signal; then all are looked at again under the limits it used up, until nothing passes. So a coin gives one signal
-    however many venues list it and whichever strategies find it.
+    however many venues list it and whichever strategies find it. `open_names` are the coins and the instruments
+    (`Instrument.key_name`) that have an open signal.
     """
     signals: list[Signal] = []
-    found = [_candidates(strategy, now_ms, features, limits, open_coins, settings) for strategy in strategies]
+    found = [_candidates(strategy, now_ms, features, limits, open_names, settings) for strategy in strategies]
     taken: dict[str, list[int]] = {one.strategy.name: [] for one in found}
     while (best := _best(found)) is not None:
         one, column = best
@@ -87,8 +88,8 @@ def decide(
         signals.append(signal)
         taken[one.strategy.name].append(column)
         limits = after_signal(limits, signal, settings)
-        open_coins = {*open_coins, signal.coin}
-        found = [_check_again(one, limits, open_coins) for one in found]
+        open_names = {*open_names, signal.coin, signal.key_name}
+        found = [_check_again(one, limits, open_names) for one in found]
     judgements = {
         one.strategy.name: Judgement(
             scores=one.inputs.scores, near_misses=_near_misses(one), funnel=_funnel(one, taken[one.strategy.name])
@@ -103,12 +104,12 @@ def explain(
     now_ms: int,
     features: FeatureFrame,
     limits: Limits,
-    open_coins: Collection[str],
+    open_names: Collection[str],
     settings: ScoringSettings,
     column: int,
 ) -> tuple[Verdict, ...]:
     """Return every gate's verdict on the instrument in `column` at `now_ms`."""
-    one = _candidates(strategy, now_ms, features, limits, open_coins, settings)
+    one = _candidates(strategy, now_ms, features, limits, open_names, settings)
     return verdicts_at(one.checked, one.inputs, column)
 
 
@@ -117,7 +118,7 @@ def _candidates(
     now_ms: int,
     features: FeatureFrame,
     limits: Limits,
-    open_coins: Collection[str],
+    open_names: Collection[str],
     settings: ScoringSettings,
 ) -> _Candidates:
     inputs = GateInputs(
@@ -126,14 +127,14 @@ def _candidates(
         scores=strategy.score(features, settings),
         levels=strategy.levels(now_ms, features, settings),
         limits=limits,
-        open_coins=open_coins,
+        open_names=open_names,
         settings=settings,
     )
     return _Candidates(strategy=strategy, inputs=inputs, checked=check_gates(strategy.gates, inputs))
 
 
-def _check_again(one: _Candidates, limits: Limits, open_coins: Collection[str]) -> _Candidates:
-    inputs = replace(one.inputs, limits=limits, open_coins=open_coins)
+def _check_again(one: _Candidates, limits: Limits, open_names: Collection[str]) -> _Candidates:
+    inputs = replace(one.inputs, limits=limits, open_names=open_names)
     return replace(one, inputs=inputs, checked=check_gates(one.strategy.gates, inputs, before=one.checked))
 
 

@@ -6,7 +6,7 @@ none short-circuits. What cannot be measured is NaN, which no comparison lets th
 
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class GateInputs:
     scores: ScoreFrame
     levels: LevelFrame
     limits: Limits
-    open_coins: Collection[str]
+    open_names: Collection[str]  #: the coins and instruments that have an open signal
     settings: ScoringSettings
 
 
@@ -144,15 +144,18 @@ def _or_passing(values: FloatArray) -> FloatArray:
     return np.where(np.isnan(values), -np.inf, values + 0.0)
 
 
-def _by_coin(inputs: GateInputs, values: Mapping[str, float], *, otherwise: float) -> FloatArray:
-    return inputs.features.instruments.coin.look_up(values, otherwise=otherwise)
+def _seconds_since_last(inputs: GateInputs) -> FloatArray:
+    ages_s = seconds_since_last(inputs.limits, inputs.now_ms)
+    shortest = {name: -age_s for name, age_s in ages_s.items()}
+    return -inputs.features.instruments.identity.largest(shortest, otherwise=-np.inf)
 
 
 def _seconds_muted(inputs: GateInputs) -> FloatArray:
     limits, venue = inputs.limits, inputs.features.instruments.venue
-    coins = {coin: seconds_until(until_ms, inputs.now_ms) for coin, until_ms in limits.muted_coins.items()}
+    names = inputs.features.instruments.any_name
+    coins = {coin.upper(): seconds_until(until_ms, inputs.now_ms) for coin, until_ms in limits.muted_coins.items()}
     venues = {name: seconds_until(until_ms, inputs.now_ms) for name, until_ms in limits.muted_venues.items()}
-    return np.maximum(_by_coin(inputs, coins, otherwise=0.0), venue.look_up(venues, otherwise=0.0))
+    return np.maximum(names.largest(coins, otherwise=0.0), venue.look_up(venues, otherwise=0.0))
 
 
 _DECIMALS = re.compile(r"\{value:[^}]*\.(\d)f")
@@ -225,7 +228,7 @@ BOOK = Gate(
 LIMIT_GATES = (
     Gate(
         name="cooldown",
-        measure=lambda inputs: _by_coin(inputs, seconds_since_last(inputs.limits, inputs.now_ms), otherwise=np.inf),
+        measure=_seconds_since_last,
         holds=np.greater_equal,
         limit=lambda settings: settings.cooldown_s,
         words="last signal or exit of the coin {value:.0f} s ago {sign} {limit:g} s",
@@ -234,7 +237,9 @@ LIMIT_GATES = (
     ),
     Gate(
         name="open_signal",
-        measure=lambda inputs: _by_coin(inputs, dict.fromkeys(inputs.open_coins, 1.0), otherwise=0.0),
+        measure=lambda inputs: inputs.features.instruments.identity.largest(
+            dict.fromkeys(inputs.open_names, 1.0), otherwise=0.0
+        ),
         holds=np.less,
         limit=lambda _: 1.0,
         words="the coin has an open signal",

@@ -18,11 +18,17 @@ KEEP_S = 3 * 86_400
 
 
 def seconds_since_last(limits: Limits, now_ms: int) -> dict[str, float]:
-    """Return the seconds since the last signal or exit by coin; negative where the clock has gone back since."""
-    times = dict(limits.last_signal_ms)
+    """Return the seconds since the last signal or exit by coin and instrument; negative where the clock went back."""
+    times = limits.last_signal_ms | limits.last_of_instrument_ms
     for coin, exit_ms in limits.last_exit_ms.items():
         times[coin] = max(exit_ms, times.get(coin, exit_ms))
-    return {coin: (now_ms - time_ms) / 1000 for coin, time_ms in times.items()}
+    return {name: (now_ms - time_ms) / 1000 for name, time_ms in times.items()}
+
+
+def names_in_use(limits: Limits, now_ms: int, cooldown_s: float) -> set[str]:
+    """Return the coins that are muted, and the coins and instruments that are cooling."""
+    muted = {coin for coin, until_ms in limits.muted_coins.items() if until_ms > now_ms}
+    return muted | {name for name, age_s in seconds_since_last(limits, now_ms).items() if age_s < cooldown_s}
 
 
 def signals_within(limits: Limits, now_ms: int, window_s: float) -> int:
@@ -54,6 +60,7 @@ def after_signal(limits: Limits, signal: Signal, settings: ScoringSettings) -> L
         next_id=signal.id + 1,
         last_signal_ms=_later(limits.last_signal_ms, oldest_ms) | {signal.coin: signal.decided_ms},
         last_exit_ms=_later(limits.last_exit_ms, oldest_ms),
+        last_of_instrument_ms=_later(limits.last_of_instrument_ms, oldest_ms) | {signal.key_name: signal.decided_ms},
         signal_times_ms=(*(time for time in limits.signal_times_ms if time > oldest_ms), signal.decided_ms),
     )
 
@@ -61,7 +68,12 @@ def after_signal(limits: Limits, signal: Signal, settings: ScoringSettings) -> L
 def after_outcome(limits: Limits, signal: Signal, outcome: Outcome, settings: ScoringSettings) -> Limits:
     """Return the limits with the exit counted; enough stop-losses close together start the guard's pause."""
     exit_ms = max(outcome.exit_ms, limits.last_exit_ms.get(signal.coin, 0))
-    limits = replace(limits, last_exit_ms=limits.last_exit_ms | {signal.coin: exit_ms})
+    limits = replace(
+        limits,
+        last_exit_ms=limits.last_exit_ms | {signal.coin: exit_ms},
+        last_of_instrument_ms=limits.last_of_instrument_ms
+        | {signal.key_name: max(exit_ms, limits.last_of_instrument_ms.get(signal.key_name, 0))},
+    )
     if outcome.reason is not ExitReason.STOP_LOSS:
         return limits
     guard_ms = round(1000 * settings.stoploss_guard_s)
@@ -84,6 +96,7 @@ def shift_clock(limits: Limits, step_ms: int) -> Limits:
         limits,
         last_signal_ms=each(limits.last_signal_ms),
         last_exit_ms=each(limits.last_exit_ms),
+        last_of_instrument_ms=each(limits.last_of_instrument_ms),
         signal_times_ms=tuple(map(moved, limits.signal_times_ms)),
         stop_times_ms=tuple(map(moved, limits.stop_times_ms)),
         guard_until_ms=moved(limits.guard_until_ms),

@@ -1,8 +1,10 @@
 """The records of a decision and of what became of it; nothing here assumes a side or a single target."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from features.market import key_name
 
 
 class Side(StrEnum):
@@ -110,6 +112,16 @@ class Signal:
     config_hash: str
     version: str = ""  #: of formulas, levels and exits: only equal ones are added up; "" in rows older than it
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """The instrument's (venue, id)."""
+        return self.venue, self.instrument_id
+
+    @property
+    def key_name(self) -> str:
+        """The instrument in one word."""
+        return key_name(self.key)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
@@ -185,6 +197,7 @@ class Limits:
     next_id: int = 1
     last_signal_ms: dict[str, int]  #: by coin
     last_exit_ms: dict[str, int]  #: by coin
+    last_of_instrument_ms: dict[str, int] = field(default_factory=dict)  #: signal or exit, by Instrument.key_name
     signal_times_ms: tuple[int, ...] = ()  #: of the last three days at least, ascending
     stop_times_ms: tuple[int, ...] = ()  #: stop-losses inside the guard's window, ascending
     guard_until_ms: int = 0

@@ -8,7 +8,7 @@ import asyncio
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -96,10 +96,10 @@ class Market(Feed):
         return []
 
     async def poll_candidates(
-        self, wanted: Sequence[object], deadline_s: float | None = None
+        self, wanted: Sequence[object], deadline_s: float | None = None, *, held: Collection[str] = ()
     ) -> AsyncIterator[list[Observation]]:
         """A tick of the whole market as it comes from the venues, and at its end a setup of one instrument."""
-        del wanted, deadline_s
+        del wanted, deadline_s, held
         now_ms = self._now_ms()
         found = self.tick(now_ms)
         for first in range(0, len(found), len(found) // PORTIONS):

@@ -254,7 +254,8 @@ class Answers:
         """/unmute COIN."""
         name, _ = split_coin(argument)
         now_ms, limits = self._clock.now_ms(), self._bot.limits
-        muted = [coin for coin in limits.muted_coins if name.lower() == "all" or symbol_key(coin) == symbol_key(name)]
+        names = {symbol_key(name)} | {symbol_key(other) for one in self._reports.find(name) for other in one.names}
+        muted = [coin for coin in limits.muted_coins if name.lower() == "all" or symbol_key(coin) in names]
         venues = [venue for venue in limits.muted_venues if name.lower() in {"all", venue}]
         if not muted and not venues:
             raise UsageError(f"{name} is not muted; /mutes lists what is")

@@ -1,7 +1,7 @@
 """A real orchestrator and a real database on a feed that says what a test puts into it."""
 
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,14 +27,18 @@ class ScriptedFeed:
         self.next: list[Observation] = []
         self.candles: Candles | None = None
         self.renewed = 0
+        self.held: Collection[str] = ()
 
     async def poll_quotes(self) -> list[Observation]:
         """Return what is next."""
         found, self.next = self.next, []
         return found
 
-    async def poll_candidates(self, _wanted: Sequence[Wanted]) -> AsyncIterator[list[Observation]]:
-        """Return nothing."""
+    async def poll_candidates(
+        self, _wanted: Sequence[Wanted], *, held: Collection[str]
+    ) -> AsyncIterator[list[Observation]]:
+        """Return nothing; keep what is held."""
+        self.held = held
         yield []
 
     async def fetch_candles(self, _key: Key, _since_ms: int) -> Candles | None:

@@ -62,7 +62,8 @@ class Stage:
                 stage=self, store=store, feed=feed, orchestrator=orchestrator, delivery=delivery, reports=reports
             )
             await orchestrator.restore()
-            starting = spawn(feed.start(keep=orchestrator.open_keys()), name="start", keep=tasks)
+            loading = feed.start(keep=orchestrator.open_keys(), coins=orchestrator.known_coins())
+            starting = spawn(loading, name="start", keep=tasks)
             await bot.until_done(starting)
             await orchestrator.start(delivery.wake)
             spawn(delivery.run(), name="delivery", keep=tasks)

@@ -1,7 +1,7 @@
 """The feed over venues in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -257,6 +257,32 @@ async def test_the_universe_is_reloaded_every_quarter_of_an_hour_and_a_failure_k
         await settle()
         assert feed.universe is not before
         assert [one.key for one in feed.universe.instruments] == [*(("mexc", one) for one in IDS), ("bybit", "AAAUSDT")]
+
+
+async def test_a_name_lasts_over_a_restart_and_while_it_is_in_use() -> None:
+    """An instrument keeps the name of the last run until two reloads agree on another and nothing of it is in use."""
+    clock = HandClock()
+    mexc, bybit = venues_of("mexc", "bybit", clock=clock)
+    async with feed_of(mexc, bybit, clock=clock) as feed:
+        await feed.start(coins={("mexc", "AAAUSDT"): "AAA@mexc"})
+
+        def coin() -> str:
+            return next(one.coin for one in feed.universe.instruments if one.key == ("mexc", "AAAUSDT"))
+
+        async def reload(held: Collection[str]) -> None:
+            async for _ in feed.poll_candidates([], DEADLINE_S, held=held):
+                pass
+            await clock.advance(901)
+            for _ in range(2):  # the second poll finds the universe that the first had loaded with its quotes
+                await feed.poll_quotes(DEADLINE_S)
+                await settle()
+
+        assert coin() == "AAA@mexc"
+        for held in ({"AAA@mexc"}, {"mexc:AAAUSDT"}, {"AAA"}):
+            await reload(held)
+            assert coin() == "AAA@mexc"
+        await reload(())
+        assert coin() == "AAA"
 
 
 async def test_the_instrument_of_an_open_signal_stays_whatever_its_volume() -> None:

@@ -48,8 +48,8 @@ def limits(**changed: Any) -> Limits:
 
 
 def check(features: FeatureFrame, limits: Limits | None = None, /, **changed: Any) -> tuple[GateInputs, GateFrame]:
-    """Return the gates' word on `features`; `changed` are settings, `now_ms` or `open_coins`."""
-    now_ms, open_coins = changed.pop("now_ms", features.now_ms), changed.pop("open_coins", ())
+    """Return the gates' word on `features`; `changed` are settings, `now_ms` or `open_names`."""
+    now_ms, open_names = changed.pop("now_ms", features.now_ms), changed.pop("open_names", ())
     settings = ScoringSettings(**changed)
     inputs = GateInputs(
         now_ms=now_ms,
@@ -57,7 +57,7 @@ def check(features: FeatureFrame, limits: Limits | None = None, /, **changed: An
         scores=UPS.score(features, settings),
         levels=UPS.levels(now_ms, features, settings),
         limits=limits or Limits.fresh(),
-        open_coins=open_coins,
+        open_names=open_names,
         settings=settings,
     )
     return inputs, check_gates(UPS.gates, inputs)

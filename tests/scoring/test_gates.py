@@ -8,11 +8,13 @@ import pytest
 
 from features.frame import PARTS
 from features.missing import Missing
+from scoring.decide import decide
 from scoring.gates import GateFrame, GateInputs, check_gates, verdicts_at
-from scoring.limits import after_signal
-from scoring.signals import FOREVER_MS, Verdict
+from scoring.limits import after_outcome, after_signal, mute_coin
+from scoring.settings import ScoringSettings
+from scoring.signals import FOREVER_MS, Limits, Verdict
 from tests.builders import NOW_MS, instrument
-from tests.scoring.frames import NAN, UPS, check, limits, passing, refusals, signal
+from tests.scoring.frames import NAN, UPS, check, limits, outcome, passing, refusals, signal
 
 GATES = UPS.gates
 TOTAL = 73.8
@@ -193,10 +195,32 @@ def test_cooldown_counts_from_the_later() -> None:
     assert refusals(passing(), barred) == {"cooldown"}
 
 
+def test_a_coin_renamed_at_a_reload_escapes_no_gate() -> None:
+    """The same contract under another name is still open, cooling and muted; another coin of the ticker is not open."""
+    was = instrument(venue="lbank", id="PEPEUSDT")
+    first = decide(NOW_MS, passing(instruments=[was]), Limits.fresh(), (), ScoringSettings(), (UPS,))
+    (given,) = first.signals
+    renamed = passing(instruments=[replace(was, coin="PEPE@lbank")], now_ms=NOW_MS + 1000)
+    assert refusals(renamed, first.limits) == {"cooldown"}
+    assert refusals(renamed, open_names={given.coin, given.key_name}) == {"open_signal"}
+    assert refusals(renamed, mute_coin(Limits.fresh(), "PEPE", NOW_MS)) == {"muted"}
+    ended = after_outcome(Limits.fresh(), given, outcome(exit_ms=NOW_MS), ScoringSettings())
+    assert refusals(renamed, ended) == {"cooldown"}
+    other = passing(instruments=[instrument(venue="mexc", id="PEPE_USDT", coin="PEPE@mexc")], now_ms=NOW_MS + 1000)
+    assert refusals(other, first.limits, open_names={given.coin, given.key_name}) == set()
+
+
+@pytest.mark.parametrize("muted", ["PUMP", "PUMPFUN", "pumpfun"])
+def test_mutes_by_every_name(muted: str) -> None:
+    """A mute holds for a coin whatever a venue calls it."""
+    one = instrument(venue="mexc", id="PUMPFUN_USDT", coin="PUMP", base="PUMPFUN", other_names=("PUMPFUN",))
+    assert refusals(passing(instruments=[one]), mute_coin(Limits.fresh(), muted, NOW_MS)) == {"muted"}
+
+
 def test_open_signal() -> None:
     """A coin with an open signal is refused, another's is not its business."""
-    assert refusals(passing(), open_coins={"C0"}) == {"open_signal"}
-    assert refusals(passing(), open_coins={"C1"}) == set()
+    assert refusals(passing(), open_names={"C0"}) == {"open_signal"}
+    assert refusals(passing(), open_names={"C1"}) == set()
 
 
 def test_burst() -> None:
@@ -299,7 +323,7 @@ def test_words() -> None:
     """A verdict says its figures: which way they compare, and by how much."""
     barred = limits(last_signal_ms={"C0": NOW_MS - 23_000}, paused_until_ms=NOW_MS + 600_000)
     features = passing(bid_depth_usdt=3200.0, btc_return=0.0062, sweep_multiple=0.0, sweep_age_s=NAN)
-    inputs, checked = check(features, barred, open_coins={"C0"})
+    inputs, checked = check(features, barred, open_names={"C0"})
     reasons = {verdict.name: verdict.reason for verdict in verdicts_at(checked, inputs, 0)}
     assert reasons == {
         "score": "score 53.0 < 72",
@@ -341,8 +365,8 @@ def test_after_a_signal_all_is_as_if_checked_anew() -> None:
     for number in range(3):
         coin = inputs.features.instruments[2 * number].coin
         given = signal(id=number + 1, coin=coin, decided_ms=inputs.now_ms)
-        open_coins = {*inputs.open_coins, coin}
-        inputs = replace(inputs, limits=after_signal(inputs.limits, given, inputs.settings), open_coins=open_coins)
+        open_names = {*inputs.open_names, coin}
+        inputs = replace(inputs, limits=after_signal(inputs.limits, given, inputs.settings), open_names=open_names)
         checked, before = check_gates(GATES, inputs, before=checked), checked
         anew = check_gates(GATES, inputs)
         assert np.array_equal(checked.values, anew.values, equal_nan=True)

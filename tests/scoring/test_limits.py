@@ -52,7 +52,7 @@ def test_after_signal() -> None:
     """A signal uses up an id, the coin's cooldown, the burst and the day."""
     after = after_signal(Limits.fresh(), signal(id=7, decided_ms=NOW_MS), SETTINGS)
     assert after.next_id == 8
-    assert seconds_since_last(after, NOW_MS + 5000) == {"PEPE": 5.0}
+    assert seconds_since_last(after, NOW_MS + 5000) == {"PEPE": 5.0, "bybit:PEPEUSDT": 5.0}
     assert signals_within(after, NOW_MS + 5000, 300) == 1
     assert signals_today(after, NOW_MS + 5000, "UTC") == 1
 
@@ -138,7 +138,8 @@ def test_stoploss_guard_window() -> None:
     later = stopped(two, NOW_MS + HOUR_MS)
     assert (later.guard_until_ms, later.stop_times_ms) == (0, (NOW_MS + 1000, NOW_MS + HOUR_MS))
     won = after_outcome(two, signal(), outcome(exit_ms=NOW_MS + 2000), SETTINGS)
-    assert won == replace(two, last_exit_ms={"PEPE": NOW_MS + 2000})
+    times = {"last_exit_ms": {"PEPE": NOW_MS + 2000}, "last_of_instrument_ms": {"bybit:PEPEUSDT": NOW_MS + 2000}}
+    assert won == replace(two, **times)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("reason", [ExitReason.NOT_KNOWN, ExitReason.NO_LONGER_WATCHED])
@@ -220,9 +221,9 @@ async def live(path: Path, steps: list[tuple[int, int, str]], rules: ScoringSett
     for step_ms, direction, event in steps:
         now_ms += direction * step_ms
         saved = await store.load()  # all that a bot goes on from
-        open_coins = {one.signal.coin for one in saved.open_signals}
+        open_names = {one.signal.coin for one in saved.open_signals}
         times = dict.fromkeys(("price_ms", "book_ms", "trades_ms", "open_interest_ms", "funding_ms"), now_ms)
-        decision = decide(now_ms, passing(3, now_ms=now_ms, **times), saved.limits, open_coins, rules, (UPS,))
+        decision = decide(now_ms, passing(3, now_ms=now_ms, **times), saved.limits, open_names, rules, (UPS,))
         if event != "restart" or direction > 0:  # else it dies before the commit
             await store.remember(decision.signals, decision.limits, [])
         if event == "exit" and (followed := (await store.load()).open_signals):

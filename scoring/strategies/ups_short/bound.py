@@ -26,7 +26,7 @@ def upper_bound(
     features: FeatureFrame,
     settings: ScoringSettings,
     limits: Limits | None = None,
-    open_coins: Collection[str] = (),
+    open_names: Collection[str] = (),
 ) -> FloatArray:
     """Return the highest UPS that any book, any trades and any live open interest could give on this bulk snapshot.
 
@@ -50,7 +50,7 @@ def upper_bound(
         scores=bound,
         levels=compute_levels(features.now_ms, features, settings, Side.SHORT.direction),
         limits=limits or Limits.fresh(),
-        open_coins=open_coins,
+        open_names=open_names,
         settings=settings,
     )
     checked = check_gates(GATES, inputs)

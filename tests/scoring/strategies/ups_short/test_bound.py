@@ -180,6 +180,6 @@ def test_limits() -> None:
         {"last_exit_ms": {"C0": NOW_MS - 1}},
     ):
         assert upper_bound(frame, SETTINGS, limits(**changed)).tolist() == [-np.inf, pytest.approx(91.6)]
-    assert upper_bound(frame, SETTINGS, open_coins={"C0"}).tolist() == [-np.inf, pytest.approx(91.6)]
+    assert upper_bound(frame, SETTINGS, open_names={"C0"}).tolist() == [-np.inf, pytest.approx(91.6)]
     barred = limits(paused_until_ms=NOW_MS + 1, guard_until_ms=NOW_MS + 1, signal_times_ms=(NOW_MS,) * 9)
     assert upper_bound(frame, SETTINGS, barred) == pytest.approx([91.6, 91.6])
