@@ -23,9 +23,11 @@ from loguru import logger
 
 from bot import checks, demo, history_report, why
 from bot.clock import Clock, SystemClock
-from bot.config import Config, ConfigError, load_config
+from bot.config import Config, ConfigError, load_config, readable_by_others
+from bot.heartbeat import Heartbeat
 from bot.housekeeping import Housekeeper
-from bot.logs import set_up_logs
+from bot.logs import FOLDER as LOG_FOLDER
+from bot.logs import LogFile, set_up_logs
 from bot.orchestrator import Orchestrator
 from bot.phone.answers import Answers
 from bot.phone.daily_report import tell_daily
@@ -37,7 +39,8 @@ from bot.phone.telegram_edge import StartError, TelegramEdge, TelegramSender, bu
 from bot.phone.telegram_request import TelegramClock
 from bot.reports import Reports
 from bot.settings import EXCHANGES
-from bot.tasks import spawn
+from bot.systemd import Systemd
+from bot.tasks import beside, spawn
 from bot.version import VERSION, code_hash
 from bot.web import WebError, build_app, serve
 from features.venues import venue_title
@@ -59,6 +62,7 @@ DONE, FAILED, USAGE = 0, 1, 2
 LATER = ("replay", "test-alert")
 DRAIN_S = 5.0  #: how long messages may still go out after the last tick
 DATABASE = "sgnl.db"
+ENV_FILE = Path(".env")
 _DAY_MS = 86_400_000
 
 
@@ -203,7 +207,7 @@ async def _command(options: argparse.Namespace) -> int:
             case "unpair":
                 return await _unpair()
             case _:
-                await run_bot(load_config(os.environ, Path(".env")), interrupt)
+                await run_bot(load_config(os.environ, ENV_FILE), interrupt)
                 return DONE
     except asyncio.CancelledError:
         if not interrupt.asked.is_set():
@@ -222,8 +226,8 @@ async def _demo(seconds: float, coins: int, interrupt: Interrupt) -> int:
 
 
 async def _check(*, as_json: bool, is_deep: bool) -> int:
-    config = load_config(os.environ, Path(".env"))
-    _set_up_logs(config)
+    config = load_config(os.environ, ENV_FILE)
+    set_up_logs(config.log_level, secrets=config.secrets())
     with suppress(StorageError):  # there is no database before the first run
         async with await History.open(config.data_dir / DATABASE) as history:
             config = await _with_paired_chat(config, history)
@@ -231,6 +235,8 @@ async def _check(*, as_json: bool, is_deep: bool) -> int:
     results = await checks.check_all(config, _venues(config, clock), config.universe)
     if is_deep:
         results += await checks.check_deep(config, _venues(config, clock), clock)
+    if hint := readable_by_others(ENV_FILE):
+        results.insert(1, checks.Check(name="settings", is_ok=True, text=hint))
     if as_json:
         _say(orjson.dumps([asdict(result) for result in results]).decode())
     else:
@@ -263,14 +269,14 @@ async def _simulate(seconds: float, coins: int, *, until_eof: bool) -> int:
 async def _history_report(options: argparse.Namespace) -> int:
     since_ms = SystemClock().now_ms() - round(_DAY_MS * options.days) if options.days else 0
     filters = history_report.Filters(since_ms=since_ms, band=options.band, coin=options.coin, venue=options.venue)
-    config = load_config(os.environ, Path(".env"))
+    config = load_config(os.environ, ENV_FILE)
     async with await History.open(config.data_dir / DATABASE) as history:
         _say(options.render(await history_report.make_report(history, filters)))
     return DONE
 
 
 async def _why(signal_id: int, *, as_json: bool) -> int:
-    config = load_config(os.environ, Path(".env"))
+    config = load_config(os.environ, ENV_FILE)
     async with await History.open(config.data_dir / DATABASE) as history:
         explained = await why.explain_signal(history, signal_id)
     if explained is None:
@@ -281,7 +287,7 @@ async def _why(signal_id: int, *, as_json: bool) -> int:
 
 
 async def _back_up(file: Path) -> int:
-    config = load_config(os.environ, Path(".env"))
+    config = load_config(os.environ, ENV_FILE)
     async with await History.open(config.data_dir / DATABASE) as history:
         await history.back_up(file)
     _say(f"the database as it is now is in {file}")
@@ -289,7 +295,7 @@ async def _back_up(file: Path) -> int:
 
 
 async def _restore(file: Path) -> int:
-    path = load_config(os.environ, Path(".env")).data_dir / DATABASE
+    path = load_config(os.environ, ENV_FILE).data_dir / DATABASE
     replaced = await asyncio.to_thread(restore, path, file, SystemClock().now_ms())
     _say(f"{path} is now as it was in {file}; start the bot")
     if replaced is not None:
@@ -298,7 +304,7 @@ async def _restore(file: Path) -> int:
 
 
 async def _unpair() -> int:
-    config = load_config(os.environ, Path(".env"))
+    config = load_config(os.environ, ENV_FILE)
     async with await Store.open(config.data_dir / DATABASE) as store:
         was_paired = await unpair(store)
     _say("no chat is paired any more; the next start shows a new code" if was_paired else "no chat was paired")
@@ -307,7 +313,7 @@ async def _unpair() -> int:
 
 async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None = None) -> Run:
     """Wire the bot and watch until it is interrupted, or for `seconds` from here."""
-    _set_up_logs(config)
+    set_up_logs(config.log_level, secrets=config.secrets())
     if seconds is not None:
         asyncio.get_running_loop().call_later(seconds, interrupt.asked.set)
     config = replace(config, scoring=replace(config.scoring, code_hash=code_hash()))
@@ -315,6 +321,11 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
     tasks: set[asyncio.Task[None]] = set()
     async with AsyncExitStack() as resources:
         store = await resources.enter_async_context(await Store.open(config.data_dir / DATABASE))
+        log_file = resources.enter_context(
+            LogFile(config.data_dir / LOG_FOLDER, config.log_level, secrets=config.secrets())
+        )
+        if hint := readable_by_others(ENV_FILE):
+            logger.warning("{}", hint)
         for change in config.changed():
             logger.info("set: {}", change)
         await store.begin_run(clock.now_ms(), VERSION, config.scoring.code_hash, config.scoring.config_hash)
@@ -360,6 +371,15 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
         )
         web = serve(build_app(reports, store, config.http.token, config.http.hosts), config.http)
         logger.info("status and signals as JSON: {}", await resources.enter_async_context(web))
+        systemd = Systemd(os.environ)
+        systemd.notify("READY=1")
+        resources.callback(systemd.notify, "STOPPING=1")
+        await resources.enter_async_context(beside(systemd.watch(clock, reports.is_alive), name="watchdog"))
+        if config.heartbeat_url:
+            reports.heartbeat = Heartbeat(
+                config.heartbeat_url, config.route, clock, lambda: reports.status().problems()
+            )
+            await resources.enter_async_context(beside(reports.heartbeat.run(), name="heartbeat"))
         if application is not None and not config.telegram.chat_ids:
             reports.pairing = Pairing(application, store, clock, show=_say)
             config = replace(config, telegram=await reports.pairing.run(config.telegram))
@@ -367,7 +387,13 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
             reports.pairing = None
         delivery.chats, delivery.operator = orchestrator.chats, orchestrator.operator
         answers = Answers(
-            config=config, clock=clock, store=store, orchestrator=orchestrator, delivery=delivery, reports=reports
+            config=config,
+            clock=clock,
+            store=store,
+            orchestrator=orchestrator,
+            delivery=delivery,
+            reports=reports,
+            log_file=log_file,
         )
         if application is not None:
             commands = Commands(
@@ -448,11 +474,6 @@ def _mirror(config: Config, resources: AsyncExitStack) -> Mirror | None:
 def _venues(config: Config, clock: Clock) -> list[ProbedVenue]:
     venues = config.venues
     return build_venues(venues.exchanges, venues.urls, clock.monotonic_ms, venues.headroom, venues.routes)
-
-
-def _set_up_logs(config: Config) -> None:
-    secrets = [config.telegram.bot_token, config.http.token, config.mysql.password if config.mysql else ""]
-    set_up_logs(config.log_level, secrets=secrets)
 
 
 async def _report(orchestrator: Orchestrator, delivery: Delivery, reports: Reports, store: Store, feed: Feed) -> Run:

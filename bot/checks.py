@@ -24,6 +24,7 @@ from storage.mysql import Server, server_version
 
 DEADLINE_S = 15.0
 DEEP_DEADLINE_S = 120.0
+LONGEST_TEXT = 600  #: of what went wrong
 CHECK_DIR = "check"  #: in DATA_DIR: the venues' replies as they came
 #: what is kept of a reply's header: who and what answered, and what it counts
 HEADERS = ("Content-Type", "Content-Encoding", "Server", "Retry-After", "X-MBX-USED-WEIGHT-1M")
@@ -164,10 +165,10 @@ async def _guarded(name: str, check: Callable[[], Awaitable[str]], deadline_s: f
     except InvalidToken:
         return Check(name=name, is_ok=False, text=UNKNOWN_BOT)  # PTB's own text shows the token
     except (FetchError, StorageError, TelegramError) as error:
-        return Check(name=name, is_ok=False, text=f"failed: {error}")
+        return Check(name=name, is_ok=False, text=f"failed: {error}"[:LONGEST_TEXT])
     except Exception as error:  # noqa: BLE001 - whatever ails one part, the others are still told of
         logger.opt(exception=error).debug("check of {} failed", name)
-        return Check(name=name, is_ok=False, text=f"failed: {type(error).__name__}: {error}")
+        return Check(name=name, is_ok=False, text=f"failed: {type(error).__name__}: {error}"[:LONGEST_TEXT])
 
 
 def _changed(config: Config) -> str:

@@ -6,6 +6,7 @@ environment.
 
 import hashlib
 import ipaddress
+import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies
 
 import orjson
 from dotenv.parser import Binding, parse_stream
@@ -46,7 +49,7 @@ SETTING_LIKE = re.compile(r"[A-Za-z][A-Za-z_]{0,39}")
 #: a value that may be a secret in the wrong place: long, of letters and digits, or with a password in a URL
 SECRET_LIKE = re.compile(r"(?=\S*[0-9])(?=\S*[A-Za-z])[\w+/=!#$%^&*~-]{12,}|\S*://[^/]*@.*")
 SMART_QUOTES = "“”„‟‘’‚‛«»`´"  # noqa: RUF001
-PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 #: a trailing exit that could never arm, or that would start out at a loss
 TRAILING_ORDER = (("TRAIL_ACTIVATION_PERCENT", "TP_PERCENT"), ("TRAIL_DISTANCE_PERCENT", "TRAIL_ACTIVATION_PERCENT"))
 
@@ -136,7 +139,15 @@ class Config:
     data_dir: Path
     retention_days: int
     log_level: str
+    heartbeat_url: str = field(repr=False)  #: "": none is asked
     texts: dict[str, str] = field(repr=False)  #: every setting that is no secret, by its name, as it was written
+
+    def secrets(self) -> Iterator[str]:
+        """Yield what no log may show; "" where there is none."""
+        yield from (self.telegram.bot_token, self.http.token, self.mysql.password if self.mysql else "")
+        yield from (self.heartbeat_url, urlsplit(self.heartbeat_url).path.strip("/"))
+        for proxy in {route.proxy for route in (self.route, *self.venues.routes.values())} | {*getproxies().values()}:
+            yield unquote(urlsplit(proxy).password or "")
 
     def changed(self) -> list[str]:
         """Return "NAME=value (default ...)" for the settings, secrets apart, that are not at their default."""
@@ -181,6 +192,15 @@ def load_config(environ: Mapping[str, str], env_file: Path | None = None) -> Con
     if problems:
         raise ConfigError(problems)
     return _build(values, texts)
+
+
+def readable_by_others(path: Path) -> str:
+    """Return what to do where others can read the file, "" where they cannot or there is none."""
+    try:
+        is_open = os.name == "posix" and path.stat().st_mode & 0o044
+    except OSError:
+        return ""
+    return f"{path} can be read by other users of this machine: chmod 600 {path}" if is_open else ""
 
 
 def _read_env_file(path: Path, problems: list[str]) -> dict[str, str]:
@@ -346,5 +366,6 @@ def _build(values: Mapping[str, Any], texts: Mapping[str, str]) -> Config:
         data_dir=Path(values["DATA_DIR"]),
         retention_days=values["RETENTION_DAYS"],
         log_level=values["LOG_LEVEL"],
+        heartbeat_url=values["HEARTBEAT_URL"],
         texts={name: texts[name] for name in public},
     )

@@ -6,6 +6,7 @@ from html import escape
 from loguru import logger
 
 from bot.clock import Clock
+from bot.phone.phrases import counted
 from fetchers.feed import Feed
 from fetchers.health import Condition
 from scoring.settings import ScoringSettings
@@ -101,6 +102,8 @@ class Housekeeper:
         mirror = self._mirror.status() if self._mirror else None
         if mirror is not None and mirror.trouble:
             notes.append(f"the history in MySQL is behind: {mirror.trouble}")
+        if mirror is not None and mirror.set_aside:
+            notes.append(f"MySQL has refused {counted(mirror.set_aside, 'row')}: its table refused_rows says why")
         return tuple(notes)
 
 

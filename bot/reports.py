@@ -8,6 +8,7 @@ import numpy as np
 
 from bot.clock import Clock
 from bot.config import Config
+from bot.heartbeat import Heartbeat
 from bot.housekeeping import Housekeeper
 from bot.orchestrator import Orchestrator, Tick
 from bot.phone.delivery import Delivery
@@ -31,6 +32,7 @@ from storage.history import symbol_key
 
 LEADERS = 100
 _CLOCK_IS_OFF_S = 5.0
+_DEAD_AFTER_MS = 120_000  #: without the end of a tick
 
 
 class Reports:
@@ -54,6 +56,7 @@ class Reports:
         self.pairing: Pairing | None = None  #: set while there is one
         self.housekeeper: Housekeeper | None = None  #: set where there is one
         self.telegram_clock: TelegramClock | None = None  #: set where there is one
+        self.heartbeat: Heartbeat | None = None  #: set where there is one
 
     def status(self) -> BotStatus:
         """Return the bot's state now."""
@@ -82,7 +85,7 @@ class Reports:
             thresholds=self.housekeeper.thresholds if self.housekeeper else None,
             outbox=bot.outbox,
             faults=tuple(fault for fault in faults if fault),
-            notes=(*(self.housekeeper.notes() if self.housekeeper else ()), *self._clock_notes()),
+            notes=tuple(self._notes()),
             incidents=self._delivery.incidents(),
         )
 
@@ -136,6 +139,11 @@ class Reports:
         ]
         return [instruments[column] for column in sorted(found, key=lambda column: -total[column])]
 
+    def is_alive(self) -> bool:
+        """Return whether ticks end, slowly or not: where they hang, only a new start helps."""
+        tick = self._orchestrator.last_tick
+        return tick is None or self._clock.now_ms() - tick.ended_ms < _DEAD_AFTER_MS
+
     async def status_text(self) -> str:
         """Return the answer to /status, HTML."""
         return render_status(self.status(), self._config.scoring.timezone)
@@ -148,7 +156,11 @@ class Reports:
         """Give signals again."""
         await self._orchestrator.resume()
 
-    def _clock_notes(self) -> Iterator[str]:
+    def _notes(self) -> Iterator[str]:
+        if self.housekeeper is not None:
+            yield from self.housekeeper.notes()
+        if self.heartbeat is not None and self.heartbeat.trouble:
+            yield f"HEARTBEAT_URL: {self.heartbeat.trouble}"
         offset_s = self.telegram_clock.offset_ms / 1000 if self.telegram_clock else 0.0
         if abs(offset_s) >= _CLOCK_IS_OFF_S:
             way = "behind" if offset_s > 0 else "ahead of"

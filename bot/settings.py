@@ -104,6 +104,14 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _page(text: str) -> str:
+    parts = urlsplit(text)
+    _ = parts.port  # raises ValueError where it is no number
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise ValueError
+    return text
+
+
 def _proxy(text: str) -> str:
     parts = urlsplit(text)
     if text != DIRECT and not (parts.scheme in SCHEMES and parts.hostname and parts.port and not parts.path.strip("/")):
@@ -173,6 +181,7 @@ HOSTS = Kind(
 )
 FLAG = Kind(expected="on or off", parse=_flag)
 URL = Kind(expected="a base URL without a user, such as http://127.0.0.1:8081", parse=_url)
+PAGE = Kind(expected="a URL such as https://hc-ping.com/your-uuid", parse=_page)
 PROXY = Kind(
     expected=f"{DIRECT}, or a proxy such as http://host:3128 or socks5://user:password@host:1080",
     parse=_proxy,
@@ -257,7 +266,8 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             for venue in VENUES.values()
         ),
         Setting("PROXY_URL", "", PROXY, "", (),
-                "Proxy for venues and Telegram. Not set: HTTPS_PROXY, ALL_PROXY and NO_PROXY of the environment",
+                "Proxy for venues, Telegram and HEARTBEAT_URL. Not set: HTTPS_PROXY, ALL_PROXY and NO_PROXY of the"
+                " environment",
                 is_secret=True),
         *(
             Setting(f"{venue.id.upper()}_PROXY", "", PROXY, "", (),
@@ -368,7 +378,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
     ),
     "Storage": (
         Setting("DATA_DIR", "data", PATH, "", (),
-                "Folder of the database"),
+                "Folder of the database and of the log"),
         Setting("RETENTION_DAYS", "90", _whole(2, 36_500), "days", (),
                 "Older near misses, messages and venue states are deleted there; signals and outcomes stay"),
         Setting("MYSQL_HOST", "", HOST, "", ("mysql.host",),
@@ -394,7 +404,10 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting("TIMEZONE", "UTC", ZONE, "", ("scoring.timezone",),
                 "Where you live: for the day of MAX_DAILY_TRADES, QUIET_HOURS and REPORT_HOUR"),
         Setting("LOG_LEVEL", "INFO", LOG_LEVEL, "", (),
-                "How much the log says"),
+                "How much the log says, on stderr and in DATA_DIR/logs"),
+        Setting("HEARTBEAT_URL", "", PAGE, "", (),
+                "Asked for every minute while all is well, so that who watches it (healthchecks.io, Uptime Kuma) can"
+                " call you when it falls silent", is_secret=True),
     ),
 }
 # fmt: on

@@ -1,7 +1,8 @@
 """The one place that starts a background task outside a TaskGroup."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 from loguru import logger
@@ -19,3 +20,15 @@ def spawn(coroutine: Coroutine[Any, Any, None], *, name: str, keep: set[asyncio.
 
     task.add_done_callback(finished)
     return task
+
+
+@asynccontextmanager
+async def beside(coroutine: Coroutine[Any, Any, None], *, name: str) -> AsyncIterator[None]:
+    """Run it while the context lasts; an error of its own ends nothing else."""
+    tasks: set[asyncio.Task[None]] = set()
+    task = spawn(coroutine, name=name, keep=tasks)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})

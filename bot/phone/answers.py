@@ -11,6 +11,7 @@ import numpy as np
 
 from bot.clock import Clock
 from bot.config import Config
+from bot.logs import LogFile
 from bot.orchestrator import Orchestrator
 from bot.phone.answer_texts import (
     Listing,
@@ -90,6 +91,7 @@ class Answers:
         orchestrator: Orchestrator,
         delivery: Delivery,
         reports: Reports,
+        log_file: LogFile | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
@@ -97,6 +99,7 @@ class Answers:
         self._bot = orchestrator
         self._delivery = delivery
         self._reports = reports
+        self._log_file = log_file
         self._timezone = config.scoring.timezone
         self._drawing = asyncio.Lock()  # matplotlib's style is one for the whole process
 
@@ -318,6 +321,14 @@ class Answers:
         ]
         return Listing(title="<b>Who steered the bot</b>, the latest first", lines=lines)
 
+    async def logs(self, argument: str) -> Said:
+        """/logs [n]."""
+        count = parse_count(argument, 20, _MOST_LISTED)
+        if self._log_file is None:
+            raise UsageError("The log is not kept in a file")
+        events = await asyncio.to_thread(self._log_file.latest, count)
+        return Listing(title="<b>Log</b>, the latest first", lines=[escape(event) for event in events])
+
     async def version(self, _argument: str) -> Said:
         """/version."""
         up = duration_text((self._clock.now_ms() - self._bot.started_ms) / 1000)
@@ -431,6 +442,7 @@ class Command:
     help: str
     answer: Callable[[Answers, str], Awaitable[Said]]
     is_steering: bool = False  #: for admins only
+    is_confidential: bool = False  #: and only where nobody else reads it: in private or in the operator's chat
     cost: int = 1  #: of what one user may wait for at a time
     aliases: tuple[str, ...] = ()
 
@@ -466,6 +478,13 @@ COMMANDS = (
     Command(name="config", help="the settings, secrets hidden", answer=Answers.config, is_steering=True),
     Command(name="test", help="a test message to every chat", answer=Answers.test, is_steering=True),
     Command(name="chats", help="how each chat fares", answer=Answers.chats, is_steering=True),
+    Command(
+        name="logs",
+        help="the latest of the log, in private: /logs 50",
+        answer=Answers.logs,
+        is_steering=True,
+        is_confidential=True,
+    ),
     Command(name="audit", help="who steered the bot, and when: /audit 50", answer=Answers.audit, is_steering=True),
 )
 BY_NAME: Mapping[str, Command] = {name: command for command in COMMANDS for name in (command.name, *command.aliases)}

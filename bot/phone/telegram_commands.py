@@ -49,6 +49,7 @@ from storage.sqlite import Store
 
 STALE = "This button is out of date."
 NOT_ALLOWED = "Only my admins may do that."
+IN_PRIVATE = "That is answered in private and in the operator's chat only."
 TOO_FAST = "You ask faster than I may answer: wait for the answers that are due."
 AS_YOURSELF = (
     "You write as the group or as a channel, which others may do too. Write as yourself: "
@@ -163,6 +164,8 @@ class Commands:
             self._answer(message, self._of_no_command(name, message, asker))
         elif command.is_steering and not asker.is_admin:
             self._answer(message, self._refuse(asker, message.chat, name, NOT_ALLOWED))
+        elif command.is_confidential and not self._is_confidential(message.chat):
+            self._answer(message, Content(html=IN_PRIVATE))
         elif command.is_steering:
             self._answer(message, await self._steer(asker, _address(message), command, argument))
         elif not self._ask(asker, command.cost, lambda: self._answer_question(message, command, argument)):
@@ -349,12 +352,19 @@ class Commands:
         is_page = command is not None and number.isdecimal() and len(number) <= _LONGEST_NUMBER
         if command is not None and command.is_steering and not asker.is_admin:
             await _say(query, NOT_ALLOWED)
+        elif command is not None and command.is_confidential and not self._is_confidential(message.chat):
+            await _say(query, IN_PRIVATE)
         # Who forges a press could else turn an alert into something that is none.
         elif command is None or not is_page or await self._store.is_queued(str(message.chat_id), message.message_id):
             await _say(query, STALE)
         elif await _say(query, ""):
             content = await self._said(command, argument, int(number))
             await self._delivery.turn_page(_address(message), message.message_id, content)
+
+    def _is_confidential(self, chat: Chat) -> bool:
+        """Whether what is written there is read by admins and the operator only."""
+        operator = self._delivery.target(self._delivery.operator).partition(":")[0].lower()
+        return chat.type == ChatType.PRIVATE or operator in (str(chat.id), f"@{chat.username}".lower())
 
     def _is_ours(self, chat: Chat) -> bool:
         if chat.type == ChatType.CHANNEL:

@@ -225,7 +225,7 @@ class TelegramSender:
                 problem = _lack_of_rights(chat, member)
         except BadRequest as error:
             hint = f"; {await self._hint(name)}" if "chat not found" in str(error).lower() else ""
-            raise Blocked(f"{error}{hint}") from error
+            raise Blocked(f"{str(error)[:_LONGEST_WORDS]}{hint}") from error
         except TelegramError as error:
             raise translate(error) from error
         if topic not in ("", _GENERAL_TOPIC) and not is_person(name) and not chat.is_forum and not problem:
@@ -281,7 +281,7 @@ def _keyboard(buttons: Sequence[Button]) -> InlineKeyboardMarkup | None:
 
 def translate(error: TelegramError) -> SendError:
     """Say what an error of PTB means for the message that was being sent."""
-    text = str(error)
+    text = str(error)[:_LONGEST_WORDS]
     match error:
         case RetryAfter():
             return NotSent(text, retry_after_s=_wait_s(error))
@@ -478,7 +478,9 @@ class TelegramEdge:
                 logger.error("a notice could not be kept: {}", error)
 
     def _out_of_reach(self, error: Exception) -> None:
-        words = UNKNOWN_BOT if isinstance(error, InvalidToken) else str(error)  # PTB's own text shows the token
+        words = (
+            UNKNOWN_BOT if isinstance(error, InvalidToken) else str(error)[:_LONGEST_WORDS]
+        )  # PTB's own text shows the token
         if not self.trouble:
             logger.warning("Telegram cannot be reached ({}): messages wait and go out when it can", words)
         self.trouble = f"Telegram cannot be reached: {words}"

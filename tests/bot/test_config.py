@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import Config, ConfigError, load_config
+from bot.config import Config, ConfigError, load_config, readable_by_others
 from bot.settings import SETTINGS
 from features.settings import FeatureSettings
 from features.venues import VENUES
@@ -359,3 +359,32 @@ def test_a_proxy_that_cannot_be_used(name: str) -> None:
     assert problem.startswith(f"{name} (environment): expected a proxy of one of http, https, socks5")
     assert "hunter2" not in problem
     assert load_config({name: "http://me:hunter2@host:1"}) == load_config({})
+
+
+def test_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no log may show is all that is secret in the settings, and passwords of proxies, also the environment's."""
+    monkeypatch.setenv("https_proxy", "http://ann:of-the-environment@proxy.test:3128")
+    given = {
+        "TELEGRAM_BOT_TOKEN": "123456:token",
+        "HTTP_TOKEN": "of-the-web-app-1234",
+        "MYSQL_HOST": "db",
+        "MYSQL_PASSWORD": "of-mysql",
+        "HEARTBEAT_URL": "https://hc-ping.com/of-the-heartbeat",
+        "PROXY_URL": "socks5://ann:of%20all@proxy.test:1080",
+        "BYBIT_PROXY": "http://ann:of-bybit@proxy.test:3128",
+    }
+    expected = {"123456:token", "of-the-web-app-1234", "of-mysql", "of-the-heartbeat", "of all", "of-bybit"}
+    config = load_config(given)
+    assert {*config.secrets()} >= expected | {given["HEARTBEAT_URL"], "of-the-environment"}
+    assert not any(secret in repr(config) for secret in expected)
+
+
+@pytest.mark.parametrize(("mode", "is_open"), [(0o600, False), (0o640, True), (0o644, True), (0o604, True)])
+def test_an_env_file_that_others_can_read(tmp_path: Path, mode: int, is_open: bool) -> None:
+    """It is said with what to do; one that is not there is no matter."""
+    path = tmp_path / ".env"
+    assert readable_by_others(path) == ""
+    path.write_text("")
+    path.chmod(mode)
+    hint = f"{path} can be read by other users of this machine: chmod 600 {path}"
+    assert readable_by_others(path) == (hint if is_open else "")

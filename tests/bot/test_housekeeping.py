@@ -43,8 +43,8 @@ async def prune(stage: Stage, bot: RunningBot, mirror: Mirror | None = None) -> 
 class FarMirror(Mirror):
     """A mirror that has come to a change of the test's choice."""
 
-    def __init__(self, copied: int, trouble: str = "") -> None:
-        self._status = MirrorStatus(behind=0, copied=copied, trouble=trouble)
+    def __init__(self, copied: int, trouble: str = "", set_aside: int = 0) -> None:
+        self._status = MirrorStatus(behind=0, copied=copied, trouble=trouble, set_aside=set_aside)
 
 
 async def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
@@ -141,6 +141,13 @@ async def test_mysql_that_is_away(tmp_path: Path) -> None:
         assert keeper.notes() == ("the history in MySQL is behind: Can't connect",)
         status = replace(bot.reports.status(), notes=keeper.notes())
         assert "Can't connect" not in "".join(status.problems())
+
+
+async def test_rows_that_mysql_refuses(tmp_path: Path) -> None:
+    """What is lacking in the history for good is said in /status."""
+    async with staged(tmp_path, exchanges={"bybit"}) as stage, stage.bot() as bot:
+        bot.reports.housekeeper = housekeeper(stage, bot, FarMirror(copied=0, set_aside=2))
+        assert "Note: MySQL has refused 2 rows: its table refused_rows says why" in await bot.reports.status_text()
 
 
 def test_the_words_are_html() -> None:

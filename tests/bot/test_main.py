@@ -312,6 +312,36 @@ async def test_unreachable_venue(market: Market, tmp_path: Path) -> None:
     assert "127.0.0.1" in line
 
 
+async def test_as_a_service(market: Market, tmp_path: Path) -> None:
+    """The service manager is told of start, life and end; only the owner can read what is left on the disk."""
+    (tmp_path / ".env").write_text("LOG_LEVEL=INFO\n")
+    (tmp_path / ".env").chmod(0o644)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        environ = {"DATA_DIR": str(tmp_path / "data"), "HTTP_PORT": "0", "cwd": str(tmp_path)}
+        environ |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "2000000"}
+        process = await start("run", **addresses(market), **environ)
+        said: list[bytes] = []
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(60):
+            while said.count(b"WATCHDOG=1") < 3:
+                said.append(await loop.sock_recv(manager, 100))
+            process.send_signal(signal.SIGTERM)
+            while said[-1] != b"STOPPING=1":
+                said.append(await loop.sock_recv(manager, 100))
+        ended = await finish(process)
+    assert said[0] == b"READY=1"
+    assert {*said[1:-1]} == {b"WATCHDOG=1"}
+    assert ended.code == 0
+    assert ".env can be read by other users of this machine: chmod 600 .env" in ended.err
+    (log,) = (tmp_path / "data" / "logs").iterdir()
+    assert log.read_text().splitlines() == ended.err.splitlines()[-len(log.read_text().splitlines()) :]
+    for folder, _, files in os.walk(tmp_path / "data"):
+        assert Path(folder).stat().st_mode & 0o077 == 0
+        assert not any((Path(folder) / file).stat().st_mode & 0o077 for file in files)
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_interrupt(seed: int, tmp_path: Path) -> None:
     """Ctrl-C and SIGTERM end the demo at any moment: no traceback, nothing left behind, exit code 0."""

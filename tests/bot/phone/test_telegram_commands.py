@@ -10,11 +10,12 @@ import pytest
 from loguru import logger
 from telegram import Chat, User
 
+from bot.logs import LogFile
 from bot.orchestrator import Orchestrator
 from bot.phone.answer_texts import Listing
 from bot.phone.answers import BY_NAME, COMMANDS
 from bot.phone.sender import Content
-from bot.phone.telegram_commands import AS_YOURSELF, TOO_FAST, Commands, _Asker
+from bot.phone.telegram_commands import AS_YOURSELF, IN_PRIVATE, TOO_FAST, Commands, _Asker
 from scoring.exits import start
 from scoring.signals import FOREVER_MS
 from storage.outbox import Kind
@@ -294,6 +295,26 @@ async def test_config_hides_secrets(world: World) -> None:
     assert "MIN_SCORE_THRESHOLD=72" in text
     assert "LOG_LEVEL=INFO" in text
     assert "stand-in" not in text
+
+
+@pytest.mark.usefixtures("bot")
+async def test_logs(world: World, tmp_path: Path) -> None:
+    """/logs shows admins what happened last, in private and in the operator's chat, and nobody anywhere else."""
+    assert await ask(world, "/logs") == "The log is not kept in a file"
+    with LogFile(tmp_path / "logs", "INFO", secrets=[TOKEN]) as log_file:
+        world.answers._log_file = log_file
+        for number in range(30):
+            logger.warning("event <{}> of {}", number, TOKEN)
+        message = await message_to(world, "/logs 25")
+        lines = message.text.splitlines()
+        assert [line.partition("event")[2] for line in lines[1:11]] == [f" <{n}> of ***" for n in range(29, 19, -1)]
+        assert lines[-1].startswith("Page 1 of ")
+        assert await ask(world, "/logs", chat_id=GROUP) == IN_PRIVATE
+        assert await ask(world, "/logs", user_id=OTHER_PERSON, chat_id=GROUP) != IN_PRIVATE, "he is no admin"
+        group_message = replace(message, chat_id=GROUP)
+        assert await press(world, group_message, message.press("More »")) == IN_PRIVATE
+        world.delivery.operator = f"{GROUP}:7"
+        assert "event" in await ask(world, "/logs", chat_id=GROUP)
 
 
 async def test_test(world: World, bot: Orchestrator) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from loguru import logger
 from telegram import Bot
-from telegram.error import BadRequest, Conflict, InvalidToken, NetworkError, TelegramError
+from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, NetworkError, TelegramError
 
 from bot.phone.sender import BadText, Blocked, MaybeSent, NoTopic, NotSent, Rejected, SendError
 from bot.phone.telegram_edge import StartError, TelegramEdge, build_application, translate
@@ -17,7 +17,7 @@ from tests.builders import NOW_MS
 from tests.storage.builders import make_message
 from tests.telegram_stand_in import TOKEN, Fault
 
-STEERING = {"pause", "resume", "mute", "unmute", "quiet", "config", "test", "chats", "audit"}
+STEERING = {"pause", "resume", "mute", "unmute", "quiet", "config", "test", "chats", "audit", "logs"}
 
 
 @pytest.fixture
@@ -344,3 +344,9 @@ ABOUT_THE_CHAT = (
 def test_whether_a_request_had_left(error: TelegramError, meaning: type[SendError]) -> None:
     """Only what failed before a byte had left, or what Telegram itself refused, is known not to have been sent."""
     assert type(translate(error)) is meaning
+
+
+@pytest.mark.parametrize("kind", [BadRequest, Forbidden, NetworkError, TelegramError])
+def test_words_are_cut(kind: type[TelegramError]) -> None:
+    """However long the words are, what is kept of them is short."""
+    assert len(str(translate(kind("x" * 70_000)))) <= 300

@@ -1,0 +1,48 @@
+"""A page that is asked for every minute while all is well: who watches it learns of a bot that is ill, or gone."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import aiohttp
+from aiohttp_socks import ProxyError
+from loguru import logger
+
+from bot.clock import Clock
+from fetchers.route import Route, open_session
+
+_EVERY_S = 60.0
+_LOOK_AGAIN_S = 5.0  #: while all is not well
+_ANSWER_S = 10.0
+
+
+class Heartbeat:
+    """Asks for HEARTBEAT_URL, until cancelled."""
+
+    def __init__(self, url: str, route: Route, clock: Clock, problems: Callable[[], Iterable[str]]) -> None:
+        self._url = url
+        self._route = route
+        self._clock = clock
+        self._problems = problems
+        self.trouble = ""  #: why the last request failed, for /status; the URL is a secret
+
+    async def run(self) -> None:
+        """Ask while there is no problem."""
+        async with open_session(self._url, self._route, sockets=1) as session:
+            while True:
+                if any(self._problems()):
+                    await self._clock.sleep(_LOOK_AGAIN_S)
+                else:
+                    await self._beat(session)
+                    await self._clock.sleep(_EVERY_S)
+
+    async def _beat(self, session: aiohttp.ClientSession) -> None:
+        try:
+            async with asyncio.timeout(_ANSWER_S), session.get(self._url) as answer:
+                trouble = "" if answer.ok else f"the answer was HTTP {answer.status}"
+        except TimeoutError:
+            trouble = f"no answer within {_ANSWER_S:.0f} s"
+        except (aiohttp.ClientError, ProxyError, OSError, ValueError) as error:
+            trouble = f"it cannot be reached ({type(error).__name__})"  # its text may hold the URL
+        if trouble and not self.trouble:
+            logger.warning("HEARTBEAT_URL: {}", trouble)
+        self.trouble = trouble
