@@ -364,7 +364,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting("SL_PERCENT_MAX", "1.1", PERCENT, "%", ("scoring.stop_percent_max",),
                 "Distance of the stop in a wild market"),
         Setting("TAKER_FEE_PERCENT", "0.05", FEES, "%", (),
-                "Your taker fee each way"),
+                "Your taker fee each way; a contract whose venue publishes a higher one counts with that"),
         Setting("TRAILING_ENABLED", "off", FLAG, "", ("scoring.trailing_enabled",),
                 "Follow the price with a trailing exit"),
         Setting("TRAIL_ACTIVATION_PERCENT", "0.8", PERCENT, "%", ("scoring.trail_activation_percent",),

@@ -5,10 +5,13 @@ requests in 5 s for all public calls of one address, from Bybit's v5 documentati
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
-from features.market import Candles, OpenInterest, OrderBook, Quotes, Trades
+import numpy as np
+
+from features.market import Candles, OpenInterest, OrderBook, Quotes, Trades, read_only
 from fetchers.base import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.budget import HEADROOM, RateBudget, Sliding
 from fetchers.client import Reply, words
@@ -36,6 +39,7 @@ CANDLES = "/v5/market/kline"
 MARK_CANDLES = "/v5/market/mark-price-kline"
 
 FEW_PRINTS, MOST_PRINTS = 200, 1000
+SIDES = 2  #: Bybit counts the open interest of both; others, and its own singleOpenInterest, that of one
 PRINT = PrintFormat(
     time="time", price="price", quantity="size", side="side", is_taker_sell={"Sell": True, "Buy": False}
 )
@@ -75,7 +79,7 @@ def parse_tickers(payload: Any, arrival: Arrival) -> Quotes:
     """Return everything that comes in bulk, as old as the reply."""
     call = "bybit tickers"
     rows, venue_ms = _rows(payload, call)
-    return bulk(
+    quotes = bulk(
         rows,
         call,
         arrival,
@@ -91,6 +95,9 @@ def parse_tickers(payload: Any, arrival: Arrival) -> Quotes:
         volume_base_24h="volume24h",
         volume_usdt_24h="turnover24h",
     )
+    both = quotes.open_interest_base
+    assert both is not None
+    return replace(quotes, open_interest_base=read_only(both / SIDES, np.float64))
 
 
 def parse_order_book(payload: Any, instrument_id: str, arrival: Arrival) -> OrderBook:
@@ -134,7 +141,8 @@ def parse_open_interest_history(payload: Any, instrument_id: str, arrival: Arriv
     """Return 5-minute points, oldest first."""
     call = f"bybit open-interest {instrument_id}"
     rows, _ = _rows(payload, call)
-    return open_interest_history(call, (NAME, instrument_id), objects(rows, call), "openInterest", arrival)
+    points = open_interest_history(call, (NAME, instrument_id), objects(rows, call), "openInterest", arrival)
+    return tuple(replace(point, open_interest_base=point.open_interest_base / SIDES) for point in points)
 
 
 def parse_candles(payload: Any, instrument_id: str, arrival: Arrival) -> Candles:

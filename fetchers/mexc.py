@@ -39,7 +39,9 @@ NOT_CRYPTO_PLATES = frozenset(
 WORD, STOCK_NAME = re.compile(r"\w+"), re.compile(r"\w+STOCK")  # GOLD(XAU) is GOLD and XAU
 INNOVATION_FEE, MOST_FEE = 0.001, 0.05  # taker fees, fractions
 MOST_PRINTS = 100
-PRINT = PrintFormat(time="t", price="p", quantity="v", side="T", is_taker_sell={1: False, 2: True})
+PRINT = PrintFormat(
+    time="t", price="p", quantity="v", side="T", is_taker_sell={1: False, 2: True}, is_self_trade=("M", 1)
+)
 MOST_CANDLES = 2000
 FROZEN_MS = 60_000  # a delisted contract's book stays as it was, empty, with its last time
 

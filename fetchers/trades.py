@@ -10,6 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class PrintFormat:
     quantity: str
     side: str
     is_taker_sell: Mapping[Any, bool]
+    is_self_trade: tuple[str, Any] | None = None  #: the field and value of a print that is nobody's flow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,8 @@ def news_of(
 ) -> News:
     """Return what a reply adds to what was seen `before`; None is the first look, which continues nothing.
 
+    Self-trades are remembered, so that replies still join, and are no trades.
+
     `keys` are those of the rows; `is_full` says that there may be older prints than the reply holds. A row that is no
     print, or is of the future (everything after it would be old), costs only itself; BadPayload where no new one is.
     """
@@ -86,6 +90,18 @@ def news_of(
         raise BadPayload(f"{call}: none of {len(fresh)} new rows was a print: {repr(fresh[0])[:120]}")
     order = order[is_print]
     fresh, venue_ms = [fresh[row] for row in order.tolist()], venue_ms[order]
+    continues = before is not None and (overlaps or not fresh or not (before.keys or is_full))
+    seen = _remember(
+        before,
+        array("q", [keys[unknown[row]] for row in order.tolist()]),
+        array("q", venue_ms.astype(np.int64).tolist()),
+        looked_ms=arrival.received_ms,
+        is_cut_off=not overlaps and is_full,
+    )
+    if wire.is_self_trade is not None:
+        field, value = wire.is_self_trade
+        is_flow = np.array([row.get(field) != value for row in fresh], dtype=bool)
+        fresh, venue_ms = list(compress(fresh, is_flow)), venue_ms[is_flow]
     trades = Trades(
         venue=key[0],
         id=key[1],
@@ -100,14 +116,7 @@ def news_of(
         ),
         exchange_ms=exchange_ms,
         received_ms=arrival.received_ms,
-        continues=before is not None and (overlaps or not fresh or not (before.keys or is_full)),
-    )
-    seen = _remember(
-        before,
-        array("q", [keys[unknown[row]] for row in order.tolist()]),
-        array("q", venue_ms.astype(np.int64).tolist()),
-        looked_ms=arrival.received_ms,
-        is_cut_off=not overlaps and is_full,
+        continues=continues,
     )
     return News(trades=trades, seen=seen)
 

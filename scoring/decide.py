@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from features.frame import FeatureFrame, features_at
-from features.market import BoolArray
+from features.market import BoolArray, Instrument
 from features.missing import Missing
 from scoring.gates import GateFrame, GateInputs, check_gates, verdicts_at
 from scoring.levels import levels_at
@@ -234,12 +234,19 @@ def _signal(column: int, one: _Candidates) -> Signal:
         reasons=strategy.reasons(features, scores, column, settings),
         missing=missing_parts(features, strategy.all_parts, column),
         borrowed=borrowed(features, column),
+        caution=_caution(instrument),
         sellable_usdt=float(at_once_usdt[column]),
         data_times=_data_times(features, column),
         code_hash=settings.code_hash,
         config_hash=settings.config_hash,
         version=record_version(strategy.version, settings),
     )
+
+
+def _caution(instrument: Instrument) -> str:
+    if not instrument.is_innovation_zone:
+        return ""
+    return f"Innovation Zone: taker fee {instrument.taker_fee_percent:g} % each way, closed in many countries"
 
 
 def _data_times(features: FeatureFrame, column: int) -> DataTimes:

@@ -443,7 +443,7 @@ def _outcome(open_signal: OpenSignal, ending: _Exit, settings: ScoringSettings) 
     paid = open_signal.funding_paid_percent + sum(
         100 * signal.side.direction * rate for rate in rates if not math.isnan(rate)
     )
-    costs = 2 * taker_fee_percent(signal.venue, settings) + paid
+    costs = 2 * taker_fee_percent(signal, settings) + paid
     direction, has_result = signal.side.direction, not math.isnan(ending.fill)
     reachable, unreachable = _reachable(open_signal, ending, costs, settings)
     unknown_until_ms = open_signal.unknown_until_ms

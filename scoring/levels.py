@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from features.frame import FeatureFrame
+from features.instruments import Instruments
 from features.market import FloatArray, IntArray
 from features.missing import Missing
 from scoring.prices import distance_ticks, price_ticks, tick_price
 from scoring.score import clip01
 from scoring.settings import ScoringSettings
-from scoring.signals import Levels, Side
+from scoring.signals import Levels, Side, Signal
 
 #: volatility per square root of a minute at which the stop is still nearest, and above that by which it is farthest
 CALM, WILD = 0.001, 0.004
@@ -29,6 +30,7 @@ class LevelFrame:
     spread: IntArray
     take_profit_percent: FloatArray  #: NaN where there is no entry
     stop_percent: FloatArray
+    taker_fee_percent: FloatArray  #: one way
     cost_percent: FloatArray  #: NaN where a rate is needed and missing
 
 
@@ -49,6 +51,7 @@ def compute_levels(now_ms: int, features: FeatureFrame, settings: ScoringSetting
     take_profit = distance_ticks(entry, settings.take_profit_percent)
     stop = distance_ticks(entry, stop_percent(features.volatility_minute, settings))
     price = np.where(entry > 0, entry, np.nan)
+    fee = _taker_fees_percent(features.instruments, settings)
     return LevelFrame(
         direction=directions,
         entry=entry,
@@ -57,7 +60,8 @@ def compute_levels(now_ms: int, features: FeatureFrame, settings: ScoringSetting
         spread=np.where((bid > 0) & (ask > 0), ask - bid, 0),
         take_profit_percent=100 * take_profit / price,
         stop_percent=100 * stop / price,
-        cost_percent=_expected_cost_percent(now_ms, features, settings, directions),
+        taker_fee_percent=fee,
+        cost_percent=2 * fee + _expected_funding_percent(now_ms, features, settings, directions),
     )
 
 
@@ -82,9 +86,16 @@ def settlement_times_ms(
     return tuple(range(first_ms, until_ms + 1, interval_ms))
 
 
-def taker_fee_percent(venue: str, settings: ScoringSettings) -> float:
-    """Return the taker fee of one way [%]."""
-    return settings.taker_fee_percent.get(venue, settings.default_taker_fee_percent)
+def taker_fee_percent(signal: Signal, settings: ScoringSettings) -> float:
+    """Return the taker fee of one way [%] that a signal's levels were made with."""
+    fee = signal.levels.taker_fee_percent
+    return settings.taker_fee_percent.get(signal.venue, settings.default_taker_fee_percent) if math.isnan(fee) else fee
+
+
+def _taker_fees_percent(instruments: Instruments, settings: ScoringSettings) -> FloatArray:
+    # the user's own, but what the venue publishes for a contract where that is more: some have a fee of their own
+    mine = instruments.venue.look_up(settings.taker_fee_percent, otherwise=settings.default_taker_fee_percent)
+    return np.maximum(mine, instruments.taker_fee_percent)
 
 
 def levels_at(frame: LevelFrame, column: int, tick_size: float) -> Levels | None:
@@ -107,6 +118,7 @@ def levels_at(frame: LevelFrame, column: int, tick_size: float) -> Levels | None
         net_take_profit_percent=net_win,
         net_stop_percent=net_loss,
         break_even_win_rate=break_even_win_rate(net_win, net_loss),
+        taker_fee_percent=float(frame.taker_fee_percent[column]),
     )
 
 
@@ -117,15 +129,14 @@ def break_even_win_rate(net_win_percent: float, net_loss_percent: float) -> floa
     return max(0.0, net_loss_percent) / (net_win_percent + max(0.0, net_loss_percent))
 
 
-def _expected_cost_percent(
+def _expected_funding_percent(
     now_ms: int, features: FeatureFrame, settings: ScoringSettings, direction: IntArray
 ) -> FloatArray:
-    # both fees and, at today's rate, what settles before the timeout; a missing rate counts only where something does
-    fee = features.instruments.venue.look_up(settings.taker_fee_percent, otherwise=settings.default_taker_fee_percent)
+    # at today's rate, what settles before the timeout; a missing rate counts only where something does
     is_stale = features.missing["funding"] != Missing.PRESENT
     rate = np.where(is_stale, np.nan, features.funding_rate)
     settlements = _settlements(now_ms, now_ms + round(1000 * settings.signal_timeout_s), features)
-    return 2 * fee + np.where(settlements == 0, 0.0, 100 * direction * rate * settlements)
+    return np.where(settlements == 0, 0.0, 100 * direction * rate * settlements)
 
 
 def _settlements(after_ms: int, until_ms: int, features: FeatureFrame) -> FloatArray:

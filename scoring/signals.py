@@ -71,6 +71,7 @@ class Levels:
     net_take_profit_percent: float
     net_stop_percent: float  #: [%] the loss at the stop with costs, > 0
     break_even_win_rate: float  #: [0…1] the share of wins at which these levels pay nothing
+    taker_fee_percent: float = math.nan  #: [%] one way; NaN in rows older than it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,7 @@ class Signal:
     reasons: tuple[str, ...]  #: strongest first, at most five
     missing: dict[str, str]  #: part -> why
     borrowed: str  #: "" or e.g. "OI and flow: Bybit"
+    caution: str = ""  #: what to know of the contract before entering, such as "Innovation Zone: …"
     sellable_usdt: float  #: what the bids within 0.1 % of the best take; of a LONG what the asks give
     data_times: DataTimes
     code_hash: str

@@ -136,6 +136,7 @@ def render_why(signal: Signal, outcome: Outcome | None, timezone: str, again: st
         ),
         *(f"• {escape(reason)}" for reason in signal.reasons),
         escape(signal.borrowed) or None,
+        escape(signal.caution) or None,
         "",
         "<b>Gates</b>",
         *_verdict_lines(signal.verdicts),

@@ -67,6 +67,7 @@ def render_entry(signal: Signal, *, track_record: str, decided_after_ms: int) ->
         _score_table(signal),
         *(f"• {escape(reason)}" for reason in signal.reasons),
         escape(signal.borrowed) or None,
+        escape(signal.caution) or None,
         f"Missing: {_missing(signal.missing)}" if signal.missing else None,
         f"Alerts like it, {escape(track_record)}",
         f"{_book_age(signal)}, decided +{decided_after_ms} ms{SENT_MARK}",

@@ -1,8 +1,10 @@
 """Bybit's public v5 market REST for category=linear, as docs/venues.md has it: numbers as strings."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import orjson
@@ -25,6 +27,7 @@ from fetchers.simulated.wire import (
 
 VENUE = "bybit"
 _BAN_MS = 600_000
+_PAGE_ROWS = 200  # the venue's pages hold a thousand: fewer here, so that there are several
 _FIVE_MINUTES_MS = 300_000
 _DELIVERY_MS = 1798185600000  # 2026-12-25 08:00 UTC
 _STATUS = {Kind.SUSPENDED: "Delivering", Kind.PENDING: "PreLaunch"}
@@ -84,11 +87,14 @@ class BybitWire:
         if status not in {"Trading", "PreLaunch", "Delivering"}:
             raise Rejected(10001, "params error: status invalid")
         wanted = {"PreLaunch": {"PreLaunch"}, "Delivering": {"Delivering"}}.get(status, {"Trading", "Delivering"})
-        limit = _number(call.query, "limit", 500, most=1000)
-        first = _number(call.query, "cursor", 0)
+        limit = min(_number(call.query, "limit", 500, most=1000), _PAGE_ROWS)
+        first = _first_row(call.query.get("cursor", ""))
         found = [listed for row, listed in self._instruments if _STATUS.get(row.kind, "Trading") in wanted]
-        cursor = str(first + limit) if first + limit < len(found) else ""
-        return {"category": "linear", "list": found[first : first + limit], "nextPageCursor": cursor}
+        page = found[first : first + limit]
+        # a page of what is not launched yet has a cursor even where it is the last
+        is_last = not page or (first + limit >= len(found) and status != "PreLaunch")
+        cursor = "" if is_last else quote(f"first={first + len(page)}&last={len(found)}", safe="")
+        return {"category": "linear", "list": page, "nextPageCursor": cursor}
 
     def _tickers(self, call: Call) -> Any:
         places = [self._place(call.query)] if "symbol" in call.query else self._listed
@@ -96,8 +102,8 @@ class BybitWire:
         columns = (
             *(snapshot.last_price, snapshot.index_price, snapshot.mark_price, snapshot.open_price_24h),
             *(snapshot.last_price / snapshot.open_price_24h - 1, snapshot.high_price_24h, snapshot.low_price_24h),
-            *(snapshot.open_price_24h, snapshot.open_interest, snapshot.open_interest * snapshot.mark_price),
-            *(snapshot.turnover_24h, snapshot.volume_24h),
+            *(snapshot.open_price_24h, 2 * snapshot.open_interest, 2 * snapshot.open_interest * snapshot.mark_price),
+            *(snapshot.open_interest, snapshot.turnover_24h, snapshot.volume_24h),
         )
         rates = [
             f"{rate:.8f}" if self._rows[i].kind not in _NO_FUNDING else ""
@@ -155,7 +161,7 @@ class BybitWire:
         times = last_ms - np.arange(count, dtype=np.int64) * _FIVE_MINUTES_MS
         amounts, _ = self._market.open_interest(VENUE, row.id, times)
         points = [
-            {"openInterest": f"{amount:.8f}", "timestamp": str(time)}
+            {"openInterest": f"{2 * amount:.8f}", "singleOpenInterest": f"{amount:.8f}", "timestamp": str(time)}
             for amount, time in zip(amounts, times.tolist(), strict=True)
         ]
         return {"symbol": row.id, "category": "linear", "list": points, "nextPageCursor": ""}
@@ -226,6 +232,15 @@ def _check(query: Mapping[str, str], endpoint: _Endpoint) -> None:
         raise Rejected(10001, "Illegal category")
 
 
+def _first_row(cursor: str) -> int:
+    # it is sent encoded and has to come back as it was, not encoded twice
+    if not cursor:
+        return 0
+    if (found := re.fullmatch(r"first=(\d+)&last=\d+", cursor)) is None:
+        raise Rejected(10001, "params error: cursor invalid")
+    return int(found[1])
+
+
 def _number(query: Mapping[str, str], name: str, default: int, *, most: int | None = None) -> int:
     value = whole_number(query.get(name, str(default)))
     if value is None or (most is not None and not 1 <= value <= most):
@@ -282,7 +297,7 @@ def _ticker(row: Row) -> str:
     return (
         f'{{"symbol":"{row.id}","lastPrice":"{price}","indexPrice":"{fine}","markPrice":"{fine}",'
         f'"prevPrice24h":"{price}","price24hPcnt":"%.6f","highPrice24h":"{price}","lowPrice24h":"{price}",'
-        f'"prevPrice1h":"{price}","openInterest":"{quantity}","openInterestValue":"%.2f","turnover24h":"%.4f",'
+        f'"prevPrice1h":"{price}","openInterest":"{quantity}","openInterestValue":"%.2f","singleOpenInterest":"{quantity}","turnover24h":"%.4f",'
         f'"volume24h":"{quantity}","fundingRate":"%s","nextFundingTime":"%s","fundingIntervalHour":"{interval}",'
         '"fundingCap":"0.005","predictedDeliveryPrice":"","basisRate":"","deliveryFeeRate":"",'
         f'"deliveryTime":"{_DELIVERY_MS if is_delivery else 0}","bid1Price":"{price}","bid1Size":"{quantity}",'

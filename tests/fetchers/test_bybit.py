@@ -88,7 +88,7 @@ def test_recorded_tickers() -> None:
         "mark_price": 68649.9,
         "index_price": 68650.75,
         "funding_rate": 0.0001,
-        "open_interest_base": 69655.813,
+        "open_interest_base": 69655.813 / 2,  # the venue counts both sides
         "volume_base_24h": 115859.112,
         "volume_usdt_24h": 7940401914.5025,
         "funding_interval_h": np.nan,  # not in this older reply
@@ -97,9 +97,9 @@ def test_recorded_tickers() -> None:
 
 
 def test_recorded_history_of_open_interest() -> None:
-    """The recorded point, in base coin, not live."""
+    """The recorded point, in base coin of one side, not live."""
     (point,) = parse_open_interest_history(recorded("bybit/open_interest.json"), "BTCUSDT", ARRIVAL)
-    assert (point.open_interest_base, point.is_live) == (62129.455, False)
+    assert (point.open_interest_base, point.is_live) == (62129.455 / 2, False)
 
 
 def test_empty_strings_are_missing_values() -> None:

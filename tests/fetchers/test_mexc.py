@@ -154,6 +154,17 @@ def test_prints_without_ids_are_counted() -> None:
     assert second.trades.continues
 
 
+def test_a_self_trade_is_nobodys_flow() -> None:
+    """It is left out of the prints, and remembered, so that the next reply still continues."""
+    rows = [{"p": 1.0, "v": 1, "T": 2, "O": 1, "M": own, "t": NOW_MS - age} for age, own in ((9, 1), (20, 2), (30, 2))]
+    first = parse_trades(envelope(rows[1:]), "BTC_USDT", 1.0, None, ARRIVAL)
+    news = parse_trades(envelope(rows), "BTC_USDT", 1.0, first.seen, ARRIVAL)
+    assert (len(first.trades.time_ms), len(news.trades.time_ms), news.trades.continues) == (2, 0, True)
+    newer = [{"p": 2.0, "v": 1, "T": 1, "O": 1, "M": 2, "t": NOW_MS - 5}, rows[0]]
+    last = parse_trades(envelope(newer), "BTC_USDT", 1.0, news.seen, ARRIVAL)
+    assert (last.trades.price.tolist(), last.trades.continues) == ([2.0], True)
+
+
 @pytest.mark.parametrize(("field", "value"), [*product("pvTt", [None, "x", -1, [], {}, 0]), ("T", 3), ("t", 3)])
 def test_a_damaged_print_costs_only_itself(field: str, value: Any) -> None:
     """A print stays in the reply until hundreds of newer ones have come: it must not cost them."""

@@ -1,5 +1,6 @@
 """Levels on the tick, costs and what they are worth, against figures worked out by hand."""
 
+from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
@@ -8,11 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.levels import break_even_win_rate, compute_levels, levels_at, settlement_times_ms, stop_percent
+from scoring.levels import (
+    break_even_win_rate,
+    compute_levels,
+    levels_at,
+    settlement_times_ms,
+    stop_percent,
+    taker_fee_percent,
+)
 from scoring.settings import ScoringSettings
 from scoring.signals import Levels, Side
 from tests.builders import NOW_MS, instrument
-from tests.scoring.frames import NAN, SETTINGS, passing
+from tests.scoring.frames import NAN, SETTINGS, passing, signal
 from tests.scoring.test_prices import TICKS
 
 HOUR_MS = 3_600_000
@@ -22,7 +30,7 @@ def levels_of(side: Side = Side.SHORT, tick_size: float = 0.01, interval_h: floa
     """Return the levels of one instrument; settings by their names, the rest changes the frame."""
     settings = ScoringSettings(**{name: changed.pop(name) for name in set(changed) & set(ScoringSettings.__slots__)})
     now_ms = changed.pop("now_ms", NOW_MS)
-    one = [instrument(tick_size=tick_size)]
+    one = [instrument(tick_size=tick_size, taker_fee_percent=changed.pop("contract_fee_percent", 0.0))]
     changed = {"funding_interval_h": interval_h} | changed
     frame = compute_levels(now_ms, passing(instruments=one, **changed), settings, side.direction)
     return levels_at(frame, 0, tick_size)
@@ -105,6 +113,18 @@ def test_fee_of_the_venue() -> None:
     levels = levels_of(taker_fee_percent={"bybit": 0.02})
     assert levels is not None
     assert levels.cost_percent == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize(("published", "counted"), [(0.0, 0.05), (0.02, 0.05), (0.1, 0.1)])
+def test_fee_of_the_contract(published: float, counted: float) -> None:
+    """A contract that costs more than the user's fee counts with its own, in the levels and in what becomes of them."""
+    levels = levels_of(contract_fee_percent=published)
+    assert levels is not None
+    assert levels.taker_fee_percent == pytest.approx(counted)
+    assert levels.cost_percent == pytest.approx(2 * counted)
+    assert taker_fee_percent(signal(levels=levels), ScoringSettings()) == pytest.approx(counted)
+    older = replace(levels, taker_fee_percent=NAN)
+    assert taker_fee_percent(signal(levels=older), ScoringSettings(taker_fee_percent={"bybit": 0.03})) == 0.03
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,12 @@ def make_full_signal(**changes: Any) -> Signal:
     )
 
 
+def test_a_contract_to_be_careful_with() -> None:
+    """The alert says what is unusual about the contract."""
+    words = "Innovation Zone: taker fee 0.1 % each way, closed in many countries"
+    assert words in render_entry(make_signal(caution=words), track_record="no data", decided_after_ms=1)
+
+
 def test_entry() -> None:
     """The alert says everything, and its first line is all a lock screen needs."""
     html = alert(make_full_signal())

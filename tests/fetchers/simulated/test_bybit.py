@@ -1,3 +1,6 @@
+from typing import Any
+from urllib.parse import unquote
+
 import pytest
 
 from fetchers.simulated.bybit import BybitWire
@@ -16,20 +19,23 @@ def wire() -> BybitWire:
 
 
 def test_the_market_list_comes_in_pages_and_prelaunch_apart(wire: BybitWire) -> None:
-    """Following the cursor gives every trading row once; status=PreLaunch gives the others."""
-    path, seen, cursor = "/v5/market/instruments-info", [], ""
-    while True:
-        query = LINEAR | {"limit": 25} | ({"cursor": cursor} if cursor else {})
-        result = get_json(wire, path, NOW_MS, **query)["result"]
-        seen += [row["symbol"] for row in result["list"]]
-        cursor = result["nextPageCursor"]
-        if not cursor:
-            break
+    """The cursor, sent back decoded once, gives every trading row once; status=PreLaunch gives the others."""
+    path = "/v5/market/instruments-info"
+
+    def pages(**query: Any) -> list[str]:
+        seen, cursor = [], ""
+        while True:
+            paging = {"cursor": unquote(cursor)} if cursor else {}
+            result = get_json(wire, path, NOW_MS, **LINEAR, **query, **paging)["result"]
+            seen += [row["symbol"] for row in result["list"]]
+            if not (cursor := result["nextPageCursor"]):
+                return seen
+
     whole = get_json(wire, path, NOW_MS, **LINEAR, limit=1000)["result"]
-    assert seen == [row["symbol"] for row in whole["list"]]
-    pending = get_json(wire, path, NOW_MS, **LINEAR, status="PreLaunch")["result"]["list"]
-    assert [row["symbol"] for row in pending] == ["NEWBIEUSDT"]
-    assert "NEWBIEUSDT" not in seen
+    assert pages(limit=25) == [row["symbol"] for row in whole["list"]]
+    assert pages(status="PreLaunch") == ["NEWBIEUSDT"], "its cursor leads to an empty page"
+    cursor = get_json(wire, path, NOW_MS, **LINEAR, limit=25)["result"]["nextPageCursor"]
+    assert get_json(wire, path, NOW_MS, **LINEAR, limit=25, cursor=cursor)["retCode"] == 10001, "encoded twice"
     kinds = {row["symbol"]: row["symbolType"] for row in whole["list"]}
     assert kinds["TSLAUSDT"] == "stock"
 
@@ -44,6 +50,7 @@ def test_tickers_say_everything_in_strings_some_of_them_empty(wire: BybitWire) -
     assert float(nimba["openInterestValue"]) == pytest.approx(
         float(nimba["openInterest"]) * float(nimba["markPrice"]), rel=1e-3
     )
+    assert float(nimba["openInterest"]) == pytest.approx(2 * float(nimba["singleOpenInterest"]), rel=1e-6)
     assert rows["NEWBIEUSDT"]["fundingRate"] == rows["BTCUSDT-25DEC26"]["fundingIntervalHour"] == ""
     assert {row["fundingIntervalHour"] for row in rows.values()} == {"", "1", "4", "8"}
     assert "OLDIEUSDT" not in rows
