@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 HEADROOM = 0.30
+SECOND_MS = 1_000
 _ROUNDING = 1e-9
 _NOTHING: Mapping[str, float] = MappingProxyType({})
 
@@ -71,8 +72,8 @@ class Pool(ABC):
         """What counts in the window as it was when last looked at."""
 
     @abstractmethod
-    def wait_ms(self, cost: float, now_ms: int) -> int:
-        """Return how long until `cost` fits, holds apart; 0 is now."""
+    def wait_ms(self, cost: float, now_ms: int, kept_free: float = 0.0) -> int:
+        """Return how long until `cost` fits with `kept_free` beside it, holds apart; 0 is now."""
 
     @abstractmethod
     def available(self, now_ms: int, horizon_ms: int) -> float:
@@ -97,10 +98,15 @@ class Pool(ABC):
 
 
 class Sliding(Pool):
-    """A limit in any window of `window_ms`: Bybit's 600 in 5 s, MEXC's endpoints, Binance's request counts."""
+    """A limit in any window of `window_ms`: Bybit's 600 in 5 s, MEXC's endpoints, Binance's request counts.
 
-    def __init__(self, limit: float, window_ms: int) -> None:
+    Where `is_even`, no second takes more than its share of the window and one more: some venues' edges block an address
+    for bursts that the published limit allows.
+    """
+
+    def __init__(self, limit: float, window_ms: int, *, is_even: bool = False) -> None:
         super().__init__(limit, window_ms)
+        self._last_second = _Log(SECOND_MS) if is_even else None
         self._sent = _Log(window_ms)
         self._answered = _Log(window_ms)
 
@@ -109,12 +115,19 @@ class Sliding(Pool):
         """What was sent in the last window."""
         return self._sent.total
 
-    def wait_ms(self, cost: float, now_ms: int) -> int:
+    def wait_ms(self, cost: float, now_ms: int, kept_free: float = 0.0) -> int:
         """Return how long until `cost` fits into both counts; calls in flight are taken to be answered now."""
         self._forget(now_ms)
-        by_pace = self._sent.wait_ms(self.used + cost - self.usable, now_ms)
-        by_limit = self._answered.wait_ms(self._answered.total + self._in_flight + cost - self.limit, now_ms)
-        return max(by_pace, by_limit)
+        whole = cost + kept_free
+        by_pace = self._sent.wait_ms(self.used + whole - self.usable, now_ms)
+        by_limit = self._answered.wait_ms(self._answered.total + self._in_flight + whole - self.limit, now_ms)
+        return max(by_pace, by_limit, self._wait_for_second_ms(cost, now_ms))
+
+    def _wait_for_second_ms(self, cost: float, now_ms: int) -> int:
+        if self._last_second is None:
+            return 0
+        most = max(cost, self.usable * SECOND_MS / self.window_ms + 1)
+        return self._last_second.wait_ms(self._last_second.total + cost - most, now_ms)
 
     def available(self, now_ms: int, horizon_ms: int) -> float:
         """Return the mean rate over the horizon, or less where a long window is used up further than that."""
@@ -131,8 +144,12 @@ class Sliding(Pool):
 
     def _count(self, cost: float, now_ms: int) -> None:
         self._sent.add(cost, now_ms)
+        if self._last_second is not None:
+            self._last_second.add(cost, now_ms)
 
     def _forget(self, now_ms: int) -> None:
+        if self._last_second is not None:
+            self._last_second.forget(now_ms)
         self._sent.forget(now_ms)
         self._answered.forget(now_ms)
 
@@ -143,7 +160,7 @@ class Widening(Sliding):
     CLEAN_MS = 60_000
 
     def __init__(self, limit: float, most: float, window_ms: int) -> None:
-        super().__init__(limit, window_ms)
+        super().__init__(limit, window_ms, is_even=True)
         self._least, self._most = limit, most
         self._clean_since_ms: int | None = None
 
@@ -178,10 +195,10 @@ class ClockMinute(Pool):
         """What was sent in this minute, or was on its way when it began."""
         return self._used
 
-    def wait_ms(self, cost: float, now_ms: int) -> int:
+    def wait_ms(self, cost: float, now_ms: int, kept_free: float = 0.0) -> int:
         """Return 0, or how long until the next minute."""
         self._turn(now_ms)
-        return 0 if self._used + cost <= self.usable + _ROUNDING else self._left_ms(now_ms)
+        return 0 if self._used + cost + kept_free <= self.usable + _ROUNDING else self._left_ms(now_ms)
 
     def available(self, now_ms: int, horizon_ms: int) -> float:
         """Return the minute's rest spread over its remaining time, and the next minute's part of the horizon."""
@@ -237,10 +254,10 @@ class RateBudget:
         """Return how long until `cost` may be spent with `kept_free` left over for others; 0 is now."""
         wait_ms = 0
         for name, amount in cost.items():
-            pool, whole = self._pools[name], amount + kept_free.get(name, 0.0)
-            if whole > pool.usable + _ROUNDING:
+            pool, free = self._pools[name], kept_free.get(name, 0.0)
+            if (whole := amount + free) > pool.usable + _ROUNDING:
                 raise ValueError(f"a call for {whole} of {name} can never fit into {pool.usable:.1f} a window")
-            wait_ms = max(wait_ms, pool.wait_ms(whole, now_ms), pool.held_until_ms - now_ms)
+            wait_ms = max(wait_ms, pool.wait_ms(amount, now_ms, free), pool.held_until_ms - now_ms)
         return wait_ms / 1000
 
     def take(self, cost: Mapping[str, float], now_ms: int, *, kept_free: Mapping[str, float] = _NOTHING) -> float:

@@ -243,7 +243,8 @@ class Mexc(RestVenue):
         headroom: float = HEADROOM,
         route: Route = ANY_ROUTE,
     ) -> None:
-        budget = RateBudget({pool: Sliding(limit, WINDOW_MS) for pool, limit in LIMITS.items()}, headroom=headroom)
+        pools = {pool: Sliding(limit, WINDOW_MS, is_even=True) for pool, limit in LIMITS.items()}
+        budget = RateBudget(pools, headroom=headroom)
         super().__init__(
             base_url=base_url or default_url(NAME),
             budget=budget,

@@ -67,6 +67,28 @@ def test_no_clock_minute_sees_more_than_the_published_limit(
     assert max(spent.values(), default=0) <= 30
 
 
+@given(
+    schedule=steps,
+    limit=st.sampled_from([(10, 2_000), (20, 2_000), (25, 5_000), (100, 5_000)]),
+    headroom=st.sampled_from([0.3, 0.5]),
+)
+def test_an_even_pool_sends_no_burst(
+    schedule: list[tuple[int, int, int, int]], limit: tuple[int, int], headroom: float
+) -> None:
+    """However much is wanted at once, any second sends at most its share of the window and one call."""
+    pool = Sliding(*limit, is_even=True)
+    sent = arrivals(RateBudget({"pool": pool}, headroom=headroom), [(gap, 1, 0, back) for gap, _, _, back in schedule])
+    most = limit[0] * (1 - headroom) * 1000 / limit[1] + 1
+    for last_ms, _ in sent:
+        assert sum(cost for at_ms, cost in sent if last_ms - 1000 <= at_ms <= last_ms) <= most
+
+
+def test_an_even_pool_still_gives_its_whole_rate() -> None:
+    """At MEXC's limit a steady demand gets at least 90 % of what it may have."""
+    came = arrivals(RateBudget({"pool": Sliding(20, 2_000, is_even=True)}), [(0, 1, 100, 100)] * 700)
+    assert len(came) / ((came[-1][0] - came[0][0]) / 1000) >= 0.9 * 7
+
+
 @pytest.mark.parametrize("make", [lambda: Sliding(100, 60_000), lambda: ClockMinute(100)])
 def test_the_usable_share_is_spent_and_no_more(make: Callable[[], Pool]) -> None:
     """Of a limit of 100 with 30 % headroom 70 go at once, and the next after the window."""
