@@ -9,14 +9,15 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
 
+from bot.phone.phrases import comparison_text
 from scoring.statistics import (
+    Record,
     Row,
-    Summary,
     band_of,
     by_coin,
     by_day,
@@ -25,8 +26,8 @@ from scoring.statistics import (
     by_kind,
     by_score_band,
     by_venue,
+    compare,
     of_kinds,
-    summarise,
 )
 from storage.history import History, symbol_key
 
@@ -42,6 +43,9 @@ _COLUMNS = (
     ("factor", 7, "{profit_factor:.2f}"),
     ("net %", 8, "{net_percent:+.2f}"),
     ("not known", 9, "{not_known}"),
+    ("by chance", 9, "{chance_expectancy_r:+.2f}"),
+    ("95 % interval", 14, "{chance_expectancy_r_low:+.2f}…{chance_expectancy_r_high:+.2f}"),
+    ("n", 5, "{chance_n}"),
 )
 
 
@@ -59,92 +63,115 @@ class Filters:
 class HistoryReport:
     """Every figure, by what the signals are grouped by."""
 
-    total: Summary
-    groups: Mapping[str, Mapping[Any, Summary]]
+    total: Record
+    groups: Mapping[str, Mapping[Any, Record]]
     refusals: Mapping[str, int]  #: near misses by gate
-    left_out: int = 0  #: signals of other versions than the latest of their strategy and side
 
 
 async def make_report(history: History, filters: Filters) -> HistoryReport:
-    """Count the signals that have ended, and the near misses."""
+    """Count the signals that have ended, the controls that were drawn with them, and the near misses."""
     coin = symbol_key(filters.coin) if filters.coin else None
-    rows = [
-        (signal, outcome)
-        for signal, outcome in await history.closed_signals(filters.since_ms)
-        if coin in (None, symbol_key(signal.coin))
-        and filters.venue in (None, signal.venue)
-        and filters.band in (None, band_of(signal.score))
-    ]
-    rows, left_out = of_kinds(rows, await history.current_kinds())
+
+    def wanted(found: Iterable[Row]) -> list[Row]:
+        return [
+            (signal, outcome)
+            for signal, outcome in found
+            if coin in (None, symbol_key(signal.coin))
+            and filters.venue in (None, signal.venue)
+            and filters.band in (None, band_of(signal.score))
+        ]
+
+    kinds = await history.current_kinds()
+    rows, left_out = of_kinds(wanted(await history.closed_signals(filters.since_ms)), kinds)
+    controls, _ = of_kinds(wanted(await history.closed_controls(filters.since_ms)), kinds)
     return HistoryReport(
-        left_out=left_out,
-        total=summarise(rows),
-        groups=group(rows),
+        total=compare(rows, controls, left_out),
+        groups=group(rows, controls),
         refusals=await history.refusals(filters.since_ms, coin=coin, venue=filters.venue, band=filters.band),
     )
 
 
-def group(rows: Sequence[Row]) -> dict[str, dict[Any, Summary]]:
-    """Return the summaries of the rows by kind, day, score band, coin, venue, hour and reason; no group is empty."""
+def group(rows: Sequence[Row], controls: Sequence[Row]) -> dict[str, dict[Any, Record]]:
+    """Return the records of the rows by kind, day, score band, coin, venue, hour and reason; no group is empty."""
+    bands = by_score_band(rows, 100, controls)
     return {
-        "kind": {**by_kind(rows)},
-        "day": {**by_day(rows, "UTC")},
-        "score_band": {band: summary for band, summary in by_score_band(rows, 100).items() if summary.n},
-        "coin": {**by_coin(rows)},
-        "venue": {**by_venue(rows)},
-        "hour_utc": {**by_hour(rows, "UTC")},
+        "kind": {**by_kind(rows, controls)},
+        "day": {**by_day(rows, "UTC", controls)},
+        "score_band": {band: record for band, record in bands.items() if record.alerts.n},
+        "coin": {**by_coin(rows, controls)},
+        "venue": {**by_venue(rows, controls)},
+        "hour_utc": {**by_hour(rows, "UTC", controls)},
         "reason": {**by_exit_reason(rows)},
+    }
+
+
+def figures(record: Record) -> dict[str, Any]:
+    """Return every figure of a record by its name in the views of MySQL, and the word on chance."""
+    chance = {f"chance_{name}": figure for name, figure in asdict(record.chance).items()}
+    rest = {name: figure for name, figure in asdict(record).items() if name not in ("alerts", "chance", "left_out")}
+    return {**asdict(record.alerts), **chance, **rest, "verdict": record.verdict}
+
+
+def as_plain(report: HistoryReport) -> dict[str, Any]:
+    """Return everything as JSON has it."""
+    return {
+        "total": figures(report.total),
+        **{
+            name: {str(key): figures(record) for key, record in groups.items()}
+            for name, groups in report.groups.items()
+        },
+        "refusals": report.refusals,
+        "left_out": report.total.left_out,
     }
 
 
 def as_json(report: HistoryReport) -> str:
     """Return everything as JSON; what has no value (no data, an infinite ratio) is null."""
-    plain = {
-        "total": report.total,
-        **{name: {str(key): summary for key, summary in groups.items()} for name, groups in report.groups.items()},
-        "refusals": report.refusals,
-        "left_out": report.left_out,
-    }
-    return orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode()
+    return orjson.dumps(as_plain(report), option=orjson.OPT_INDENT_2).decode()
 
 
 def as_csv(report: HistoryReport) -> str:
     """Return one row for each group; what has no value is empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("group", "key", *(field.name for field in fields(Summary)), "refused"))
-    for name, key, summary in _all(report):
-        figures = asdict(summary).values()
-        writer.writerow((name, key, *(figure if math.isfinite(figure) else "" for figure in figures), ""))
+    names = list(figures(report.total))
+    writer.writerow(("group", "key", *names, "refused"))
+    for name, key, record in _all(report):
+        row = figures(record).values()
+        writer.writerow((name, key, *(one if isinstance(one, str) or math.isfinite(one) else "" for one in row), ""))
     for gate, count in report.refusals.items():
-        writer.writerow(("refusals", gate, *[""] * len(fields(Summary)), count))
+        writer.writerow(("refusals", gate, *[""] * len(names), count))
     return out.getvalue().rstrip("\n")
 
 
 def as_table(report: HistoryReport) -> str:
     """Return it for people."""
-    if not report.groups.get("kind") and not report.refusals and not report.left_out:
+    left_out = report.total.left_out
+    if not report.groups.get("kind") and not report.refusals and not left_out:
         return "no signal has ended and nothing nearly was one, as far as this asks"
     lines, shown = [], ""
-    for name, key, summary in _all(report):
+    for name, key, record in _all(report):
         if name != shown:
             lines += ["", _line(name.replace("_", " "), [title for title, _, _ in _COLUMNS])]
             shown = name
-        cells = [text.format(**asdict(summary)) if summary.n else "-" for _, _, text in _COLUMNS]
-        lines.append(f"{_line(str(key), cells)}  {summary.standing}".rstrip())
-    if report.left_out:
-        lines += ["", f"{report.left_out} of other settings left out"]
+        made = figures(record)
+        cells = [text.format(**made).replace("+nan", "-") if record.alerts.n else "-" for _, _, text in _COLUMNS]
+        lines.append(f"{_line(str(key), cells)}  {record.alerts.standing}".rstrip())
+    if (comparison := comparison_text(report.total)) is not None:
+        lines += ["", comparison]
+    if left_out:
+        lines += ["", f"{left_out} of other settings left out"]
     if report.refusals:
         lines += ["", "near misses refused by gate"]
         lines += [f"  {gate:22} {count:>5}" for gate, count in report.refusals.items()]
     return "\n".join(lines[1:])
 
 
-def _all(report: HistoryReport) -> Iterable[tuple[str, Any, Summary]]:
+def _all(report: HistoryReport) -> Iterable[tuple[str, Any, Record]]:
     yield "total", "all", report.total
     for name, groups in report.groups.items():
-        for key, summary in groups.items():
-            yield name, key, summary
+        for key, record in groups.items():
+            yield name, key, record
 
 
 def _line(name: str, cells: Sequence[str]) -> str:

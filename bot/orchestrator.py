@@ -13,6 +13,7 @@ from loguru import logger
 
 from bot.clock import Clock
 from bot.config import Config
+from bot.control_group import ControlGroup
 from bot.funnels import FunnelLog
 from bot.near_misses import NearMisses
 from bot.open_signals import OpenSignals, Seen, note_looks
@@ -93,10 +94,11 @@ class Orchestrator:
         self._records = Records()
         self._episodes = Episodes()
         max_data_age_s, started_ms = config.features.max_data_age_s, clock.now_ms()
-        self._following, judged_by_quotes = (
+        self._following, controls, judged_by_quotes = (
             OpenSignals(feed, config.scoring, max_data_age_s=max_data_age_s, started_ms=started_ms, asks=asks)
-            for asks in (True, False)
+            for asks in (True, True, False)
         )
+        self._controls = ControlGroup(store, controls, config.scoring, self.strategies)
         self._near_misses = NearMisses(store, judged_by_quotes)
         # two books of what a signal was decided on, neither older than the oldest that may be looked at
         ticks = math.ceil(2 * config.features.max_data_age_s / config.features.refresh_interval_s) + 1
@@ -126,6 +128,7 @@ class Orchestrator:
         saved = await self._store.load()
         self.limits = saved.limits
         self._following.add(saved.open_signals)
+        self._controls.resume(saved.controls)
         self._near_misses.resume(saved.followed)
         async for closed in self._store.closed():
             self._records.add(closed)
@@ -139,8 +142,8 @@ class Orchestrator:
         return self._following.open
 
     def open_keys(self) -> set[tuple[str, str]]:
-        """Return (venue, id) of the instruments that have an open signal."""
-        return self._following.keys()
+        """Return (venue, id) of the instruments that have an open signal, or a control that is followed alike."""
+        return self._following.keys() | self._controls.keys(self._clock.now_ms())
 
     def known_coins(self) -> dict[tuple[str, str], str]:
         """Return how the last run named each instrument, and the open signals'."""
@@ -197,6 +200,7 @@ class Orchestrator:
         self._announce()
         await asyncio.sleep(ALERT_FIRST_S if decision.signals else 0)  # it goes before what nobody waits for
         self.books |= {key: one for key, found in seen.items() for one in found if isinstance(one, OrderBook)}
+        await self._follow_controls(features, seen)
         await self._near_misses.begin(followed)
         await self._near_misses.follow(features, self._state.column, seen)
         await self._record(features, decision, started_ms)
@@ -210,7 +214,8 @@ class Orchestrator:
             if not self._step_ms:
                 return
             open_signals, followed = tuple(self.open_signals.values()), tuple(self._near_misses.followed.values())
-            await self._store.shift_clock(self._step_ms, self.limits, open_signals, followed)
+            controls = tuple(self._controls.followed.values())
+            await self._store.shift_clock(self._step_ms, self.limits, open_signals, followed, controls)
             step_ms, self._step_ms = self._step_ms, 0
         logger.warning("the machine's clock was set by {:+.1f} s", step_ms / 1000)
         await self.notify(render_clock_set(step_ms))
@@ -219,7 +224,7 @@ class Orchestrator:
         if not step_ms:
             return
         self.limits = shift_limits(self.limits, step_ms)
-        for keeper in (self._following, self._near_misses, self._episodes, self._storm):
+        for keeper in (self._following, self._controls, self._near_misses, self._episodes, self._storm):
             keeper.shift_clock(step_ms)
         self.started_ms += step_ms
         self.day.since_ms += step_ms
@@ -395,6 +400,11 @@ class Orchestrator:
                 said += follow_ups.of_look(before, after, self._config.scoring)
         return still_open, said
 
+    async def _follow_controls(self, features: FeatureFrame, seen: Seen) -> None:
+        for closed in await self._controls.follow(features, self._state.column, seen):
+            self._records.add(closed)
+        self._records.prepare()
+
     async def _close(self, signal: Signal, outcome: Outcome) -> None:
         html = render_exit(signal, outcome, reach_s=self._config.scoring.reach_s)
         settings = self._config.scoring
@@ -430,6 +440,7 @@ class Orchestrator:
         for signal in decision.signals:
             messages += self._messages(Kind.ENTRY, self._entry(signal, features.now_ms), signal)
         followed = self._near_misses.choose(news.begun)
+        controls = self._controls.draw(decision.signals, features)
         captures = self._captures(features, decision)
         await self._store.remember(
             decision.signals,
@@ -439,10 +450,12 @@ class Orchestrator:
             peaks=news.peaks,
             followed=followed,
             captures=captures,
+            controls=controls,
             still_open=still_open,
         )
         self.limits = decision.limits
         self._following.begin(decision.signals, features, self._state.column)
+        self._controls.add(controls, decision.signals, features, self._state.column)
         self.signals += len(decision.signals)
         return followed
 

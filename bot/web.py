@@ -16,9 +16,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from bot.config import HttpSettings, is_loopback
+from bot.history_report import Filters, as_plain, make_report
 from bot.status import BotStatus
 from bot.web_door import HEADERS, Door, json_response, timed
 from scoring.signals import Outcome, Signal
+from storage.history import History
 
 ENDPOINTS = {
     "/health": "200, or 503 with the reasons",
@@ -26,11 +28,13 @@ ENDPOINTS = {
     "/api/markets": "the leaderboard",
     "/api/markets/{venue}/{id}": "one pair: features, sub-scores, gates and what is missing",
     "/api/signals?symbol=&since=&limit=": "signals and their outcomes, newest first; since in epoch milliseconds",
-    "/api/signals/{id}": "one of them",
+    "/api/signals/{id}": "one of them, and the controls that were drawn with it",
+    "/api/stats?days=": "what signals have made, beside what chance made; every day without days",
 }
 LARGEST = 2**53  #: what JSON's readers count up to
 _DIGITS = len(str(LARGEST))
 _HOST = re.compile(r"(?:\[(?P<address>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?", re.ASCII)
+_DAY_MS, _MOST_DAYS = 86_400_000, 36_500
 _SHOWN = 40  #: characters of a bad value that an answer shows
 
 
@@ -51,19 +55,7 @@ class StatusSource(Protocol):
         """Return everything known of one pair, None where it is not watched."""
 
 
-class SignalSource(Protocol):
-    """What the app asks of the database."""
-
-    async def signals(
-        self, symbol: str | None = None, since_ms: int | None = None, limit: int = 100
-    ) -> list[tuple[Signal, Outcome | None]]:
-        """Return signals with their outcomes, newest first."""
-
-    async def signal(self, signal_id: int) -> tuple[Signal, Outcome | None] | None:
-        """Return one, None where there is no such id."""
-
-
-def build_app(bot: StatusSource, history: SignalSource, token: str, hosts: Collection[str] = ()) -> web.Application:
+def build_app(bot: StatusSource, history: History, token: str, hosts: Collection[str] = ()) -> web.Application:
     """Return the application; `token` "" asks nobody for one, `hosts` are names to be asked by beside loopback's."""
     app = web.Application(middlewares=[timed, _errors_as_json, _host_check(hosts), _token_check(token)])
     app.on_response_prepare.append(_add_headers)
@@ -107,7 +99,7 @@ def _explain(error: OSError, settings: HttpSettings) -> str:
 
 
 class _Pages:
-    def __init__(self, bot: StatusSource, history: SignalSource, token: str) -> None:
+    def __init__(self, bot: StatusSource, history: History, token: str) -> None:
         self._bot = bot
         self._history = history
         self._token = token
@@ -121,6 +113,7 @@ class _Pages:
             web.get("/api/markets/{venue}/{id}", self.market),
             web.get("/api/signals", self.signals),
             web.get("/api/signals/{id:[0-9]{1,18}}", self.signal),
+            web.get("/api/stats", self.stats),
         ]
 
     async def index(self, _request: web.Request) -> web.Response:
@@ -168,7 +161,16 @@ class _Pages:
         found = await self._history.signal(signal_id) if signal_id <= LARGEST else None
         if found is None:
             raise web.HTTPNotFound(text=f"there is no signal {signal_id}")
-        return json_response(_signal(found))
+        controls = await self._history.controls(signal_id)
+        drawn = [{"control": control, "outcome": outcome} for control, outcome in controls]
+        return json_response(_signal(found) | {"controls": drawn})
+
+    async def stats(self, request: web.Request) -> web.Response:
+        if unknown := request.query.keys() - {"days"}:
+            raise web.HTTPBadRequest(text=f"{_short(min(unknown))}: is not known here, expected days")
+        days = _whole(request, "days", 1, _MOST_DAYS)
+        since_ms = 0 if days is None else self._bot.status().now_ms - days * _DAY_MS
+        return json_response(as_plain(await make_report(self._history, Filters(since_ms=since_ms))))
 
 
 def _signal(pair: tuple[Signal, Outcome | None]) -> dict[str, Any]:

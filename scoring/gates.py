@@ -224,6 +224,8 @@ BOOK = Gate(
     words="book whole and moving",
     needs=("book",),
 )
+#: what an entry may cost, whyever it is made
+ENTRY_GATES = (SPREAD, STOP_DISTANCE, NET_TAKE_PROFIT)
 #: what earlier signals and the user's commands forbid, and which instruments may signal at all
 LIMIT_GATES = (
     Gate(

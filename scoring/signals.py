@@ -216,6 +216,29 @@ class Limits:
 FOREVER_MS = 2**62
 
 
+class Arm(StrEnum):
+    """What a control leaves to chance."""
+
+    OTHER_INSTRUMENT = "other_instrument"  #: another instrument of the venue, at the time of the alert
+    OTHER_TIME = "other_time"  #: the alert's instrument, at a time of the day that follows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """What is followed silently beside an alert, to see what chance makes by the same rules."""
+
+    id: int
+    signal_id: int  #: the alert it was drawn with
+    arm: Arm
+    decided_ms: int  #: when it begins
+    venue: str
+    instrument_id: str
+    coin: str
+    pair: str
+    tick_size: float
+    levels: Levels | None  #: None until it begins
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearMiss:
     """An instrument that almost became a signal: within a few points of the threshold, or stopped by a single gate."""

@@ -14,13 +14,14 @@ import aiosqlite
 import orjson
 
 from scoring.capture import Capture
-from scoring.signals import NearMiss, Outcome, Signal
+from scoring.signals import Control, NearMiss, Outcome, Signal
 from scoring.statistics import Closed, Kind
 from storage.blobs import from_blob
 from storage.errors import StorageError, explained
 from storage.files import refuse_database_file, temporary_beside
 from storage.outbox import DeliveryState, Lost, OutboxMessage
 from storage.rows import (
+    control_from_row,
     message_from_row,
     near_miss_from_row,
     near_miss_outcome_from_row,
@@ -33,10 +34,15 @@ BEGINS: Literal["IMMEDIATE"] = "IMMEDIATE"  #: the kind of transaction that a ch
 BUSY_S = 5.0  #: how long to wait for a person's SQL prompt on the same file; a second bot is refused by the lock
 
 _CLOSED = """
-    SELECT strategy, side, version, score, decided_ms, json_type(outcome, '$.ideal') = 'object',
+    SELECT strategy, side, version, score, signals.decided_ms, json_type(outcome, '$.ideal') = 'object',
         json_extract(outcome, '$.reachable.net_percent'), json_extract(outcome, '$.reachable.r')
     FROM outcomes JOIN signals ON signal_id = id ORDER BY id
 """
+_CLOSED_CONTROLS = _CLOSED.replace(
+    "outcomes JOIN signals ON signal_id = id ORDER BY id",
+    "control_outcomes JOIN controls ON controls.id = control_id JOIN signals ON signals.id = signal_id"
+    " ORDER BY controls.id",
+)
 _SIGNALS = "SELECT * FROM signals LEFT JOIN outcomes ON signal_id = id"
 
 _LOST = """(
@@ -131,12 +137,33 @@ class History:
         )
         return [(signal, outcome) for signal, outcome in found if outcome is not None]
 
+    async def closed_controls(self, since_ms: int | None = None) -> list[tuple[Signal, Outcome]]:
+        """Return the controls that ended at `since_ms` or later, each as its alert's signal with its own outcome."""
+        rows = await self._read(
+            "SELECT signals.*, control_outcomes.*, signal_id FROM control_outcomes"
+            " JOIN controls ON controls.id = control_id JOIN signals ON signals.id = signal_id"
+            " WHERE exit_ms >= coalesce(:since_ms, 0) ORDER BY exit_ms, control_id",
+            {"since_ms": since_ms},
+        )
+        found = await asyncio.to_thread(lambda: [(signal_from_row(row), outcome_from_row(row)) for row in rows])
+        return [(signal, outcome) for signal, outcome in found if outcome is not None]
+
+    async def controls(self, signal_id: int) -> list[tuple[Control, Outcome | None]]:
+        """Return the controls that were drawn with a signal, each with its outcome; None: it has not ended."""
+        rows = await self._read(
+            "SELECT controls.*, exit_ms, reason, outcome FROM controls LEFT JOIN control_outcomes ON control_id = id"
+            " WHERE signal_id = :signal_id ORDER BY id",
+            {"signal_id": signal_id},
+        )
+        return [(control_from_row(row), near_miss_outcome_from_row(row)) for row in rows]
+
     async def closed(self) -> AsyncIterator[Closed]:
-        """Yield what the records need of every signal that has ended; the whole rows never lie in memory."""
-        with explained(self._path):
-            async with self._reader.execute(_CLOSED) as cursor:
-                async for strategy, side, version, *figures in cursor:
-                    yield Closed(Kind(strategy, side, version), *figures)
+        """Yield what the records need of every signal and control that has ended; the whole rows are never read."""
+        for sql, is_control in ((_CLOSED, False), (_CLOSED_CONTROLS, True)):
+            with explained(self._path):
+                async with self._reader.execute(sql) as cursor:
+                    async for strategy, side, version, *figures in cursor:
+                        yield Closed(Kind(strategy, side, version), *figures)._replace(is_control=is_control)
 
     async def current_kinds(self) -> list[Kind]:
         """Return the strategy, side and version of the latest signal of each strategy and side."""

@@ -5,15 +5,17 @@ from typing import Any, Protocol
 
 import orjson
 
+from scoring.controls import as_signal
 from scoring.episodes import score_alone
 from scoring.exits import start, start_near_miss
-from scoring.signals import NearMiss, OpenSignal, Outcome, Signal
+from scoring.signals import Control, NearMiss, OpenSignal, Outcome, Signal
 from storage.codec import from_plain, to_json, to_plain, to_text
 from storage.outbox import Button, DeliveryState, FollowUp, Kind, Lost, NewMessage, OutboxMessage, Priority
 
 _SIGNAL = ("id", "decided_ms", "side", "venue", "instrument_id", "coin", "pair")
 _OUTCOME = ("signal_id", "exit_ms", "reason")
 _NEAR_MISS = ("decided_ms", "venue", "instrument_id", "coin")
+_CONTROL = ("id", "signal_id", "arm", "decided_ms", "venue", "instrument_id", "coin")
 
 
 class Row(Protocol):
@@ -84,6 +86,33 @@ def followed_from_row(row: Row) -> OpenSignal | None:
     if followed is None or row["tracking"] is None:
         return followed
     return from_plain(OpenSignal, {**to_plain(followed), **orjson.loads(row["tracking"])})
+
+
+def control_to_row(control: Control) -> dict[str, Any]:
+    """Return the row of `controls`."""
+    return _split(control, _CONTROL, "details")
+
+
+def control_from_row(row: Row) -> Control:
+    """Return the control of a row of `controls`."""
+    return from_plain(Control, _join(row, _CONTROL, "details"))
+
+
+def followed_control_from_row(row: Row, signal: Signal) -> OpenSignal | None:
+    """Return how far the control of a row of `controls` has been followed, None where it has not begun."""
+    control = control_from_row(row)
+    if control.levels is None:
+        return None
+    followed = start(as_signal(control, signal))
+    if row["tracking"] is None:
+        return followed
+    return from_plain(OpenSignal, {**to_plain(followed), **orjson.loads(row["tracking"])})
+
+
+def control_outcome_to_row(outcome: Outcome) -> dict[str, Any]:
+    """Return the row of `control_outcomes`; the outcome's `signal_id` is the control's."""
+    row = outcome_to_row(outcome)
+    return {"control_id": row.pop("signal_id"), **row}
 
 
 _NOTHING_LOST = Lost()

@@ -218,6 +218,37 @@ MIGRATIONS = (
     INSERT OR REPLACE INTO changes (source, row_id) SELECT 'signals', id FROM signals ORDER BY id;
     INSERT OR REPLACE INTO changes (source, row_id) SELECT 'outcomes', signal_id FROM outcomes ORDER BY signal_id;
     """,
+    # What chance makes beside each alert. `decided_ms` is when a control begins: its levels are null until then.
+    """
+    CREATE TABLE controls (
+        id INTEGER PRIMARY KEY,
+        signal_id INTEGER NOT NULL REFERENCES signals (id),
+        arm TEXT NOT NULL,
+        decided_ms INTEGER NOT NULL,
+        venue TEXT NOT NULL,
+        instrument_id TEXT NOT NULL,
+        coin TEXT NOT NULL,
+        details TEXT NOT NULL,
+        tracking TEXT
+    );
+    CREATE INDEX controls_by_signal ON controls (signal_id);
+    CREATE TABLE control_outcomes (
+        control_id INTEGER PRIMARY KEY REFERENCES controls (id),
+        exit_ms INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        net_percent REAL GENERATED ALWAYS AS (json_extract(outcome, '$.ideal.net_percent')) VIRTUAL,
+        r REAL GENERATED ALWAYS AS (json_extract(outcome, '$.ideal.r')) VIRTUAL
+    );
+    CREATE INDEX control_outcomes_by_time ON control_outcomes (exit_ms);
+
+    CREATE TRIGGER control_added AFTER INSERT ON controls
+    BEGIN INSERT OR REPLACE INTO changes (source, row_id) VALUES ('controls', new.id); END;
+    CREATE TRIGGER control_begun AFTER UPDATE OF details ON controls
+    BEGIN INSERT OR REPLACE INTO changes (source, row_id) VALUES ('controls', new.id); END;
+    CREATE TRIGGER control_ended AFTER INSERT ON control_outcomes
+    BEGIN INSERT OR REPLACE INTO changes (source, row_id) VALUES ('control_outcomes', new.control_id); END;
+    """,
 )
 
 

@@ -16,6 +16,7 @@ _LIVE = {
     **dict.fromkeys(_WHOLE, "true"),
     "outbox": "state IN ('pending', 'sending', 'uncertain') OR state IN ('expired', 'failed') AND NOT is_told"
     " OR edit_key <> '' OR kind = 'entry' AND signal_id NOT IN (SELECT signal_id FROM main.outcomes)",
+    "controls": "id NOT IN (SELECT control_id FROM main.control_outcomes)",
     "runs": "id = (SELECT max(id) FROM main.runs)",
 }
 _ITS_OWN = ("changes", "sqlite_sequence")  #: written by triggers and by SQLite itself

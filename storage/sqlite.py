@@ -14,7 +14,7 @@ from loguru import logger
 
 from features.snapshot import Snapshot
 from scoring.capture import Capture
-from scoring.signals import Limits, NearMiss, OpenSignal, Outcome, Signal
+from scoring.signals import Control, Limits, NearMiss, OpenSignal, Outcome, Signal
 from storage.blobs import from_blob, to_blob
 from storage.codec import from_plain, to_json
 from storage.errors import DiskError, StorageError, explained
@@ -22,7 +22,11 @@ from storage.files import WAL, lock, make_private, size_of
 from storage.history import BUSY_S, History, Steering, connect, open_reader, refuse_newer
 from storage.outbox import FollowUp, NewMessage
 from storage.rows import (
+    control_from_row,
+    control_outcome_to_row,
+    control_to_row,
     follow_up_to_row,
+    followed_control_from_row,
     followed_from_row,
     message_to_row,
     near_miss_outcome_to_row,
@@ -30,6 +34,7 @@ from storage.rows import (
     open_signal_from_row,
     open_signal_to_row,
     outcome_to_row,
+    signal_from_row,
     signal_to_row,
 )
 from storage.schema import migrate, version_of
@@ -69,6 +74,16 @@ _INSERT_NEAR_MISS_OUTCOME = """
     VALUES (:near_miss_id, :exit_ms, :reason, :outcome)
 """
 _FORGET_NEAR_MISS = "DELETE FROM followed_near_misses WHERE near_miss_id = :near_miss_id"
+_INSERT_CONTROL = """
+    INSERT INTO controls (id, signal_id, arm, decided_ms, venue, instrument_id, coin, details)
+    VALUES (:id, :signal_id, :arm, :decided_ms, :venue, :instrument_id, :coin, :details)
+"""
+_BEGIN_CONTROL = "UPDATE controls SET decided_ms = :decided_ms, details = :details WHERE id = :id"
+_TRACK_CONTROL = "UPDATE controls SET tracking = :tracking WHERE id = :signal_id"
+_INSERT_CONTROL_OUTCOME = """
+    INSERT INTO control_outcomes (control_id, exit_ms, reason, outcome)
+    VALUES (:control_id, :exit_ms, :reason, :outcome)
+"""
 _PUT_WINDOWS = "INSERT OR REPLACE INTO windows (id, snapshot) VALUES (1, :snapshot)"
 _PUT_OPEN_SIGNAL = "INSERT OR REPLACE INTO open_signals (signal_id, tracking) VALUES (:signal_id, :tracking)"
 _DELETE_OPEN_SIGNAL = "DELETE FROM open_signals WHERE signal_id = :signal_id"
@@ -150,6 +165,9 @@ _SHIFT_FOLLOWED = """
     UPDATE near_misses SET decided_ms = decided_ms + :step_ms
     WHERE id IN (SELECT near_miss_id FROM followed_near_misses)
 """
+_SHIFT_CONTROLS = """
+    UPDATE controls SET decided_ms = decided_ms + :step_ms WHERE id NOT IN (SELECT control_id FROM control_outcomes)
+"""
 _BEGIN_GENERATION = "INSERT INTO generations (first_seq) SELECT coalesce(max(seq), 0) FROM changes"
 _BEGIN_RUN = """
     INSERT INTO runs (started_ms, version, code_hash, config_hash)
@@ -177,6 +195,8 @@ class Saved:
     limits: Limits
     open_signals: tuple[OpenSignal, ...]
     followed: tuple[OpenSignal, ...] = ()  #: near misses, each under the near miss's id
+    #: those without an outcome, each with its alert's signal, and followed under its own id once it has begun
+    controls: tuple[tuple[Control, Signal, OpenSignal | None], ...] = ()
 
 
 class Store(History):
@@ -257,10 +277,23 @@ class Store(History):
             "SELECT * FROM near_misses JOIN followed_near_misses ON near_miss_id = id"
             " WHERE id NOT IN (SELECT near_miss_id FROM near_miss_outcomes) ORDER BY id"
         )
+        controls = await self._read(
+            "SELECT * FROM controls WHERE id NOT IN (SELECT control_id FROM control_outcomes) ORDER BY id"
+        )
+        alerts = await self._read(
+            "SELECT * FROM signals WHERE id IN (SELECT signal_id FROM controls"
+            " WHERE id NOT IN (SELECT control_id FROM control_outcomes))"
+        )
+        drawn_with = {row["id"]: signal_from_row(row) for row in alerts}
         return Saved(
             limits=Limits.fresh() if limits is None else from_plain(Limits, limits),
             open_signals=tuple(open_signal_from_row(row) for row in rows),
             followed=tuple(followed for row in near_misses if (followed := followed_from_row(row)) is not None),
+            controls=tuple(
+                (control_from_row(row), signal, followed_control_from_row(row, signal))
+                for row in controls
+                if (signal := drawn_with.get(row["signal_id"])) is not None
+            ),
         )
 
     async def load_windows(self) -> Snapshot | None:
@@ -284,9 +317,10 @@ class Store(History):
         peaks: Mapping[str, float] = MappingProxyType({}),
         followed: Sequence[NearMiss] = (),
         captures: Sequence[Capture] = (),
+        controls: Sequence[Control] = (),
         still_open: Sequence[OpenSignal] = (),
     ) -> None:
-        """Store a tick's signals, what they were decided on, their messages and the limits they use up.
+        """Store a tick's signals, what they were decided on, their controls, messages and the limits they use up.
 
         `peaks` are new highest scores of coins whose near miss is stored already. Of the near misses `followed` are
         those whose following begins; `still_open` are earlier signals, as far as they
@@ -296,6 +330,7 @@ class Store(History):
             (_INSERT_SIGNAL, [signal_to_row(signal) for signal in signals]),
             *_queue(messages),
             (_INSERT_CAPTURE, [{"signal_id": one.signal_id, "capture": to_blob(one)} for one in captures]),
+            (_INSERT_CONTROL, [control_to_row(control) for control in controls]),
             (_INSERT_NEAR_MISS, [near_miss_to_row(near_miss) for near_miss in near_misses]),
             (_RAISE_PEAK, [{"coin": coin, "peak_score": peak} for coin, peak in peaks.items()]),
             (_FOLLOW_NEAR_MISS, [{"decided_ms": one.decided_ms, "coin": one.coin} for one in followed]),
@@ -326,6 +361,16 @@ class Store(History):
             (_FORGET_NEAR_MISS, [{"near_miss_id": near_miss_id} for near_miss_id in ids]),
         )
 
+    async def record_controls(
+        self, begun: Sequence[Control], followed: Sequence[OpenSignal], outcomes: Sequence[Outcome]
+    ) -> None:
+        """Store the controls that begin, how far others have been followed, and ends; ids are the controls'."""
+        await self._write(
+            (_BEGIN_CONTROL, [control_to_row(control) for control in begun]),
+            (_TRACK_CONTROL, [open_signal_to_row(one) for one in followed]),
+            (_INSERT_CONTROL_OUTCOME, [control_outcome_to_row(outcome) for outcome in outcomes]),
+        )
+
     async def save_windows(self, snapshot: Snapshot, followed: Sequence[OpenSignal]) -> None:
         """Store the market, packed in a thread, and how far near misses have been followed.
 
@@ -342,7 +387,12 @@ class Store(History):
         )
 
     async def shift_clock(
-        self, step_ms: int, limits: Limits, open_signals: Sequence[OpenSignal], followed: Sequence[OpenSignal]
+        self,
+        step_ms: int,
+        limits: Limits,
+        open_signals: Sequence[OpenSignal],
+        followed: Sequence[OpenSignal],
+        controls: Sequence[OpenSignal] = (),
     ) -> None:
         """Move by `step_ms`, by which the clock was set, what waits and what is followed; the arguments have moved."""
         step = [{"step_ms": step_ms}]
@@ -350,8 +400,10 @@ class Store(History):
             (_SHIFT_OUTBOX, step),
             (_SHIFT_OPEN, step),
             (_SHIFT_FOLLOWED, step),
+            (_SHIFT_CONTROLS, step),
             (_PUT_OPEN_SIGNAL, [open_signal_to_row(one) for one in open_signals]),
             (_TRACK_NEAR_MISS, [open_signal_to_row(one) for one in followed]),
+            (_TRACK_CONTROL, [open_signal_to_row(one) for one in controls]),
             _put_limits(limits),
         )
 

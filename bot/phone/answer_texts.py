@@ -12,7 +12,9 @@ from bot.phone.delivery import ChatState
 from bot.phone.messages import CLOCK_IS_BEHIND, EXIT_WORDS
 from bot.phone.phrases import (
     age_text,
+    comparison_text,
     duration_text,
+    expectancy_text,
     fit,
     headline,
     local_time,
@@ -28,7 +30,7 @@ from bot.status import BotStatus
 from features.frame import FEATURES
 from scoring.prices import format_price
 from scoring.signals import Limits, NearMiss, OpenSignal, Outcome, Signal, Verdict
-from scoring.statistics import Record, Summary, summarise
+from scoring.statistics import Record, Summary
 
 PAGE_LINES = 10
 LONGEST_PAGE = 3_500  #: characters of HTML; Telegram takes 4,096 of text, and counts some signs twice
@@ -164,13 +166,14 @@ def render_score(market: Mapping[str, Any], others: Sequence[str]) -> str:
     )
 
 
-def render_stats(title: str, groups: Mapping[str, Summary], at_alert: Summary, left_out: int) -> str:
+def render_stats(title: str, total: Record, groups: Mapping[str, Record], at_alert: Summary) -> str:
     """Return what signals have made, group by group, and all of them as if entered at the alert's own price."""
     return fit(
         f"<b>{escape(title)}</b>, from the price a person could reach, net of fees, spread and funding",
-        *(_summary_line(name, summary) for name, summary in groups.items()),
-        _summary_line("from the alert's own price, which nobody gets", at_alert) if at_alert.n else None,
-        f"{left_out} of other settings left out" if left_out else None,
+        _record_line("all", total),
+        comparison_text(total),
+        *(_record_line(name, record) for name, record in groups.items()),
+        f"from the alert's own price, which nobody gets: {expectancy_text(at_alert)}" if at_alert.n else None,
     )
 
 
@@ -286,11 +289,11 @@ def _figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}" if abs(value) >= 1e-4 else f"{value:.9f}"
 
 
-def _summary_line(name: str, summary: Summary) -> str:
-    text = record_text(Record(alerts=summary, chance=summarise(()), left_out=0))
-    if summary.n:
-        factor = "∞" if isinf(summary.profit_factor) else f"{summary.profit_factor:.2f}"
-        text += f", {signed(summary.net_percent)} %, profit factor {factor}"
+def _record_line(name: str, record: Record) -> str:
+    text, made = record_text(record), record.alerts
+    if made.n:
+        factor = "∞" if isinf(made.profit_factor) else f"{made.profit_factor:.2f}"
+        text += f", {signed(made.net_percent)} %, profit factor {factor}"
     return escape(f"{name}: {text}")
 
 

@@ -54,13 +54,14 @@ from features.venues import VENUES, venue_title
 from scoring.limits import mute_coin, mute_venue, unmute_coin, unmute_venue
 from scoring.signals import FOREVER_MS, Outcome, Signal
 from scoring.statistics import (
+    Record,
     Row,
-    Summary,
     by_coin,
     by_exit_reason,
     by_kind,
     by_score_band,
     by_venue,
+    compare,
     equity_curve,
     of_kinds,
     summarise,
@@ -171,22 +172,23 @@ class Answers:
 
     async def stats(self, argument: str) -> Said:
         """/stats [days]."""
-        rows, left_out = await self._closed(argument, 30)
-        groups: dict[str, Summary] = {"all": summarise(rows)}
-        if len(kinds := by_kind(rows)) > 1:
-            groups |= kinds
-        groups |= {f"score {band}+": one for band, one in by_score_band(rows, self._config.scoring.min_score).items()}
+        rows, controls, left_out = await self._closed(argument, 30)
+        kinds, lowest = by_kind(rows, controls), self._config.scoring.min_score
+        groups: dict[str, Record] = kinds if len(kinds) > 1 else {}
+        groups |= {f"score {band}+": one for band, one in by_score_band(rows, lowest, controls).items()}
         groups |= {reason.replace("_", " "): one for reason, one in by_exit_reason(rows).items()}
         title = f"What alerts made in {counted(parse_days(argument, 30), 'day')}"
-        return Content(html=render_stats(title, groups, summarise(rows, "ideal"), left_out))
+        total = compare(rows, controls, left_out)
+        return Content(html=render_stats(title, total, groups, summarise(rows, "ideal")))
 
     async def performance(self, argument: str) -> Said:
         """/performance [days]."""
-        rows, left_out = await self._closed(argument, 30)
-        coins = sorted(by_coin(rows).items(), key=lambda item: -item[1].net_percent)[:20]
-        groups = {venue_title(venue): one for venue, one in by_venue(rows).items()} | dict(coins)
+        rows, controls, left_out = await self._closed(argument, 30)
+        coins = sorted(by_coin(rows, controls).items(), key=lambda item: -item[1].alerts.net_percent)[:20]
+        groups = {venue_title(venue): one for venue, one in by_venue(rows, controls).items()} | dict(coins)
         title = f"By venue and coin in {counted(parse_days(argument, 30), 'day')}"
-        return Content(html=render_stats(title, groups, summarise(rows, "ideal"), left_out))
+        total = compare(rows, controls, left_out)
+        return Content(html=render_stats(title, total, groups, summarise(rows, "ideal")))
 
     async def daily(self, _argument: str) -> Said:
         """/daily."""
@@ -196,9 +198,9 @@ class Answers:
         """Return the report on the time since the last one."""
         log = self._bot.day
         given = await self._store.signals(since_ms=log.since_ms, limit=10_000)
-        closed = await self._store.closed_signals(since_ms=log.since_ms)
-        kinds = await self._store.current_kinds()
-        return render_report(log, given, closed, kinds, self._clock.now_ms(), self._timezone)
+        rows, controls, left_out = await self._closed_since(log.since_ms)
+        ended = compare(rows, controls, left_out) if rows or left_out else None
+        return render_report(log, given, ended, self._clock.now_ms(), self._timezone)
 
     async def send_daily_report(self) -> None:
         """Send it to every chat, and count anew."""
@@ -360,7 +362,7 @@ class Answers:
     async def profit(self, argument: str) -> Said:
         """/profit [days]."""
         days = parse_days(argument, 30)
-        rows, left_out = await self._closed(argument, 30)
+        rows, controls, left_out = await self._closed(argument, 30)
         curve = np.array(equity_curve(rows))
         if not len(curve):
             left = f" ({left_out} of other settings left out)" if left_out else ""
@@ -368,7 +370,7 @@ class Answers:
                 f"No alert that anyone could enter has ended in {counted(days, 'day')}{left}: nothing to draw"
             )
         title = f"{counted(len(curve), 'alert')} in {counted(days, 'day')}, net of costs"
-        text = render_stats(title, {"all": summarise(rows)}, summarise(rows, "ideal"), left_out)
+        text = render_stats(title, compare(rows, controls, left_out), {}, summarise(rows, "ideal"))
         now_ms = self._clock.now_ms()
         span = {"from_ms": now_ms - days * DAY_MS, "to_ms": now_ms}
         return await self._picture(
@@ -392,10 +394,15 @@ class Answers:
         async with self._drawing:
             return Content(html=caption, picture=await asyncio.to_thread(draw))
 
-    async def _closed(self, argument: str, default_days: int) -> tuple[list[Row], int]:
-        days = parse_days(argument, default_days)
-        closed = await self._store.closed_signals(since_ms=self._clock.now_ms() - days * DAY_MS)
-        return of_kinds(closed, await self._store.current_kinds())
+    async def _closed(self, argument: str, default_days: int) -> tuple[list[Row], list[Row], int]:
+        return await self._closed_since(self._clock.now_ms() - parse_days(argument, default_days) * DAY_MS)
+
+    async def _closed_since(self, since_ms: int) -> tuple[list[Row], list[Row], int]:
+        """Return what has ended of the kinds of today: signals, controls, and how many signals of other kinds."""
+        kinds = await self._store.current_kinds()
+        rows, left_out = of_kinds(await self._store.closed_signals(since_ms), kinds)
+        controls, _ = of_kinds(await self._store.closed_controls(since_ms), kinds)
+        return rows, controls, left_out
 
     async def _signal(self, text: str) -> tuple[Signal, Outcome | None]:
         signal_id = parse_id(text)

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 from bot.clock import Clock
 from bot.funnels import FunnelLog, funnel_lines
-from bot.phone.phrases import duration_text, fit, local_time, record_text, venue_name
+from bot.phone.phrases import comparison_text, duration_text, fit, local_time, record_text, venue_name
 from fetchers.health import Condition
 from scoring.decide import Funnel
 from scoring.signals import Outcome, Signal
-from scoring.statistics import Kind, Record, of_kinds, summarise
+from scoring.statistics import Record
 
 _STEP_S = 60.0
 _TOO_LONG_S = 2 * 86_400.0  #: the clock was set back by days
@@ -48,18 +48,15 @@ class DayLog:
 def render_report(
     log: DayLog,
     signals: Iterable[tuple[Signal, Outcome | None]],
-    closed: Iterable[tuple[Signal, Outcome]],
-    kinds: Iterable[Kind],
+    ended: Record | None,
     now_ms: int,
     timezone: str,
 ) -> str:
-    """Return the report on the time since the log began; `closed` ended in it, `signals` were given in it.
+    """Return the report on the time since the log began; `signals` were given in it.
 
-    Of `closed` those of the `kinds` count.
+    `ended` is the record of those that ended in it, None where there are none.
     """
-    given, ended = list(signals), list(closed)
-    rows, left_out = of_kinds(ended, kinds)
-    made = summarise(rows)
+    given = list(signals)
     uptime = ", ".join(f"{venue_name(venue)} {100 * seen / log.ticks:.1f} %" for venue, seen in log.seen.items())
     scans = log.ticks * log.pairs / max(1.0, (now_ms - log.since_ms) / 60_000)
     return fit(
@@ -67,9 +64,8 @@ def render_report(
         f"Since {local_time(log.since_ms, timezone):%d %b %H:%M %Z}, {duration_text((now_ms - log.since_ms) / 1000)}",
         f"Best score: {log.best_score:.1f} {escape(log.best_pair)}" if log.best_pair else "Nothing was scored",
         f"Alerts: {len(given)}, of them {sum(outcome is None for _, outcome in given)} still open",
-        f"Ended: {record_text(Record(alerts=made, chance=summarise(()), left_out=left_out))}"
-        if ended
-        else "Ended: none",
+        "Ended: none" if ended is None else f"Ended: {record_text(ended)}",
+        comparison_text(ended) if ended is not None else None,
         *(line for strategy, one in log.funnels.items() for line in funnel_lines(strategy, one.means())),
         f"Venues seen: {uptime}" if uptime else None,
     )

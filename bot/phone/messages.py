@@ -14,6 +14,7 @@ from bot.phone.phrases import (
     LONGEST_SENT,
     age_text,
     coin_name,
+    comparison_text,
     counted,
     duration_text,
     fit,
@@ -101,9 +102,10 @@ def copy_text(signal: Signal) -> str:
 
 
 def render_track_record(record: Record, score: float) -> str:
-    """Return how the alerts of the same kind and band of five points have done, plain text."""
+    """Return how the alerts of the same kind and band of five points have done, and chance beside them, plain text."""
     band = band_of(score)
-    return f"scores {band} to {band + BAND_POINTS}: {record_text(record)}"
+    made = f"scores {band} to {band + BAND_POINTS}: {record_text(record)}"
+    return "\n".join(filter(None, [made, comparison_text(record)]))
 
 
 def render_exit(signal: Signal, outcome: Outcome, *, reach_s: float) -> str:

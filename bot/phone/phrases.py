@@ -96,7 +96,7 @@ def duration_text(seconds: float) -> str:
 
 
 def record_text(record: Record) -> str:
-    """Return what alerts of one kind have made, expectancy first, beside what chance made; plain text."""
+    """Return what alerts of one kind have made, expectancy first, beside what their controls made; plain text."""
     made, chance = record.alerts, record.chance
     others = [
         f"{count} {words}"
@@ -111,11 +111,26 @@ def record_text(record: Record) -> str:
         return ", ".join(["no data", *others])
     parts = [f"alerts {expectancy_text(made)}"]
     if chance.n:
-        parts.append(f"chance {chance.expectancy_r:+.2f} R")
+        parts.append(f"chance {expectancy_text(chance)}")
     parts.append(win_rate_text(made))
     if made.standing:
         parts.append(made.standing)
     return ", ".join([*parts, *others])
+
+
+def comparison_text(record: Record) -> str | None:
+    """Return in a sentence how the alerts compare with chance, None where there are none; plain text."""
+    if record.alerts.n == 0:
+        return None
+    if record.verdict == "too few":
+        n = f"{counted(record.alerts.n, 'alert')}, {counted(record.chance.n, 'control')}"
+        return f"Too few yet to compare with chance ({n})"
+    low, high = record.difference_r_low, record.difference_r_high
+    difference = f"Alerts less chance: {record.difference_r:+.2f} R ({low:+.2f} … {high:+.2f})"
+    if record.verdict == "better" and record.alerts.expectancy_r_low <= 0:
+        return f"{difference}, better than chance, but not shown to earn"
+    words = {"no difference": "no difference shown", "better": "better than chance", "worse": "worse than chance"}
+    return f"{difference}, {words[record.verdict]}"
 
 
 def expectancy_text(made: Summary) -> str:

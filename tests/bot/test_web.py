@@ -100,6 +100,22 @@ async def test_health(site: Site) -> None:
     }
 
 
+async def test_stats(site: Site) -> None:
+    """The record of all and by group, beside chance, with no value where there is none; days are bounded."""
+    status, body, _ = await site.get("/api/stats")
+    assert status == 200
+    total = body["total"]
+    assert (total["n"], total["expectancy_r"], total["chance_n"], total["chance_expectancy_r"]) == (1, 1.766, 0, None)
+    assert (total["verdict"], total["difference_r_low"]) == ("too few", None)
+    assert body["venue"]["bybit"]["n"] == 1
+    assert body["left_out"] == 0
+    _, body, _ = await site.get("/api/stats?days=1")
+    assert body["total"]["n"] == 1
+    for wrong in ("days=0", "days=x", "day=1"):
+        status, _, _ = await site.get(f"/api/stats?{wrong}")
+        assert status == 400
+
+
 async def test_status(site: Site) -> None:
     """The whole record, with what follows from it."""
     _, body, _ = await site.get("/api/status")

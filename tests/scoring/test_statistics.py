@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from scoring.signals import ExitReason, Result
 from scoring.statistics import (
     Records,
     Row,
+    Tally,
     by_coin,
     by_day,
     by_exit_reason,
@@ -18,6 +20,7 @@ from scoring.statistics import (
     by_score_band,
     by_venue,
     closed_of,
+    compare,
     equity_curve,
     kind_of,
     of_kinds,
@@ -181,8 +184,8 @@ def test_score_bands() -> None:
     """Bands are five points, closed below; 100 is in the last, and a band without rows has no data."""
     scored = [(signal(score=score), outcome()) for score in (72.0, 74.99, 75.0, 99.9, 100.0)]
     bands = by_score_band(scored, lowest=72.0)
-    assert {band: made.n for band, made in bands.items()} == {70: 2, 75: 1, 80: 0, 85: 0, 90: 0, 95: 2}
-    assert bands[80].standing == "no data"
+    assert {band: made.alerts.n for band, made in bands.items()} == {70: 2, 75: 1, 80: 0, 85: 0, 90: 0, 95: 2}
+    assert bands[80].alerts.standing == "no data"
 
 
 def test_scores_below_the_threshold_of_today() -> None:
@@ -197,8 +200,8 @@ def test_groups() -> None:
         (signal(venue="bybit", coin="WIF"), outcome(-1.0)),
         (signal(venue="mexc", coin="PEPE"), outcome(0.5, reason=ExitReason.TIMEOUT)),
     ]
-    assert {venue: made.n for venue, made in by_venue(mixed).items()} == {"bybit": 1, "mexc": 2}
-    assert {coin: made.expectancy_r for coin, made in by_coin(mixed).items()} == {"PEPE": 0.5, "WIF": 0.0}
+    assert {venue: made.alerts.n for venue, made in by_venue(mixed).items()} == {"bybit": 1, "mexc": 2}
+    assert {coin: made.alerts.expectancy_r for coin, made in by_coin(mixed).items()} == {"PEPE": 0.5, "WIF": 0.0}
     assert list(by_exit_reason(mixed)) == ["stop_loss", "take_profit", "timeout"]
     # NOW_MS is 22:13 UTC
     assert list(by_hour(mixed, "UTC")) == [22]
@@ -214,12 +217,15 @@ def test_hours_and_days() -> None:
         (signal(decided_ms=two), outcome(-1.0, exit_ms=two + 60_000)),
         (signal(decided_ms=two), outcome(0.5, exit_ms=before_ms + 82_800_000)),
     ]
-    assert {hour: made.n for hour, made in by_hour(mixed, "UTC").items()} == {0: 1, 1: 2}
-    assert {hour: made.expectancy_r for hour, made in by_hour(mixed, "Europe/Rome").items()} == {
+    assert {hour: made.alerts.n for hour, made in by_hour(mixed, "UTC").items()} == {0: 1, 1: 2}
+    assert {hour: made.alerts.expectancy_r for hour, made in by_hour(mixed, "Europe/Rome").items()} == {
         2: pytest.approx(0.5 / 3)
     }
-    assert {day: made.n for day, made in by_day(mixed, "UTC").items()} == {"2026-10-25": 3}
-    assert {day: made.n for day, made in by_day(mixed, "Europe/Rome").items()} == {"2026-10-25": 2, "2026-10-26": 1}
+    assert {day: made.alerts.n for day, made in by_day(mixed, "UTC").items()} == {"2026-10-25": 3}
+    assert {day: made.alerts.n for day, made in by_day(mixed, "Europe/Rome").items()} == {
+        "2026-10-25": 2,
+        "2026-10-26": 1,
+    }
 
 
 def test_equity_curve() -> None:
@@ -227,3 +233,92 @@ def test_equity_curve() -> None:
     second, first = (signal(id=2), outcome(-1.0, exit_ms=20)), (signal(id=1), outcome(1.5, exit_ms=10))
     assert equity_curve([second, first]) == ((10, 1.5), (20, 0.5))
     assert equity_curve([]) == ()
+
+
+def many(mean_r: float, days: int = 40, each: int = 3, **changed: Any) -> list[Row]:
+    """Return rows of that mean, half a point of R around it, on so many days."""
+    swings = (-0.5, 0.0, 0.5)
+    return [of_day(day, mean_r + swings[(day + n) % 3], **changed) for day in range(days) for n in range(each)]
+
+
+@pytest.mark.parametrize(
+    ("alerts", "chance", "verdict"),
+    [
+        (0.4, -0.1, "better"),
+        (-0.4, -0.1, "worse"),
+        (0.0, -0.1, "no difference"),
+        (-0.1, -0.1, "no difference"),
+    ],
+)
+def test_beside_chance(alerts: float, chance: float, verdict: str) -> None:
+    """Alerts are better or worse than chance only where the two intervals do not overlap."""
+    record = compare(many(alerts, each=1), many(chance, each=2))
+    assert record.verdict == verdict
+    assert record.difference_r == pytest.approx(record.alerts.expectancy_r - record.chance.expectancy_r)
+    assert record.difference_r_low < record.difference_r < record.difference_r_high
+    assert (record.difference_r_low > 0) >= (verdict == "better")
+
+
+def test_overlapping_intervals_are_no_difference() -> None:
+    """Where both were drawn on the same good and bad days their difference is sharp; overlapping they stay unproven."""
+    alerts = [of_day(day, (1.0 if day % 2 else -1.0) + 0.2) for day in range(40)]
+    chance = [of_day(day, 1.0 if day % 2 else -1.0) for day in range(40)]
+    record = compare(alerts, chance)
+    assert record.difference_r_low == pytest.approx(0.2)
+    assert record.verdict == "no difference"
+
+
+@pytest.mark.parametrize(("alerts", "controls", "days"), [(29, 60, 29), (60, 29, 60), (60, 60, 9)])
+def test_too_few_to_compare(alerts: int, controls: int, days: int) -> None:
+    """Under 30 of either, or on fewer than ten days, nothing is said."""
+    rows = [of_day(n % days, 5.0) for n in range(alerts)]
+    drawn = [of_day(n % days, -5.0) for n in range(controls)]
+    record = compare(rows, drawn)
+    assert record.verdict == "too few"
+    assert math.isnan(record.difference_r_low)
+
+
+def test_controls_stand_beside_their_alerts_only() -> None:
+    """They are in no figure of the alerts, and in the band and kind of the alert they were drawn with."""
+    records = Records()
+    alerts, controls = many(0.4, version="1-a", score=76.0), many(-0.1, version="1-a", score=76.0)
+    for row in alerts:
+        records.add(closed_of(*row))
+    for row in (*controls, *many(-3.0, version="1-a", score=81.0), *many(-3.0, version="1-b", score=76.0)):
+        records.add(closed_of(*row, is_control=True))
+    record = records.like(signal(version="1-a", score=77.0))
+    assert record.alerts == summarise(alerts)
+    assert record.chance == summarise(controls)
+    assert (record.verdict, record.left_out) == ("better", 0)
+    assert by_venue(alerts, controls)["bybit"] == compare(alerts, controls)
+    assert by_score_band(alerts, 70, controls)[75] == compare(alerts, controls)
+
+
+@given(st.permutations(range(30)), st.integers(0, 30))
+def test_running_sums(order: list[int], asked_after: int) -> None:
+    """Whatever the order in which rows come, and whenever somebody asks, the figures are the same."""
+    rows_ = [of_day(n % 12, math.sin(n)) for n in range(30)]
+    records, like = Records(), signal(decided_ms=NOW_MS)
+    for place, n in enumerate(order):
+        records.add(closed_of(*rows_[n]))
+        if place == asked_after:
+            records.prepare()
+    made, batch = records.like(like).alerts, summarise(rows_)
+    assert made.expectancy_r_low == pytest.approx(batch.expectancy_r_low)
+    assert made.expectancy_r_high == pytest.approx(batch.expectancy_r_high)
+
+
+def test_the_interval_covers() -> None:
+    """Of 400 true means some 95 % are in their intervals, with days that share their luck and are few."""
+    random = np.random.default_rng(11)
+    covered = 0
+    for _ in range(400):
+        luck = random.normal(0, 0.3, 40)
+        counts = random.integers(1, 9, 40)
+        tally = Tally()
+        for day, (mean, count) in enumerate(zip(luck, counts, strict=True)):
+            for r in random.normal(mean, 1.0, count):
+                tally.add(NOW_MS + day * DAY_MS, is_known=True, net_percent=float(r), r=float(r))
+        made = tally.summary()
+        covered += made.expectancy_r_low <= 0 <= made.expectancy_r_high
+    assert 0.91 <= covered / 400 <= 0.97

@@ -15,7 +15,7 @@ import pytest
 from bot.history_report import Filters, as_json, make_report
 from scoring import statistics
 from scoring.signals import Result
-from scoring.statistics import Summary
+from scoring.statistics import Record
 from storage.errors import StorageError
 from storage.mysql_rows import COLUMNS, upsert
 from storage.mysql_schema import MIGRATIONS, migrate
@@ -147,7 +147,7 @@ async def test_views_equal_the_statistics(store: Store, path: Path, server: Mari
             )
     copy(path, server, database)
     rows = await store.closed_signals()
-    expected: dict[str, dict[Any, Summary]] = {
+    expected: dict[str, dict[Any, Record]] = {
         "daily_performance": {**statistics.by_day(rows, "UTC")},
         "performance_by_score_band": {**statistics.by_score_band(rows, 72)},
         "performance_by_coin": {**statistics.by_coin(rows)},
@@ -157,10 +157,10 @@ async def test_views_equal_the_statistics(store: Store, path: Path, server: Mari
     told = json.loads(as_json(await make_report(store, Filters())))
     for view, groups in expected.items():
         found = server.root(f"SELECT {REPORTED[view]}, {', '.join(FIGURES)} FROM {view}", database=database)  # noqa: S608
-        assert {str(row[0]) for row in found} == {str(group) for group, summary in groups.items() if summary.n}
+        assert {str(row[0]) for row in found} == {str(group) for group, record in groups.items() if record.alerts.n}
         for key, *figures in found:
             group = key if key in groups else str(key)  # the server gives a date
-            made = (getattr(groups[group], name) for name in FIGURES)
+            made = (getattr(groups[group].alerts, name) for name in FIGURES)
             summary = [figure if math.isfinite(figure) else math.inf for figure in made]
             assert [math.inf if figure is None else figure for figure in figures] == pytest.approx(summary, rel=1e-12)
             reported = told[REPORTED[view]][str(group)]

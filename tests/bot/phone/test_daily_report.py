@@ -7,7 +7,7 @@ import pytest
 
 from bot.phone.daily_report import DayLog, next_report_ms, render_report, tell_daily
 from fetchers.health import Condition
-from scoring.statistics import kind_of
+from scoring.statistics import compare
 from tests.bot.builders import make_funnel
 from tests.bot.conftest import PERSON, World
 from tests.hand_clock import HandClock
@@ -30,8 +30,7 @@ def test_a_day() -> None:
     html = render_report(
         log,
         [(signal, outcome), (make_signal(2), None)],
-        [(signal, outcome)],
-        [kind_of(signal)],
+        compare([(signal, outcome)]),
         DECIDED_MS + 3_600_000,
         "UTC",
     )
@@ -41,6 +40,7 @@ def test_a_day() -> None:
         "Best score: 67.2 PEPE/USDT Bybit",
         "Alerts: 2, of them 1 still open",
         "Ended: alerts +1.77 R (too few days for an interval, n 1), 1 of 1 won, 100 % (21 to 100 %), unproven",
+        "Too few yet to compare with chance (1 alert, 0 controls)",
         "ups: 12 of 2,000 pairs seen whole in a tick",
         "Not seen: book not seen 1,900, exhaustion warming up 88",
         "Refused first by: score 10, sweep 1; 1 passed",
@@ -50,7 +50,7 @@ def test_a_day() -> None:
 
 def test_a_day_of_nothing() -> None:
     """A bot that has not looked yet says so and divides by nothing."""
-    text = read_html(render_report(DayLog(since_ms=DECIDED_MS), [], [], [], DECIDED_MS, "UTC"))
+    text = read_html(render_report(DayLog(since_ms=DECIDED_MS), [], None, DECIDED_MS, "UTC"))
     assert "Nothing was scored" in text
     assert "Ended: none" in text
 

@@ -58,7 +58,7 @@ from bot.status import Incident
 from fetchers.health import Condition, Notice
 from scoring.settings import ScoringSettings
 from scoring.signals import FOREVER_MS, ExitReason, Result, Unreachable, Verdict
-from scoring.statistics import Record, Records, closed_of, kind_of, summarise
+from scoring.statistics import Record, Records, by_exit_reason, closed_of, compare, summarise
 from storage.outbox import Lost
 from tests.bot.builders import make_funnel, make_open_signal, make_status
 from tests.builders import instrument
@@ -139,7 +139,7 @@ def report() -> str:
     log = DayLog(since_ms=DECIDED_MS - 86_400_000)
     for _ in range(4):
         log.note(2410, (71.2, "PEPE/USDT Binance"), {"ups": make_funnel()}, {"mexc": Condition.OK})
-    return render_report(log, [(SIGNAL, None)], CLOSED, [kind_of(SIGNAL)], DECIDED_MS, ZONE)
+    return render_report(log, [(SIGNAL, None)], compare(CLOSED), DECIDED_MS, ZONE)
 
 
 MESSAGES: dict[str, Callable[[], str]] = {
@@ -189,7 +189,10 @@ MESSAGES: dict[str, Callable[[], str]] = {
     ),
     "why": lambda: render_why(SIGNAL, OUTCOME, ZONE, "decided again from its input: the same to the bit"),
     "stats": lambda: render_stats(
-        "What alerts made in 30 days", {"all": summarise(CLOSED)}, summarise(CLOSED, "ideal"), 12
+        "What alerts made in 30 days",
+        compare(CLOSED, CLOSED[2:], left_out=12),
+        by_exit_reason(CLOSED),
+        summarise(CLOSED, "ideal"),
     ),
     "lists": lambda: "\n".join(
         [

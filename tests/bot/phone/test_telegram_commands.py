@@ -244,7 +244,7 @@ async def test_stats_and_performance(world: World) -> None:
     assert f"all: {made}, +3.19 %, profit factor ∞" in stats
     assert f"score 75+: {made}" in stats
     assert f"take profit: {made}" in stats
-    assert f"from the alert's own price, which nobody gets: {made}" in stats
+    assert "from the alert's own price, which nobody gets: +1.77 R (too few days for an interval, n 2)" in stats
     performance = await ask(world, "/performance")
     assert f"Bybit: {made}" in performance
     assert f"XLM: {made}" in performance
