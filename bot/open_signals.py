@@ -191,11 +191,20 @@ class OpenSignals:
             can_ask = self._asks and features.instruments[column].publishes_trades
         has_quote = math.isfinite(look.best_bid) and math.isfinite(look.best_ask)
         new = _Waiting(look=look, can_ask=can_ask, sees=has_quote or (look.tape_ms > 0 and can_ask))
+        if not can_ask and self._lacks_prints(one, unjudged, look, observations):
+            new = replace(new, look=replace(look, lacks_prints=True))
         new = self._with_gap(one, unjudged, new, observations, has_quote=has_quote)
         unjudged.tape_ms = max(unjudged.tape_ms, look.tape_ms)
         if unjudged.waiting and not unjudged.waiting[-1].sees and not unjudged.waiting[-1].look.funding_times_ms:
             del unjudged.waiting[-1]  # the new one's gap holds it
         unjudged.waiting.append(new)
+
+    def _lacks_prints(
+        self, one: OpenSignal, unjudged: _Unjudged, look: Look, observations: Sequence[Observation]
+    ) -> bool:
+        prints_ms = unjudged.tape_ms or one.decided_ms
+        is_late = look.now_ms - max(prints_ms, look.tape_ms) > self._gap_ms
+        return is_late or _hole(observations, prints_ms) is not None
 
     def _with_gap(
         self,

@@ -29,6 +29,7 @@ ENDPOINTS = {
     "/api/markets/{venue}/{id}": "one pair: features, sub-scores, gates and what is missing",
     "/api/signals?symbol=&since=&limit=": "signals and their outcomes, newest first; since in epoch milliseconds",
     "/api/signals/{id}": "one of them, and the controls that were drawn with it",
+    "/api/near_misses?since=&limit=": "near misses and what they would have made, newest first",
     "/api/stats?days=": "what signals have made, beside what chance made; every day without days",
 }
 LARGEST = 2**53  #: what JSON's readers count up to
@@ -113,6 +114,7 @@ class _Pages:
             web.get("/api/markets/{venue}/{id}", self.market),
             web.get("/api/signals", self.signals),
             web.get("/api/signals/{id:[0-9]{1,18}}", self.signal),
+            web.get("/api/near_misses", self.near_misses),
             web.get("/api/stats", self.stats),
         ]
 
@@ -164,6 +166,14 @@ class _Pages:
         controls = await self._history.controls(signal_id)
         drawn = [{"control": control, "outcome": outcome} for control, outcome in controls]
         return json_response(_signal(found) | {"controls": drawn})
+
+    async def near_misses(self, request: web.Request) -> web.Response:
+        if unknown := request.query.keys() - {"since", "limit"}:
+            raise web.HTTPBadRequest(text=f"{_short(min(unknown))}: is not known here, expected since or limit")
+        found = await self._history.near_misses_with_outcomes(
+            _whole(request, "since", 0, LARGEST) or 0, _whole(request, "limit", 1, 1000) or 100
+        )
+        return json_response({"near_misses": [{"near_miss": one, "outcome": outcome} for one, outcome in found]})
 
     async def stats(self, request: web.Request) -> web.Response:
         if unknown := request.query.keys() - {"days"}:

@@ -45,6 +45,7 @@ class Look:
     trade_time_ms: IntArray = field(default_factory=lambda: read_only([], np.int64))  #: (k,) ascending
     trade_price: FloatArray = field(default_factory=lambda: read_only([], np.float64))  #: (k,)
     tape_ms: int = 0  #: every print up to here has been seen; 0: no reply with prints came, not even an empty one
+    lacks_prints: bool = False  #: some before it were not seen, and are not asked for
     best_bid: float = math.nan
     best_ask: float = math.nan
     price: float = math.nan  #: P; the mid of the quote where it is NaN
@@ -279,7 +280,12 @@ def _judge_sight(open_signal: OpenSignal, look: Look, settings: ScoringSettings)
         return open_signal, None  # a quote from long after the time-out is no price of it
     has_prints = look.tape_ms > 0 or len(prices) > 0
     tape_ms = max(open_signal.tape_ms, look.tape_ms)
-    open_signal = replace(open_signal, saw_prints=open_signal.saw_prints or has_prints, tape_ms=tape_ms)
+    open_signal = replace(
+        open_signal,
+        saw_prints=open_signal.saw_prints or has_prints,
+        lacked_prints=open_signal.lacked_prints or look.lacks_prints,
+        tape_ms=tape_ms,
+    )
     note = f"settled from the first quote after {look.gap}" if look.gap else ""
     hit, before = _stop_or_target(open_signal, look, times_ms, prices)
     if hit is not None:
@@ -447,11 +453,11 @@ def _outcome(open_signal: OpenSignal, ending: _Exit, settings: ScoringSettings) 
     direction, has_result = signal.side.direction, not math.isnan(ending.fill)
     reachable, unreachable = _reachable(open_signal, ending, costs, settings)
     unknown_until_ms = open_signal.unknown_until_ms
-    is_by_quotes = has_result and not open_signal.saw_prints and not ending.is_inside
+    is_by_quotes = has_result and not ending.is_inside and (open_signal.lacked_prints or not open_signal.saw_prints)
     notes = (
         ending.note,
         f"unknown until {_clock(unknown_until_ms, settings)}" if has_result and unknown_until_ms else "",
-        "only quotes were seen" if is_by_quotes else "",
+        f"{'at times ' if open_signal.saw_prints else ''}only quotes were seen" if is_by_quotes else "",
         "funding unknown" if has_result and any(map(math.isnan, rates)) else "",
     )
     return Outcome(
@@ -468,6 +474,7 @@ def _outcome(open_signal: OpenSignal, ending: _Exit, settings: ScoringSettings) 
         held_s=max(0, ending.exit_ms - open_signal.decided_ms) / 1000,
         is_ambiguous=ending.is_ambiguous,
         note="; ".join(filter(None, notes)),
+        is_by_quotes=is_by_quotes,
     )
 
 

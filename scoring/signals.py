@@ -152,6 +152,7 @@ class Outcome:
     note: str  #: "" or how it was settled, e.g. "settled from 1-minute candles after a restart"
     reachable_ms: int | None = None  #: when that price was taken; None without one, and in older rows
     unreachable: Unreachable = Unreachable.NO
+    is_by_quotes: bool = False  #: at times, or always, nothing but quotes was seen: a stop may have been missed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +185,7 @@ class OpenSignal:
     settlements: tuple[Settlement, ...] = ()
     tape_ms: int = 0  #: every print up to here has been seen; 0: none came yet
     saw_prints: bool = False  #: prints came; otherwise only quotes were seen
+    lacked_prints: bool = False  #: for some time none came, and nobody asked for them
     unknown_until_ms: int = 0  #: up to here there was a time of which nobody can tell; 0: none
 
     @property

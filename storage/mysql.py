@@ -22,8 +22,11 @@ from storage.errors import StorageError
 from storage.mysql_rows import (
     COLUMNS,
     HistoryRow,
+    history_of_control,
+    history_of_control_outcome,
     history_of_message,
     history_of_near_miss,
+    history_of_near_miss_outcome,
     history_of_outcome,
     history_of_run,
     history_of_signal,
@@ -64,11 +67,18 @@ _NOT_THE_ROWS = frozenset(
 _SOURCES: tuple[tuple[str, str, Callable[[sqlite3.Row], Iterator[HistoryRow]]], ...] = (
     ("signals", "id", history_of_signal),
     ("outcomes", "signal_id", history_of_outcome),
+    ("controls", "id", history_of_control),
+    ("control_outcomes", "control_id", history_of_control_outcome),
     ("near_misses", "id", history_of_near_miss),
+    ("near_miss_outcomes", "near_miss_id", history_of_near_miss_outcome),
     ("outbox", "id", history_of_message),
     ("runs", "id", history_of_run),
     ("venue_health", "id", history_of_venue_health),
     ("steering", "id", history_of_steering),
+)
+#: tables whose rows SQLite never loses but to a backup
+_COPIED_ANEW = (
+    *("control_exits", "controls", "exits", "signal_features", "signals", "runs", "steering", "refused_rows"),
 )
 # A row that is gone again is history that stays. CROSS JOIN and + keep SQLite from going by the source: it would look
 # through all changes there have ever been for every batch.
@@ -336,13 +346,14 @@ def _forget_lost_rows(source: sqlite3.Connection, cursor: Cursor) -> None:
     """Delete what may come from the time after the backup; the rest is copied anew, what was pruned stays."""
     logger.warning("the database was restored from a backup: the history in MySQL is copied anew")
     cursor.execute("SET SESSION foreign_key_checks = 0")
-    for table in ("exits", "signal_features", "signals", "runs", "steering", "refused_rows"):
+    for table in _COPIED_ANEW:
         cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
     cursor.execute("DELETE FROM verdicts WHERE subject = 'signal'")
     for table in ("near_misses", "venue_health", "outbox"):
         ((first,),) = source.execute(f"SELECT coalesce(min(id), 0) FROM {table}").fetchall()  # noqa: S608
         ((last,),) = source.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?", (table,))
         if table == "near_misses":
+            cursor.execute("DELETE FROM near_miss_exits WHERE near_miss_id >= %s", (first,))
             cursor.execute("DELETE FROM verdicts WHERE subject = 'near_miss' AND subject_id >= %s", (first,))
         theirs, first = ("deliveries", last + 1) if table == "outbox" else (table, first)
         cursor.execute(f"DELETE FROM {theirs} WHERE id >= %s", (first,))  # noqa: S608

@@ -11,6 +11,11 @@ from storage.rows import Row
 
 HistoryRow = tuple[str, tuple[Any, ...]]  #: table and values in the order of its COLUMNS
 
+_END = (
+    *("exited_at", "reason", "fill", "gross_percent", "net_percent", "r", "reachable_entry"),
+    *("reachable_gross_percent", "reachable_net_percent", "reachable_r", "mae_percent", "mfe_percent"),
+    *("held_s", "is_ambiguous", "note"),
+)
 COLUMNS = {
     "signals": (
         *(
@@ -33,11 +38,13 @@ COLUMNS = {
     "signal_features": ("signal_id", "kind", "name", "value"),
     "near_misses": ("id", "decided_at", "venue", "instrument_id", "coin", "score", "entry"),
     "verdicts": ("subject", "subject_id", "gate", "passed", "value", "limit_value", "reason"),
-    "exits": (
-        *("signal_id", "exited_at", "reason", "fill", "gross_percent", "net_percent", "r", "reachable_entry"),
-        *("reachable_gross_percent", "reachable_net_percent", "reachable_r", "mae_percent", "mfe_percent"),
-        *("held_s", "is_ambiguous", "note"),
+    "exits": ("signal_id", *_END),
+    "controls": (
+        *("id", "signal_id", "arm", "decided_at", "venue", "instrument_id", "coin", "pair"),
+        *("entry", "take_profit", "stop"),
     ),
+    "control_exits": ("control_id", *_END),
+    "near_miss_exits": ("near_miss_id", *_END, "is_by_quotes"),
     "deliveries": (
         *("id", "signal_id", "chat_id", "kind", "state", "attempts", "may_repeat", "created_at", "sent_at"),
         *("message_id", "error"),
@@ -87,19 +94,45 @@ def history_of_signal(row: Row) -> Iterator[HistoryRow]:
 
 def history_of_outcome(row: Row) -> Iterator[HistoryRow]:
     """Yield what a row of `outcomes` becomes."""
+    yield "exits", (row["signal_id"], *_end(row))
+
+
+def history_of_control(row: Row) -> Iterator[HistoryRow]:
+    """Yield what a row of `controls` becomes."""
+    details = orjson.loads(row["details"])
+    levels = details["levels"] or {"entry": None, "take_profits": [None], "stop": None}
+    yield (
+        "controls",
+        (
+            *(row["id"], row["signal_id"], row["arm"], _utc(row["decided_ms"])),
+            *(row["venue"], row["instrument_id"], row["coin"], details["pair"]),
+            *(_price(levels["entry"]), _price(levels["take_profits"][0]), _price(levels["stop"])),
+        ),
+    )
+
+
+def history_of_control_outcome(row: Row) -> Iterator[HistoryRow]:
+    """Yield what a row of `control_outcomes` becomes."""
+    yield "control_exits", (row["control_id"], *_end(row))
+
+
+def history_of_near_miss_outcome(row: Row) -> Iterator[HistoryRow]:
+    """Yield what a row of `near_miss_outcomes` becomes."""
+    is_by_quotes = orjson.loads(row["outcome"]).get("is_by_quotes", False)
+    yield "near_miss_exits", (row["near_miss_id"], *_end(row), is_by_quotes)
+
+
+def _end(row: Row) -> tuple[Any, ...]:
     outcome = orjson.loads(row["outcome"])
     nothing = dict.fromkeys(("entry", "gross_percent", "net_percent", "r"))
     ideal, reachable = outcome["ideal"] or nothing, outcome["reachable"] or nothing
-    yield (
-        "exits",
-        (
-            *(row["signal_id"], _utc(row["exit_ms"]), row["reason"], _price(outcome["fill"])),
-            *(_double(ideal[name]) for name in ("gross_percent", "net_percent", "r")),
-            _price(reachable["entry"]),
-            *(_double(reachable[name]) for name in ("gross_percent", "net_percent", "r")),
-            *(_double(outcome[name]) for name in ("mae_percent", "mfe_percent", "held_s")),
-            *(outcome["is_ambiguous"], outcome["note"]),
-        ),
+    return (
+        *(_utc(row["exit_ms"]), row["reason"], _price(outcome["fill"])),
+        *(_double(ideal[name]) for name in ("gross_percent", "net_percent", "r")),
+        _price(reachable["entry"]),
+        *(_double(reachable[name]) for name in ("gross_percent", "net_percent", "r")),
+        *(_double(outcome[name]) for name in ("mae_percent", "mfe_percent", "held_s")),
+        *(outcome["is_ambiguous"], outcome["note"]),
     )
 
 

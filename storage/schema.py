@@ -249,6 +249,19 @@ MIGRATIONS = (
     CREATE TRIGGER control_ended AFTER INSERT ON control_outcomes
     BEGIN INSERT OR REPLACE INTO changes (source, row_id) VALUES ('control_outcomes', new.control_id); END;
     """,
+    # What near misses would have made goes to MySQL too. Nothing was ever polled for those that have ended.
+    """
+    UPDATE near_miss_outcomes SET outcome = json_set(outcome, '$.is_by_quotes', json('true'))
+        WHERE json_type(outcome, '$.ideal') = 'object';
+    UPDATE outcomes SET outcome = json_set(outcome, '$.is_by_quotes', json('true'))
+        WHERE json_extract(outcome, '$.note') LIKE '%only quotes were seen%';
+    INSERT INTO changes (source, row_id)
+        SELECT 'near_miss_outcomes', near_miss_id FROM near_miss_outcomes ORDER BY near_miss_id;
+    CREATE TRIGGER near_miss_ended AFTER INSERT ON near_miss_outcomes
+    BEGIN INSERT OR REPLACE INTO changes (source, row_id) VALUES ('near_miss_outcomes', new.near_miss_id); END;
+    CREATE TRIGGER near_miss_outcome_pruned AFTER DELETE ON near_miss_outcomes
+    BEGIN DELETE FROM changes WHERE source = 'near_miss_outcomes' AND row_id = old.near_miss_id; END;
+    """,
 )
 
 

@@ -115,6 +115,8 @@ def near_miss_line(near_miss: NearMiss, outcome: Outcome | None, timezone: str) 
     when = f"{local_time(near_miss.decided_ms, timezone):%H:%M}"
     failed = ", ".join(words(name).lower() for name in near_miss.failed)
     made = "" if outcome is None else f", would be {EXIT_WORDS[outcome.reason]} {net_text(outcome.ideal)}"
+    if outcome is not None and outcome.is_by_quotes:
+        made += " (by quotes only)"
     name = f"{escape(near_miss.coin)} {venue_name(near_miss.venue)}"
     return f"{when} {name} {near_miss.score:.1f}: {escape(failed)}{made}"
 

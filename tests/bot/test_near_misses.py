@@ -10,6 +10,7 @@ import pytest
 from bot.near_misses import MOST_FOLLOWED, NearMisses
 from bot.open_signals import OpenSignals
 from features.frame import FeatureFrame
+from features.market import Trades
 from features.settings import FeatureSettings
 from features.snapshot import take_windows
 from features.state import MarketState
@@ -92,6 +93,43 @@ async def test_to_its_end(store: Store) -> None:
     assert rows["A"].fill == 101.6
     assert ideal(rows["A"]).net_percent == pytest.approx(-1.7)
     assert [one.signal.coin for one in misses.followed.values()] == ["C"]
+
+
+async def test_what_quotes_alone_have_judged_is_marked(store: Store) -> None:
+    """Where prints came all the time it is judged like a signal; where they left a gap or never came it says so."""
+    misses = following(store)
+    await remember(store, misses, *map(near_miss, COINS))
+    quiet = {"best_bid": 99.9, "best_ask": 100.0}
+
+    def prints(coin: str, seconds: float, *, continues: bool = True) -> dict[tuple[str, str], list[Trades]]:
+        now_ms = NOW_MS + round(1000 * seconds)
+        one = trades([(now_ms, 99.95, 1.0, True)], id=f"{coin}USDT", exchange_ms=now_ms, continues=continues)
+        return {("bybit", one.id): [one]}
+
+    for seconds in range(5, 60, 5):
+        seen = prints("A", seconds) | (prints("B", seconds) if seconds in (5, 55) else {})
+        await misses.follow(frame(seconds, **quiet), COLUMN, seen)
+    await misses.follow(frame(60, best_bid=97.0, best_ask=97.1), COLUMN, {})
+    rows = {one.coin: outcome for one, outcome in await store.near_misses_with_outcomes(0)}
+    assert {coin: outcome and (outcome.is_by_quotes, outcome.note) for coin, outcome in rows.items()} == {
+        "A": (False, ""),
+        "B": (True, "at times only quotes were seen"),
+        "C": (True, "only quotes were seen"),
+    }
+
+
+async def test_prints_with_a_hole_are_not_all(store: Store) -> None:
+    """Prints that do not continue the last ones may have left out a stop."""
+    misses = following(store)
+    await remember(store, misses, near_miss("A"))
+    for seconds, continues in ((5, True), (10, False)):
+        now_ms = NOW_MS + 1000 * seconds
+        one = trades([(now_ms, 99.95, 1.0, True)], id="AUSDT", exchange_ms=now_ms, continues=continues)
+        await misses.follow(frame(seconds, best_bid=99.9, best_ask=100.0), COLUMN, {("bybit", "AUSDT"): [one]})
+    await misses.follow(frame(15, best_bid=97.0, best_ask=97.1), COLUMN, {})
+    ((_, outcome),) = await store.near_misses_with_outcomes(0)
+    assert outcome is not None
+    assert outcome.is_by_quotes
 
 
 async def test_a_restart(store: Store) -> None:

@@ -18,7 +18,14 @@ from bot.web import WebError, build_app, serve
 from fetchers.health import Condition
 from storage.sqlite import Store
 from tests.bot.builders import make_open_signal, make_status, make_venue
-from tests.storage.builders import DECIDED_MS, make_limits, make_outcome, make_signal
+from tests.storage.builders import (
+    DECIDED_MS,
+    make_control,
+    make_limits,
+    make_near_miss,
+    make_outcome,
+    make_signal,
+)
 
 TOKEN = "0123456789abcdef"
 WELL: dict[str, Any] = {
@@ -72,9 +79,15 @@ async def site(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[
     async with await Store.open(tmp_path / "sgnl.sqlite3") as store:
         limits = make_limits()
         await store.remember(
-            [make_signal(1), make_signal(2, coin="PEPE", pair="PEPE/USDT", instrument_id="PEPEUSDT")], limits, []
+            [make_signal(1), make_signal(2, coin="PEPE", pair="PEPE/USDT", instrument_id="PEPEUSDT")],
+            limits,
+            [],
+            [make_near_miss()],
+            followed=[make_near_miss()],
+            controls=[make_control(2)],
         )
         await store.record_outcome(make_outcome(1), limits, [])
+        await store.record_near_misses([make_outcome(1, is_by_quotes=True)])
         settings = HttpSettings(host="127.0.0.1", port=0, token=token)
         async with serve(build_app(bot, store, token, ("x.org",)), settings) as url, aiohttp.ClientSession() as session:
             yield Site(url, session, bot)
@@ -114,6 +127,26 @@ async def test_stats(site: Site) -> None:
     for wrong in ("days=0", "days=x", "day=1"):
         status, _, _ = await site.get(f"/api/stats?{wrong}")
         assert status == 400
+
+
+async def test_near_misses(site: Site) -> None:
+    """Each with what it would have made, and whether quotes alone have judged that."""
+    _, body, _ = await site.get("/api/near_misses")
+    assert [(one["near_miss"]["coin"], one["outcome"]["is_by_quotes"]) for one in body["near_misses"]] == [
+        ("XLM", True)
+    ]
+    _, body, _ = await site.get(f"/api/near_misses?since={DECIDED_MS + 1}&limit=5")
+    assert body == {"near_misses": []}
+    status, _, _ = await site.get("/api/near_misses?limit=1001")
+    assert status == 400
+
+
+async def test_one_with_its_controls(site: Site) -> None:
+    """A signal comes with what was drawn with it."""
+    _, body, _ = await site.get("/api/signals/2")
+    ((control),) = body["controls"]
+    assert (control["control"]["arm"], control["control"]["coin"]) == ("other_instrument", "PEPE")
+    assert control["outcome"] is None
 
 
 async def test_status(site: Site) -> None:

@@ -3,6 +3,8 @@
 from typing import Any
 
 from scoring.signals import (
+    Arm,
+    Control,
     DataTimes,
     ExitReason,
     Levels,
@@ -86,6 +88,25 @@ def make_outcome(signal_id: int = 1, **changes: Any) -> Outcome:
             "held_s": 600.0,
             "is_ambiguous": False,
             "note": "",
+            **changes,
+        }
+    )
+
+
+def make_control(signal_id: int = 1, arm: Arm = Arm.OTHER_INSTRUMENT, **changes: Any) -> Control:
+    """PEPE on Bybit, drawn with signal `signal_id` at its time."""
+    return Control(
+        **{
+            "id": 10 * signal_id + 1 + list(Arm).index(arm),
+            "signal_id": signal_id,
+            "arm": arm,
+            "decided_ms": DECIDED_MS + 1000 * signal_id,
+            "venue": "bybit",
+            "instrument_id": "PEPEUSDT",
+            "coin": "PEPE",
+            "pair": "PEPE/USDT:USDT",
+            "tick_size": 1e-9,
+            "levels": make_levels(),
             **changes,
         }
     )

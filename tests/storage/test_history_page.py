@@ -8,9 +8,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from scoring.signals import ExitReason, Result
+from scoring.signals import Arm, ExitReason, Result
 from storage.sqlite import Store
-from tests.storage.builders import entry_message, make_limits, make_near_miss, make_outcome, make_signal
+from tests.storage.builders import entry_message, make_control, make_limits, make_near_miss, make_outcome, make_signal
 from tests.storage.mariadb import MYSQL_8_MODE, PASSWORD, USER, MariaDb
 from tests.storage.test_mysql import copy
 
@@ -24,7 +24,7 @@ HOUR_MS = 3_600_000
 
 async def make_a_week(store: Store) -> None:
     """Store a made-up week of signals, the same every time."""
-    random = Random(11)
+    random, chance = Random(11), Random(12)
     monday_ms = 1_767_225_600_000
     await store.begin_run(monday_ms, "1.0", "c0de", "c0nf1")
     await store.end_run(monday_ms + 72 * HOUR_MS)
@@ -46,7 +46,8 @@ async def make_a_week(store: Store) -> None:
             make_near_miss(decided_ms=signal.decided_ms, failed=(random.choice(("score", "spread", "cooldown")),))
         ]
         alert = replace(entry_message(number), created_ms=signal.decided_ms)
-        await store.remember([signal], make_limits(), [alert], misses)
+        controls = [make_control(number, arm) for arm in Arm]
+        await store.remember([signal], make_limits(), [alert], misses, controls=controls)
         await store.mark_sending(number)
         if number % 13:
             await store.mark_sent(number, number, signal.decided_ms + random.randrange(200, 900))
@@ -69,6 +70,11 @@ async def make_a_week(store: Store) -> None:
             make_limits(),
             [],
         )
+        for control in controls:
+            net = 1.5 if chance.random() < 0.33 else -1.0
+            result = Result(entry=1.0, gross_percent=net + 0.1, net_percent=net, r=net / 0.9)
+            ended = make_outcome(control.id, exit_ms=signal.decided_ms + held_ms, ideal=result)
+            await store.record_controls([], [], [ended])
 
 
 def as_text(value: Any) -> str:

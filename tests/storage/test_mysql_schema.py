@@ -13,14 +13,16 @@ from typing import Any
 import pytest
 
 from bot.history_report import Filters, as_json, make_report
+from bot.history_report import figures as figures_of
 from scoring import statistics
-from scoring.signals import Result
+from scoring.signals import Arm, Result
 from scoring.statistics import Record
+from storage import mysql_schema
 from storage.errors import StorageError
 from storage.mysql_rows import COLUMNS, upsert
 from storage.mysql_schema import MIGRATIONS, migrate
 from storage.sqlite import Store
-from tests.storage.builders import make_limits, make_near_miss, make_outcome, make_signal
+from tests.storage.builders import make_control, make_limits, make_near_miss, make_outcome, make_signal
 from tests.storage.mariadb import MYSQL_8_MODE, PASSWORD, USER, MariaDb
 from tests.storage.test_history_page import EXAMPLES
 from tests.storage.test_mysql import copy
@@ -36,7 +38,9 @@ REPORTED = {
 FIGURES = (
     *("n", "wins", "win_rate", "break_even_win_rate", "expectancy_r", "profit_factor", "net_percent"),
     *("win_rate_low", "win_rate_high", "not_known", "not_reached"),
+    *("chance_n", "chance_expectancy_r", "difference_r"),
 )
+INTERVALS = ("expectancy_r", "chance_expectancy_r", "difference_r")
 
 
 #: reserved by MySQL 8.0, 8.4 or 9 (its manual's list of keywords) and not by MariaDB, where they pass as names
@@ -101,7 +105,7 @@ def test_views_of_nothing(server: MariaDb, database: str) -> None:
         cursor.execute("SET sql_mode = %s", (MYSQL_8_MODE,))
         cursor.execute("SELECT table_name FROM information_schema.views WHERE table_schema = database()")
         views = {name for (name,) in cursor.fetchall()}
-        assert views == {*REPORTED, "latest_signals", "open_signals", "gate_refusals"}
+        assert views == {*REPORTED, "latest_signals", "open_signals", "gate_refusals", "results"}
         for view in views:
             assert cursor.execute(f"SELECT * FROM {view}") == 0  # noqa: S608 - a name of ours
 
@@ -134,25 +138,30 @@ async def test_views_equal_the_statistics(store: Store, path: Path, server: Mari
             coin=random.choice(("XLM", "PEPE", "币安人生")),
             venue=random.choice(("bybit", "mexc")),
             score=random.uniform(72, 100),
-            decided_ms=1_700_000_000_000 + number * 1_234_567,
+            decided_ms=1_700_000_000_000 + number * 12_345_678,
         )
-        await store.remember(
-            [signal], make_limits(), [], [make_near_miss(failed=(random.choice(("score", "spread")),))]
-        )
+        misses = [make_near_miss(failed=(random.choice(("score", "spread")),))]
+        controls = [make_control(number, arm) for arm in Arm]
+        await store.remember([signal], make_limits(), [], misses, controls=controls)
         net = random.uniform(-1, 1.6)
         result = Result(entry=1.0, gross_percent=net + 0.1, net_percent=net, r=net / 0.9)
         if number <= 110:
-            await store.record_outcome(
-                make_outcome(number, ideal=result, exit_ms=signal.decided_ms + 600_000), make_limits(), []
-            )
+            exit_ms = signal.decided_ms + 600_000
+            await store.record_outcome(make_outcome(number, ideal=result, exit_ms=exit_ms), make_limits(), [])
+            for control in controls:
+                net = random.uniform(-1, 1.2)
+                result = Result(entry=1.0, gross_percent=net + 0.1, net_percent=net, r=net / 0.9)
+                ended = make_outcome(control.id, ideal=result, exit_ms=exit_ms + random.randrange(86_400_000))
+                await store.record_controls([], [], [ended])
     copy(path, server, database)
-    rows = await store.closed_signals()
+    rows, controls_of = await store.closed_signals(), await store.closed_controls()
+    assert len(controls_of) == 220
     expected: dict[str, dict[Any, Record]] = {
-        "daily_performance": {**statistics.by_day(rows, "UTC")},
-        "performance_by_score_band": {**statistics.by_score_band(rows, 72)},
-        "performance_by_coin": {**statistics.by_coin(rows)},
-        "performance_by_venue": {**statistics.by_venue(rows)},
-        "performance_by_hour": {**statistics.by_hour(rows, "UTC")},
+        "daily_performance": {**statistics.by_day(rows, "UTC", controls_of)},
+        "performance_by_score_band": {**statistics.by_score_band(rows, 72, controls_of)},
+        "performance_by_coin": {**statistics.by_coin(rows, controls_of)},
+        "performance_by_venue": {**statistics.by_venue(rows, controls_of)},
+        "performance_by_hour": {**statistics.by_hour(rows, "UTC", controls_of)},
     }
     told = json.loads(as_json(await make_report(store, Filters())))
     for view, groups in expected.items():
@@ -160,7 +169,7 @@ async def test_views_equal_the_statistics(store: Store, path: Path, server: Mari
         assert {str(row[0]) for row in found} == {str(group) for group, record in groups.items() if record.alerts.n}
         for key, *figures in found:
             group = key if key in groups else str(key)  # the server gives a date
-            made = (getattr(groups[group].alerts, name) for name in FIGURES)
+            made = (figures_of(groups[group])[name] for name in FIGURES)
             summary = [figure if math.isfinite(figure) else math.inf for figure in made]
             assert [math.inf if figure is None else figure for figure in figures] == pytest.approx(summary, rel=1e-12)
             reported = told[REPORTED[view]][str(group)]
@@ -172,3 +181,40 @@ async def test_views_equal_the_statistics(store: Store, path: Path, server: Mari
     assert dict(refusals) == await store.refusals(0) == told["refusals"]
     assert server.root("SELECT id FROM open_signals", database=database) == tuple((n,) for n in range(111, 121))
     assert server.root("SELECT id FROM latest_signals LIMIT 2", database=database) == ((120,), (119,))
+    # the same days, by their spread and by resamples
+    ((*shown,),) = server.root(
+        f"SELECT {', '.join(f'{name}_low, {name}_high' for name in INTERVALS)} FROM performance_by_venue"  # noqa: S608
+        " WHERE venue = 'bybit'",
+        database=database,
+    )
+    drawn = figures_of(expected["performance_by_venue"]["bybit"])
+    for number, name in enumerate(INTERVALS):
+        low, high = drawn[f"{name}_low"], drawn[f"{name}_high"]
+        assert shown[2 * number : 2 * number + 2] == pytest.approx([low, high], abs=0.2 * (high - low))
+
+
+async def test_an_older_history(
+    store: Store, path: Path, server: MariaDb, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A history from before the control group keeps its rows; its views come to show chance beside them."""
+    await store.remember([make_signal(1)], make_limits(), [], [make_near_miss()], followed=[make_near_miss()])
+    await store.record_outcome(make_outcome(1), make_limits(), [])
+    with monkeypatch.context() as older:
+        older.setattr(mysql_schema, "MIGRATIONS", MIGRATIONS[:5])
+        with server.connect(USER, PASSWORD, database) as connection:
+            migrate(connection)
+        server.root("CREATE VIEW daily_performance AS SELECT count(*) AS n FROM exits", database=database)
+        copy(path, server, database)
+    before = server.root("SELECT * FROM exits", database=database)
+    assert len(before) == 1
+    await store.record_near_misses([make_outcome(1, is_by_quotes=True)])
+    await store.remember([make_signal(2)], make_limits(), [], controls=[make_control(2)])
+    await store.record_outcome(make_outcome(2), make_limits(), [])
+    await store.record_controls([], [], [make_outcome(21)])
+    copy(path, server, database)
+    assert server.root("SELECT * FROM exits WHERE signal_id = 1", database=database) == before
+    assert server.root("SELECT n, chance_n, not_known FROM daily_performance", database=database) == ((2, 1, 0),)
+    assert server.root("SELECT near_miss_id, is_by_quotes FROM near_miss_exits", database=database) == ((1, 1),)
+    assert server.root("SELECT signal_id, arm, coin FROM controls", database=database) == (
+        (2, "other_instrument", "PEPE"),
+    )

@@ -10,7 +10,7 @@ import pytest
 from storage import history, schema
 from storage.schema import MIGRATIONS, migrate, version_of
 from storage.sqlite import Store
-from tests.storage.builders import make_limits, make_outcome, make_signal
+from tests.storage.builders import make_limits, make_near_miss, make_outcome, make_signal
 from tests.storage.conftest import Query
 
 
@@ -82,3 +82,24 @@ async def test_reachable_results_of_before(path: Path, query: Query, monkeypatch
     assert query("SELECT DISTINCT strategy, version FROM signals") == [("ups", make_signal().version)]
     copied = query("SELECT source, row_id FROM changes WHERE source IN ('signals', 'outcomes') ORDER BY source, row_id")
     assert copied == [("outcomes", 1), ("outcomes", 2), ("signals", 1), ("signals", 2)]
+
+
+async def test_near_misses_of_before(path: Path, query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What near misses have made stays and is marked as judged by quotes; signals have no controls, and keep theirs."""
+    misses = [make_near_miss(coin=coin) for coin in ("A", "B")]
+    with monkeypatch.context() as older:
+        for module in (schema, history):
+            older.setattr(module, "MIGRATIONS", MIGRATIONS[:10])
+        async with await Store.open(path) as store:
+            await store.remember([make_signal(1), make_signal(2)], make_limits(), [], misses, followed=misses)
+            await store.record_near_misses([make_outcome(1), make_outcome(2, ideal=None, reachable=None)])
+            await store.record_outcome(make_outcome(1, note="only quotes were seen"), make_limits(), [])
+            await store.record_outcome(make_outcome(2), make_limits(), [])
+    async with await Store.open(path) as store:
+        ended = [outcome for _, outcome in await store.near_misses_with_outcomes(0)]
+        assert [outcome and outcome.is_by_quotes for outcome in ended] == [False, True]
+        assert [outcome and outcome.is_by_quotes for _, outcome in await store.signals()] == [False, True]
+        assert (await store.load()).controls == ()
+        assert await store.controls(1) == []
+    copied = query("SELECT row_id FROM changes WHERE source = 'near_miss_outcomes' ORDER BY row_id")
+    assert copied == [(1,), (2,)]
