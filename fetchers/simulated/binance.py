@@ -112,6 +112,10 @@ class BinanceWire:
     def _row(self, query: Mapping[str, str]) -> Row:
         return self._rows[self._place(query)]
 
+    def _is_settling(self, query: Mapping[str, str]) -> bool:
+        place = self._market.place(VENUE, query["symbol"])
+        return place is not None and self._rows[place].kind is Kind.SUSPENDED
+
     def _chosen(self, query: Mapping[str, str], places: list[int]) -> tuple[list[int], bool]:
         # all of `places`, or the one asked for (which comes as an object, not as a list)
         if "symbol" not in query:
@@ -201,6 +205,8 @@ class BinanceWire:
         ]
 
     def _depth(self, call: Call) -> Any:
+        if self._is_settling(call.query):
+            return {"lastUpdateId": 7, "E": call.now_ms, "T": call.now_ms - 9, "bids": [], "asks": []}
         row = self._row(call.query)
         limit = _number(call.query, "limit", 500)
         if limit not in _DEPTH_WEIGHT:
@@ -232,6 +238,8 @@ class BinanceWire:
         return _body(rows, is_one=False)
 
     def _open_interest(self, call: Call) -> Any:
+        if self._is_settling(call.query):
+            raise Rejected(-4108, "Symbol is on delivering or delivered or settling or closed or pre-trading.")
         row = self._row(call.query)
         amounts, _ = self._market.open_interest(VENUE, row.id, np.array([call.now_ms]))
         return {"openInterest": f"{amounts[0]:.{row.quantity_decimals}f}", "symbol": row.id, "time": call.now_ms}

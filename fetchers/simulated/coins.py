@@ -106,7 +106,7 @@ _NAMED: tuple[tuple[str, float, dict[str, tuple[str, float, float]]], ...] = (
     ("NEIRO", 4.07e-4, {"mexc": ("NEIRO", 1, 1000)}),  # the same ticker, another coin
     ("币安人生", 0.142, {"binance": ("币安人生", 1, 1)}),
 )
-_ALIASES = {"EDGEX": "EDGE"}
+_ALIASES = {"EDGEX": "EDGE", "GOLD": "GOLD(XAU)"}
 _NO_FUNDING, _NO_INDEX = "1000SATSUSDT", "1000SHIBUSDT"  # on LBank
 # Rows that are not for the bot: (coin, price, kind, {venue: (id, base, quote)}).
 _ODD: tuple[tuple[str, float, Kind, dict[str, tuple[str, str, str]]], ...] = (
@@ -121,7 +121,17 @@ _ODD: tuple[tuple[str, float, Kind, dict[str, tuple[str, str, str]]], ...] = (
             "lbank": ("TSLAUSDT", "TSLA", "USDT"),
         },
     ),
-    ("XAU", 2650.0, Kind.COMMODITY, {"binance": ("XAUUSDT", "XAU", "USDT"), "bybit": ("XAUUSDT", "XAU", "USDT")}),
+    (
+        "XAU",
+        2650.0,
+        Kind.COMMODITY,
+        {
+            "binance": ("XAUUSDT", "XAU", "USDT"),
+            "bybit": ("XAUUSDT", "XAU", "USDT"),
+            "mexc": ("GOLD_USDT", "GOLD", "USDT"),
+            "lbank": ("GOLDUSDT", "GOLD", "USDT"),
+        },
+    ),
     (
         "OLDIE",
         0.0123,

@@ -2,6 +2,8 @@
 
 from collections import deque
 
+SECOND_MS = 1_000
+
 
 class Quota:
     """At most `limit` within `window_ms`: the last so many milliseconds, or the clock's own period of that length."""
@@ -11,6 +13,7 @@ class Quota:
         self.window_ms = window_ms
         self.refused = 0
         self.peak_share = 0.0  #: the fullest the window ever was
+        self.peak_second = 0.0  #: the most that came within a second
         self._by_clock = by_clock
         self._spent: deque[tuple[int, float]] = deque()
 
@@ -29,6 +32,7 @@ class Quota:
             return False
         self._spent.append((now_ms, cost))
         self.peak_share = max(self.peak_share, (used + cost) / self.limit)
+        self.peak_second = max(self.peak_second, sum(one for at_ms, one in self._spent if at_ms > now_ms - SECOND_MS))
         return True
 
     def wait_ms(self, now_ms: int) -> int:

@@ -22,6 +22,8 @@ from fetchers.simulated.wire import (
 )
 
 VENUE = "mexc"
+_INNOVATION_BELOW_USDT = 700_000.0  # of volume a day: none of the planted coins
+_PLATES = {Kind.STOCK: ["mc-trade-zone-tradfi", "mc-trade-zone-stock"], Kind.COMMODITY: ["mc-trade-zone-tradfi"]}
 _ROOT = "/api/v1/contract/"
 _WINDOW_MS = 2_000
 _TOO_MANY = Rejected(510, "Requests are too frequent, please try again later")
@@ -139,9 +141,9 @@ class MexcWire:
         book = self._market.book(VENUE, row.id, limit, call.now_ms)
         return {
             "cts": None,
-            "asks": _levels(row, book.ask_ticks.tolist(), book.ask_quantity.tolist()),
+            "asks": _forgotten(_levels(row, book.ask_ticks.tolist(), book.ask_quantity.tolist()), book.sequence),
             "bids": _levels(row, book.bid_ticks.tolist(), book.bid_quantity.tolist()),
-            "version": book.sequence,
+            "version": book.sequence if book.sequence % 2 else str(book.sequence),  # it changes its mind
             "timestamp": book.time_ms,
         }
 
@@ -237,13 +239,20 @@ def _levels(row: Row, ticks: list[int], quantities: list[float]) -> list[list[fl
     ]
 
 
+def _forgotten(rows: list[list[float]], sequence: int) -> list[list[float]]:
+    # now and then the last level is one that is gone
+    return [*rows[:-1], [rows[-1][0], 0, 0]] if rows and sequence % 7 == 0 else rows
+
+
 def _detail(place: int, row: Row) -> dict[str, Any]:
+    is_coin = row.kind is Kind.PERPETUAL
+    is_innovation = is_coin and row.volume_usdt_24h < _INNOVATION_BELOW_USDT
     return {
         "symbol": row.id,
         "displayName": f"{row.id}永续",
         "displayNameEn": f"{row.id} PERPETUAL",
         "positionOpenType": 3,
-        "baseCoin": row.base,
+        "baseCoin": f"{row.base}OFFICIAL" if is_coin and place % 3 == 0 else row.base,  # a code of its own
         "quoteCoin": row.quote,
         "baseCoinName": row.base,
         "quoteCoinName": row.quote,
@@ -259,7 +268,7 @@ def _detail(place: int, row: Row) -> dict[str, Any]:
         "volUnit": 1,
         "minVol": 1,
         "maxVol": 1000000,
-        "takerFeeRate": 0.0002,
+        "takerFeeRate": 0.001 if is_innovation else 0.0002,
         "makerFeeRate": 0,
         "maintenanceMarginRate": 0.01,
         "initialMarginRate": 0.02,
@@ -268,8 +277,9 @@ def _detail(place: int, row: Row) -> dict[str, Any]:
         "isNew": False,
         "isHot": False,
         "isHidden": row.kind is Kind.SUSPENDED,
-        "apiAllowed": row.kind is not Kind.SUSPENDED,
-        "type": 2 if row.kind is Kind.STOCK else 1,
+        "apiAllowed": row.kind is not Kind.SUSPENDED and not is_innovation,
+        "conceptPlate": _PLATES.get(row.kind, ["mc-trade-zone-meme"]),
+        "type": 2 if row.kind is Kind.COMMODITY else 1,  # it has not all that is no coin
         "id": place + 10,
     }
 

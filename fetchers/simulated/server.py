@@ -18,7 +18,19 @@ from fetchers.simulated.wire import Answer, Call, Wire, html_answer
 
 Spoil: TypeAlias = Callable[[Wire, Call, Answer], Answer]  #: what is said in place of a good answer
 Fault: TypeAlias = (
-    Literal["hang", "slow", "reset", "server_error", "html", "forbidden", "empty", "truncated", "too_many", "banned"]
+    Literal[
+        "hang",
+        "slow",
+        "reset",
+        "server_error",
+        "html",
+        "forbidden",
+        "country",
+        "empty",
+        "truncated",
+        "too_many",
+        "banned",
+    ]
     | Spoil
 )
 
@@ -34,6 +46,7 @@ class Requests:
     count: int
     refused: int  #: over its limits
     peak_shares: dict[str, float]  #: the fullest each limit's window ever was, as a share of the limit
+    peak_seconds: dict[str, float]  #: the most of each limit that came within a second
 
 
 class _Venue:
@@ -70,6 +83,7 @@ class _Venue:
             count=self.count,
             refused=sum(quota.refused for quota in quotas.values()),
             peak_shares={name: quota.peak_share for name, quota in quotas.items()},
+            peak_seconds={name: quota.peak_second for name, quota in quotas.items()},
         )
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
@@ -101,6 +115,10 @@ class _Venue:
             return html_answer(200, "Just a moment...")
         if fault == "forbidden":
             return html_answer(403, "403 Forbidden")
+        if fault == "country":
+            return html_answer(
+                403, "The Amazon CloudFront distribution is configured to block access from your country."
+            )
         if fault == "empty":
             return Answer(body=b"")
         if fault == "truncated":

@@ -1,6 +1,7 @@
 """The four venue classes over HTTP against the simulated market, whose own numbers say what is right."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
@@ -78,12 +79,14 @@ async def test_load_markets_keeps_exactly_the_usdt_perpetuals(stage: Stage, name
     listings = {one.instrument.id: one for one in await stage.venues[name].load_markets()}
     rows = stage.market.rows[name]
     assert listings.keys() == {row.id for row in rows}
-    unmarked = {Kind.STOCK, Kind.COMMODITY} if name == "lbank" else set()  # LBank has no mark for what is no coin
+    unmarked = {Kind.STOCK} if name == "lbank" else set()  # LBank marks nothing; metals are known by their names
     for row in rows:
         listing = listings[row.id]
         kept = row.kind is Kind.PERPETUAL or row.kind in unmarked
         assert (listing.dropped == "") == kept, (row, listing)
-        assert listing.instrument.base == (row.alias if name == "lbank" and row.alias else row.base)
+        assert listing.instrument.base == (row.alias if name == "lbank" and row.alias.isalnum() else row.base)
+        if name == "lbank":
+            assert set(re.findall(r"\w+", row.alias)) <= listing.instrument.names
         assert listing.instrument.tick_size == pytest.approx(row.tick)
         assert listing.instrument.contract_size == pytest.approx(row.contract_size)
         if kept and not row.alias:
@@ -164,11 +167,14 @@ async def test_a_book_is_the_venues_book_in_base_coin(stage: Stage, name: str, b
     row = stage.row(name, base)
     ours = await venue.fetch_order_book(row.id)
     theirs = stage.market.book(name, row.id, LEVELS.get(name, 50), NOW_MS)
+    asks = len(ours.ask_price)
+    forgotten = len(theirs.ask_ticks) - asks  # MEXC's last level may be gone: its quantity is 0
+    assert forgotten in ((0, 1) if name == "mexc" else (0,))
     assert_allclose(ours.bid_price, theirs.bid_ticks * row.tick, rtol=1e-9)
-    assert_allclose(ours.ask_price, theirs.ask_ticks * row.tick, rtol=1e-9)
+    assert_allclose(ours.ask_price, theirs.ask_ticks[:asks] * row.tick, rtol=1e-9)
     assert_allclose(ours.bid_quantity, theirs.bid_quantity, rtol=1e-6)
-    assert_allclose(ours.ask_quantity, theirs.ask_quantity, rtol=1e-6)
-    assert ours.levels_asked == LEVELS.get(name, 50)
+    assert_allclose(ours.ask_quantity, theirs.ask_quantity[:asks], rtol=1e-6)
+    assert ours.levels_asked == LEVELS.get(name, 50) - forgotten
     assert NOW_MS - 300 <= ours.exchange_ms <= ours.received_ms == NOW_MS
 
 

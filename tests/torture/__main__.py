@@ -1,7 +1,8 @@
-"""`make torture`: what takes too long for the suite. `python -m tests.torture [matrix] [fuzz] [soak]`, or all of them.
+"""`make torture`: what takes too long for the suite. `python -m tests.torture [matrix] [fuzz] [wire] [soak]`, or all.
 
 matrix  every fault at every endpoint, on a virtual clock
 fuzz    ten thousand damaged replies through every parser
+wire    the whole bot on the four wires for a quarter of an hour of a virtual clock
 soak    the bench's market for fifteen minutes of real time
 
 Each writes its result into docs/torture.md, in place of its last one.
@@ -18,6 +19,7 @@ from tests import bench
 from tests.fetchers.test_parsers_fuzz import PARSERS, fuzz
 from tests.torture.faults import ENDPOINTS
 from tests.torture.matrix import ALL, Cell, run_group
+from tests.torture.wire import wire
 
 FUZZED = 10_000
 SOAK_S = 900.0
@@ -110,7 +112,12 @@ def soak() -> tuple[list[str], bool]:
     return ["## Soak", "", what, "", "```", figures, "```"], not over
 
 
-PARTS: Mapping[str, Callable[[], tuple[list[str], bool]]] = {"fuzz": fuzzed, "matrix": matrix, "soak": soak}
+PARTS: Mapping[str, Callable[[], tuple[list[str], bool]]] = {
+    "fuzz": fuzzed,
+    "matrix": matrix,
+    "wire": wire,
+    "soak": soak,
+}
 
 
 def say(text: str) -> None:

@@ -185,6 +185,7 @@ def faults_of(venue: str, role: str) -> Iterator[tuple[str, Fault]]:
     if venue == "binance":
         yield "418", "banned"
     yield "403 HTML", "forbidden"
+    yield "403 of a country", "country"
     yield "500", "server_error"
     yield "empty 200", "empty"
     yield "HTML 200", "html"
