@@ -23,6 +23,7 @@ from bot.phone.daily_report import DayLog
 from bot.phone.messages import (
     entry_buttons,
     render_cap,
+    render_changes,
     render_clock_set,
     render_entry,
     render_exit,
@@ -521,6 +522,8 @@ class Orchestrator:
                 await self.notify(render_venue_blind(notice.venue, lasted_s, why), edit_key=key)
             elif not await self._store.withdraw(key):  # where nobody has been told of it, it is over
                 await self.notify(render_venue_back(notice.venue, lasted_s))
+        for venue, changes in self._feed.changes().items():
+            await self.notify(render_changes(venue, changes))
         self.outbox = {state.value: count for state, count in (await self._store.outbox_counts()).items()}
         funnels = {name: judgement.funnel for name, judgement in decision.by_strategy.items()}
         for name, funnel in funnels.items():

@@ -17,7 +17,7 @@ from bot.phone.pairing import Pairing
 from bot.phone.phrases import duration_text, until_text
 from bot.phone.telegram_edge import TelegramEdge
 from bot.phone.telegram_request import TelegramClock
-from bot.status import BotStatus, VenueStatus
+from bot.status import BotStatus, Replies, VenueStatus
 from bot.version import VERSION
 from features.frame import features_at
 from features.market import Instrument
@@ -184,6 +184,15 @@ class Reports:
             instruments=report.kept,
             last_reply_ms=report.last_quotes_ms,
             budget_used_percent=100 * max(report.used_share.values(), default=0.0),
+            replies={
+                endpoint: Replies(
+                    rows=tally.rows,
+                    unreadable=tally.unreadable,
+                    impossible=tally.impossible,
+                    new_fields=tuple(sorted(tally.new_fields)),
+                )
+                for endpoint, tally in report.tallies.items()
+            },
         )
 
     def _warming(self, venue: str, full_by_ms: int | None) -> str:

@@ -1,12 +1,22 @@
 """What the bot tells of itself: one record for /status, /health and /api/status."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from bot.funnels import FunnelMeans
 from fetchers.health import Condition
 from scoring.signals import OpenSignal
 from scoring.thresholds import ThresholdRates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replies:
+    """How readable one endpoint's replies have been since the start."""
+
+    rows: int
+    unreadable: int  #: rows left out, or without the value they are for
+    impossible: int  #: values that came and cannot be
+    new_fields: tuple[str, ...]  #: that the first reply did not have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +29,7 @@ class VenueStatus:
     instruments: int  #: kept in the universe
     last_reply_ms: int | None  #: None before the first
     budget_used_percent: float  #: [%] of the published limit, the fullest pool
+    replies: Mapping[str, Replies] = field(default_factory=dict)  #: by endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

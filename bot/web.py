@@ -130,6 +130,7 @@ class _Pages:
                 "problems": problems,
                 "funnels": status.funnels,
                 "venues": {venue.venue: venue.state for venue in status.venues},
+                "replies": {venue.venue: venue.replies for venue in status.venues},
                 "incidents": status.incidents,
             }
         return json_response(answer, 503 if problems else 200)

@@ -7,6 +7,7 @@ from typing import Protocol
 from features.market import Candles, Instrument, OpenInterest, OrderBook, Quotes, Trades
 from fetchers.budget import RateBudget
 from fetchers.client import Reply
+from fetchers.tallies import Tallies
 
 MARKETS_DEADLINE_S = 20.0  #: of a request for a market list
 NOT_CRYPTO = "not crypto"  #: why shares and commodities are dropped
@@ -42,6 +43,8 @@ class Venue(Protocol):
     history_cost: Mapping[str, float]
     #: whether that fills every window; otherwise some fill only as time goes
     has_whole_history: bool
+    #: how readable its replies are
+    tallies: Tallies
 
     def set_deadline(self, seconds: float) -> None:
         """Give every request so long from its sending; the market list, which has megabytes, has more."""

@@ -15,6 +15,7 @@ from fetchers.health import Notice
 from fetchers.identity import Identities
 from fetchers.lane import Lane, Spawn, VenueReport
 from fetchers.plan import Key, Plan, Wanted, make_plan
+from fetchers.tallies import Change
 from fetchers.universe import Universe, UniverseSettings, build_universe
 
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 60.0  #: of a venue that could not be loaded
@@ -171,6 +172,11 @@ class Feed:
         now_ms = self._now_ms()
         notices = [lane.health.notice(now_ms) for lane in self._lanes.values()]
         return [replace(notice, since_ms=notice.since_ms + self._ahead_ms) for notice in notices if notice is not None]
+
+    def changes(self) -> dict[str, list[Change]]:
+        """Return by venue the endpoints whose replies are no longer what they were, each once."""
+        now_ms = self._now_ms()
+        return {name: changes for name, lane in self._lanes.items() if (changes := lane.venue.tallies.changes(now_ms))}
 
     def status(self) -> dict[str, VenueReport]:
         """Return how every venue is doing, by name."""

@@ -19,6 +19,7 @@ from fetchers.errors import BadPayload, FetchError, RateLimited, UnknownSymbol
 from fetchers.health import QUOTES, Condition, Quarantine, VenueHealth
 from fetchers.history import PAUSE_S, History
 from fetchers.plan import Counts
+from fetchers.tallies import Tally
 
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 
@@ -52,6 +53,7 @@ class VenueReport:
     warmed_after_s: float | None  #: from the start until every instrument had its history; None before that
     polls: Counts  #: of the last plan
     clock: ClockOffset | None  #: None before it was measured
+    tallies: Mapping[str, Tally]  #: by endpoint
 
     def moved(self, by_ms: int) -> "VenueReport":
         """Return the same on a clock that is so much ahead."""
@@ -282,6 +284,7 @@ class Lane:
             warmed_after_s=None if whole_ms is None else (whole_ms - self._born_ms) / 1000,
             polls=self.counts,
             clock=self._clock,
+            tallies=self.venue.tallies.total,
         )
 
     async def _send(self, polls: Polls) -> None:

@@ -1,7 +1,7 @@
 """From checked columns to the records of features/market.py: what is the same for all four venues."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from features.market import Candles, FloatArray, IntArray, OpenInterest, OrderBook, Quotes, read_only
 from fetchers.errors import BadPayload
 from fetchers.payload import EARLIEST_MS, LARGEST, LATEST_MS, SMALLEST, bad, column, times
+from fetchers.tallies import Tallies
 
 #: what a column of a bulk reply may go down to, where that is not a positive number
 LEAST = {"funding_rate": -LARGEST, "open_interest_base": 0.0, "volume_base_24h": 0.0, "volume_usdt_24h": 0.0}
@@ -22,6 +23,7 @@ class Arrival:
 
     received_ms: int
     clock_offset_ms: float = 0.0
+    tallies: Tallies = field(default_factory=Tallies)  #: where the rows are counted
 
     def ours(self, venue_ms: float) -> int:
         """Return a venue's time on our clock; nothing happened after we saw it."""
@@ -54,6 +56,13 @@ def bulk(
     rows, count = _rows(payload, call)
     columns = {name: column(rows, field, least=LEAST.get(name, SMALLEST)) for name, field in fields.items()}
     useful = int(np.isfinite(columns[next(iter(fields))]).sum())
+    arrival.tallies.note(
+        call,
+        count,
+        unreadable=count - useful,
+        impossible=sum(_impossible(rows, fields[name], values) for name, values in columns.items()),
+        fields={field for row in (rows[0], rows[-1]) for field in row} if rows else (),
+    )
     if not useful:
         raise BadPayload(f"{call}: none of {count} rows had a usable {next(iter(fields.values()))}")
     if isinstance(time, str):
@@ -71,6 +80,11 @@ def bulk(
         next_funding_ms=arrival.to_the_minute(times(rows, settles_at)) if settles_at else None,
         **{name: read_only(values, np.float64) for name, values in columns.items()},
     )
+
+
+def _impossible(rows: Sequence[dict[str, Any]], field: str, values: FloatArray) -> int:
+    """Return how many values of a column came and are none; an empty one did not come."""
+    return sum(rows[row].get(field) not in (None, "") for row in np.flatnonzero(np.isnan(values)).tolist())
 
 
 def newest_change_ms(payload: object, field: str, call: str, arrival: Arrival, *, unit_ms: float = 1.0) -> float:
@@ -111,6 +125,7 @@ def order_book(
     came = len(bids), len(asks)
     bids, asks = _possible(bids, call, "bids"), _possible(asks, call, "asks")
     left_out = max(came[0] - bids.shape[1], came[1] - asks.shape[1])
+    arrival.tallies.note(call, sum(came), unreadable=sum(came) - bids.shape[1] - asks.shape[1])
     bids.setflags(write=False)
     asks.setflags(write=False)
     try:
@@ -151,6 +166,7 @@ def candles(call: str, key: tuple[str, str], rows: FloatArray, arrival: Arrival)
     )
     if len(rows) and not is_possible.any():
         raise BadPayload(f"{call}: none of {len(rows)} rows was a candle")
+    arrival.tallies.note(call, len(rows), unreadable=int((~is_possible).sum()))
     rows = rows[is_possible]
     rows = rows[np.unique(rows[:, 0], return_index=True)[1]]  # ascending; of a minute that came twice the first
     opens, prices = rows[:, 0], rows[:, 1:]
@@ -174,6 +190,7 @@ def open_interest_history(
     is_possible = np.isfinite(amounts) & np.isfinite(venue_ms)
     if len(rows) and not is_possible.any():
         raise BadPayload(f"{call}: none of {len(rows)} rows was a point")
+    arrival.tallies.note(call, len(rows), unreadable=int((~is_possible).sum()), fields=rows[0] if rows else ())
     amounts, venue_ms = amounts[is_possible], venue_ms[is_possible]
     points = sorted(zip(arrival.ours_each(venue_ms).tolist(), amounts.tolist(), strict=True))
     return tuple(

@@ -13,6 +13,7 @@ from fetchers.client import Reply, VenueClient
 from fetchers.errors import BadPayload, FetchError
 from fetchers.records import Arrival
 from fetchers.route import Route
+from fetchers.tallies import Tallies
 from fetchers.trades import News, Seen
 
 Result = TypeVar("Result")
@@ -46,6 +47,7 @@ class RestVenue:
             route=route,
             kept_free=quotes_cost,
         )
+        self.tallies = Tallies()
         self._now_ms = now_ms
         self._clock_offset_ms = 0.0
         self._failing: set[str] = set()
@@ -82,7 +84,7 @@ class RestVenue:
         return round(self._now_ms() + self._clock_offset_ms)
 
     def _arrival(self, reply: Reply) -> Arrival:
-        return Arrival(received_ms=reply.received_ms, clock_offset_ms=self._clock_offset_ms)
+        return Arrival(received_ms=reply.received_ms, clock_offset_ms=self._clock_offset_ms, tallies=self.tallies)
 
     def _measured(self, reply: Reply, venue_ms: float) -> ClockOffset:
         """Remember by how much the venue's clock is ahead, taking the way there and back as equally long."""

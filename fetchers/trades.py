@@ -88,6 +88,7 @@ def news_of(
     is_print &= np.array([_side(row, wire) is not None for row in wanted], dtype=bool)
     if (wanted and not is_print.any()) or (fresh and not (venue_ms <= newest_ms).any()):
         raise BadPayload(f"{call}: none of {len(fresh)} new rows was a print: {repr(fresh[0])[:120]}")
+    arrival.tallies.note(call, len(wanted), unreadable=int((~is_print).sum()), fields=wanted[0] if wanted else ())
     order = order[is_print]
     fresh, venue_ms = [fresh[row] for row in order.tolist()], venue_ms[order]
     continues = before is not None and (overlaps or not fresh or not (before.keys or is_full))

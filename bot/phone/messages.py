@@ -29,6 +29,7 @@ from bot.phone.phrases import (
 )
 from bot.status import BotStatus, VenueStatus
 from features.venues import VENUES
+from fetchers.tallies import CHANGE, Change
 from scoring.prices import format_price
 from scoring.signals import ExitReason, NearMiss, OpenSignal, Outcome, Side, Signal, Unreachable
 from scoring.statistics import BAND_POINTS, Record, band_of
@@ -202,6 +203,18 @@ def render_venue_blind(venue: str, blind_s: float, why: str) -> str:
         f"<b>{venue_name(venue)} has been blind for {duration_text(blind_s)}</b>: {escape(why)}\n"
         "No alerts from it until it is back; what is open there is settled then"
     )
+
+
+def render_changes(venue: str, changes: Sequence[Change]) -> str:
+    """Return the notice that what a venue sends is no longer what it was."""
+    lines = []
+    for one in changes:
+        for what, before, now in zip(("unreadable rows", "impossible values"), one.before, one.now, strict=True):
+            if abs(now - before) > CHANGE:
+                lines.append(f"{escape(one.endpoint)}: {what} {before:.0%} before, {now:.0%} now")
+        if one.new_fields:
+            lines.append(f"{escape(one.endpoint)}: new fields {escape(', '.join(one.new_fields))}")
+    return fit(f"<b>{venue_name(venue)} answers in another way than before</b>; /health has the counts", *lines)
 
 
 def render_venue_back(venue: str, blind_s: float) -> str:

@@ -13,6 +13,7 @@ from bot.orchestrator import Orchestrator
 from features.market import Candles, Instrument, Observation
 from fetchers.health import Notice
 from fetchers.plan import Key, Wanted
+from fetchers.tallies import Change
 from fetchers.universe import Universe
 from storage.sqlite import Store
 from tests.builders import instrument
@@ -48,6 +49,10 @@ class ScriptedFeed:
     def notices(self) -> list[Notice]:
         """Return nothing."""
         return []
+
+    def changes(self) -> dict[str, list[Change]]:
+        """Return nothing."""
+        return {}
 
     def status(self) -> dict[str, Any]:
         """Return the one venue, well."""

@@ -33,6 +33,7 @@ WELL: dict[str, Any] = {
     "problems": [],
     "funnels": {"ups": asdict(make_status().funnels["ups"])},
     "venues": {"binance": "ok", "bybit": "ok"},
+    "replies": {"binance": {}, "bybit": {}},
     "incidents": [],
 }
 
@@ -109,6 +110,7 @@ async def test_health(site: Site) -> None:
         "problems": ["every venue is blind"],
         "funnels": WELL["funnels"],
         "venues": {"mexc": "blind"},
+        "replies": {"mexc": {}},
         "incidents": [{"what": "flood wait", "count": 2, "last_ms": DECIDED_MS, "words": "chat -200: retry after 17"}],
     }
 

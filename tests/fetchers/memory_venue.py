@@ -7,6 +7,7 @@ from typing import Any
 from features.market import Candles, OpenInterest, OrderBook, Quotes, Trades
 from fetchers.base import ClockOffset, Listing
 from fetchers.budget import Pool, RateBudget, Sliding
+from fetchers.tallies import Tallies
 from tests.builders import instrument, open_interest, order_book, quotes, trades
 
 
@@ -20,6 +21,7 @@ class MemoryVenue:
         self.quotes_cost: Mapping[str, float] = {}
         self.history_cost: Mapping[str, float] = {"all": 0.0}
         self.has_whole_history = True
+        self.tallies = Tallies()
         self.watched: set[str] = set()
         self.listed = list(ids)
         self.closed: set[str] = set()  #: of those listed, the ones that are not traded

@@ -19,6 +19,7 @@ from bot.phone.messages import (
     mark_sent,
     mark_time,
     render_cap,
+    render_changes,
     render_entry,
     render_exit,
     render_guard,
@@ -31,6 +32,7 @@ from bot.phone.messages import (
     render_venue_blind,
 )
 from bot.phone.sender import plain_text
+from fetchers.tallies import Change
 from scoring.signals import FOREVER_MS, DataTimes, ExitReason, Result, Side, Signal, Unreachable
 from storage.outbox import Lost
 from tests.bot.builders import make_open_signal, make_status, make_venue
@@ -232,6 +234,7 @@ def test_nothing_from_outside_is_markup() -> None:
         render_stop(NASTY, followed, DECIDED_MS),
         render_venue_blind(NASTY, 120, NASTY),
         render_venue_back(NASTY, 120),
+        render_changes(NASTY, [Change(NASTY, (0.0, 0.0), (0.5, 0.0), (NASTY,))]),
         render_help([("pause", NASTY)]),
         render_status(status, "UTC"),
     ):
@@ -447,3 +450,13 @@ def test_status_of_a_bot_that_holds_back(paused_until_ms: int | None, guard_unti
     """Pauses and the guard are told while they last."""
     status = make_status(paused_until_ms=paused_until_ms, guard_until_ms=guard_until_ms)
     assert read(render_status(status, "UTC")).splitlines()[1] == line
+
+
+def test_changes() -> None:
+    """A venue that answers in another way is named, with what has changed and nothing else."""
+    changes = [Change("tickers", (0.0, 0.01), (0.12, 0.01), ()), Change("klines", (0.0, 0.0), (0.0, 0.0), ("x", "y"))]
+    assert read(render_changes("bybit", changes)).splitlines() == [
+        "Bybit answers in another way than before; /health has the counts",
+        "tickers: unreadable rows 0% before, 12% now",
+        "klines: new fields x, y",
+    ]
