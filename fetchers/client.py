@@ -27,6 +27,7 @@ KEEPALIVE_S = 8.0  #: over the time between two ticks
 _PAGE = 4000  #: characters of a refusal's page that are looked through
 _EXCERPT = 80  #: characters of a bad body that an error shows
 _DEFAULT_HOLD_MS = 60_000
+REFUSED_BY_EDGE, LONGEST_EDGE_HOLD_MS = (403, 451), 3_600_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,7 @@ class VenueClient:
         self._queues: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by pool, first come first served
         self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by whether they are for calls apart
         self._refusals: dict[str | None, str] = {}  # by the pool that is held, None for all
+        self._edge_refusals = self._edge_until_ms = 0  # in a row, and when the last one's hold ends
 
     async def open(self) -> None:
         """Create the sessions; nothing is sent yet."""
@@ -127,13 +129,23 @@ class VenueClient:
             self._judge(reply)
             self._check(reply)
         except RateLimited as error:
-            refusal = RateLimited(
-                f"{error}{explain(self._venue, reply.status, reply.body)}", until_ms=error.until_ms, pool=error.pool
-            )
+            words = f"{error}{explain(self._venue, reply.status, reply.body)}"
+            refusal = RateLimited(words, until_ms=self._held_until_ms(reply, error.until_ms), pool=error.pool)
             self._refusals[error.pool] = str(refusal)
-            self._budget.hold(error.pool, error.until_ms)
+            self._budget.hold(error.pool, refusal.until_ms)
             raise refusal from error
+        self._edge_refusals = 0
         return reply
+
+    def _held_until_ms(self, reply: Reply, until_ms: int) -> int:
+        """Return until when to stay away; an edge that refuses again when its hold is over is left alone longer."""
+        if reply.status not in REFUSED_BY_EDGE:
+            return until_ms
+        if reply.sent_ms >= self._edge_until_ms:  # else it was on its way when the last refusal came
+            self._edge_refusals += 1
+        hold_ms = min((until_ms - reply.received_ms) << (self._edge_refusals - 1), LONGEST_EDGE_HOLD_MS)
+        self._edge_until_ms = max(until_ms, reply.received_ms + hold_ms)
+        return self._edge_until_ms
 
     async def _take(self, cost: Mapping[str, float], kept_free: Mapping[str, float], *, longest_hold_s: float) -> None:
         while (wait_s := self._budget.take(cost, self._now_ms(), kept_free=kept_free)) > 0:

@@ -153,6 +153,36 @@ async def test_a_refused_connection_and_a_closed_client_are_unreachable() -> Non
     await client.close()
 
 
+async def test_an_edge_that_refuses_again_is_left_alone_longer() -> None:
+    """Each refusal after a hold doubles the next, to an hour; refusals on their way count once; an answer ends it."""
+    hold_ms, refuses = 30, True
+
+    def judge(reply: Reply) -> None:
+        if reply.status == 403:
+            raise RateLimited("denied", until_ms=reply.received_ms + hold_ms)
+
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(status=403) if refuses else web.json_response({})
+
+    async def held_s(client: VenueClient, budget: RateBudget) -> float:
+        began_ms = now_ms()
+        with pytest.raises(RateLimited, match="denied"):
+            await client.get("/book", cost=COST)
+        return (budget.held_until_ms(COST) - began_ms) / hold_ms
+
+    async with client_of(handler, judge=judge) as (client, budget):
+        both = await asyncio.gather(*(client.get("/book", cost=COST) for _ in range(2)), return_exceptions=True)
+        assert all(isinstance(one, RateLimited) for one in both)
+        for doubled in (2, 4, 8):
+            assert doubled <= await held_s(client, budget) < 2 * doubled + 3
+        refuses = False
+        await client.get("/book", cost=COST)
+        refuses = True
+        assert 1 <= await held_s(client, budget) < 4
+        hold_ms = 3_000_000
+        assert await held_s(client, budget) <= 1.2 + 1
+
+
 async def test_the_venue_judges_first() -> None:
     """A judge sees every reply, JSON or not, and its errors win; a hold is kept for its pool."""
 
