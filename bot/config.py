@@ -10,7 +10,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -341,13 +341,15 @@ def _build(values: Mapping[str, Any], texts: Mapping[str, str]) -> Config:
     headroom = values["RATE_HEADROOM_PERCENT"]
     route = Route(proxy=values["PROXY_URL"], user_agent=values["USER_AGENT"] or f"sgnl/{VERSION}")
     urls = {venue: values[f"{venue.upper()}_URL"] or None for venue in EXCHANGES}
+    features = FeatureSettings(**groups["features"])
     return Config(
-        features=FeatureSettings(**groups["features"]),
+        features=features,
         scoring=ScoringSettings(
             **groups["scoring"],
             default_taker_fee_percent=fees.pop("default"),
             taker_fee_percent=fees,
             config_hash=config_hash,
+            features_hash=hashlib.sha256(repr(sorted(asdict(features).items())).encode()).hexdigest()[:6],
         ),
         strategies=values["STRATEGIES"],
         venues=VenueSettings(

@@ -41,6 +41,7 @@ class ScoringSettings:
     flow_window_s: float = 60.0
     btc_window_s: float = 300.0
     momentum_window_s: float = 60.0
+    features_hash: str = ""  #: of the settings that features are computed with
     code_hash: str = ""
     config_hash: str = ""
 

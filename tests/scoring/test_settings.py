@@ -16,7 +16,7 @@ def test_settings_outside_a_record(changes: dict[str, object]) -> None:
     assert record_version("1", replace(settings, **changes)) == record_version("1", settings)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("changes", [{"signal_timeout_s": 60.0}, {"max_spread_percent": 0.1}])
+@pytest.mark.parametrize("changes", [{"signal_timeout_s": 60.0}, {"max_spread_percent": 0.1}, {"features_hash": "x"}])
 def test_settings_of_a_record(changes: dict[str, object]) -> None:
     """What decides an alert or how it ends begins a new record; so do other formulas."""
     settings = ScoringSettings()
