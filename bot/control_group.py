@@ -6,7 +6,7 @@ from dataclasses import replace
 from bot.open_signals import OpenSignals, Seen
 from features.frame import FeatureFrame
 from fetchers.plan import Key
-from scoring.controls import as_signal, begin_control, draw_controls
+from scoring.controls import as_signal, begin_control
 from scoring.settings import ScoringSettings
 from scoring.signals import Control, OpenSignal, Outcome, Signal
 from scoring.statistics import Closed, closed_of
@@ -45,14 +45,6 @@ class ControlGroup:
                 self._waiting[control.id] = control
             else:
                 self._open_signals.add([followed])
-
-    def draw(self, signals: Iterable[Signal], features: FeatureFrame) -> list[Control]:
-        """Return the controls of signals that were just decided on `features`."""
-        return [
-            control
-            for signal in signals
-            for control in draw_controls(signal, features, self._settings, self._strategies[signal.strategy])
-        ]
 
     def add(
         self,

@@ -5,6 +5,7 @@ Figures count from the price a person could reach, of the latest version of each
 Days and hours are those of UTC, as in the views.
 """
 
+import asyncio
 import csv
 import io
 import math
@@ -85,8 +86,8 @@ async def make_report(history: History, filters: Filters) -> HistoryReport:
     rows, left_out = of_kinds(wanted(await history.closed_signals(filters.since_ms)), kinds)
     controls, _ = of_kinds(wanted(await history.closed_controls(filters.since_ms)), kinds)
     return HistoryReport(
-        total=compare(rows, controls, left_out),
-        groups=group(rows, controls),
+        total=await asyncio.to_thread(compare, rows, controls, left_out),
+        groups=await asyncio.to_thread(group, rows, controls),
         refusals=await history.refusals(filters.since_ms, coin=coin, venue=filters.venue, band=filters.band),
     )
 

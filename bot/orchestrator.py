@@ -441,7 +441,6 @@ class Orchestrator:
         for signal in decision.signals:
             messages += self._messages(Kind.ENTRY, self._entry(signal, features.now_ms), signal)
         followed = self._near_misses.choose(news.begun)
-        controls = self._controls.draw(decision.signals, features)
         captures = self._captures(features, decision)
         await self._store.remember(
             decision.signals,
@@ -451,12 +450,12 @@ class Orchestrator:
             peaks=news.peaks,
             followed=followed,
             captures=captures,
-            controls=controls,
+            controls=decision.controls,
             still_open=still_open,
         )
         self.limits = decision.limits
         self._following.begin(decision.signals, features, self._state.column)
-        self._controls.add(controls, decision.signals, features, self._state.column)
+        self._controls.add(decision.controls, decision.signals, features, self._state.column)
         self.signals += len(decision.signals)
         return followed
 

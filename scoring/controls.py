@@ -13,8 +13,8 @@ import numpy as np
 from features.frame import FeatureFrame
 from features.market import BoolArray
 from features.missing import Missing
-from scoring.gates import ENTRY_GATES, GateInputs, check_gates
-from scoring.levels import LevelFrame, levels_at
+from scoring.gates import ENTRY_GATES, GateFrame, GateInputs, check_gates
+from scoring.levels import levels_at
 from scoring.settings import ScoringSettings
 from scoring.signals import Arm, Control, ExitReason, Limits, Outcome, Signal
 from scoring.strategies.base import Strategy
@@ -24,16 +24,13 @@ LATE_MS = 60_000  #: how long after its time a control may still begin
 IDS_PER_SIGNAL = 10  #: the controls of alert 7 are 71 and 72
 
 
-def draw_controls(
-    signal: Signal, features: FeatureFrame, settings: ScoringSettings, strategy: Strategy
-) -> Iterator[Control]:
-    """Yield the controls of a signal that was just decided on `features`.
+def draw_controls(signal: Signal, inputs: GateInputs, checked: GateFrame) -> Iterator[Control]:
+    """Yield the controls of a signal that was just decided on these inputs, of which the gates said `checked`.
 
     Chance is uniform over the instruments that could be entered (fresh price, spread, stop and target as the gates
     want them), but for the signal's coin, and over the milliseconds of a day.
     """
-    levels, is_possible = _entries(signal, signal.decided_ms, features, settings, strategy)
-    instruments = features.instruments
+    instruments, is_possible = inputs.features.instruments, _could_enter(signal, inputs, checked)
     is_here = instruments.venue.look_up({signal.venue: 1.0}, otherwise=0.0) > 0
     is_same_coin = instruments.coin.look_up({signal.coin: 1.0}, otherwise=0.0) > 0
     columns = np.flatnonzero(is_possible & instruments.is_eligible & is_here & ~is_same_coin).tolist()
@@ -48,7 +45,7 @@ def draw_controls(
             coin=one.coin,
             pair=one.pair,
             tick_size=one.tick_size,
-            levels=levels_at(levels, column, one.tick_size),
+            levels=levels_at(inputs.levels, column, one.tick_size),
         )
     later = _control(signal, Arm.OTHER_TIME)
     yield replace(later, decided_ms=signal.decided_ms + 1 + int(DAY_MS * _uniform(signal, later.arm)))
@@ -67,15 +64,23 @@ def begin_control(
     `column` is the instrument's in the features, None where it is not among them.
     """
     if column is not None and features.now_ms - control.decided_ms <= LATE_MS:
-        levels, is_possible = _entries(signal, features.now_ms, features, settings, strategy)
-        if not is_possible[column]:
+        inputs = GateInputs(
+            now_ms=features.now_ms,
+            features=features,
+            scores=strategy.score(features, settings),
+            levels=strategy.levels(features.now_ms, features, settings),
+            limits=Limits.fresh(),
+            open_names=(),
+            settings=settings,
+        )
+        if not _could_enter(signal, inputs, check_gates(strategy.gates, inputs))[column]:
             return None
         tick_size = features.instruments[column].tick_size
         return replace(
             control,
             decided_ms=features.now_ms,
             tick_size=tick_size,
-            levels=levels_at(levels, column, tick_size),
+            levels=levels_at(inputs.levels, column, tick_size),
         )
     return None if features.now_ms - control.decided_ms <= LATE_MS else _never_begun(control)
 
@@ -117,21 +122,12 @@ def _uniform(signal: Signal, arm: Arm) -> float:
     return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:6]) / 2**48
 
 
-def _entries(
-    signal: Signal, now_ms: int, features: FeatureFrame, settings: ScoringSettings, strategy: Strategy
-) -> tuple[LevelFrame, BoolArray]:
-    """Return the levels of every instrument, and where they could be entered on the signal's side."""
-    inputs = GateInputs(
-        now_ms=now_ms,
-        features=features,
-        scores=strategy.score(features, settings),
-        levels=strategy.levels(now_ms, features, settings),
-        limits=Limits.fresh(),
-        open_names=(),
-        settings=settings,
-    )
-    is_possible = check_gates(ENTRY_GATES, inputs).passed.all(axis=0) & (features.missing["price"] == Missing.PRESENT)
-    return inputs.levels, is_possible & (inputs.levels.direction == signal.side.direction)
+def _could_enter(signal: Signal, inputs: GateInputs, checked: GateFrame) -> BoolArray:
+    """Return which instruments could be entered on the signal's side, whatever their scores, (n,)."""
+    of_entries = {gate.name for gate in ENTRY_GATES}
+    passed = checked.passed_by(*(gate.name for gate in checked.gates if gate.name in of_entries))
+    is_fresh = inputs.features.missing["price"] == Missing.PRESENT
+    return np.asarray(passed & is_fresh & (inputs.levels.direction == signal.side.direction))
 
 
 def _never_begun(control: Control) -> Outcome:

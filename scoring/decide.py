@@ -8,13 +8,14 @@ import numpy as np
 from features.frame import FeatureFrame, features_at
 from features.market import BoolArray, Instrument
 from features.missing import Missing
+from scoring.controls import draw_controls
 from scoring.gates import GateFrame, GateInputs, check_gates, verdicts_at
 from scoring.levels import levels_at
 from scoring.limits import after_signal
 from scoring.reasons import borrowed, missing_parts
 from scoring.score import ScoreFrame
 from scoring.settings import ScoringSettings, record_version
-from scoring.signals import DataTimes, Limits, NearMiss, Side, Signal, Verdict
+from scoring.signals import Control, DataTimes, Limits, NearMiss, Side, Signal, Verdict
 from scoring.strategies.base import Strategy
 
 
@@ -48,6 +49,7 @@ class Decision:
     """What one tick decided."""
 
     signals: tuple[Signal, ...]  #: in the order they were taken
+    controls: tuple[Control, ...]  #: drawn by chance with each of them
     by_strategy: dict[str, Judgement]  #: in the order of the strategies
     limits: Limits  #: as the signals leave them
 
@@ -80,12 +82,14 @@ def decide(
     (`Instrument.key_name`) that have an open signal.
     """
     signals: list[Signal] = []
+    controls: list[Control] = []
     found = [_candidates(strategy, now_ms, features, limits, open_names, settings) for strategy in strategies]
     taken: dict[str, list[int]] = {one.strategy.name: [] for one in found}
     while (best := _best(found)) is not None:
         one, column = best
         signal = _signal(column, one)
         signals.append(signal)
+        controls += draw_controls(signal, one.inputs, one.checked)
         taken[one.strategy.name].append(column)
         limits = after_signal(limits, signal, settings)
         open_names = {*open_names, signal.coin, signal.key_name}
@@ -96,7 +100,7 @@ def decide(
         )
         for one in found
     }
-    return Decision(signals=tuple(signals), by_strategy=judgements, limits=limits)
+    return Decision(signals=tuple(signals), controls=tuple(controls), by_strategy=judgements, limits=limits)
 
 
 def explain(

@@ -31,6 +31,7 @@ from storage.rows import (
 from storage.schema import MIGRATIONS, version_of
 
 BEGINS: Literal["IMMEDIATE"] = "IMMEDIATE"  #: the kind of transaction that a change begins
+_ROWS_AT_ONCE = 2_000  #: that a walk over many rows takes from the connection's thread
 BUSY_S = 5.0  #: how long to wait for a person's SQL prompt on the same file; a second bot is refused by the lock
 
 _CLOSED = """
@@ -388,7 +389,9 @@ async def connect(path: Path, mode: str, resources: AsyncExitStack) -> aiosqlite
     uri = f"{path.absolute().as_uri()}?mode={mode}"  # noqa: ASYNC240 - asks for the working directory, waits for nothing
     # What cannot be opened fails here: aiosqlite would leave a thread behind that outlives the loop and says so loudly.
     sqlite3.connect(uri, uri=True).close()
-    return await resources.enter_async_context(aiosqlite.connect(uri, uri=True, isolation_level=BEGINS, timeout=BUSY_S))
+    return await resources.enter_async_context(
+        aiosqlite.connect(uri, uri=True, isolation_level=BEGINS, timeout=BUSY_S, iter_chunk_size=_ROWS_AT_ONCE)
+    )
 
 
 def symbol_key(symbol: str) -> str:

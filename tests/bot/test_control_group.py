@@ -1,6 +1,8 @@
 """The control group in the bot: drawn and stored with the alert, followed like it, and unseen by gates and people."""
 
+import asyncio
 import sqlite3
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
@@ -8,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.control_group import ControlGroup
 from bot.open_signals import OpenSignals
@@ -15,7 +19,7 @@ from features.frame import FeatureFrame
 from features.market import Candles
 from fetchers.plan import Key
 from fetchers.simulated.scenario import Planted
-from scoring.controls import LATE_MS
+from scoring.controls import LATE_MS, draw_controls
 from scoring.limits import after_outcome
 from scoring.signals import Arm, Control, ExitReason, Outcome
 from scoring.statistics import Closed, kind_of
@@ -24,7 +28,8 @@ from storage.sqlite import Store
 from tests.bot.stage import staged
 from tests.bot.watched import Watched
 from tests.builders import NOW_MS, instrument, trades
-from tests.scoring.frames import SETTINGS, UPS, ideal, passing, signal
+from tests.scoring.frames import SETTINGS, UPS, check, ideal, passing, signal
+from tests.storage.builders import make_control
 
 COINS = ("A", "B", "C")
 COLUMN = {("bybit", f"{coin}USDT"): place for place, coin in enumerate(COINS)}
@@ -58,7 +63,7 @@ def group_of(store: Store, started_ms: int = NOW_MS - 1000) -> ControlGroup:
 async def alerted(store: Store, group: ControlGroup) -> dict[Arm, Control]:
     """Do what a tick does with an alert."""
     features = frame(NOW_MS)
-    controls = group.draw([ALERT], features)
+    controls = tuple(draw_controls(ALERT, *check(features)))
     await store.remember([ALERT], (await store.load()).limits, [], controls=controls)
     group.add(controls, [ALERT], features, COLUMN)
     return {control.arm: control for control in controls}
@@ -152,8 +157,7 @@ async def test_the_clock_is_set(store: Store) -> None:
 
 async def test_with_the_alert_or_not_at_all(store: Store) -> None:
     """Alert and controls are one transaction."""
-    group = group_of(store)
-    one, other = group.draw([ALERT], frame(NOW_MS))
+    one, other = draw_controls(ALERT, *check(frame(NOW_MS)))
     twice = replace(other, id=one.id)
     with pytest.raises((StorageError, sqlite3.IntegrityError)):
         await store.remember([ALERT], (await store.load()).limits, [], controls=[one, twice])
@@ -215,3 +219,42 @@ async def test_in_a_bot(tmp_path: Path) -> None:
         told = database.execute("SELECT kind, signal_id, html FROM outbox").fetchall()
     assert {signal_id for kind, signal_id, _ in told if kind in ("entry", "exit")} == {alert.id}
     assert not any(other.coin in html for _, _, html in told)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([5, 10, 40]), st.floats(97.5, 101.5), st.booleans(), st.booleans()),
+        min_size=1,
+        max_size=30,
+    )
+)
+@settings(max_examples=40, deadline=None)
+def test_followed_like_an_alert(looks: list[tuple[int, float, bool, bool]]) -> None:
+    """A control on an alert's own instrument and time has the alert's own outcome, to the bit, whatever is seen."""
+
+    async def follow() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            async with await Store.open(Path(folder) / "sgnl.db") as store:
+                group, source = group_of(store), WithoutCandles(ALERT)
+                twin = make_control(levels=ALERT.levels, decided_ms=NOW_MS, instrument_id="AUSDT", coin="A")
+                await store.remember([ALERT], (await store.load()).limits, [], controls=[twin])
+                group.add([twin], [ALERT], frame(NOW_MS), COLUMN)
+                alerts = OpenSignals(source, SETTINGS, max_data_age_s=15.0, started_ms=NOW_MS - 1000, asks=True)
+                alerts.begin([ALERT], frame(NOW_MS), COLUMN)
+                now_ms = NOW_MS
+                for wait_s, price, has_print, has_quote in looks:
+                    now_ms += 1000 * wait_s
+                    quote = (price, price + 0.02) if has_quote else (float("nan"), float("nan"))
+                    one = trades([(now_ms, price, 1.0, True)], id="AUSDT", exchange_ms=now_ms)
+                    seen = {("bybit", "AUSDT"): [one] if has_print else []}
+                    features = frame(now_ms, best_bid=quote[0], best_ask=quote[1])
+                    ((_, after),) = await alerts.judge(features, COLUMN, seen)
+                    await group.follow(features, COLUMN, seen)
+                    if isinstance(after, Outcome):
+                        ended = (await outcomes(store))[Arm.OTHER_INSTRUMENT]
+                        assert repr(ended) == repr(replace(after, signal_id=twin.id))
+                        return
+                    (followed,) = group.followed.values()
+                    assert repr(replace(followed, signal=ALERT)) == repr(after)
+
+    asyncio.run(follow())

@@ -14,7 +14,7 @@ from scoring.levels import levels_at
 from scoring.signals import Control, OpenSignal, Outcome
 from scoring.statistics import Record, Records, closed_of
 from tests.builders import NOW_MS, instrument
-from tests.scoring.frames import SETTINGS, UPS, passing, signal
+from tests.scoring.frames import SETTINGS, UPS, check, passing, signal
 
 DAYS, COINS, PER_DAY = 24, 8, 8
 DAY_MS = 86_400_000
@@ -74,7 +74,7 @@ def coin_flips(seed: int) -> Record:
             id=number, instrument_id=one.id, coin=one.coin, tick_size=1e-4, decided_ms=decided_ms, levels=levels
         )
         records.add(closed_of(alert, outcome(start(alert, 0.0), random)))
-        for drawn in draw_controls(alert, features, SETTINGS, UPS):
+        for drawn in draw_controls(alert, *check(features)):
             begun: Control | Outcome | None = drawn
             if drawn.levels is None:
                 place = int(drawn.instrument_id[1])

@@ -12,7 +12,7 @@ from scoring.controls import DAY_MS, LATE_MS, as_signal, begin_control, draw_con
 from scoring.levels import levels_at
 from scoring.signals import Arm, Control, ExitReason, Outcome, Side, Signal
 from tests.builders import NOW_MS, instrument
-from tests.scoring.frames import NAN, SETTINGS, UPS, passing, signal
+from tests.scoring.frames import NAN, SETTINGS, UPS, check, passing, signal
 
 COINS = [f"C{number}USDT" for number in range(6)]
 
@@ -29,7 +29,7 @@ def alert(**changed: Any) -> Signal:
 
 def drawn(features: FeatureFrame, one: Signal) -> dict[Arm, Control]:
     """Return the controls of an alert by arm."""
-    return {control.arm: control for control in draw_controls(one, features, SETTINGS, UPS)}
+    return {control.arm: control for control in draw_controls(one, *check(features, now_ms=one.decided_ms))}
 
 
 def test_two_arms() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from features.missing import Missing
 from scoring.decide import decide, explain
-from scoring.signals import Limits, Side
+from scoring.signals import Arm, Limits, Side
 from tests.builders import NOW_MS, instrument
 from tests.scoring.frames import NAN, SETTINGS, UPS, limits, passing
 
@@ -41,7 +41,18 @@ def test_pure() -> None:
     first, second = (decide(NOW_MS, frame, FRESH, (), SETTINGS, (UPS,)) for _ in range(2))
     assert first.signals == second.signals
     assert first.near_misses == second.near_misses
+    assert first.controls == second.controls
     assert Limits.fresh() == FRESH
+
+
+def test_controls_come_with_their_signals() -> None:
+    """Each signal has its own, of the features it was decided on; without a signal there are none."""
+    decision = decide(NOW_MS, passing(3), FRESH, (), SETTINGS, (UPS,))
+    assert [one.signal_id for one in decision.controls] == [1, 1, 2, 2]
+    for one in decision.controls:
+        (drawn_with,) = (signal for signal in decision.signals if signal.id == one.signal_id)
+        assert (one.coin == drawn_with.coin) == (one.arm is Arm.OTHER_TIME)
+    assert decide(NOW_MS, passing(3), limits(paused_until_ms=2**62), (), SETTINGS, (UPS,)).controls == ()
 
 
 def test_one_coin_one_signal() -> None:

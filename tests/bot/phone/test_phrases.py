@@ -1,10 +1,25 @@
 """The small phrases of every text."""
 
+import re
+
 import pytest
 
-from bot.phone.phrases import LONGEST, counted, duration_text, fit, signed, until_text, usdt_text, words
+from bot.phone.phrases import (
+    LONGEST,
+    comparison_text,
+    counted,
+    duration_text,
+    fit,
+    record_text,
+    signed,
+    until_text,
+    usdt_text,
+    words,
+)
 from scoring.signals import FOREVER_MS
+from scoring.statistics import Row, compare
 from tests.builders import NOW_MS
+from tests.scoring.frames import outcome, signal
 
 
 def test_fit() -> None:
@@ -45,3 +60,44 @@ def test_counted() -> None:
 def test_words() -> None:
     """Names of the code become words."""
     assert [words(name) for name in ("oi_divergence", "btc_pump", "sweep")] == ["OI divergence", "BTC pump", "Sweep"]
+
+
+def rows(mean_r: float, days: int = 40, each: int = 2) -> list[Row]:
+    """Return rows of that mean on so many days, with half an R of luck."""
+    return [
+        (signal(decided_ms=NOW_MS + day * 86_400_000), outcome(mean_r + (0.5, -0.5)[(day + n) % 2]))
+        for day in range(days)
+        for n in range(each)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("alerts", "chance", "begins", "ends"),
+    [
+        (rows(0.4, each=1), rows(-0.1, each=3), "Alerts less chance: +0.50 R (+0.", "), better than chance"),
+        (rows(-0.2, each=1), rows(-0.9, each=3), "Alerts less", "), better than chance, but not shown to earn"),
+        (rows(0.0, each=1), rows(-0.1, each=3), "Alerts less chance: +0.10 R (-0.", "), no difference shown"),
+        (rows(0.4, each=1), rows(0.3, each=3), "Alerts less", "), no difference shown"),
+        (rows(-0.9, each=1), rows(-0.1, each=3), "Alerts less", "), worse than chance"),
+        (rows(5.0, each=1), [], "Too few yet to compare with chance", " (40 alerts, 0 controls)"),
+        (rows(5.0, days=9, each=4), rows(-5.0), "Too few yet to compare with chance", " (36 alerts, 80 controls)"),
+    ],
+)
+def test_the_sentence_that_compares(alerts: list[Row], chance: list[Row], begins: str, ends: str) -> None:
+    """It calls alerts better only where the intervals are apart, and then says where they do not earn."""
+    said = comparison_text(compare(alerts, chance))
+    assert said is not None
+    assert said.startswith(begins)
+    assert said.endswith(ends)
+    assert comparison_text(compare([], chance)) is None
+
+
+def test_the_record_and_its_controls() -> None:
+    """Chance stands beside the alerts with its interval and n, and only where there are controls."""
+    alerts, chance = rows(0.1), rows(-0.1, each=4)
+    said = record_text(compare(alerts, chance, left_out=3))
+    assert re.match(
+        r"alerts \+0\.10 R \([-+]0\.\d\d … \+0\.\d\d, n 80\), chance -0\.10 R \(-0\.\d\d … [-+]0\.\d\d, n 160\), ", said
+    )
+    assert said.endswith(", 3 of other settings left out")
+    assert "chance" not in record_text(compare(alerts))

@@ -89,10 +89,11 @@ STATUS = make_status(
 
 
 def record() -> Record:
-    """The record of CLOSED, and of three alerts of other settings."""
+    """The record of CLOSED and of as many controls, and of three alerts of other settings."""
     records = Records()
     for signal, outcome in CLOSED:
         records.add(closed_of(signal, outcome))
+        records.add(closed_of(signal, CLOSED[-1][1], is_control=True))
     for signal, outcome in CLOSED[:3]:
         records.add(closed_of(replace(signal, version="0-other"), outcome))
     return records.like(SIGNAL)
