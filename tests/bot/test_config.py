@@ -35,7 +35,9 @@ def test_defaults_agree_with_the_records() -> None:
     """With nothing set, the rooms get their own defaults: the table and the records say the same."""
     config = load_config({})
     assert config.features == FeatureSettings()
-    assert config.scoring == ScoringSettings(config_hash=config.scoring.config_hash)
+    assert config.scoring == ScoringSettings(
+        config_hash=config.scoring.config_hash, features_hash=config.scoring.features_hash
+    )
     assert config.universe == UniverseSettings()
     assert config.venues.headroom == dict.fromkeys(VENUES, HEADROOM) | {"bybit": 0.5}
     assert config.changed() == []
@@ -49,7 +51,15 @@ def test_every_field_has_a_setting() -> None:
     fields |= {f"scoring.{field.name}" for field in dataclasses.fields(ScoringSettings)}
     fees = {"scoring.taker_fee_percent", "scoring.default_taker_fee_percent"}
     constants = {"scoring.near_miss_points", "scoring.liquidity_flip_ask_share"}
-    assert fields - fed == fees | constants | {"scoring.code_hash", "scoring.config_hash"}
+    assert fields - fed == fees | constants | {f"scoring.{name}_hash" for name in ("code", "config", "features")}
+
+
+def test_the_features_settings_part_records() -> None:
+    """A window of the features begins a new record, as what is scored with it is something else."""
+    hashes = {
+        load_config({"BOOK_WINDOW_SECONDS": length}).scoring.features_hash for length in ("900", "1800", "1800.0")
+    }
+    assert len(hashes) == 2
 
 
 def test_environment_wins_over_env_file(tmp_path: Path) -> None:
