@@ -56,7 +56,7 @@ async def test_the_same_bits(history: History, tmp_path: Path) -> None:
         assert len(shown["input"]["books"][0]["bids"][0]) == 50
     with closing(sqlite3.connect(tmp_path / "sgnl.db")) as database:
         sizes = [size for (size,) in database.execute("SELECT length(capture) FROM captures")]
-        assert max(sizes) < 10_000
+        assert max(sizes) < 11_000
         (blob,) = database.execute("SELECT capture FROM captures WHERE signal_id = 1").fetchone()
         captured = from_blob(Capture, blob)
         arrays = captured.market.arrays
