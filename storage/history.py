@@ -275,17 +275,11 @@ class History:
         rows = await self._read("SELECT state, count(*) FROM outbox GROUP BY state")
         return dict.fromkeys(DeliveryState, 0) | {DeliveryState(state): count for state, count in rows}
 
-    async def recent_sends(self, since_ms: int, now_ms: int) -> list[tuple[str, int]]:
-        """Return (chat, time [epoch ms]) of what has been sent since then, oldest first.
-
-        What was tried since then with nobody knowing when counts as sent now.
-        """
-        rows = await self._read(
-            "SELECT chat_id, coalesce(sent_ms, :now_ms) AS at_ms FROM outbox WHERE sent_ms >= :since_ms"
-            " OR (sent_ms IS NULL AND attempts > 0 AND created_ms >= :since_ms) ORDER BY at_ms",
-            {"since_ms": since_ms, "now_ms": now_ms},
-        )
-        return [(row["chat_id"], row["at_ms"]) for row in rows]
+    async def latest_unsent_ms(self) -> int:
+        """Return when the latest message was queued that has not arrived for certain [epoch ms], 0 for none."""
+        unsent = "SELECT max(created_ms) FROM outbox WHERE state IN ('pending', 'sending', 'uncertain')"
+        ((latest_ms,),) = await self._read(unsent)
+        return int(latest_ms or 0)
 
     async def blocked_chats(self) -> dict[str, str]:
         """Return the chats that refuse the bot, each with Telegram's words."""

@@ -407,6 +407,10 @@ class Store(History):
             _put_limits(limits),
         )
 
+    async def shift_outbox(self, step_ms: int) -> None:
+        """Move by `step_ms` what waits to be sent: the clock was set while no bot was running."""
+        await self._write((_SHIFT_OUTBOX, [{"step_ms": step_ms}]))
+
     async def save_limits(self, limits: Limits) -> None:
         """Store limits that a command has changed."""
         await self._write(_put_limits(limits))

@@ -204,7 +204,7 @@ class TelegramStandIn:
         self.messages: list[Received] = []
         self.edits = 0
         self.floods: list[int] = []  #: chats told to wait
-        self.too_fast = 0  #: how many of them because the published limits were exceeded
+        self.too_fast_ms: list[int] = []  #: when one of them was because the published limits were exceeded
         self.requests: list[str] = []  #: every method called
         self.commands: dict[str, list[dict[str, str]]] = {}  #: by the scope's JSON
         self.answered: dict[str, str] = {}  #: callback query -> text shown
@@ -263,8 +263,11 @@ class TelegramStandIn:
         chat_id: int | None = None,
         sent_ms: int | None = None,
         thread: int | None = None,
-    ) -> None:
-        """A person writes, in private unless a group is named; a `thread` that is no topic is one of replies."""
+    ) -> int:
+        """A person writes, in private unless a group is named; a `thread` that is no topic is one of replies.
+
+        Returns the message's id.
+        """
         chat = self._chat(user_id if chat_id is None else chat_id)
         message = {
             "message_id": (message_id := self._new_message_id(chat["id"])),
@@ -284,6 +287,7 @@ class TelegramStandIn:
         if command := re.match(r"/[A-Za-z0-9_@]+", text):
             message["entities"] = [{"type": "bot_command", "offset": 0, "length": command.end()}]
         await self.push("message", message)
+        return message_id
 
     async def bot_becomes(self, status: str, chat_id: int, *, by: int) -> None:
         """Somebody removes the bot from a chat ("kicked", "left") or adds it ("member", "administrator")."""
@@ -608,7 +612,7 @@ class TelegramStandIn:
             self._flood.check(chat_id, now_ms)
         except Refused:
             self.floods.append(chat_id)
-            self.too_fast += 1
+            self.too_fast_ms.append(now_ms)
             raise
 
     def _chat(self, chat_id: str | int) -> dict[str, Any]:

@@ -32,7 +32,6 @@ from bot.phone.messages import (
     render_refusing,
     render_taking,
 )
-from bot.phone.pacing import LONGEST_SPAN_MS, Pacer
 from bot.phone.phrases import local_time
 from bot.phone.sender import (
     TERMINAL_CHAT,
@@ -50,6 +49,7 @@ from bot.phone.sender import (
     plain_text,
 )
 from bot.phone.sounds import Mode, QuietHours, is_silent, parse_quiet_hours
+from bot.phone.turns import Turns
 from bot.status import Incident
 from storage.errors import StorageError
 from storage.outbox import DeliveryState, Kind, Lost, NewMessage, OutboxMessage
@@ -123,7 +123,7 @@ class Delivery:
         self._current_price = current_price
         self._modes = modes
         self._timezone = timezone
-        self._pacer = Pacer()
+        self._turns = Turns(store, clock)
         self._awake = asyncio.Event()
         self._idle = asyncio.Event()
         self._busy: set[str] = set()
@@ -152,8 +152,8 @@ class Delivery:
             group.create_task(self._look_again(group), name="look at the outbox again")
             while True:
                 self._awake.clear()
-                # As of before the look: a chat that ends meanwhile has changed its rows.
-                busy, changing = frozenset(self._busy), frozenset(self._changing)
+                # As of before the look: a chat that ends or moves meanwhile has changed its rows.
+                busy, changing, migrated = frozenset(self._busy), frozenset(self._changing), dict(self._migrated)
                 try:
                     due = await self._due_messages()
                 except StorageError as error:  # looked at again within seconds
@@ -164,7 +164,9 @@ class Delivery:
                     if chat_id in busy or (chat_id in changing and not is_new):
                         continue
                     (self._busy if is_new else self._changing).add(chat_id)
-                    group.create_task(self._serve(message), name=f"deliver to {chat_id}")
+                    group.create_task(
+                        self._serve(message, self.target(chat_id, migrated)), name=f"deliver to {chat_id}"
+                    )
                 if not self._busy and not self._changing and not self._awake.is_set():
                     self._idle.set()
                 await self._awake.wait()
@@ -174,7 +176,10 @@ class Delivery:
         self._migrated = await self._store.get_state(_MIGRATED) or {}
         if (quiet := await self._store.get_state(_QUIET_HOURS)) is not None:
             self.quiet_hours = parse_quiet_hours(quiet) if quiet else None
-        await self._recall_pace()
+        async with self._store.times:
+            last_ms = max(await self._turns.recall(), await self._store.latest_unsent_ms())
+            if (step_ms := self._clock.now_ms() - last_ms) < 0:  # else what waits would wait as much longer
+                await self._store.shift_outbox(step_ms)
         if self.chats is not None:
             if TERMINAL_CHAT not in self.chats:  # a start without its token is no word about the phone's chats
                 await self._store.name_chats({*self.chats, self.operator})
@@ -214,13 +219,21 @@ class Delivery:
         counts = await self._store.outbox_counts()
         return counts[DeliveryState.PENDING] + counts[DeliveryState.SENDING]
 
-    async def reply(self, chat_id: str, content: Content, reply_to_message_id: int | None = None) -> None:
-        """Answer a command: past the outbox, at a pace that leaves room for alerts, a few times if need be.
+    async def reply(
+        self, chat_id: str, content: Content, reply_to_message_id: int | None = None, *, is_urgent: bool = False
+    ) -> None:
+        """Answer a command: past the outbox, a few times if need be; one that comes twice does no harm.
 
-        An answer that comes twice does no harm.
+        Its pace leaves room for alerts, unless it `is_urgent`: who steers has to know what came of it.
         """
         try:
-            await self._persist(chat_id, lambda: self._send(chat_id, content, reply_to_message_id, is_silent=False))
+            await self._persist(
+                chat_id,
+                lambda: self._send(chat_id, content, reply_to_message_id, is_silent=False),
+                is_urgent=is_urgent,
+            )
+        except Migrated as error:
+            await self.reply(error.new_chat_id, content, is_urgent=is_urgent)
         except SendError as error:
             logger.warning("an answer to chat {} was lost: {}", chat_id, error)
             words = escape(str(error))
@@ -241,9 +254,9 @@ class Delivery:
             logger.warning("an answer in chat {} could not be changed: {}", chat_id, error)
             await self.reply(chat_id, Content(html=f"{_NOT_SHOWN} {escape(str(error))}"), message_id)
 
-    async def _persist(self, chat_id: str, send: Callable[[], Awaitable[object]]) -> None:
+    async def _persist(self, chat_id: str, send: Callable[[], Awaitable[object]], *, is_urgent: bool = False) -> None:
         for attempt in range(1, _ANSWER_TRIES + 1):
-            await self._wait_for_turn(chat_id)
+            await self._turns.wait(chat_id, is_urgent=is_urgent)
             try:
                 await send()
             except (NotSent, MaybeSent) as error:
@@ -310,21 +323,6 @@ class Delivery:
         p50_ms, p95_ms = np.percentile(self._latencies_ms, (50, 95))
         return Latency(count=len(self._latencies_ms), p50_ms=float(p50_ms), p95_ms=float(p95_ms))
 
-    async def _recall_pace(self) -> None:
-        """Count what the last run sent: a restart does not make Telegram forget."""
-        now_ms = self._clock.now_ms()
-        recent = await self._store.recent_sends(now_ms - LONGEST_SPAN_MS, now_ms)
-        ahead_ms, now_ms = now_ms - self._clock.monotonic_ms(), self._clock.monotonic_ms()
-        for chat_id, sent_ms in recent:
-            self._pacer.add(self.target(chat_id), sent_ms - ahead_ms)
-        for chat_id in {chat_id for chat_id, _ in recent}:  # answers and edits of the last seconds nobody wrote down
-            self._pacer.use_up_burst(self.target(chat_id), now_ms)
-
-    async def _wait_for_turn(self, chat_id: str) -> None:
-        while wait_ms := self._pacer.wait_ms(chat_id, self._clock.monotonic_ms(), is_answer=True):
-            await self._clock.sleep(wait_ms / 1000)
-        self._pacer.add(chat_id, self._clock.monotonic_ms())
-
     async def _look_again(self, group: asyncio.TaskGroup) -> None:
         while True:
             try:
@@ -341,9 +339,8 @@ class Delivery:
 
     async def _expire(self) -> None:
         """Give up what has waited too long, also in chats that are held."""
-        busy = self._busy | self._changing
-        async with self._store.times:
-            now_ms = self._clock.now_ms()
+        async with self._store.times:  # in which a message is found due: by now its chat is busy, or it expires here
+            busy, now_ms = self._busy | self._changing, self._clock.now_ms()
             entries_before_ms = now_ms - round(1000 * _EXPIRY_FACTOR * self._max_age_s)
             expired = await self._store.expire(entries_before_ms, now_ms - _DAY_MS, busy)
         for chat_id in expired:
@@ -374,20 +371,19 @@ class Delivery:
             else:
                 await self._note_taking(chat_id)
 
-    async def _serve(self, message: OutboxMessage) -> None:
+    async def _serve(self, message: OutboxMessage, target: str) -> None:
         """Handle the first message of a chat, then rest for as long as the chat has to."""
         chat_id, served = message.message.chat_id, self._busy if message.message_id is None else self._changing
         try:
-            target, now_ms = self.target(chat_id), self._clock.monotonic_ms()
-            if self._is_expired(message, now_ms):
+            if self._is_expired(message, self._clock.monotonic_ms()):
                 await self._store.mark_expired(message.id)
                 self._count_lost(chat_id, DeliveryState.EXPIRED)
             elif (rest_s := await self._settle_doubt(message)) is not None:
                 await self._clock.sleep(rest_s)
-            elif wait_ms := self._pacer.wait_ms(target, self._clock.monotonic_ms()):
-                await self._clock.sleep(wait_ms / 1000)
+            elif wait_s := self._turns.wait_s(target):
+                await self._clock.sleep(wait_s)
             else:
-                self._pacer.add(target, self._clock.monotonic_ms())
+                await self._turns.take(target)
                 await self._clock.sleep(await self._attempt(message, target))
         finally:
             served.discard(chat_id)
@@ -398,12 +394,12 @@ class Delivery:
         is_new_entry = message.message.kind is Kind.ENTRY and message.message_id is None
         return is_new_entry and age_s > _EXPIRY_FACTOR * self._max_age_s
 
-    def target(self, chat_id: str) -> str:
-        """Return where what is addressed to a chat goes: groups move."""
+    def target(self, chat_id: str, migrated: Mapping[str, str] | None = None) -> str:
+        """Return where what is addressed to a chat goes: groups move, as far as known now or as `migrated` says."""
         chat, colon, topic = chat_id.partition(":")
         if chat_id in self._states and self._states[chat_id].has_lost_topic:
             colon = topic = ""
-        return self._migrated.get(chat, chat) + colon + topic
+        return (self._migrated if migrated is None else migrated).get(chat, chat) + colon + topic
 
     async def _attempt(self, message: OutboxMessage, target: str) -> float:
         """Send or edit once and record how it went; return how long the chat has to rest [s]."""
@@ -424,11 +420,12 @@ class Delivery:
             self._note("moved", chat_id, str(error))
             logger.warning("chat {}: {}; put it in TELEGRAM_CHAT_ID", chat_id, error)
             old_chat = chat_id.partition(":")[0]
-            self._migrated[old_chat] = error.new_chat_id
-            await self._store.set_state(_MIGRATED, self._migrated)
             if stands_as is None:
                 await self._try_again(message, 0.0, str(error))
+            # The numbers of messages begin anew there: none of before may be changed or replied to by its old one.
             await self._store.forget_messages(old_chat)
+            self._migrated[old_chat] = error.new_chat_id
+            await self._store.set_state(_MIGRATED, self._migrated)
         except (BadText, Rejected) as error:
             self._within_reach()
             self._note("rejected", chat_id, str(error))
@@ -456,6 +453,8 @@ class Delivery:
             )
             if stands_as is None:
                 await self._note_taking(chat_id)
+            if (old_chat := target.partition(":")[0]) in self._migrated:  # since it left
+                await self._store.forget_messages(old_chat)
         return 0.0
 
     async def _settle_doubt(self, message: OutboxMessage) -> float | None:
@@ -492,19 +491,19 @@ class Delivery:
                 chat_id, content, reply_to_message_id=reply_to_message_id, is_silent=is_silent
             )
         except BadText as error:
-            plain = self._in_plain_text(chat_id, content, error)
+            plain = await self._in_plain_text(chat_id, content, error)
             return await self._sender.send(chat_id, plain, reply_to_message_id=reply_to_message_id, is_silent=is_silent)
 
     async def _edit(self, chat_id: str, message_id: int, content: Content) -> None:
         try:
             await self._sender.edit(chat_id, message_id, content)
         except BadText as error:
-            await self._sender.edit(chat_id, message_id, self._in_plain_text(chat_id, content, error))
+            await self._sender.edit(chat_id, message_id, await self._in_plain_text(chat_id, content, error))
 
-    def _in_plain_text(self, chat_id: str, content: Content, error: BadText) -> Content:
+    async def _in_plain_text(self, chat_id: str, content: Content, error: BadText) -> Content:
         self._note("sent as plain text", chat_id, str(error))
         logger.error("Telegram cannot read this HTML ({}), so it goes as plain text: {}", error, content.html)
-        self._pacer.add(chat_id, self._clock.monotonic_ms())
+        await self._turns.take(chat_id)
         return replace(content, html=escape(plain_text(content.html)))
 
     def _text(self, message: OutboxMessage) -> str:

@@ -2,7 +2,8 @@
 
 Telegram publishes one message a second in a chat with short bursts allowed, 20 a minute in a group, 30 a second overall
 (core.telegram.org/bots/faq, "My bot is hitting limits"). Each span here is a tenth longer: Telegram counts at its door,
-we count at ours. Answers to commands leave a third of each limit free, so that nobody's questions hold up an alert.
+we count at ours. Answers to questions leave a third of each limit free, so that nobody's questions hold up an alert;
+what an admin orders is answered at the pace of alerts, else a chat full of them would leave it unanswered.
 """
 
 from collections import deque
@@ -49,11 +50,6 @@ class Pacer:
         """Count a message to the chat."""
         for window in self._windows(chat_id):
             window.add(now_ms)
-
-    def use_up_burst(self, chat_id: str, now_ms: int) -> None:
-        """Leave the chat nothing to send at once."""
-        for _ in range(_BURST):
-            self.add(chat_id, now_ms)
 
     def _windows(self, chat_id: str) -> tuple[Window, ...]:
         chat = chat_id.partition(":")[0]  # the topics of a group share its limit

@@ -167,7 +167,7 @@ class Commands:
         elif command.is_confidential and not self._is_confidential(message.chat):
             self._answer(message, Content(html=IN_PRIVATE))
         elif command.is_steering:
-            self._answer(message, await self._steer(asker, _address(message), command, argument))
+            self._answer(message, await self._steer(asker, _address(message), command, argument), is_urgent=True)
         elif not self._ask(asker, command.cost, lambda: self._answer_question(message, command, argument)):
             logger.warning("user {} asks faster than can be answered: /{} is dropped", asker.id, name)
             if asker.id not in self._too_fast:
@@ -246,9 +246,10 @@ class Commands:
             if not self._asked[chat]:
                 del self._asked[chat], self._lines[chat]
 
-    def _answer(self, message: Message, content: Content | None) -> None:
+    def _answer(self, message: Message, content: Content | None, *, is_urgent: bool = False) -> None:
         if content is not None:
-            self._later(self._delivery.reply(_address(message), content, message.message_id))
+            reply = self._delivery.reply(_address(message), content, message.message_id, is_urgent=is_urgent)
+            self._later(reply)
 
     def _later(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[None]:
         return spawn(_done(work), name="answer", keep=self._tasks)

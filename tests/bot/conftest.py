@@ -29,7 +29,7 @@ from tests.telegram_stand_in import TOKEN, TelegramStandIn
 T = TypeVar("T")
 
 PERSON, OTHER_PERSON, GROUP = 100, 7, -200
-TIMEOUTS = Timeouts(connect_s=0.75, answer_s=0.25, poll_s=1)
+TIMEOUTS = Timeouts(connect_s=1.0, answer_s=1.0, poll_s=1)  # of real time, on a machine that may be busy
 
 
 @dataclass(slots=True, kw_only=True)

@@ -12,9 +12,9 @@ import random
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from bot.phone.delivery import Delivery
 from bot.phone.sender import is_person
 from bot.phone.telegram_commands import Commands
 from bot.phone.telegram_edge import StartError, TelegramEdge, TelegramSender, Timeouts, build_application
+from bot.phone.telegram_request import TelegramClock
 from bot.reports import Reports
 from bot.tasks import spawn
 from fetchers.feed import Feed
@@ -58,9 +59,14 @@ RESULT = Path(__file__).parents[2] / "docs" / "torture-telegram.md"
 STATES = (DeliveryState.SENT, DeliveryState.UNCERTAIN, DeliveryState.EXPIRED, DeliveryState.FAILED)
 KINDS = (
     *("send", "send", "send", "send", "edit", "poll", "flood", "flood", "away", "killed", "bad HTML"),
-    *("401", "403", "409", "rights", "removed", "topic closed", "odd update"),
+    *("401", "403", "409", "rights", "removed", "topic closed", "topic gone", "odd update", "clock set", "stopped"),
 )
+#: by which the machine's clock is set [s]
+STEPS_S = (-3600.0, -90.0, -2.0, 2.0, 90.0, 3600.0)
+TICK_S = 5.0
 OVER = "the storm is over"
+STALE = "ignored"
+ANSWERED_WITHIN_MS = 60_000
 _COLUMNS = (
     *("run", "queued", *(state.value for state in STATES), "repeated, marked"),
     *("starts", "answered", "obeyed", "slowest", "problems"),
@@ -75,6 +81,16 @@ class Stored:
     may_repeat: bool
     error: str
     follow_up: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Order:
+    """A command of the admin's that steers."""
+
+    text: str
+    chat_id: int
+    message_id: int
+    done_ms: int | None = None  #: when it was carried out, on the clock that nobody sets
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,7 +112,11 @@ class Storm:
     faults: Counter[str] = field(default_factory=Counter)
     lives: int = 0
     asked: int = 0
-    orders: int = 0
+    orders: list[Order] = field(default_factory=list)
+    decided_ms: dict[str, int] = field(default_factory=dict)  #: by text, on the clock that nobody sets
+    set_while_down_ms: list[int] = field(default_factory=list)  #: starts before which the clock was set
+    ends_ms: list[int] = field(default_factory=list)  #: when the bot was stopped or killed
+    stop: Callable[[], None] = field(default=lambda: None)  #: cancels at once whatever the bot has under way
     away: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def live(self) -> None:
@@ -111,7 +131,10 @@ class Storm:
         self.lives += 1
         async with AsyncExitStack() as resources:
             self.store = await resources.enter_async_context(await Store.open(self.path))
-            application = build_application(TOKEN, self.telegram.url, Timeouts(connect_s=2, answer_s=3, poll_s=10))
+            if self.clock.rebase():  # a program that starts takes the clock as it is
+                self.set_while_down_ms.append(self.clock.monotonic_ms())
+            timeouts, telegram_clock = Timeouts(connect_s=2, answer_s=3, poll_s=10), TelegramClock(self.clock)
+            application = build_application(TOKEN, self.telegram.url, timeouts, telegram_clock)
             sender = TelegramSender(application.bot)
             self.delivery = Delivery(
                 self.store, sender, self.clock, max_signal_age_s=30, chats=CHATS, operator=str(ADMIN)
@@ -133,12 +156,20 @@ class Storm:
                 self.store,
                 admin_ids=[ADMIN],
                 chat_ids=list(CHATS),
-                now_ms=self.clock.now_ms,
+                now_ms=telegram_clock.now_ms,
             )
-            self.edge = TelegramEdge(
+            self._note_orders(commands)
+            self.edge = edge = TelegramEdge(
                 application, handlers=commands.handlers(), menus=commands.menus(), clock=self.clock, poll_s=10
             )
             resources.push_async_callback(self.edge.close)
+            resources.push_async_callback(commands.finish)
+
+            def stop() -> None:
+                for task in (*edge._tasks, *commands._tasks):
+                    task.cancel()
+
+            self.stop = stop
             await self.edge.start()
             self.is_up.set()
             resources.callback(self.is_up.clear)
@@ -146,20 +177,40 @@ class Storm:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self.delivery.run(), name="delivery")
                     group.create_task(self.edge.run(), name="commands")
+                    group.create_task(self._tick(orchestrator), name="ticks")
             except ExceptionGroup as errors:
                 raise errors.exceptions[0] from None
+
+    async def _tick(self, orchestrator: Orchestrator) -> None:
+        """What a tick does of its own accord about the clock."""
+        while True:
+            await orchestrator._follow_clock()
+            await self.clock.sleep(TICK_S)
+
+    def _note_orders(self, commands: Commands) -> None:
+        keep = commands._keep
+
+        async def note(asker: Any, address: str, command: str, html: str) -> None:
+            for order in self.orders:
+                if order.text == command:
+                    order.done_ms = self.clock.monotonic_ms()
+            await keep(asker, address, command, html)
+
+        commands._keep = note  # type: ignore[method-assign]
 
     async def queue(self, kind: Kind, text: str, signal_id: int | None = None) -> None:
         """Commit a message to every chat, as a tick does, and with an exit what it adds to the alert."""
         ends = [FollowUp(signal_id=signal_id or 0, html=f"ended {signal_id}")] if kind is Kind.EXIT else []
         while True:
             await self.is_up.wait()  # a bot that is down decides nothing
-            now_ms = self.clock.now_ms()
-            messages = [
-                NewMessage(chat_id=chat, kind=kind, html=text, created_ms=now_ms, signal_id=signal_id) for chat in CHATS
-            ]
             with suppress(ValueError):  # it ended just then: nothing was written, and it is decided again
-                await self.store.enqueue([*messages, *ends])
+                async with self.store.times:
+                    message = NewMessage(
+                        chat_id="", kind=kind, html=text, created_ms=self.clock.now_ms(), signal_id=signal_id
+                    )
+                    messages = [replace(message, chat_id=chat) for chat in CHATS]
+                    self.decided_ms[text] = self.clock.monotonic_ms()
+                    await self.store.enqueue([*messages, *ends])
                 break
         self.queued += messages
         self.delivery.wake()
@@ -167,7 +218,7 @@ class Storm:
     async def go_wrong(self) -> None:
         """Let one thing go wrong, drawn at random."""
         kind = self.dice.choice(KINDS)
-        now_ms = self.clock.now_ms()
+        now_ms = self.clock.monotonic_ms()
         match kind:
             case "send" | "edit" | "poll":
                 fault = self.dice.choice(list(Fault))
@@ -183,8 +234,12 @@ class Storm:
                     self.telegram.held_until_ms[chat] = until_ms
             case "away":
                 self._spawn(self._go_away(min(self.dice.expovariate(0.1), LONGEST_OUTAGE_S)))
-            case "killed":
-                await self.kill()
+            case "killed" | "stopped":
+                await self.end(by_force=kind == "killed")
+            case "clock set":
+                self.clock.set_wall_clock(self.dice.choice(STEPS_S))
+            case "topic gone":
+                self._spawn(self._lose_topic())
             case "bad HTML":
                 await self.queue(Kind.NOTICE, f"<b>broken {len(self.queued)}")
             case "401":
@@ -211,12 +266,17 @@ class Storm:
 
     async def steer(self) -> None:
         """The admin mutes a venue for a time that no other command names; whether he is obeyed is seen at the end."""
-        self.orders += 1
-        chat_id = self.dice.choice([None, self.telegram.migrated.get(GROUP, GROUP)])
-        await self.telegram.user_sends(f"/mute LBank {self.orders}m", user_id=ADMIN, chat_id=chat_id)
+        text = f"/mute LBank {len(self.orders) + 1}m"
+        chat_id = self.dice.choice([ADMIN, self.telegram.migrated.get(GROUP, GROUP)])
+        order = Order(text=text, chat_id=chat_id, message_id=0)
+        self.orders.append(order)
+        order.message_id = await self.telegram.user_sends(text, user_id=ADMIN, chat_id=chat_id)
 
-    async def kill(self) -> None:
-        """End the bot in whatever it is doing, and start it again."""
+    async def end(self, *, by_force: bool) -> None:
+        """Stop the bot, or kill it in whatever it is doing, and start it again."""
+        self.ends_ms.append(self.clock.monotonic_ms())
+        if by_force:
+            self.stop()
         self.task.cancel()
         with suppress(asyncio.CancelledError):
             await self.task
@@ -226,7 +286,13 @@ class Storm:
     async def finish(self) -> Counter[DeliveryState]:
         """Let everything out that can still go, and return what became of the messages."""
         telegram = self.telegram
-        while self.away.locked() or telegram.blocked or telegram.without_rights or telegram.closed_topics:
+        while (
+            self.away.locked()
+            or telegram.blocked
+            or telegram.without_rights
+            or telegram.closed_topics
+            or not telegram.topics[FORUM]
+        ):
             await self.clock.sleep(1)
         telegram.faults.clear()
         await self.clock.sleep(300)  # a bot that met a 409 tries again within as long
@@ -264,6 +330,13 @@ class Storm:
         of.add(what)
         await self.clock.sleep(self.dice.uniform(5, 60))
         of.discard(what)
+        if isinstance(what, int) and self.dice.random() < 0.5:  # of rights given back Telegram may tell
+            await self.telegram.bot_becomes("administrator", what, by=ADMIN)
+
+    async def _lose_topic(self) -> None:
+        self.telegram.topics[FORUM].discard(TOPIC)
+        await self.clock.sleep(self.dice.uniform(5, 60))
+        self.telegram.topics[FORUM].add(TOPIC)
 
     async def _remove(self, chat_id: int, seconds: float) -> None:
         await self.telegram.bot_becomes("kicked", chat_id, by=ADMIN)
@@ -309,7 +382,7 @@ def begin(seed: int, folder: Path, telegram: TelegramStandIn, clock: VirtualCloc
 async def torture(seed: int, folder: Path, seconds: float = SECONDS, signals: int = SIGNALS) -> Result:
     """Run one storm on the virtual loop."""
     clock = VirtualClock()
-    async with TelegramStandIn(clock.now_ms) as telegram:
+    async with TelegramStandIn(clock.monotonic_ms) as telegram:
         storm = begin(seed, folder, telegram, clock)
         await storm.is_up.wait()
         await storm.store.remember([make_signal(number) for number in range(1, signals + 1)], make_limits(), [])
@@ -320,7 +393,7 @@ async def torture(seed: int, folder: Path, seconds: float = SECONDS, signals: in
 async def hour_away(how: Fault | None, folder: Path, hour_s: float = HOUR_S) -> Result:
     """Let Telegram be away for an hour: refuse connections (None), or meet every request with `how`."""
     clock, name = VirtualClock(), "no connection" if how is None else how.value
-    async with TelegramStandIn(clock.now_ms) as telegram:
+    async with TelegramStandIn(clock.monotonic_ms) as telegram:
         storm = begin(1, folder, telegram, clock)
         await storm.is_up.wait()
         await storm.store.remember([make_signal(number) for number in range(1, 13)], make_limits(), [])
@@ -350,7 +423,7 @@ async def _judge(name: str, storm: Storm) -> Result:
             while not any(one.text.startswith("SGNL 0") for one in storm.telegram.messages[asked:]):
                 await storm.clock.sleep(1)
     stored = await _stored(storm)
-    lags, disobeyed = await _obedience(storm)
+    lags, disobeyed = _obedience(storm)
     storm.task.cancel()
     await asyncio.gather(*storm.tasks, return_exceptions=True)
     problems = [*_problems(storm, stored), *disobeyed]
@@ -366,7 +439,7 @@ async def _judge(name: str, storm: Storm) -> Result:
         faults=dict(sorted(storm.faults.items())),
         lives=storm.lives,
         answered=f"{answers - 1} of {storm.asked}",
-        obeyed=f"{len(lags)} of {storm.orders}",
+        obeyed=f"{len(lags)} of {len(storm.orders)}",
         slowest_s=max(lags, default=0.0),
         problems=tuple(problems),
     )
@@ -399,26 +472,41 @@ async def _live(storm: Storm, seconds: float, signals: int) -> None:
                 await storm.go_wrong()
 
 
-async def _obedience(storm: Storm) -> tuple[list[float], list[str]]:
+def _obedience(storm: Storm) -> tuple[list[float], list[str]]:
     """Return how long each of the admin's orders took once it had arrived [s], and what is wrong with that.
 
     An order arrives with the last answer that carries it: of an earlier one nothing has reached the bot, or the bot
     was killed. One that arrives over a minute after it was sent is not to be carried out, and that is said.
     """
-    done = {one.command: one.done_ms for one in reversed(await storm.store.steering(10_000))}
     lags, problems = [], []
-    for text, (sent_ms, fetched_ms) in storm.telegram.fetched.items():
-        if not text.startswith("/mute LBank"):
-            continue
+    for order in storm.orders:
+        sent_ms, fetched_ms = storm.telegram.fetched.get(order.text, (0, []))
         in_time = [at_ms for at_ms in fetched_ms if at_ms - sent_ms < 59_000]
-        if text in done:
-            arrived_ms = max(at_ms for at_ms in fetched_ms if at_ms <= done[text])
-            lags.append((done[text] - arrived_ms) / 1000)
+        if order.done_ms is not None:
+            arrived_ms = max(at_ms for at_ms in fetched_ms if at_ms <= order.done_ms)
+            lags.append((order.done_ms - arrived_ms) / 1000)
             if lags[-1] > 2:
-                problems.append(f"{text} was carried out {lags[-1]:.1f} s after its arrival")
+                problems.append(f"{order.text} was carried out {lags[-1]:.1f} s after its arrival")
         elif in_time and max(in_time) == max(fetched_ms):
-            problems.append(f"{text} was not carried out")
+            problems.append(f"{order.text} was not carried out")
+        if fetched_ms and not _is_answered(storm, order, max(fetched_ms)):
+            problems.append(f"{order.text} in {order.chat_id} was not answered")
     return lags, problems
+
+
+def _is_answered(storm: Storm, order: Order, arrived_ms: int) -> bool:
+    """Whether an order was answered: that it was carried out, or that it was too old; a bot that ended says nothing."""
+    chats = next(chats for chats in CHATS.values() if order.chat_id in chats)
+    moved = order.chat_id == GROUP  # what is said in its new place replies to nothing of the old one
+    return any(
+        one.chat_id in chats
+        and (
+            one.reply_to == order.message_id
+            or STALE in one.text
+            or (moved and one.chat_id == SUPERGROUP and one.text.startswith("LBank is muted"))
+        )
+        for one in storm.telegram.messages
+    ) or any(0 <= ended_ms - arrived_ms < ANSWERED_WITHIN_MS for ended_ms in storm.ends_ms)
 
 
 async def _stored(storm: Storm) -> dict[tuple[str, str], Stored]:
@@ -438,11 +526,16 @@ async def _stored(storm: Storm) -> dict[tuple[str, str], Stored]:
 
 def _problems(storm: Storm, stored: dict[tuple[str, str], Stored]) -> Iterable[str]:
     """Yield what Telegram got that it should not have, or did not get that it should have."""
-    if storm.telegram.too_fast:
-        yield f"{storm.telegram.too_fast} requests were too fast by the stand-in's own count"
+    too_fast = [
+        at_ms
+        for at_ms in storm.telegram.too_fast_ms
+        if not any(start_ms <= at_ms <= start_ms + 66_000 for start_ms in storm.set_while_down_ms)
+    ]  # a program that starts under another time cannot know when it sent before
+    if too_fast:
+        yield f"{len(too_fast)} requests were too fast by the stand-in's own count"
     for message in storm.queued:
         record, copies = stored[message.chat_id, message.html], _copies(storm, message)
-        for problem in _wrong(message, record, copies):
+        for problem in (*_wrong(message, record, copies), *_wrong_age(storm, message, copies)):
             yield f"{message.html} to {message.chat_id} {problem}"
     yield from _untold(storm, stored)
     for chat in CHATS:
@@ -472,6 +565,19 @@ def _wrong(message: NewMessage, record: Stored, copies: Sequence[Received]) -> I
         and not copies[-1].html.endswith(record.follow_up)
     ):
         yield f"does not say {record.follow_up.strip()}"
+
+
+def _wrong_age(storm: Storm, message: NewMessage, copies: Sequence[Received]) -> Iterable[str]:
+    """An alert says that it is late where it is, by the clock that nobody sets."""
+    decided_ms = storm.decided_ms[message.html]
+    if message.kind is not Kind.ENTRY or not copies:
+        return
+    at_ms = copies[0].at_ms
+    age_s, is_late = (at_ms - decided_ms) / 1000, "LATE" in copies[0].text
+    if any(decided_ms <= start_ms <= at_ms for start_ms in storm.set_while_down_ms):
+        return  # nobody could know by how much
+    if (age_s < 29 and is_late) or (age_s > 40 and not is_late):
+        yield f"came after {age_s:.0f} s and says {copies[0].text.splitlines()[0]}"
 
 
 def _untold(storm: Storm, stored: dict[tuple[str, str], Stored]) -> Iterable[str]:
@@ -531,18 +637,22 @@ def render(results: Iterable[Result]) -> str:
         "it is carried out, is answered 500 or 502 in Telegram's own JSON (after it was carried out, or not), 401, 404",
         "or 409 in its JSON, 400 to 502 in a page or the JSON of something before it, or by a redirect; a flood wait",
         f"of up to 30 s, of edits alone or of a chat; no connection for up to {LONGEST_OUTAGE_S:.0f} s; the bot",
-        "killed; HTML that cannot be read; the token refused; a person blocking the bot; the right to write taken",
-        "and given back; the bot removed and put back; the topic closed; an update that cannot be read; another bot",
-        "on the token. Then come hours in which Telegram is away altogether.",
+        "killed, or stopped as by SIGTERM; the machine's clock set by 2 s to an hour, back or forward; HTML that",
+        "cannot be read; the token refused; a person blocking the bot; the right to write taken and given back, with",
+        "and without a word of Telegram's; the bot removed and put back; the topic closed or deleted; an update that",
+        "cannot be read; another bot on the token. Then come hours in which Telegram is away altogether.",
         "",
         "Checked: nothing marked sent is missing; nothing is given up; nothing is repeated but once, marked, to a",
         "person, after a doubt; exits come after their alerts, alerts in their order; every alert that stands says",
-        "how it ended; a chat is told of every message that expired or is in doubt; the stand-in counts no request as",
-        "too fast; each order of the admin that arrives within a minute is carried out within 2 s of its arrival;",
-        "commands are heard afterwards. Uncertain is a message to a group or channel of which no word of Telegram's",
-        "says what became of it, or one to a person whose repetition ended so too: by design neither is sent again.",
-        "Obeyed are the orders that arrived in time: while the bot is down, or for up to five minutes after a 409,",
-        "none does. Answered are the questions; a bot that is killed answers no more.",
+        "how it ended, and that it is late where it is, by a clock that nobody sets; a chat is told of every message",
+        "that expired or is in doubt; the stand-in counts no request as too fast; each order of the admin that arrives",
+        "within a minute is carried out within 2 s of its arrival, and answered within a minute unless the bot ends",
+        "meanwhile; commands are heard afterwards. A program that starts under another time cannot know how old what",
+        "it finds is, nor when it last wrote: that much is not asked of it. Uncertain is a message to a group or",
+        "channel of which no word of Telegram's says what became of it, or one to a person whose repetition ended so",
+        "too: by design neither is sent again. Obeyed are the orders that arrived in time: while the bot",
+        "is down, or for up to five minutes after a 409, none does. Answered are the questions: they leave room for",
+        "alerts, and in this storm the chat is full of them; a bot that is killed answers no more.",
         "",
         f"| {' | '.join(_COLUMNS)} |",
         f"|{'---|' * len(_COLUMNS)}",

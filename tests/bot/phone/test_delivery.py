@@ -4,6 +4,7 @@ import asyncio
 import io
 import random
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from storage.outbox import DeliveryState, FollowUp, Kind, NewMessage
 from storage.sqlite import _DOUBT_SENDING
 from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, eventually
 from tests.builders import NOW_MS
+from tests.hand_clock import HandClock
 from tests.storage.builders import entry_message, exit_message, make_message
 from tests.telegram_stand_in import _PAGES, TOKEN, Fault, Received
 
@@ -555,6 +557,101 @@ async def test_a_group_that_migrates(running: World) -> None:
     assert running.telegram.requests.count("sendMessage") == requests + 1
 
 
+async def test_what_stood_in_a_group_that_migrates(running: World) -> None:
+    """The numbers of messages begin anew in the new group: what stood in the old one is never changed there."""
+    running.telegram.groups.add(-1001)
+    await running.queue(entry_message(1, str(GROUP)), entry_message(2, str(GROUP)))
+    await running.wait_for_states(sent=2)
+    running.telegram.migrated[GROUP] = -1001
+    edits = [FollowUp(signal_id=number, html=f"ended {number}") for number in (1, 2)]
+    await running.queue(*(exit_message(number, str(GROUP)) for number in (1, 2)), *edits)
+    await running.pass_time(lambda: len(texts(running, -1001)) == 2)
+    await running.wait_for_states(sent=4)
+    await running.clock.advance(60)
+    assert texts(running, -1001) == ["EXIT 1", "EXIT 2"]
+    assert all(message.reply_to is None for message in running.telegram.messages if message.chat_id == -1001)
+
+
+class MovesMeanwhile(TelegramSender):
+    """A group that moves while a message to it is on its way."""
+
+    def __init__(self, bot: Bot, move: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(bot)
+        self._move = move
+
+    async def send(self, chat_id: str, content: Content, **named: Any) -> int:
+        """Send, and move before the answer is there."""
+        message_id = await super().send(chat_id, content, **named)
+        if content.html == "SHORT 1":
+            await self._move()
+        return message_id
+
+
+async def test_a_group_that_migrates_meanwhile(world: World) -> None:
+    """What arrived in the old group just before is not changed in the new one either."""
+    world.telegram.groups.add(-1001)
+
+    async def move() -> None:
+        world.telegram.migrated[GROUP] = -1001
+        await world.delivery.reply(str(GROUP), Content(html="an answer"))
+        world.delivery._migrated[str(GROUP)] = "-1001"
+
+    sender = MovesMeanwhile(world.application.bot, move)
+    world.delivery = Delivery(world.store, sender, world.clock, max_signal_age_s=30)
+    world.run(world.delivery.run())
+    await world.queue(entry_message(1, str(GROUP)))
+    await world.wait_for_states(sent=1)
+    await world.queue(exit_message(1, str(GROUP)), FollowUp(signal_id=1, html="ended"))
+    await world.wait_for_states(sent=2)
+    assert texts(world, -1001) == ["an answer", "EXIT 1"]
+
+
+async def test_a_clock_set_back_while_no_bot_ran(world: World) -> None:
+    """What was put off then waits no longer for it."""
+    await world.store.enqueue([replace(make_message(), created_ms=NOW_MS - 60_000)])
+    await world.store.mark_retry(1, NOW_MS + 30_000, "lost connection")
+    await world.store.set_state("sends", [[str(PERSON), NOW_MS]])
+    clock = HandClock(NOW_MS - 3_600_000)
+    delivery = Delivery(world.store, world.delivery._sender, clock, max_signal_age_s=30)
+    world.run(delivery.run())
+    await clock.wait_for_sleepers(1)
+    for _ in range(4):
+        await clock.advance(10)
+        await asyncio.sleep(0.02)
+    await world.telegram.wait_for_messages(1)
+
+
+async def test_the_pace_survives_a_restart(world: World) -> None:
+    """Answers and changes count too: after a restart Telegram never has to ask a group's bot for patience."""
+    task = world.run(world.delivery.run())
+    await world.queue(storm("0", GROUP))
+    await world.wait_for_states(sent=1)
+    for number in range(1, 9):
+        await world.queue(storm(f"{number}", GROUP))
+        await world.pass_time(lambda number=number: texts(world, GROUP)[0] == f"{number}")  # type: ignore[misc]
+        await world.clock.advance(3)
+    task.cancel()
+    reborn = Delivery(world.store, world.delivery._sender, world.clock, max_signal_age_s=30)
+    world.run(reborn.run())
+    await world.store.enqueue([make_message(chat_id=str(GROUP), html=f"next {number}") for number in range(14)])
+    reborn.wake()
+    await world.pass_time(lambda: len(texts(world, GROUP)) == 15)
+    assert world.telegram.floods == []
+
+
+@pytest.mark.parametrize("is_urgent", [True, False])
+async def test_an_order_is_answered_in_a_full_chat(running: World, is_urgent: bool) -> None:
+    """Where alerts leave no room for answers, one to who steers comes all the same; other answers wait."""
+    await running.queue(*(make_message(chat_id=str(GROUP), html=f"{number}") for number in range(16)))
+    await running.pass_time(lambda: len(texts(running, GROUP)) == 16)
+    await running.clock.advance(4)
+    running.run(running.delivery.reply(str(GROUP), Content(html="muted"), is_urgent=is_urgent))
+    await running.clock.advance(1)
+    await running.pass_time(lambda: running.telegram.requests.count("sendMessage") == 16 + is_urgent, step_s=0)
+    assert ("muted" in texts(running, GROUP)) is is_urgent
+    await running.pass_time(lambda: "muted" in texts(running, GROUP))
+
+
 @pytest.mark.parametrize("html", ["x" * 5000, " "])
 async def test_a_message_telegram_will_not_take(running: World, html: str) -> None:
     """What no repetition can help is given up at once, what follows it goes and says so."""
@@ -564,7 +661,7 @@ async def test_a_message_telegram_will_not_take(running: World, html: str) -> No
     await running.queue(make_message(html="next"))
     await running.wait_for_states(failed=1, sent=1)
     assert texts(running) == ["next\n\n1 earlier message would not be taken by Telegram"]
-    assert [*running.delivery.faults()] == []
+    await running.pass_time(lambda: not [*running.delivery.faults()], step_s=0)
 
 
 async def test_a_refusal_is_an_answer(running: World) -> None:

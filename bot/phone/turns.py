@@ -1,0 +1,64 @@
+"""Whose turn it is: the pace of bot/phone/pacing.py on the bot's clock, and gone on with after a restart."""
+
+import asyncio
+
+from loguru import logger
+
+from bot.clock import Clock
+from bot.phone.pacing import LONGEST_SPAN_MS, Pacer
+from bot.phone.sender import TERMINAL_CHAT
+from storage.errors import StorageError
+from storage.sqlite import Store
+
+_SENDS = "sends"  #: [[chat, epoch ms]] of the last minute, in the store's state
+
+
+class Turns:
+    """When a chat, by Telegram's number of it, may get its next message."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._pacer = Pacer()
+        self._sends: list[tuple[str, int]] = []
+        self._recalling = asyncio.Lock()
+        self._last_ms: int | None = None  # None: what the last run sent is not known yet
+
+    async def recall(self) -> int:
+        """Count what the last run sent, for a restart does not make Telegram forget; return the last time [epoch ms].
+
+        Where that is yet to come the clock has been set back meanwhile.
+        """
+        async with self._recalling:
+            if self._last_ms is None:
+                sends = await self._store.get_state(_SENDS) or ()
+                now_ms = self._clock.now_ms()
+                ahead_ms = now_ms - self._clock.monotonic_ms()
+                for chat, sent_ms in sends:
+                    self._sends.append((chat, min(sent_ms, now_ms)))
+                    self._pacer.add(chat, min(sent_ms, now_ms) - ahead_ms)
+                self._last_ms = max((sent_ms for _, sent_ms in sends), default=0)
+            return self._last_ms
+
+    def wait_s(self, chat: str, *, is_answer: bool = False) -> float:
+        """Return how long until the chat may have one more message, 0 for now."""
+        return self._pacer.wait_ms(chat, self._clock.monotonic_ms(), is_answer=is_answer) / 1000
+
+    async def take(self, chat: str) -> None:
+        """Count a message, a change or an answer that is about to leave, and keep it for the next run."""
+        self._pacer.add(chat, self._clock.monotonic_ms())
+        if chat == TERMINAL_CHAT:
+            return
+        now_ms = self._clock.now_ms()
+        self._sends = [one for one in self._sends if one[1] > now_ms - LONGEST_SPAN_MS] + [(chat, now_ms)]
+        try:
+            await self._store.set_state(_SENDS, self._sends)
+        except StorageError as error:
+            logger.warning("that chat {} was written to could not be kept: {}", chat, error)
+
+    async def wait(self, chat: str, *, is_urgent: bool) -> None:
+        """Wait for the turn of an answer and take it; an urgent one goes at the pace of alerts."""
+        await self.recall()
+        while wait_s := self.wait_s(chat, is_answer=not is_urgent):
+            await self._clock.sleep(wait_s)
+        await self.take(chat)
