@@ -45,6 +45,7 @@ class World:
     orchestrator: Orchestrator
     answers: Answers
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    commands: list[Commands] = field(default_factory=list)
 
     def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task that ends with the test."""
@@ -93,6 +94,7 @@ def build_edge(
         chat_ids=chat_ids,
         now_ms=now_ms or world.clock.now_ms,
     )
+    world.commands.append(commands)
     return TelegramEdge(
         world.application,
         handlers=commands.handlers(),
@@ -150,8 +152,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             tasks=tasks,
         )
         yield world
-        for task in list(world.tasks):
+        tasks = [task for keeper in (world.tasks, *(one._tasks for one in world.commands)) for task in keeper]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*world.tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await application.shutdown()
         await application.bot.request.shutdown()  # the application leaves it open where it was only sent with
