@@ -152,9 +152,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             tasks=tasks,
         )
         yield world
-        tasks = [task for keeper in (world.tasks, *(one._tasks for one in world.commands)) for task in keeper]
-        for task in tasks:
+        under_way = world.tasks.union(*(commands._tasks for commands in world.commands))
+        for task in under_way:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*under_way, return_exceptions=True)
         await application.shutdown()
         await application.bot.request.shutdown()  # the application leaves it open where it was only sent with
