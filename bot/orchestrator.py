@@ -40,7 +40,7 @@ from bot.phone.sounds import Mode
 from bot.phone.storm import Storm
 from bot.version import VERSION
 from features.frame import FeatureFrame, compute_features
-from features.market import Observation, OrderBook, Trades
+from features.market import FUTURE_MS, Observation, OrderBook, Trades
 from features.snapshot import restore, take_windows
 from features.state import MarketState
 from features.venues import venue_title
@@ -49,7 +49,7 @@ from fetchers.plan import Key, Wanted
 from scoring.capture import Capture, capture
 from scoring.decide import Decision, decide
 from scoring.episodes import GAP_MS, Episodes
-from scoring.limits import after_outcome, after_signal, names_in_use, pause, resume, signals_today
+from scoring.limits import after_outcome, after_signal, names_in_use, newest_ms, pause, resume, signals_today
 from scoring.limits import shift_clock as shift_limits
 from scoring.signals import FOREVER_MS, Limits, NearMiss, OpenSignal, Outcome, Signal
 from scoring.statistics import Records, closed_of
@@ -136,6 +136,7 @@ class Orchestrator:
         self._records.prepare()
         self._episodes.resume(await self._store.latest_near_misses(self._clock.now_ms() - GAP_MS))
         await self._restore_windows()
+        await self._catch_up_clock()
 
     @property
     def open_signals(self) -> dict[int, OpenSignal]:
@@ -221,12 +222,22 @@ class Orchestrator:
         logger.warning("the machine's clock was set by {:+.1f} s", step_ms / 1000)
         await self.notify(render_clock_set(step_ms))
 
+    async def _catch_up_clock(self) -> None:
+        """Where the clock was set back while nobody ran, move what waits and is followed out of the future."""
+        open_signals = [*self.open_signals.values(), *self._near_misses.followed.values()]
+        times_ms = [time_ms for one in open_signals for time_ms in (one.decided_ms, one.looked_ms)]
+        newest = max([newest_ms(self.limits), await self._store.newest_waiting_ms(), *times_ms])
+        step_ms = self._clock.now_ms() - newest
+        if step_ms >= -FUTURE_MS:
+            return
+        self._shift_kept(step_ms)
+        self._step_ms += step_ms
+        await self._follow_clock()
+
     def _shift_clock(self, step_ms: int) -> None:
         if not step_ms:
             return
-        self.limits = shift_limits(self.limits, step_ms)
-        for keeper in (self._following, self._controls, self._near_misses, self._episodes, self._storm):
-            keeper.shift_clock(step_ms)
+        self._shift_kept(step_ms)
         self.started_ms += step_ms
         self.day.since_ms += step_ms
         if self.last_tick is not None:
@@ -235,6 +246,11 @@ class Orchestrator:
         self._state = MarketState(self._state.instruments, self._config.features)
         self._recent.clear()
         self._feed.renew()
+
+    def _shift_kept(self, step_ms: int) -> None:
+        self.limits = shift_limits(self.limits, step_ms)
+        for keeper in (self._following, self._controls, self._near_misses, self._episodes, self._storm):
+            keeper.shift_clock(step_ms)
 
     async def _append(self, observations: Sequence[Observation], seen: dict[Key, list[OrderBook | Trades]]) -> None:
         note_looks(seen, observations)

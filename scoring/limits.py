@@ -83,6 +83,13 @@ def after_outcome(limits: Limits, signal: Signal, outcome: Outcome, settings: Sc
     return replace(limits, stop_times_ms=tuple(stops), guard_until_ms=max(limits.guard_until_ms, until_ms))
 
 
+def newest_ms(limits: Limits) -> int:
+    """Return the newest time at which anything in the limits happened, 0 where nothing has."""
+    counted = (limits.last_signal_ms, limits.last_exit_ms, limits.last_of_instrument_ms)
+    times_ms = [time_ms for times in counted for time_ms in times.values()]
+    return max([0, *times_ms, *limits.signal_times_ms, *limits.stop_times_ms])
+
+
 def shift_clock(limits: Limits, step_ms: int) -> Limits:
     """Return the limits after the clock was set by `step_ms`: every time in them moves, so what is left stays true."""
 

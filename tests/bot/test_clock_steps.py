@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.config import load_config
+from bot.orchestrator import Orchestrator
 from bot.phone.delivery import Delivery
 from bot.phone.sender import Content, FoundChat, NotSent
 from bot.tasks import spawn
 from features.market import Observation
 from scoring.exits import start
-from scoring.limits import pause
+from scoring.limits import after_signal, newest_ms, pause
+from scoring.settings import ScoringSettings
 from scoring.signals import FOREVER_MS, ExitReason, Outcome
 from storage.outbox import Kind, NewMessage
 from tests.bot.scripted import Scripted, scripted
@@ -201,3 +204,30 @@ async def test_no_message_is_late_or_lost(step_s: float, out_s: int, *, is_late:
         assert phone.arrived[0].endswith("SHORT")
         assert ("LATE" in phone.arrived[0]) == is_late
         assert stage.clock.monotonic_ms() - NOW_MS <= 1000 * (out_s + 45)
+
+
+@pytest.mark.parametrize("back_s", [60.0, 3600.0, 400 * 86_400.0])
+async def test_a_clock_set_back_while_nobody_ran(back_s: float) -> None:
+    """After the start nothing is of the future: signals, mutes, cooldowns and messages go on from where they were."""
+    clock = HandClock()
+    async with scripted(clock) as stage:
+        await open_one(stage)
+        one = stage.bot.open_signals[1]
+        limits = after_signal(stage.bot.limits, one.signal, ScoringSettings())
+        limits = pause(limits, clock.now_ms() + 60_000)
+        await stage.store.save_limits(limits)
+        await stage.bot.notify("before")
+        other = HandClock(clock.now_ms() - round(1000 * back_s))
+        again = Orchestrator(config=load_config({}), clock=other, feed=stage.feed, store=stage.store)  # type: ignore[arg-type]
+        await again.restore()
+        now_ms = other.now_ms()
+        assert newest_ms(again.limits) <= now_ms
+        assert (again.limits.paused_until_ms or 0) - now_ms == 60_000
+        assert [open_signal.decided_ms for open_signal in again.open_signals.values()] == [now_ms]
+        assert await stage.store.newest_waiting_ms() <= now_ms
+        assert (await stage.store.load()).limits == again.limits
+        assert again.started_ms == now_ms
+        waiting = await stage.store.due_messages(now_ms)
+        before, clock_set = (message.message.html for message in waiting)
+        assert before == "before"
+        assert " set back by " in clock_set
