@@ -23,7 +23,7 @@ from loguru import logger
 
 from bot import checks, demo, history_report, why
 from bot.clock import Clock, SystemClock
-from bot.config import Config, ConfigError, load_config, readable_by_others
+from bot.config import Config, ConfigError, hints, load_config
 from bot.heartbeat import Heartbeat
 from bot.housekeeping import Housekeeper
 from bot.logs import FOLDER as LOG_FOLDER
@@ -235,8 +235,7 @@ async def _check(*, as_json: bool, is_deep: bool) -> int:
     results = await checks.check_all(config, _venues(config, clock), config.universe)
     if is_deep:
         results += await checks.check_deep(config, _venues(config, clock), clock)
-    if hint := readable_by_others(ENV_FILE):
-        results.insert(1, checks.Check(name="settings", is_ok=True, text=hint))
+    results[1:1] = [checks.Check(name="settings", is_ok=True, text=hint) for hint in hints(config, ENV_FILE)]
     if as_json:
         _say(orjson.dumps([asdict(result) for result in results]).decode())
     else:
@@ -324,7 +323,7 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
         log_file = resources.enter_context(
             LogFile(config.data_dir / LOG_FOLDER, config.log_level, secrets=config.secrets())
         )
-        if hint := readable_by_others(ENV_FILE):
+        for hint in hints(config, ENV_FILE):
             logger.warning("{}", hint)
         for change in config.changed():
             logger.info("set: {}", change)

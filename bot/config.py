@@ -10,6 +10,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -194,13 +195,22 @@ def load_config(environ: Mapping[str, str], env_file: Path | None = None) -> Con
     return _build(values, texts)
 
 
-def readable_by_others(path: Path) -> str:
-    """Return what to do where others can read the file, "" where they cannot or there is none."""
+def hints(config: Config, env_file: Path) -> Iterator[str]:
+    """Yield what to do about settings that work and give secrets away."""
+    with suppress(OSError):  # there need not be one
+        if os.name == "posix" and env_file.stat().st_mode & 0o044:
+            yield f"{env_file} can be read by other users of this machine: chmod 600 {env_file}"
+    parts = urlsplit(config.telegram.api_url)
+    if config.telegram.bot_token and parts.scheme == "http" and not _is_near(parts.hostname or ""):
+        yield "TELEGRAM_API_URL: your token goes there unencrypted, take https"
+
+
+def _is_near(host: str) -> bool:
+    """Whether it is on this machine or in its network, as far as the name says."""
     try:
-        is_open = os.name == "posix" and path.stat().st_mode & 0o044
-    except OSError:
-        return ""
-    return f"{path} can be read by other users of this machine: chmod 600 {path}" if is_open else ""
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".internal", ".lan"))
 
 
 def _read_env_file(path: Path, problems: list[str]) -> dict[str, str]:

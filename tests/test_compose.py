@@ -76,3 +76,15 @@ def test_nobody_is_root() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert re.findall(r"^USER (.*)$", dockerfile, re.MULTILINE) == ["sgnl"]
     assert "chown sgnl /app/data" in dockerfile
+
+
+def test_the_bot_gets_no_password_that_it_does_not_use() -> None:
+    """What .env holds for the database alone is taken out of the bot's environment."""
+    inside = environment("bot")
+    assert {name: inside[name] for name in COMPOSE_ONLY} == dict.fromkeys(COMPOSE_ONLY, "")
+
+
+def test_logs_have_an_end() -> None:
+    """Docker's own files of what the services say are cut."""
+    assert "max-size: 10m" in COMPOSE
+    assert all("logging: *logging" in service(name) for name in ("bot", "mysql"))

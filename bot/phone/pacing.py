@@ -12,6 +12,7 @@ from bot.phone.sender import TERMINAL_CHAT, is_person
 
 LONGEST_SPAN_MS = 66_000
 _BURST = 3
+_MOST_CHATS = 1000  #: of which windows are kept that hold nothing up
 
 
 class Window:
@@ -34,6 +35,10 @@ class Window:
         """Count a message."""
         self._sent_ms.append(now_ms)
 
+    def is_idle(self, now_ms: int) -> bool:
+        """Return whether what it counts is so long ago that it holds nothing up."""
+        return not self._sent_ms or now_ms - self._sent_ms[-1] > self._span_ms
+
 
 class Pacer:
     """The windows of every chat written to."""
@@ -48,6 +53,12 @@ class Pacer:
 
     def add(self, chat_id: str, now_ms: int) -> None:
         """Count a message to the chat."""
+        if len(self._chats) > _MOST_CHATS:  # any stranger who is refused is written to
+            self._chats = {
+                chat: windows
+                for chat, windows in self._chats.items()
+                if not all(window.is_idle(now_ms) for window in windows if window is not self._overall)
+            }
         for window in self._windows(chat_id):
             window.add(now_ms)
 

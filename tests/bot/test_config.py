@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import Config, ConfigError, load_config, readable_by_others
+from bot.config import Config, ConfigError, hints, load_config
 from bot.settings import SETTINGS
 from features.settings import FeatureSettings
 from features.venues import VENUES
@@ -393,8 +393,26 @@ def test_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_env_file_that_others_can_read(tmp_path: Path, mode: int, is_open: bool) -> None:
     """It is said with what to do; one that is not there is no matter."""
     path = tmp_path / ".env"
-    assert readable_by_others(path) == ""
+    assert [*hints(load_config({}), path)] == []
     path.write_text("")
     path.chmod(mode)
     hint = f"{path} can be read by other users of this machine: chmod 600 {path}"
-    assert readable_by_others(path) == (hint if is_open else "")
+    assert [*hints(load_config({}), path)] == ([hint] if is_open else [])
+
+
+@pytest.mark.parametrize(
+    ("url", "is_told"),
+    [
+        ("http://bot-api.example.com", True),
+        ("http://8.8.8.8:8081", True),
+        ("https://bot-api.example.com", False),
+        ("http://127.0.0.1:8081", False),
+        ("http://192.168.1.2:8081", False),
+        ("http://telegram-bot-api:8081", False),
+    ],
+)
+def test_a_token_sent_in_clear(tmp_path: Path, url: str, is_told: bool) -> None:
+    """A Bot API server out there that is asked without TLS is said."""
+    config = load_config({"TELEGRAM_BOT_TOKEN": "123456:token", "TELEGRAM_API_URL": url})
+    told = [*hints(config, tmp_path / ".env")]
+    assert told == (["TELEGRAM_API_URL: your token goes there unencrypted, take https"] if is_told else [])

@@ -71,3 +71,14 @@ def test_a_clock_that_goes_back_blocks_no_chat() -> None:
     for _ in range(3):
         pacer.add("100", 3_600_000)
     assert pacer.wait_ms("100", 0) == 3_300
+
+
+def test_strangers_are_not_kept_for_ever() -> None:
+    """However many people are written to, only those are remembered whom it may have to wait for."""
+    pacer = Pacer()
+    for number in range(5_000):
+        pacer.add(str(number + 1), 100 * number)
+    assert len(pacer._chats) <= 1_001
+    for _ in range(2):
+        pacer.add("5000", 499_950)
+    assert pacer.wait_ms("5000", 500_000) > 0
