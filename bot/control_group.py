@@ -79,7 +79,7 @@ class ControlGroup:
                 alert = self._alerts[control.id]
                 place = column.get((control.venue, control.instrument_id))
                 strategy = self._strategies.get(alert.strategy)
-                found = strategy and begin_control(control, alert, features, place, self._settings, strategy)
+                found = begin_control(control, alert, features, place, self._settings, strategy)
                 begun += [found] if isinstance(found, Control) else []
                 ended += [found] if isinstance(found, Outcome) else []
         await self._store.record_controls(begun, [one for one in judged if isinstance(one, OpenSignal)], ended)

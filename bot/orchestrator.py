@@ -418,6 +418,7 @@ class Orchestrator:
         return still_open, said
 
     async def _follow_controls(self, features: FeatureFrame, seen: Seen) -> None:
+        """Follow the controls, and bring the records up to date while no alert waits for one."""
         for closed in await self._controls.follow(features, self._state.column, seen):
             self._records.add(closed)
         self._records.prepare()
@@ -435,7 +436,6 @@ class Orchestrator:
         self.limits = limits
         self._following.remove(signal.id)
         self._records.add(closed_of(signal, outcome))
-        self._records.prepare()
         self.exits += 1
 
     async def _remember(

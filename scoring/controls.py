@@ -57,13 +57,15 @@ def begin_control(
     features: FeatureFrame,
     column: int | None,
     settings: ScoringSettings,
-    strategy: Strategy,
+    strategy: Strategy | None,
 ) -> Control | Outcome | None:
     """Return a control whose time has come with its levels, None while it cannot be entered, and its end after that.
 
-    `column` is the instrument's in the features, None where it is not among them.
+    `column` is the instrument's in the features, None where it is not among them; `strategy` is the alert's, None where
+    it runs no more.
     """
-    if column is not None and features.now_ms - control.decided_ms <= LATE_MS:
+    is_late = features.now_ms - control.decided_ms > LATE_MS
+    if column is not None and strategy is not None and not is_late:
         inputs = GateInputs(
             now_ms=features.now_ms,
             features=features,
@@ -82,7 +84,7 @@ def begin_control(
             tick_size=tick_size,
             levels=levels_at(inputs.levels, column, tick_size),
         )
-    return None if features.now_ms - control.decided_ms <= LATE_MS else _never_begun(control)
+    return _never_begun(control) if is_late else None
 
 
 def as_signal(control: Control, signal: Signal) -> Signal:

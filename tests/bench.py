@@ -1,8 +1,9 @@
-"""`make bench`: what the bot costs, part by part. `python -m tests.bench [market] [frame] [telegram] [mysql] [chart]`.
+"""`make bench`: what the bot costs, part by part; `python -m tests.bench market frame` measures only those parts.
 
 market    ticks, memory and limits on a market of full size, which has a process of its own, as the demo's has
 frame     append, features, scores and gates beside the scalar reference
 telegram  from the tick's last reply to Telegram's door
+records   what a long history of signals and controls costs an alert
 mysql     how fast a long history is copied; only where MariaDB is installed
 chart     one picture
 
@@ -138,6 +139,12 @@ def _telegram() -> str:
     return bench_telegram.report(asyncio.run(bench_telegram.measure()))
 
 
+def _records() -> str:
+    from tests import bench_records
+
+    return bench_records.measure()
+
+
 def _mysql() -> str:
     from tests import bench_mysql
 
@@ -163,6 +170,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "market": _market,
     "frame": _frame,
     "telegram": _telegram,
+    "records": _records,
     "mysql": _mysql,
     "chart": _chart,
 }

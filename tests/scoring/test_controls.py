@@ -116,6 +116,7 @@ def test_the_other_time() -> None:
     assert at(wide) is None
     assert at(market(), None) is None
     late = replace(market(), now_ms=waiting.decided_ms + LATE_MS + 1)
-    for ended in (at(late), at(late, None)):
+    assert begin_control(waiting, one, market(), 0, SETTINGS, None) is None, "its strategy runs no more"
+    for ended in (at(late), at(late, None), begin_control(waiting, one, late, 0, SETTINGS, None)):
         assert isinstance(ended, Outcome)
         assert (ended.signal_id, ended.reason, ended.ideal, ended.reachable) == (72, ExitReason.NOT_KNOWN, None, None)
