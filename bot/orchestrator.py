@@ -224,8 +224,9 @@ class Orchestrator:
 
     async def _catch_up_clock(self) -> None:
         """Where the clock was set back while nobody ran, move what waits and is followed out of the future."""
-        open_signals = [*self.open_signals.values(), *self._near_misses.followed.values()]
-        times_ms = [time_ms for one in open_signals for time_ms in (one.decided_ms, one.looked_ms)]
+        groups = (self.open_signals, self._controls.followed, self._near_misses.followed)
+        followed = [one for group in groups for one in group.values()]
+        times_ms = [time_ms for one in followed for time_ms in (one.decided_ms, one.looked_ms)]
         newest = max([newest_ms(self.limits), await self._store.newest_waiting_ms(), *times_ms])
         step_ms = self._clock.now_ms() - newest
         if step_ms >= -FUTURE_MS:

@@ -17,12 +17,13 @@ from features.market import Observation
 from scoring.exits import start
 from scoring.limits import after_signal, newest_ms, pause
 from scoring.settings import ScoringSettings
-from scoring.signals import FOREVER_MS, ExitReason, Outcome
+from scoring.signals import FOREVER_MS, Arm, ExitReason, Outcome
 from storage.outbox import Kind, NewMessage
 from tests.bot.scripted import Scripted, scripted
 from tests.builders import NOW_MS, quotes, trades
 from tests.hand_clock import HandClock
-from tests.scoring.frames import signal
+from tests.scoring.frames import outcome, signal
+from tests.storage.builders import make_control
 from tests.virtual_time import VirtualClock, run_virtually
 
 STEPS_S = [-3600.0, -600.0, -2.0, 2.0, 600.0, 3600.0, 50 * 365 * 86_400.0]
@@ -204,6 +205,33 @@ async def test_no_message_is_late_or_lost(step_s: float, out_s: int, *, is_late:
         assert phone.arrived[0].endswith("SHORT")
         assert ("LATE" in phone.arrived[0]) == is_late
         assert stage.clock.monotonic_ms() - NOW_MS <= 1000 * (out_s + 45)
+
+
+async def test_controls_move_with_the_clock() -> None:
+    """Whether it is set while the bot runs or while nobody does, a control has been followed for as long as it was."""
+    clock = HandClock()
+    async with scripted(clock) as stage:
+        one = signal(decided_ms=clock.now_ms())
+        begun = make_control(levels=one.levels, decided_ms=clock.now_ms())
+        waits = make_control(arm=Arm.OTHER_TIME, levels=None, decided_ms=clock.now_ms() + 3_600_000)
+        await stage.store.remember([one], stage.bot.limits, [], controls=[begun, waits])
+        await stage.store.record_outcome(outcome(), stage.bot.limits, [])
+        await stage.bot.restore()
+        for step_s in (-3600.0, 7200.0):
+            clock.set_wall_clock(step_s)
+            await stage.bot.tick()
+        await stage.store.expire(2**62, 2**62, ())  # no message knows the time
+        other = HandClock(clock.now_ms() - 400 * 86_400_000)
+        again = Orchestrator(config=load_config({}), clock=other, feed=stage.feed, store=stage.store)  # type: ignore[arg-type]
+        for bot, now_ms in ((stage.bot, clock.now_ms()), (again, other.now_ms())):
+            if bot is again:
+                await bot.restore()
+            (followed,) = bot._controls.followed.values()
+            assert 0 <= now_ms - followed.decided_ms < 1000
+            assert bot.open_signals == {}
+            saved = {control.id: control.decided_ms for control, *_ in (await stage.store.load()).controls}
+            assert saved[begun.id] == followed.decided_ms
+            assert 3_599_000 < saved[waits.id] - now_ms <= 3_600_000
 
 
 @pytest.mark.parametrize("back_s", [60.0, 3600.0, 400 * 86_400.0])
