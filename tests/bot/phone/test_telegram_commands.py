@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 from loguru import logger
 from telegram import Chat, User
 
@@ -16,6 +17,7 @@ from bot.phone.answer_texts import Listing
 from bot.phone.answers import BY_NAME, COMMANDS
 from bot.phone.sender import Content
 from bot.phone.telegram_commands import AS_YOURSELF, IN_PRIVATE, TOO_FAST, Commands, _Asker
+from bot.web import build_app
 from scoring.exits import start
 from scoring.signals import FOREVER_MS
 from storage.outbox import Kind
@@ -484,6 +486,21 @@ async def test_chats(world: World, bot: Orchestrator) -> None:
     await world.pass_time(lambda: GROUP in {one.chat_id for one in world.telegram.messages}, step_s=0)
     assert world.clock.now_ms() - NOW_MS < 15_000, "by the button, before the hold of a refusing chat is over"
     assert await press(world, message, message.press("Try again"), user_id=STRANGER) == "Only my admins may do that."
+
+
+async def test_health_over_http(world: World, bot: Orchestrator) -> None:
+    """A chat that gets nothing is a reason to call the bot unwell for whoever watches it."""
+    world.telegram.blocked.add(GROUP)
+    world.run(world.delivery.run())
+    await world.queue(exit_message(1, str(GROUP)))
+    await world.pass_time(lambda: bool([*world.delivery.faults()]), step_s=0)
+    async with TestClient(TestServer(build_app(world.answers._reports, world.store, ""))) as client:
+        answer = await client.get("/health")
+        assert answer.status == 503
+        assert f"chat {GROUP} gets nothing: Forbidden: bot was kicked" in await answer.text()
+        await world.telegram.bot_becomes("member", GROUP, by=PERSON)
+        await world.pass_time(lambda: not [*world.delivery.faults()], step_s=0)
+        assert "gets nothing" not in await (await client.get("/health")).text()
 
 
 @pytest.mark.parametrize("status", ["member", "administrator"])
