@@ -64,7 +64,7 @@ class Reports:
         used = signals_today(bot.limits, now_ms, self._config.scoring.timezone)
         p50_ms, p95_ms = np.percentile(bot.durations_ms or [np.nan], (50, 95))
         troubled = (self.pairing, bot, self._delivery, self.edge)
-        faults = [*(one.trouble for one in troubled if one is not None), *self._delivery.faults()]
+        faults = [*(one.trouble for one in troubled if one is not None), *self._delivery.chat_states.faults()]
         return BotStatus(
             version=VERSION,
             now_ms=now_ms,

@@ -8,7 +8,7 @@ from math import isfinite, isinf
 from typing import Any
 
 from bot.funnels import funnel_lines
-from bot.phone.delivery import ChatState
+from bot.phone.chat_states import ChatState
 from bot.phone.messages import CLOCK_IS_BEHIND, EXIT_WORDS
 from bot.phone.phrases import (
     age_text,

@@ -41,7 +41,7 @@ from bot.phone.arguments import (
 )
 from bot.phone.charts import PriceChart, PriceHistory, draw_equity, draw_price
 from bot.phone.daily_report import DayLog, render_report
-from bot.phone.delivery import ChatState, Delivery
+from bot.phone.delivery import Delivery
 from bot.phone.messages import EXIT_WORDS, render_status
 from bot.phone.phrases import counted, duration_text, fit, headline, local_time, net_text, until_text, venue_name
 from bot.phone.sender import Content, plain_text
@@ -288,20 +288,20 @@ class Answers:
 
     async def test(self, _argument: str) -> Said:
         """/test."""
-        self._delivery.try_again()
+        self._delivery.chat_states.try_again()
         await self._bot.notify_all("<b>Test</b>: this chat gets the messages of SGNL. No alert, nothing to trade.")
-        refused = [f"Before that {escape(fault)}" for fault in self._delivery.faults()]
+        refused = [f"Before that {escape(fault)}" for fault in self._delivery.chat_states.faults()]
         return Content(html="\n".join([f"A test is on its way to {counted(len(self._bot.chats), 'chat')}.", *refused]))
 
     async def chats(self, _argument: str) -> Said:
         """/chats."""
         sent_ms, waiting = await self._store.last_sent_ms(), await self._store.waiting_counts()
-        states = self._delivery.chat_states()
+        states = self._delivery.chat_states
         names = dict.fromkeys(filter(None, [*self._bot.chats, self._bot.operator]))
         lines = [
             chat_line(
                 name,
-                states.get(name, ChatState()),
+                states[name],
                 last_sent_ms=sent_ms.get(name),
                 waiting=waiting.get(name, 0),
                 is_operator=name == self._bot.operator,

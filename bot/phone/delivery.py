@@ -5,13 +5,12 @@ nothing about Telegram can delay a tick. The store orders the messages of a chat
 them backs off. Each chat is served by at most one task at a time, one message per task, so an exit that is queued while
 entries wait still goes first. Changes of what stands there have a task of their own, which holds up nothing new.
 
-A chat that refuses the bot is tried again, more and more seldom, and at once when there is a sign that it may take
-messages again: what was to go there waits meanwhile, until it is too old.
+What was to go to a chat that refuses the bot waits until that chat is tried again (chat_states.py), or it is too old.
 """
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import escape
@@ -20,6 +19,7 @@ import numpy as np
 from loguru import logger
 
 from bot.clock import Clock
+from bot.phone.chat_states import ChatStates, hold_for_s
 from bot.phone.messages import (
     add_follow_ups,
     mark_late,
@@ -29,8 +29,6 @@ from bot.phone.messages import (
     mark_sent,
     mark_time,
     render_lost,
-    render_refusing,
-    render_taking,
 )
 from bot.phone.phrases import local_time
 from bot.phone.sender import (
@@ -40,7 +38,6 @@ from bot.phone.sender import (
     Content,
     MaybeSent,
     Migrated,
-    NoTopic,
     NotSent,
     Rejected,
     Sender,
@@ -57,8 +54,6 @@ from storage.sqlite import Store
 
 _LOOK_AGAIN_S = 5.0  #: finds what a bot that stopped had left to be tried later
 _LONGEST_BACKOFF_S = 30.0
-_FIRST_HOLD_S, _LONGEST_HOLD_S = 15.0, 3600.0  #: of a chat that refuses the bot: an alert may still be in time
-_LOOK_UP_AGAIN_S = 60.0
 _ANSWER_TRIES = 4
 _LONGEST_ANSWER_WAIT_S = 60.0  #: whoever asked has gone by then
 _LONG_FLOOD_S = 60.0  #: from here on a flood wait is a fault: that chat gets no alert in time
@@ -66,7 +61,6 @@ _LATE_NOTICE_MS = 60_000  #: what leaves later says which time it speaks of
 _DAY_MS = 86_400_000  #: nothing is worth sending that has waited longer
 _RESEND_AFTER_S = 2.0  #: lets a hiccup pass before the one repetition there is
 _EXPIRY_FACTOR = 4  #: an entry this many times older than "late" is not sent
-_MIGRATED = "migrated_chats"  #: old id -> new id, in the store's state
 _QUIET_HOURS = "quiet_hours"  #: what /quiet said, "" for none, in the store's state
 _NOT_SHOWN = "The answer could not be shown:"
 _ALL_LOUD = dict.fromkeys(Kind, Mode.ON) | {Kind.NOTICE: Mode.SILENT}
@@ -79,24 +73,6 @@ class Latency:
     count: int
     p50_ms: float
     p95_ms: float
-
-
-@dataclass(slots=True, kw_only=True)
-class ChatState:
-    """How a chat fares."""
-
-    id: str = ""  #: Telegram's number of it, whatever the settings call it; "" where it has not been found
-    title: str = ""
-    refusal: str = ""  #: why nothing can be written there, "" where it can
-    refused_since_ms: int = 0
-    refusals: int = 0  #: in a row
-    try_at_ms: int = 0  #: nothing goes there before, by the monotonic clock
-    signs: int = 0  #: that it may take messages again, counted: a refusal asked for before the last one is out of date
-    look_up_at_ms: int | None = None  #: when Telegram is asked about it, by the same; None for not at all
-    rejected: int = 0  #: messages in a row that Telegram would not take
-    rejection: str = ""  #: its words on the last of them
-    flood_until_ms: int = 0  #: by the monotonic clock
-    has_lost_topic: bool = False
 
 
 class Delivery:
@@ -128,14 +104,14 @@ class Delivery:
         self._idle = asyncio.Event()
         self._busy: set[str] = set()
         self._changing: set[str] = set()
-        self._states: dict[str, ChatState] = {}
         self._lost: dict[str, Counter[DeliveryState]] = {}  # by chat, what the operator has not been told of
-        self._migrated: dict[str, str] = {}
         self._is_in_doubt = False
         self._probing = asyncio.Lock()
         self._failed_probes = 0
         self._latencies_ms: deque[int] = deque(maxlen=1000)
         self._incidents: dict[str, Incident] = {}
+        #: how the chats fare, by the names that the settings give them
+        self.chat_states = ChatStates(store, sender, clock, timezone=timezone, wake=self.wake, tell=self._tell_operator)
         self.quiet_hours = quiet_hours
         self.chats = chats  #: the only ones that get anything; None is all
         self.operator = operator  #: the chat that is told what goes wrong, "" for none
@@ -153,7 +129,7 @@ class Delivery:
             while True:
                 self._awake.clear()
                 # As of before the look: a chat that ends or moves meanwhile has changed its rows.
-                busy, changing, migrated = frozenset(self._busy), frozenset(self._changing), dict(self._migrated)
+                busy, changing, migrated = frozenset(self._busy), frozenset(self._changing), self.chat_states.migrated
                 try:
                     due = await self._due_messages()
                 except StorageError as error:  # looked at again within seconds
@@ -165,30 +141,24 @@ class Delivery:
                         continue
                     (self._busy if is_new else self._changing).add(chat_id)
                     group.create_task(
-                        self._serve(message, self.target(chat_id, migrated)), name=f"deliver to {chat_id}"
+                        self._serve(message, self.chat_states.target(chat_id, migrated)), name=f"deliver to {chat_id}"
                     )
                 if not self._busy and not self._changing and not self._awake.is_set():
                     self._idle.set()
                 await self._awake.wait()
 
     async def _recall(self) -> None:
-        """Go on from what the last run left behind; each chat that refused the bot then is tried at once."""
-        self._migrated = await self._store.get_state(_MIGRATED) or {}
+        """Go on from what the last run left behind."""
         if (quiet := await self._store.get_state(_QUIET_HOURS)) is not None:
             self.quiet_hours = parse_quiet_hours(quiet) if quiet else None
         async with self._store.times:
             last_ms = max(await self._turns.recall(), await self._store.latest_unsent_ms())
             if (step_ms := self._clock.now_ms() - last_ms) < 0:  # else what waits would wait as much longer
                 await self._store.shift_outbox(step_ms)
-        if self.chats is not None:
-            if TERMINAL_CHAT not in self.chats:  # a start without its token is no word about the phone's chats
-                await self._store.name_chats({*self.chats, self.operator})
-            for chat_id in filter(None, dict.fromkeys([*self.chats, self.operator])):
-                self._state(chat_id).look_up_at_ms = 0
-        since_ms = await self._store.blocked_since_ms()
-        for chat_id, refusal in (await self._store.blocked_chats()).items():
-            state = self._state(chat_id)
-            state.refusal, state.refused_since_ms, state.look_up_at_ms = refusal, since_ms[chat_id], 0
+        if self.chats is not None and TERMINAL_CHAT not in self.chats:  # else it starts without the phone's token
+            await self._store.name_chats({*self.chats, self.operator})
+        named = () if self.chats is None else (*self.chats, self.operator)
+        await self.chat_states.recall(filter(None, dict.fromkeys(named)))
         for message in filter(self._is_ours, await self._store.uncertain_messages()):
             await self._resend_to_person(message, message.error)
 
@@ -196,11 +166,7 @@ class Delivery:
         return self.chats is None or message.message.chat_id in {*self.chats, self.operator}
 
     def _may_go(self, message: OutboxMessage) -> bool:
-        state = self._states.get(message.message.chat_id)
-        return self._is_ours(message) and (state is None or state.try_at_ms <= self._clock.monotonic_ms())
-
-    def _state(self, chat_id: str) -> ChatState:
-        return self._states.setdefault(chat_id, ChatState())
+        return self._is_ours(message) and not self.chat_states.is_held(message.message.chat_id)
 
     async def _due_messages(self) -> list[OutboxMessage]:
         """Return the first message of each chat, its age by the monotonic clock: true whoever sets the other."""
@@ -244,7 +210,7 @@ class Delivery:
                 answer = Content(html=f"{_NOT_SHOWN} {words}")
                 await self.reply(chat_id, answer, reply_to_message_id)
         else:
-            await self._take_up(chat_id)
+            await self.chat_states.take_up(chat_id)
 
     async def turn_page(self, chat_id: str, message_id: int, content: Content) -> None:
         """Change an answer in place, or say why it cannot be."""
@@ -266,46 +232,6 @@ class Delivery:
                 await self._clock.sleep(wait_s)
             else:
                 return
-
-    def try_again(self, chat_id: str | None = None) -> None:
-        """Let messages go again to a chat by Telegram's number, or to all, whatever refusals there were."""
-        for name, state in self._states.items():
-            if chat_id is None or self._is_same(name, state, chat_id):
-                state.signs += 1
-                state.try_at_ms, state.has_lost_topic = 0, False
-                if state.refusal:
-                    state.look_up_at_ms = 0
-        self.wake()
-
-    async def _take_up(self, chat_id: str) -> None:
-        """Take a message that has arrived for a sign that its chat takes others, whatever the settings call it."""
-        for name, state in self._states.items():
-            if state.refusal and self._is_same(name, state, chat_id):
-                state.signs += 1
-                state.try_at_ms = 0
-                if name.partition(":")[2] in ("", chat_id.partition(":")[2]):
-                    await self._note_taking(name)
-        self.wake()
-
-    def _is_same(self, name: str, state: ChatState, chat_id: str) -> bool:
-        number = chat_id.partition(":")[0]
-        return number in (state.id, self.target(name).partition(":")[0])
-
-    def chat_states(self) -> Mapping[str, ChatState]:
-        """Return how the chats fare, by the names that the settings give them."""
-        return self._states
-
-    def faults(self) -> Iterator[str]:
-        """Yield which chats get nothing, and why."""
-        now_ms, ahead_ms = self._clock.monotonic_ms(), self._clock.now_ms() - self._clock.monotonic_ms()
-        for chat_id, state in self._states.items():
-            if state.refusal:
-                yield f"chat {chat_id} gets nothing: {state.refusal}"
-            elif state.flood_until_ms > now_ms:
-                until = f"{local_time(state.flood_until_ms + ahead_ms, self._timezone):%H:%M}"
-                yield f"chat {chat_id} gets nothing until {until}: Telegram asks for patience"
-            elif state.rejected:
-                yield f"chat {chat_id}: Telegram rejected the last message: {state.rejection}"
 
     async def set_quiet_hours(self, quiet_hours: QuietHours | None) -> None:
         """Let nothing ring in these hours, from now on and after a restart."""
@@ -330,10 +256,8 @@ class Delivery:
                 await self._tell_lost()
             except StorageError as error:
                 logger.error("the outbox could not be looked after: {}", error)
-            for chat_id, state in list(self._states.items()):
-                if state.look_up_at_ms is not None and state.look_up_at_ms <= self._clock.monotonic_ms():
-                    state.look_up_at_ms = None
-                    group.create_task(self._look_up(chat_id, state), name=f"look up {chat_id}")
+            for chat_id in self.chat_states.due_look_ups():
+                group.create_task(self.chat_states.look_up(chat_id), name=f"look up {chat_id}")
             await self._clock.sleep(_LOOK_AGAIN_S)
             self.wake()
 
@@ -345,31 +269,6 @@ class Delivery:
             expired = await self._store.expire(entries_before_ms, now_ms - _DAY_MS, busy)
         for chat_id in expired:
             self._count_lost(chat_id, DeliveryState.EXPIRED)
-
-    async def _look_up(self, chat_id: str, state: ChatState) -> None:
-        """Ask Telegram about a chat, and where nothing can be written there, again every hour."""
-        now_ms, signs = self._clock.monotonic_ms(), state.signs
-        try:
-            found = await self._sender.look_up(self.target(chat_id))
-        except Blocked as error:
-            problem = str(error)
-        except Exception as error:  # noqa: BLE001 - what cannot be read of a chat is no reason to send nothing
-            logger.info("chat {} could not be looked up: {!r}", chat_id, error)
-            state.look_up_at_ms = now_ms + round(1000 * _LOOK_UP_AGAIN_S)
-            return
-        else:
-            state.id, state.title, problem = found.id, found.title, found.problem
-        if state.signs > signs:
-            state.look_up_at_ms = 0
-        elif problem:
-            await self._note_refusing(chat_id, problem)
-            state.look_up_at_ms = now_ms + round(1000 * _LONGEST_HOLD_S)
-        elif state.refusal:
-            # What waits for the chat will show whether it takes messages; it is tried by itself.
-            if (await self._store.waiting_counts()).get(chat_id):
-                state.look_up_at_ms = now_ms + round(1000 * _LONGEST_HOLD_S)
-            else:
-                await self._note_taking(chat_id)
 
     async def _serve(self, message: OutboxMessage, target: str) -> None:
         """Handle the first message of a chat, then rest for as long as the chat has to."""
@@ -394,17 +293,10 @@ class Delivery:
         is_new_entry = message.message.kind is Kind.ENTRY and message.message_id is None
         return is_new_entry and age_s > _EXPIRY_FACTOR * self._max_age_s
 
-    def target(self, chat_id: str, migrated: Mapping[str, str] | None = None) -> str:
-        """Return where what is addressed to a chat goes: groups move, as far as known now or as `migrated` says."""
-        chat, colon, topic = chat_id.partition(":")
-        if chat_id in self._states and self._states[chat_id].has_lost_topic:
-            colon = topic = ""
-        return (self._migrated if migrated is None else migrated).get(chat, chat) + colon + topic
-
     async def _attempt(self, message: OutboxMessage, target: str) -> float:
         """Send or edit once and record how it went; return how long the chat has to rest [s]."""
         chat_id, stands_as = message.message.chat_id, message.message_id
-        html, signs = self._text(message), self._state(chat_id).signs
+        html, signs = self._text(message), self.chat_states[chat_id].signs
         await self._store.mark_sending(message.id)
         try:
             message_id = await self._send_or_edit(message, target, html)
@@ -415,23 +307,22 @@ class Delivery:
         except Blocked as error:
             self._within_reach()
             self._note("refused", chat_id, str(error))
-            return await self._hold(message, error, signs)
+            if stands_as is not None:  # the right to change may be lacking where the right to write is not
+                return await self._put_off(message, str(error), hold_for_s(message.attempts))
+            await self._try_again(message, 0.0, str(error))
+            await self.chat_states.hold(chat_id, error, signs)
         except Migrated as error:
             self._note("moved", chat_id, str(error))
             logger.warning("chat {}: {}; put it in TELEGRAM_CHAT_ID", chat_id, error)
-            old_chat = chat_id.partition(":")[0]
             if stands_as is None:
                 await self._try_again(message, 0.0, str(error))
-            # The numbers of messages begin anew there: none of before may be changed or replied to by its old one.
-            await self._store.forget_messages(old_chat)
-            self._migrated[old_chat] = error.new_chat_id
-            await self._store.set_state(_MIGRATED, self._migrated)
+            await self.chat_states.migrate(chat_id.partition(":")[0], error.new_chat_id)
         except (BadText, Rejected) as error:
             self._within_reach()
             self._note("rejected", chat_id, str(error))
             logger.error("chat {}: Telegram rejects message {} ({}); it is given up", chat_id, message.id, error)
             if stands_as is None:
-                state = self._state(chat_id)
+                state = self.chat_states[chat_id]
                 state.rejected, state.rejection = state.rejected + 1, str(error)
                 await self._store.mark_failed(message.id, str(error))
                 self._count_lost(chat_id, DeliveryState.FAILED)
@@ -452,8 +343,8 @@ class Delivery:
                 message.id, message_id, sent_ms, told=told, revision=message.revision, html=html
             )
             if stands_as is None:
-                await self._note_taking(chat_id)
-            if (old_chat := target.partition(":")[0]) in self._migrated:  # since it left
+                await self.chat_states.note_taking(chat_id)
+            if (old_chat := target.partition(":")[0]) in self.chat_states.migrated:  # since it left
                 await self._store.forget_messages(old_chat)
         return 0.0
 
@@ -519,7 +410,7 @@ class Delivery:
             html = mark_time(html, local_time(self._clock.now_ms() - age_ms, self._timezone), age_ms / 1000)
         if message.may_repeat:
             html = mark_may_repeat(html)
-        if new.chat_id in self._states and self._states[new.chat_id].has_lost_topic:
+        if self.chat_states[new.chat_id].has_lost_topic:
             html = mark_no_topic(html)
         return mark_lost(html, message.lost) if message.lost else html
 
@@ -541,60 +432,13 @@ class Delivery:
         self._note("flood wait", chat_id, error)
         logger.warning("Telegram tells us to leave chat {} alone for {:g} s", chat_id, rest_s)
         if message.message_id is None and rest_s > _LONG_FLOOD_S:
-            self._state(chat_id).flood_until_ms = self._clock.monotonic_ms() + round(1000 * rest_s)
+            self.chat_states[chat_id].flood_until_ms = self._clock.monotonic_ms() + round(1000 * rest_s)
         return await self._put_off(message, error, rest_s)
 
     async def _put_off(self, message: OutboxMessage, error: str, rest_s: float) -> float:
         """Try a message again later; return how long its chat has to rest [s], not at all for a change."""
         await self._try_again(message, rest_s, error)
         return rest_s if message.message_id is None else 0.0
-
-    async def _hold(self, message: OutboxMessage, error: Blocked, signs: int) -> float:
-        """Let a message wait for a chat that refuses it, and with a new one all that is for that chat.
-
-        Where a sign came while the refusal was on its way (`signs`: how many there were before), it goes again at once.
-        """
-        chat_id = message.message.chat_id
-        if message.message_id is not None:  # the right to change may be lacking where the right to write is not
-            return await self._put_off(message, str(error), _hold_s(message.attempts))
-        state = self._state(chat_id)
-        await self._try_again(message, 0.0, str(error))
-        if state.signs > signs:
-            return 0.0
-        if isinstance(error, NoTopic) and not state.has_lost_topic:
-            state.has_lost_topic = True
-            logger.error("chat {}: its topic is gone ({}); messages go to the group without it", chat_id, error)
-            words = f"<b>The topic of chat {escape(chat_id)} is gone</b>: its messages go to the group without it."
-            await self._tell_operator(f"{words} Put another topic into TELEGRAM_CHAT_ID.", but=chat_id)
-            return 0.0
-        hold_s = _hold_s(state.refusals)
-        state.refusals += 1
-        state.try_at_ms = self._clock.monotonic_ms() + round(1000 * hold_s)
-        await self._note_refusing(chat_id, str(error))
-        return 0.0
-
-    async def _note_refusing(self, chat_id: str, refusal: str) -> None:
-        state, now_ms = self._state(chat_id), self._clock.monotonic_ms()
-        is_new = not state.refusal
-        state.refusal = refusal
-        if not is_new:
-            return
-        state.refused_since_ms = self._clock.now_ms()
-        state.look_up_at_ms = now_ms if not state.id else now_ms + round(1000 * _LONGEST_HOLD_S)
-        logger.error("chat {} takes no message ({}): it is tried again until it does", chat_id, refusal)
-        await self._store.block_chat(chat_id, refusal, state.refused_since_ms)
-        await self._tell_operator(render_refusing(chat_id, state.title, refusal), but=chat_id)
-
-    async def _note_taking(self, chat_id: str) -> None:
-        """Take note that messages arrive in a chat."""
-        if (state := self._states.get(chat_id)) is None:
-            return
-        state.rejected = state.flood_until_ms = 0
-        if state.refusal:
-            state.refusal, state.refusals, state.try_at_ms = "", 0, 0
-            logger.info("chat {} takes messages again", chat_id)
-            await self._store.unblock_chat(chat_id)
-            await self._tell_operator(render_taking(chat_id, state.title), but=chat_id)
 
     def _count_lost(self, chat_id: str, state: DeliveryState) -> None:
         logger.warning("a message to chat {} is {}", chat_id, state)
@@ -662,7 +506,3 @@ class Delivery:
 
 def _backoff_s(attempts: int) -> float:
     return min(2.0 ** min(attempts, 10), _LONGEST_BACKOFF_S)
-
-
-def _hold_s(refusals: int) -> float:
-    return min(_FIRST_HOLD_S * 2.0 ** min(refusals, 10), _LONGEST_HOLD_S)

@@ -137,7 +137,7 @@ class Commands:
         """Try a chat again where somebody has put the bot back or has changed its rights."""
         change = update.my_chat_member
         if change is not None and change.new_chat_member.status not in _OUT:
-            self._delivery.try_again(str(change.chat.id))
+            self._delivery.chat_states.try_again(str(change.chat.id))
 
     async def _on_command(self, update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
         message = update.message
@@ -158,7 +158,7 @@ class Commands:
             self._note_stale(message, name, age_s)
             return
         if asker.is_admin:
-            self._delivery.try_again()
+            self._delivery.chat_states.try_again()
         command = BY_NAME.get(name)
         if command is None:
             self._answer(message, self._of_no_command(name, message, asker))
@@ -343,7 +343,7 @@ class Commands:
             await undo()
 
     async def _on_try(self, query: CallbackQuery, _message: Message, _asker: _Asker, _action: str, _rest: str) -> None:
-        self._delivery.try_again()
+        self._delivery.chat_states.try_again()
         self._later(_say(query, "Every chat is tried again; /chats shows what came of it."))
 
     async def _on_page(self, query: CallbackQuery, message: Message, asker: _Asker, _action: str, rest: str) -> None:
@@ -364,13 +364,13 @@ class Commands:
 
     def _is_confidential(self, chat: Chat) -> bool:
         """Whether what is written there is read by admins and the operator only."""
-        operator = self._delivery.target(self._delivery.operator).partition(":")[0].lower()
+        operator = self._delivery.chat_states.target(self._delivery.operator).partition(":")[0].lower()
         return chat.type == ChatType.PRIVATE or operator in (str(chat.id), f"@{chat.username}".lower())
 
     def _is_ours(self, chat: Chat) -> bool:
         if chat.type == ChatType.CHANNEL:
             return False  # an answer to one reader would stand there for all
-        names = {self._delivery.target(chat_id) for chat_id in self._chats}
+        names = {self._delivery.chat_states.target(chat_id) for chat_id in self._chats}
         return str(chat.id) in names or f"@{chat.username}".lower() in names
 
     async def _signal(self, text: str) -> Signal | None:

@@ -138,7 +138,7 @@ async def test_health_tells_what_telegram_did(world: World) -> None:
     world.telegram.blocked.add(GROUP)
     world.run(world.delivery.run())
     await world.queue(*(make_message(chat_id=str(chat)) for chat in (OTHER_PERSON, GROUP)), make_message(chat_id="404"))
-    await world.pass_time(lambda: len([*world.delivery.faults()]) == 2, step_s=0)
+    await world.pass_time(lambda: len([*world.delivery.chat_states.faults()]) == 2, step_s=0)
     answer = await ask(world, "/health")
     assert f"chat {GROUP} gets nothing: Forbidden: bot was kicked from the group chat" in answer
     assert answer.startswith("Not well\n")
@@ -472,7 +472,7 @@ async def test_chats(world: World, bot: Orchestrator) -> None:
     world.telegram.blocked.add(GROUP)
     world.run(world.delivery.run())
     await world.queue(make_message(), exit_message(1, str(GROUP)))
-    await world.pass_time(lambda: bool([*world.delivery.faults()]), step_s=0)
+    await world.pass_time(lambda: bool([*world.delivery.chat_states.faults()]), step_s=0)
     await world.wait_for_states(sent=1, pending=1)
     message = await message_to(world, "/chats")
     lines = message.text.splitlines()
@@ -493,13 +493,13 @@ async def test_health_over_http(world: World, bot: Orchestrator) -> None:
     world.telegram.blocked.add(GROUP)
     world.run(world.delivery.run())
     await world.queue(exit_message(1, str(GROUP)))
-    await world.pass_time(lambda: bool([*world.delivery.faults()]), step_s=0)
+    await world.pass_time(lambda: bool([*world.delivery.chat_states.faults()]), step_s=0)
     async with TestClient(TestServer(build_app(world.answers._reports, world.store, ""))) as client:
         answer = await client.get("/health")
         assert answer.status == 503
         assert f"chat {GROUP} gets nothing: Forbidden: bot was kicked" in await answer.text()
         await world.telegram.bot_becomes("member", GROUP, by=PERSON)
-        await world.pass_time(lambda: not [*world.delivery.faults()], step_s=0)
+        await world.pass_time(lambda: not [*world.delivery.chat_states.faults()], step_s=0)
         assert "gets nothing" not in await (await client.get("/health")).text()
 
 
@@ -509,7 +509,7 @@ async def test_put_back_into_a_chat(world: World, bot: Orchestrator, status: str
     world.run(world.delivery.run())
     await world.telegram.bot_becomes("kicked", GROUP, by=OTHER_PERSON)
     await world.queue(exit_message(1, str(GROUP)))
-    await world.pass_time(lambda: bool([*world.delivery.faults()]), step_s=0)
+    await world.pass_time(lambda: bool([*world.delivery.chat_states.faults()]), step_s=0)
     await world.telegram.bot_becomes(status, GROUP, by=OTHER_PERSON)
     await world.pass_time(lambda: len(world.telegram.messages) == 1, step_s=0)
     assert world.clock.now_ms() == NOW_MS

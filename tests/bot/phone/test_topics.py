@@ -78,12 +78,12 @@ async def test_a_topic_that_is_closed(forum: World) -> None:
     forum.telegram.closed_topics.add((GROUP, TOPIC))
     await forum.queue(entry_message(1, IN_TOPIC), exit_message(1, IN_TOPIC), make_message(chat_id=IN_TOPIC))
     await forum.pass_time(lambda: forum.clock.now_ms() > NOW_MS + 300_000, step_s=5)
-    assert [*forum.delivery.faults()] == [f"chat {IN_TOPIC} gets nothing: Topic_closed"]
+    assert [*forum.delivery.chat_states.faults()] == [f"chat {IN_TOPIC} gets nothing: Topic_closed"]
     forum.telegram.closed_topics.clear()
     await forum.pass_time(lambda: len(forum.telegram.messages) == 2, step_s=5)
     await forum.wait_for_states(expired=1, sent=2)
     assert forum.telegram.messages[0].text.endswith("1 earlier message could not be sent in time and expired")
-    assert [*forum.delivery.faults()] == []
+    assert [*forum.delivery.chat_states.faults()] == []
 
 
 async def test_the_topics_of_a_group_share_its_pace(forum: World) -> None:
