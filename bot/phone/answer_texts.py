@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.funnels import funnel_lines
 from bot.phone.chat_states import ChatState
-from bot.phone.messages import CLOCK_IS_BEHIND, EXIT_WORDS
+from bot.phone.messages import CLOCK_IS_BEHIND, exit_words
 from bot.phone.phrases import (
     age_text,
     comparison_text,
@@ -29,7 +29,7 @@ from bot.phone.sender import plain_text
 from bot.status import BotStatus
 from features.frame import FEATURES
 from scoring.prices import format_price
-from scoring.signals import Limits, NearMiss, OpenSignal, Outcome, Signal, Verdict
+from scoring.signals import Limits, NearMiss, OpenSignal, Outcome, Side, Signal, Verdict
 from scoring.statistics import Record, Summary
 
 PAGE_LINES = 10
@@ -87,8 +87,12 @@ def _pieces(line: str) -> Iterator[str]:
 def signal_line(row: Row, timezone: str) -> str:
     """Return one alert and its end on a line."""
     signal, outcome = row
-    end = "open" if outcome is None else f"{EXIT_WORDS[outcome.reason]} {net_text(outcome.ideal)}"
+    end = "open" if outcome is None else _ended(signal.side, outcome)
     return f"#{signal.id} {local_time(signal.decided_ms, timezone):%d %b %H:%M} {headline(signal)}: {end}"
+
+
+def _ended(side: Side, outcome: Outcome) -> str:
+    return f"{exit_words(outcome.reason, side)} {net_text(outcome.ideal)}"
 
 
 def open_line(open_signal: OpenSignal, price: float | None, now_ms: int) -> str:
@@ -114,9 +118,10 @@ def near_miss_line(near_miss: NearMiss, outcome: Outcome | None, timezone: str) 
     """Return one near miss on a line, and what it would have made where that is known."""
     when = f"{local_time(near_miss.decided_ms, timezone):%H:%M}"
     failed = ", ".join(words(name).lower() for name in near_miss.failed)
-    made = "" if outcome is None else f", would be {EXIT_WORDS[outcome.reason]} {net_text(outcome.ideal)}"
-    if outcome is not None and outcome.is_by_quotes:
-        made += " (by quotes only)"
+    made, levels = "", near_miss.levels
+    if outcome is not None and levels is not None:
+        by_quotes = " (by quotes only)" if outcome.is_by_quotes else ""
+        made = f", would be {_ended(levels.side, outcome)}{by_quotes}"
     name = f"{escape(near_miss.coin)} {venue_name(near_miss.venue)}"
     return f"{when} {name} {near_miss.score:.1f}: {escape(failed)}{made}"
 
@@ -129,7 +134,7 @@ def near_miss_title(refusals: Mapping[str, int]) -> str:
 
 def render_why(signal: Signal, outcome: Outcome | None, timezone: str, again: str) -> str:
     """Return everything a decision rested on; `again` says what comes of deciding it again."""
-    ended = "still open" if outcome is None else f"{EXIT_WORDS[outcome.reason]} {net_text(outcome.ideal)}"
+    ended = "still open" if outcome is None else _ended(signal.side, outcome)
     return fit(
         f"<b>#{signal.id} {headline(signal)}</b>",
         f"{local_time(signal.decided_ms, timezone):%d %b %H:%M:%S %Z}, {ended}",

@@ -42,7 +42,7 @@ from bot.phone.arguments import (
 from bot.phone.charts import PriceChart, PriceHistory, draw_equity, draw_price
 from bot.phone.daily_report import DayLog, render_report
 from bot.phone.delivery import Delivery
-from bot.phone.messages import EXIT_WORDS, render_status
+from bot.phone.messages import exit_words, render_status
 from bot.phone.phrases import counted, duration_text, fit, headline, local_time, net_text, until_text, venue_name
 from bot.phone.sender import Content, plain_text
 from bot.reports import LEADERS, Reports
@@ -428,7 +428,7 @@ def chart_of_signal(
     levels = signal.levels
     marks = {"alert": (signal.decided_ms, levels.entry)}
     if outcome is not None and outcome.ideal is not None:
-        marks[EXIT_WORDS[outcome.reason]] = (outcome.exit_ms, outcome.fill)
+        marks[exit_words(outcome.reason, signal.side)] = (outcome.exit_ms, outcome.fill)
     names = ["TP"] if len(levels.take_profits) == 1 else [f"TP {n}" for n in range(1, len(levels.take_profits) + 1)]
     return PriceChart(
         title=f"#{signal.id} {plain_text(headline(signal))}",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bot.phone.messages import EXIT_WORDS, entry_buttons
+from bot.phone.messages import entry_buttons, exit_words
 from bot.phone.phrases import local_time, net_text, venue_name
 from fetchers.health import Notice
 from scoring.prices import format_price
@@ -25,7 +25,8 @@ def of_look(before: OpenSignal, after: OpenSignal, settings: ScoringSettings) ->
 def of_exit(signal: Signal, outcome: Outcome, settings: ScoringSettings) -> FollowUp:
     """Return how it ended; the reply to the alert says the rest. Nobody should copy the trade any more."""
     buttons = tuple(button for button in entry_buttons(signal) if not button.copy)
-    html = f"<b>{_clock(outcome.exit_ms, settings)} {EXIT_WORDS[outcome.reason]}: {net_text(outcome.ideal)}</b>"
+    words = exit_words(outcome.reason, signal.side)
+    html = f"<b>{_clock(outcome.exit_ms, settings)} {words}: {net_text(outcome.ideal)}</b>"
     return FollowUp(signal_id=signal.id, html=html, buttons=buttons)
 
 

@@ -38,16 +38,20 @@ from storage.outbox import Button, Lost
 #: Stands where the sending time goes: nothing to a reader, and nothing escaped can look like it.
 SENT_MARK = "<i></i>"
 
-EXIT_WORDS = {
+_EXIT_WORDS = {
     ExitReason.TAKE_PROFIT: "TP hit",
     ExitReason.STOP_LOSS: "SL hit",
     ExitReason.TRAILING: "Trailing exit",
-    ExitReason.BTC_PUMP: "Exit, BTC is pumping",
-    ExitReason.LIQUIDITY_FLIP: "Exit, the bids came back",
     ExitReason.TIMEOUT: "Exit, time is up",
     ExitReason.DELISTED: "Ended, the venue trades the pair no more",
     ExitReason.NOT_KNOWN: "Ended, and how is not known",
     ExitReason.NO_LONGER_WATCHED: "No longer watched",
+}
+_EXIT_WORDS_OF_SIDE = {
+    (ExitReason.BTC_PUMP, Side.SHORT): "Exit, BTC is pumping",
+    (ExitReason.BTC_PUMP, Side.LONG): "Exit, BTC is falling",
+    (ExitReason.LIQUIDITY_FLIP, Side.SHORT): "Exit, the bids came back",
+    (ExitReason.LIQUIDITY_FLIP, Side.LONG): "Exit, the asks came back",
 }
 
 
@@ -109,9 +113,14 @@ def render_track_record(record: Record, score: float) -> str:
     return "\n".join(filter(None, [made, comparison_text(record)]))
 
 
+def exit_words(reason: ExitReason, side: Side) -> str:
+    """Return why a signal of that side ended."""
+    return _EXIT_WORDS.get(reason) or _EXIT_WORDS_OF_SIDE[reason, side]
+
+
 def render_exit(signal: Signal, outcome: Outcome, *, reach_s: float) -> str:
     """Return the reply that ends an alert; `reach_s` is REACH_SECONDS."""
-    title = f"<b>{EXIT_WORDS[outcome.reason]}: {coin_name(signal)} {net_text(outcome.ideal)}</b>"
+    title = f"<b>{exit_words(outcome.reason, signal.side)}: {coin_name(signal)} {net_text(outcome.ideal)}</b>"
     way = f"best {signed(outcome.mfe_percent)} %, worst {signed(-outcome.mae_percent)} %"
     note, ends = escape(outcome.note) or None, f"#{signal.id}"
     if (ideal := outcome.ideal) is None:

@@ -264,6 +264,25 @@ def test_flips_that_do_not_count(side: Side) -> None:
     assert still_open(side, flipped(5), flipped(25, gap="a time without data")).flips_running == 1
 
 
+def test_emergencies_of_a_long() -> None:
+    """They are the mirror image, spelled out: Bitcoin falls, or two books hold 65 % asks while P is below the entry."""
+
+    def seen(after_s: float, bid: float = 99.7, **changed: Any) -> Look:
+        now_ms = NOW_MS + round(1000 * after_s)
+        return Look(now_ms=now_ms, book_ms=now_ms, best_bid=bid, best_ask=bid + 0.1, **changed)
+
+    outcome = ended(Side.LONG, seen(5, btc_return=-0.005))
+    assert (outcome.reason, outcome.fill) == (ExitReason.BTC_PUMP, 99.7)
+    still_open(Side.LONG, seen(5, btc_return=0.02), seen(10, btc_return=-0.0049))
+
+    outcome = ended(Side.LONG, seen(5, ask_share=0.65), seen(10, ask_share=0.7))
+    assert (outcome.reason, outcome.fill) == (ExitReason.LIQUIDITY_FLIP, 99.7)
+    assert still_open(Side.LONG, seen(5, ask_share=0.65), seen(10, ask_share=0.64)).flips_running == 0
+    assert still_open(Side.LONG, seen(5, ask_share=0.3), seen(10, ask_share=0.3)).flips_running == 0
+    winning = (seen(5, 100.1, ask_share=0.7), seen(10, 100.1, ask_share=0.7))
+    assert still_open(Side.LONG, *winning).flips_running == 0
+
+
 @SIDES
 def test_timeout(side: Side) -> None:
     """An hour after the decision it ends at the quote."""

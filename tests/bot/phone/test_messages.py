@@ -327,6 +327,10 @@ EXITS = {
     ExitReason.NOT_KNOWN: "Ended, and how is not known",
     ExitReason.NO_LONGER_WATCHED: "No longer watched",
 }
+EXITS_OF_LONG = {
+    ExitReason.BTC_PUMP: "Exit, BTC is falling",
+    ExitReason.LIQUIDITY_FLIP: "Exit, the asks came back",
+}
 
 
 @pytest.mark.parametrize("reason", ExitReason)
@@ -334,6 +338,8 @@ def test_every_exit_has_words(reason: ExitReason) -> None:
     """Each reason opens the reply in words of its own."""
     text = read(render_exit(make_signal(), make_outcome(reason=reason), reach_s=15))
     assert text.startswith(f"{EXITS[reason]}: XLM Bybit +1.59 % net")
+    text = read(render_exit(make_signal(side=Side.LONG), make_outcome(reason=reason), reach_s=15))
+    assert text.startswith(f"{(EXITS | EXITS_OF_LONG)[reason]}: XLM Bybit +1.59 % net")
 
 
 def test_marks_of_the_delivery() -> None:

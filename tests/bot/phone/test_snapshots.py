@@ -201,8 +201,12 @@ MESSAGES: dict[str, Callable[[], str]] = {
             open_line(make_open_signal(42), 0.00001222, DECIDED_MS + 90_000),
             near_miss_title({"score": 12, "sweep": 3}),
             near_miss_line(make_near_miss(failed=("score", "sweep")), None, ZONE),
-            near_miss_line(make_near_miss(failed=("burst",)), OUTCOME, ZONE),
-            near_miss_line(make_near_miss(failed=("burst",)), replace(OUTCOME, is_by_quotes=True), ZONE),
+            near_miss_line(make_near_miss(failed=("burst",), levels=make_signal().levels), OUTCOME, ZONE),
+            near_miss_line(
+                make_near_miss(failed=("burst",), levels=make_signal().levels),
+                replace(OUTCOME, is_by_quotes=True),
+                ZONE,
+            ),
         ]
     ),
     "buttons": lambda: "\n".join([*(f"[{one.text}] {one.press}" for one in entry_buttons(SIGNAL)), copy_text(SIGNAL)]),
