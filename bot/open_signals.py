@@ -19,6 +19,7 @@ from scoring.exits import (
     Look,
     follow,
     funded_ms,
+    note_funding,
     shift_clock,
     shift_look,
     start,
@@ -34,8 +35,8 @@ TICKS_MISSED = 2.5  #: so many may bring nothing before that is a gap
 FIRST_RETRY_MS, LAST_RETRY_MS = 5_000, 60_000  #: until candles are asked for again
 PAGE = 500  #: candles, fewer than any venue's limit: an answer with less is all there is
 TAIL_MS = 60_000  #: how long to ask for the newest candle before it is taken that nothing was traded in its minute
-PATIENCE_MS = 120_000  #: after the time-out, with a venue that is well and has no candles of the pair for us
-BLIND_PATIENCE_MS = 86_400_000  #: with one that is not
+PATIENCE_MS = 120_000  #: with a venue that is well and gives no candles: after the first call in vain, and the time-out
+BLIND_PATIENCE_MS = 86_400_000  #: after the time-out, with one that is not well
 
 
 class Source(Protocol):
@@ -57,8 +58,7 @@ class _Waiting:
     """A look that is not judged yet."""
 
     look: Look
-    can_ask: bool  # its venue has candles
-    is_optional: bool = False  # quotes were seen all the time: without candles they have to do
+    can_ask: bool  # candles may be asked for, and its venue has them
     sees: bool  # a quote, or prints
 
 
@@ -70,7 +70,7 @@ class _Unjudged:
     tape_ms: int = 0  # every print up to here has been seen, or candles stood in for it
     ask_ms: int = 0
     wait_ms: int = 0
-    asked_ms: int = 0  # the first time in vain
+    asked_ms: int = 0  # the first time in vain, of a venue that is well
 
 
 class OpenSignals:
@@ -133,8 +133,8 @@ class OpenSignals:
         for signal_id, before in list(self.open.items()):
             key = (before.signal.venue, before.signal.instrument_id)
             unjudged = self._unjudged.setdefault(signal_id, _Unjudged(tape_ms=before.tape_ms))
-            self._note(before, unjudged, features, column.get(key), seen.get(key, ()))
-            followed = await self._judge(before, unjudged)
+            noted = self._note(before, unjudged, features, column.get(key), seen.get(key, ()))
+            followed = await self._judge(noted, unjudged)
             if isinstance(followed, OpenSignal):
                 self.open[signal_id] = followed
             judged.append((before, followed))
@@ -148,14 +148,17 @@ class OpenSignals:
             if look.gap and waiting.can_ask:
                 if candles is None:
                     candles, is_whole = await self._candles(open_signal, unjudged)
+                if candles is not None:
+                    look = _with_candles(look, candles, [later.look for later in unjudged.waiting[1:]])
                 if candles is not None and is_whole:
-                    look = replace(look, candles=candles)
                     unjudged.tape_ms = max(unjudged.tape_ms, look.now_ms)
                 elif candles is not None and (ended := self._end_within(open_signal, look, candles)) is not None:
                     return ended
-                elif waiting.is_optional:
-                    look = replace(look, gap="")
-                elif not self._is_given_up(open_signal, unjudged.waiting[-1].look.now_ms):
+                elif look.is_provisional:
+                    look = replace(waiting.look, gap="")  # the quotes have to do
+                elif self._is_given_up(open_signal, unjudged):
+                    look = replace(waiting.look, is_unsettled=True)
+                else:
                     return open_signal
             followed = follow(open_signal, look, self._settings)
             if isinstance(followed, Outcome):
@@ -166,7 +169,7 @@ class OpenSignals:
 
     def _end_within(self, open_signal: OpenSignal, look: Look, candles: Candles) -> Outcome | None:
         """Return the end that candles without the newest minute show already; None where that may still decide."""
-        ended = follow(open_signal, replace(look, candles=candles), self._settings)
+        ended = follow(open_signal, look, self._settings)
         if not isinstance(ended, Outcome) or ended.ideal is None:
             return None
         return ended if ended.exit_ms <= int(candles.open_ms[-1]) + MINUTE_MS else None
@@ -178,26 +181,28 @@ class OpenSignals:
         features: FeatureFrame,
         column: int | None,
         observations: Sequence[Observation],
-    ) -> None:
-        """Put what this tick saw behind what waits already."""
+    ) -> OpenSignal:
+        """Put what this tick saw behind what waits already; return the signal with the funding, which need not wait."""
         key = (one.signal.venue, one.signal.instrument_id)
         look = Look(now_ms=features.now_ms, btc_return=features.btc_return)
         if column is None:
             is_unwatched = key[0] not in self._source.status()
             look, can_ask = replace(look, is_unwatched=is_unwatched), self._asks and not is_unwatched
         else:
-            noted = [time_ms for waiting in unjudged.waiting for time_ms in waiting.look.funding_times_ms]
-            look = _sight(one, look, features, column, observations, max([funded_ms(one), *noted]))
+            look = _sight(one, look, features, column, observations)
             can_ask = self._asks and features.instruments[column].publishes_trades
         has_quote = math.isfinite(look.best_bid) and math.isfinite(look.best_ask)
-        new = _Waiting(look=look, can_ask=can_ask, sees=has_quote or (look.tape_ms > 0 and can_ask))
+        noted = note_funding(one, look)
+        look = replace(look, funding_rate=math.nan, funding_times_ms=())
         if not can_ask and self._lacks_prints(one, unjudged, look, observations):
-            new = replace(new, look=replace(look, lacks_prints=True))
+            look = replace(look, lacks_prints=True)
+        new = _Waiting(look=look, can_ask=can_ask, sees=has_quote or (look.tape_ms > 0 and can_ask))
         new = self._with_gap(one, unjudged, new, observations, has_quote=has_quote)
         unjudged.tape_ms = max(unjudged.tape_ms, look.tape_ms)
-        if unjudged.waiting and not unjudged.waiting[-1].sees and not unjudged.waiting[-1].look.funding_times_ms:
+        if unjudged.waiting and not unjudged.waiting[-1].sees:
             del unjudged.waiting[-1]  # the new one's gap holds it
         unjudged.waiting.append(new)
+        return noted
 
     def _lacks_prints(
         self, one: OpenSignal, unjudged: _Unjudged, look: Look, observations: Sequence[Observation]
@@ -232,11 +237,10 @@ class OpenSignals:
         elif not has_quote and now_ms >= due_ms + TIMEOUT_LATE_MS:
             gap, from_ms = "a time without quotes", min(seen_ms, due_ms)
         elif now_ms - max(seen_ms, look.tape_ms if new.can_ask else 0) > self._gap_ms:
-            gap = lost
-            from_ms = min(seen_ms, unjudged.tape_ms or seen_ms) if new.can_ask else seen_ms
+            gap, from_ms = lost, min(seen_ms, unjudged.tape_ms or seen_ms)
         elif new.can_ask and now_ms - max(prints_ms, look.tape_ms) > self._gap_ms:
             gap, from_ms = "a time without prints", prints_ms
-            new = replace(new, is_optional=True)
+            look = replace(look, is_provisional=True)
         else:
             return new
         return replace(new, look=replace(look, gap=gap, gap_from_ms=from_ms, gap_until_ms=until_ms))
@@ -253,6 +257,7 @@ class OpenSignals:
         until_ms = min(now_ms, timeout_ms(one, self._settings) + 2 * MINUTE_MS)
         from_ms = min(waiting.look.gap_from_ms for waiting in unjudged.waiting if waiting.look.gap)
         pages: list[Candles] = []
+        page: Candles | None = None
         while from_ms < until_ms:
             page = await self._source.fetch_candles(key, from_ms)
             if page is None or not len(page.open_ms):
@@ -261,21 +266,25 @@ class OpenSignals:
             from_ms = max(from_ms, int(page.open_ms[-1]) + MINUTE_MS)
             if len(page.open_ms) < PAGE:
                 break
-        if pages and from_ms >= until_ms:
+        unjudged.asked_ms = (unjudged.asked_ms or now_ms) if self._is_well(one) else 0
+        is_all = page is not None and now_ms - (unjudged.asked_ms or now_ms) >= TAIL_MS
+        if pages and (from_ms >= until_ms or is_all):
             unjudged.ask_ms = unjudged.wait_ms = unjudged.asked_ms = 0
             return _joined(pages), True
         unjudged.wait_ms = min(max(FIRST_RETRY_MS, 2 * unjudged.wait_ms), LAST_RETRY_MS)
         unjudged.ask_ms = now_ms + unjudged.wait_ms
-        unjudged.asked_ms = unjudged.asked_ms or now_ms
-        is_all = page is not None and now_ms - unjudged.asked_ms >= TAIL_MS
-        return (_joined(pages), is_all) if pages else (None, False)
+        return (_joined(pages) if pages else None), False
 
-    def _is_given_up(self, one: OpenSignal, now_ms: int) -> bool:
-        venue, universe = one.signal.venue, self._source.universe
-        is_well = self._source.status()[venue].condition in (Condition.OK, Condition.DEGRADED)
-        patience_ms = PATIENCE_MS if is_well else BLIND_PATIENCE_MS
-        is_over = now_ms >= timeout_ms(one, self._settings) + patience_ms
-        return is_over or (venue, one.signal.instrument_id) in universe.delisted
+    def _is_given_up(self, one: OpenSignal, unjudged: _Unjudged) -> bool:
+        now_ms, due_ms = unjudged.waiting[-1].look.now_ms, timeout_ms(one, self._settings)
+        if not self._is_well(one):
+            return now_ms >= due_ms + BLIND_PATIENCE_MS
+        is_delisted = (one.signal.venue, one.signal.instrument_id) in self._source.universe.delisted
+        asked_ms = unjudged.asked_ms or now_ms
+        return now_ms - (asked_ms if is_delisted else max(asked_ms, due_ms)) >= PATIENCE_MS
+
+    def _is_well(self, one: OpenSignal) -> bool:
+        return self._source.status()[one.signal.venue].condition in (Condition.OK, Condition.DEGRADED)
 
 
 def note_looks(seen: dict[Key, list[OrderBook | Trades]], observations: Iterable[Observation]) -> None:
@@ -291,7 +300,6 @@ def _sight(
     features: FeatureFrame,
     column: int,
     observations: Sequence[Observation],
-    funded_until_ms: int,
 ) -> Look:
     """Return the look with what this tick saw of the instrument."""
     prints = [trades for trades in observations if isinstance(trades, Trades)]
@@ -310,7 +318,7 @@ def _sight(
         book_ms=int(features.book_ms[column]),
         funding_rate=_funding_rate(features, column),
         funding_times_ms=settlement_times_ms(
-            funded_until_ms,
+            funded_ms(one),
             look.now_ms,
             float(features.funding_interval_h[column]),
             int(features.next_funding_ms[column]),
@@ -332,6 +340,17 @@ def _hole(observations: Sequence[Observation], tape_ms: int) -> tuple[int, int] 
                 hole = (hole[0] if hole else tape_ms, first_ms)
             tape_ms = max(tape_ms, trades.exchange_ms)
     return hole
+
+
+def _with_candles(look: Look, candles: Candles, later: Sequence[Look]) -> Look:
+    """Return a look with the candles of its gap, and what was printed between it and their coming."""
+    return replace(
+        look,
+        candles=candles,
+        asked_ms=later[-1].now_ms if later else look.now_ms,
+        later_time_ms=read_only(np.concatenate([[], *(one.trade_time_ms for one in later)]), np.int64),
+        later_price=read_only(np.concatenate([[], *(one.trade_price for one in later)]), np.float64),
+    )
 
 
 def _joined(pages: Sequence[Candles]) -> Candles:

@@ -58,6 +58,11 @@ class Look:
     gap_from_ms: int = 0  #: where that time begins; 0: at the last look
     gap_until_ms: int = 0  #: where it ends, such as at the first print; 0: at this look
     candles: Candles | None = None  #: of the gap, from the minute it begins in; None: the venue has none
+    asked_ms: int = 0  #: when the candles came; 0: at this look
+    later_time_ms: IntArray = field(default_factory=lambda: read_only([], np.int64))  #: of prints seen until then
+    later_price: FloatArray = field(default_factory=lambda: read_only([], np.float64))
+    is_unsettled: bool = False  #: the venue has candles, but none came of the gap however often it was asked
+    is_provisional: bool = False  #: no prints came for as long as a gap: without candles the quotes have to do
     is_delisted: bool = False
     is_unwatched: bool = False  #: the venue is no longer among EXCHANGES
 
@@ -173,12 +178,16 @@ def follow(open_signal: OpenSignal, look: Look, settings: ScoringSettings) -> Op
     side's quote then seen (the best ask of a SHORT), the first take-profit at itself, the rest at the exit side's
     quote: where there is none they wait for it. Where nobody can tell what happened the outcome has no result.
     """
-    open_signal = _note_funding(open_signal, look)
-    judged, ending = _judge_gap(open_signal, look, settings)
+    judged, ending = _judge_gap(note_funding(open_signal, look), look, settings)
     if ending is None:
         judged, ending = _judge_sight(judged, look, settings)
     if ending is None:
         ending = _judge_silence(judged, look, settings)
+    # nobody can tell what came while only quotes did; an end at the first quote after a gap says so itself
+    if look.candles is None and look.gap and (ending is None or not ending.note):
+        judged = _unknown_until(judged, look.gap_until_ms or look.now_ms)
+    if look.candles is None and look.is_provisional and ending is not None:
+        judged = _unknown_until(judged, ending.exit_ms)
     return judged if ending is None else _outcome(judged, ending, settings)
 
 
@@ -186,6 +195,8 @@ def _judge_gap(open_signal: OpenSignal, look: Look, settings: ScoringSettings) -
     if not look.gap:
         return open_signal, None
     before = open_signal = replace(open_signal, flips_running=0)
+    if look.is_unsettled and not look.is_delisted:
+        return open_signal, _not_known(open_signal, look, settings, f"no candles came after {look.gap}")
     if look.candles is None:
         return open_signal, None
     from_ms, until_ms = look.gap_from_ms or open_signal.looked_ms, look.gap_until_ms or look.now_ms
@@ -204,7 +215,8 @@ def _judge_gap(open_signal: OpenSignal, look: Look, settings: ScoringSettings) -
             return open_signal, _Exit(ExitReason.TIMEOUT, fill, exit_ms, note=note, is_inside=True)
         open_signal, ending = _judge_minute(open_signal, minute, look, from_ms, settings)
         if ending is not None:
-            return open_signal, ending._replace(exit_ms=min(ending.exit_ms, look.now_ms), note=note)
+            exit_ms = min(ending.exit_ms, max(look.now_ms, look.asked_ms))
+            return open_signal, ending._replace(exit_ms=exit_ms, note=note)
         known_ms, last = minute.end_ms, minute.close
     if math.isnan(last):
         return open_signal, _not_known(open_signal, look, settings, "the candles do not reach back to the last look")
@@ -234,40 +246,58 @@ def _judge_minute(
 
     One that holds the decision may have its extremes from before: it decides nothing. One that holds the last look has
     what it shows beyond a level from after it, for the signal would have ended had we seen that ourselves; but not what
-    it shows beyond a trailing stop, which may have come before the best price.
+    it shows beyond a trailing stop, which may have come before the best price. One that goes on after the gap may have
+    an extreme from there, if we saw it printed: it is judged with the prints. Where nobody can tell, the time is noted.
     """
-    signal, levels = open_signal.signal, open_signal.signal.levels
+    signal, target = open_signal.signal, open_signal.signal.levels.take_profits[0]
     against = -signal.side.direction
-    is_target = against * minute.best < against * levels.take_profits[0]
-    is_stop = against * minute.worst >= against * levels.stop
-    trailing_stop = float(_trailing_stop(signal, np.array(open_signal.best_price), settings))
-    is_trailed = against * minute.worst >= against * trailing_stop
-    until_ms, looked_ms = min(minute.end_ms, look.gap_until_ms or look.now_ms), open_signal.looked_ms
+    until_ms = min(minute.end_ms, look.gap_until_ms or look.now_ms)
+    best = against * min(against * minute.best, against * open_signal.best_price)
+    stop, trailing_stop = signal.levels.stop, _trailing_stop_at(signal, open_signal.best_price, settings)
+    levels = (stop, trailing_stop, _trailing_stop_at(signal, best, settings))
+    is_stop, is_trailed, is_perhaps_trailed = (against * minute.worst >= against * level for level in levels)
+    is_target = against * minute.best < against * target
     if minute.open_ms < open_signal.decided_ms:
-        if is_target or is_stop or is_trailed:
-            open_signal = _unknown_until(open_signal, until_ms)
-        return open_signal, None
-    reach_ms = open_signal.decided_ms + round(1000 * settings.reach_s)
-    is_in_reach = reach_ms <= minute.open_ms <= reach_ms + REACH_LATE_MS and minute.open_ms >= from_ms
-    if is_in_reach and open_signal.reachable_entry is None and against * minute.open < against * levels.stop:
-        open_signal = replace(open_signal, reachable_entry=minute.open, reachable_ms=minute.open_ms)
-    is_own = (look.trade_time_ms >= minute.open_ms) & (look.trade_time_ms < minute.end_ms)
-    own = look.trade_price[is_own & (look.trade_time_ms > open_signal.decided_ms)]
-    if is_stop:
-        fill = _worst(signal.side, levels.stop, minute.open, _first_beyond(signal.side, own, levels.stop))
-        ending = _Exit(ExitReason.STOP_LOSS, fill, minute.end_ms, is_ambiguous=is_target, is_inside=True)
+        is_unknown = is_stop or is_target or is_perhaps_trailed
+        return _unknown_until(open_signal, until_ms) if is_unknown else open_signal, None
+    open_signal = _reached_within(open_signal, minute, from_ms, settings)
+    is_worst_later, is_best_later = _printed_later(signal.side, minute, look, until_ms)
+    if is_worst_later and (is_stop or is_trailed):
+        return _unknown_until(open_signal, until_ms), None
+    if is_stop or (is_trailed and minute.open_ms >= max(from_ms, open_signal.looked_ms)):
+        reason, level = (ExitReason.STOP_LOSS, stop) if is_stop else (ExitReason.TRAILING, trailing_stop)
+        is_own = (look.trade_time_ms >= minute.open_ms) & (look.trade_time_ms < minute.end_ms)
+        own = look.trade_price[is_own & (look.trade_time_ms > open_signal.decided_ms)]
+        fill = _worst(signal.side, level, minute.open, _first_beyond(signal.side, own, level))
+        ending = _Exit(reason, fill, minute.end_ms, is_ambiguous=is_target, is_inside=True)
         return _seen(open_signal, fill), ending
-    if is_trailed and minute.open_ms < max(from_ms, looked_ms):
+    if is_perhaps_trailed or (is_target and is_best_later):
         open_signal = _unknown_until(open_signal, until_ms)
-    elif is_trailed:
-        fill = _worst(signal.side, trailing_stop, minute.open, _first_beyond(signal.side, own, trailing_stop))
-        ending = _Exit(ExitReason.TRAILING, fill, minute.end_ms, is_ambiguous=is_target, is_inside=True)
-        return _seen(open_signal, fill), ending
-    if is_target:
-        fill = levels.take_profits[0]
-        ending = _Exit(ExitReason.TAKE_PROFIT, fill, minute.end_ms, is_inside=True)
-        return _seen(open_signal, minute.worst, fill), ending
-    return _armed(_seen(open_signal, minute.worst, minute.best), settings), None
+    worst = math.nan if is_worst_later else minute.worst
+    if is_target and not is_best_later:
+        return _seen(open_signal, worst, target), _Exit(ExitReason.TAKE_PROFIT, target, minute.end_ms, is_inside=True)
+    is_past = until_ms < min(minute.end_ms, max(look.now_ms, look.asked_ms))
+    # a best price from after the gap must not be trailed by what was seen before it
+    return _armed(_seen(open_signal, worst, math.nan if is_past else minute.best), settings), None
+
+
+def _reached_within(open_signal: OpenSignal, minute: _Minute, from_ms: int, settings: ScoringSettings) -> OpenSignal:
+    """Return the signal with the minute's open as its reachable entry, if that is the price of REACH_SECONDS."""
+    against, reach_ms = -open_signal.signal.side.direction, open_signal.decided_ms + round(1000 * settings.reach_s)
+    is_in_time = reach_ms <= minute.open_ms <= reach_ms + REACH_LATE_MS and minute.open_ms >= from_ms
+    is_stopped = against * minute.open >= against * open_signal.signal.levels.stop
+    if open_signal.reachable_entry is not None or is_stopped or not is_in_time:
+        return open_signal
+    return replace(open_signal, reachable_entry=minute.open, reachable_ms=minute.open_ms)
+
+
+def _printed_later(side: Side, minute: _Minute, look: Look, until_ms: int) -> tuple[bool, bool]:
+    """Return whether the worst and the best price of a minute were printed in it after the gap, before candles came."""
+    times_ms = np.concatenate([look.trade_time_ms, look.later_time_ms])
+    prices = np.concatenate([look.trade_price, look.later_price])
+    against = -side.direction * prices[(times_ms >= until_ms) & (times_ms < minute.end_ms)]
+    worst, best = -side.direction * minute.worst, -side.direction * minute.best
+    return bool((against >= worst).any()), bool((against <= best).any())
 
 
 def _judge_sight(open_signal: OpenSignal, look: Look, settings: ScoringSettings) -> tuple[OpenSignal, _Exit | None]:
@@ -292,7 +322,7 @@ def _judge_sight(open_signal: OpenSignal, look: Look, settings: ScoringSettings)
         note = note if before == len(prices) else ""
         return _seen(open_signal, *prices[:before].tolist(), hit.fill), hit._replace(note=note)
 
-    trailed = _trailed(open_signal, times_ms, prices, look, settings)
+    open_signal, trailed = _trailed(open_signal, times_ms, prices, look, settings)
     open_signal = _count_flips(_seen(open_signal, *prices.tolist(), exit_quote), look, settings)
     if trailed is not None:
         return _seen(open_signal, trailed.fill), trailed
@@ -359,20 +389,28 @@ def _quotes(side: Side, look: Look) -> tuple[float, float]:
 
 def _trailed(
     open_signal: OpenSignal, times_ms: IntArray, prices: FloatArray, look: Look, settings: ScoringSettings
-) -> _Exit | None:
-    # each print, and the quote after them, against the best price before it
+) -> tuple[OpenSignal, _Exit | None]:
+    """Judge each print, and the quote after them, against the best price before it.
+
+    Prints that come late, from before the last look, may be older than the best price: only that of their own counts.
+    """
     side = open_signal.signal.side
     against, exit_quote = -side.direction, _quotes(side, look)[1]
     seen = np.array([open_signal.best_price, *prices.tolist(), exit_quote])
     best = against * np.fmin.accumulate(against * seen[:-1])
-    level = _trailing_stop(open_signal.signal, best, settings)
+    is_late = np.append(times_ms <= open_signal.looked_ms, False)
+    own = against * np.fmin.accumulate(against * np.array([math.nan, *prices.tolist()]))
+    level = _trailing_stop(open_signal.signal, np.where(is_late, own, best), settings)
     hits = against * seen[1:] >= against * level
-    if not hits.any():
-        return None
-    first = int(np.argmax(hits))
+    perhaps = against * seen[1:] >= against * _trailing_stop(open_signal.signal, best, settings)
+    first = int(np.argmax(hits)) if hits.any() else len(hits)
+    if perhaps[:first].any():
+        open_signal = _unknown_until(open_signal, open_signal.looked_ms)
+    if first == len(hits):
+        return open_signal, None
     exit_ms = int(times_ms[first]) if first < len(prices) else look.now_ms
     fill = _worst(side, float(level[first]), float(seen[first + 1]), exit_quote)
-    return _Exit(ExitReason.TRAILING, fill, exit_ms)
+    return open_signal, _Exit(ExitReason.TRAILING, fill, exit_ms)
 
 
 def _trailing_stop(signal: Signal, best_price: FloatArray, settings: ScoringSettings) -> FloatArray:
@@ -384,8 +422,12 @@ def _trailing_stop(signal: Signal, best_price: FloatArray, settings: ScoringSett
     return np.where(is_armed, level, np.nan)
 
 
+def _trailing_stop_at(signal: Signal, best_price: float, settings: ScoringSettings) -> float:
+    return float(_trailing_stop(signal, np.array(best_price), settings))
+
+
 def _armed(open_signal: OpenSignal, settings: ScoringSettings) -> OpenSignal:
-    level = float(_trailing_stop(open_signal.signal, np.array(open_signal.best_price), settings))
+    level = _trailing_stop_at(open_signal.signal, open_signal.best_price, settings)
     return replace(open_signal, is_trailing_armed=not math.isnan(level))
 
 
@@ -430,7 +472,7 @@ def _first_beyond(side: Side, prices: FloatArray, level: float) -> float:
     return float(prices[np.argmax(hits)]) if hits.any() else math.nan
 
 
-def _note_funding(open_signal: OpenSignal, look: Look) -> OpenSignal:
+def note_funding(open_signal: OpenSignal, look: Look) -> OpenSignal:
     """Keep the settlements with the last rate seen before them; once they are over venues show the next one's."""
     rate = open_signal.last_funding_rate
     since_ms = funded_ms(open_signal)
@@ -479,7 +521,9 @@ def _outcome(open_signal: OpenSignal, ending: _Exit, settings: ScoringSettings) 
 
 
 def _clock(time_ms: int, settings: ScoringSettings) -> str:
-    return f"{datetime.fromtimestamp(time_ms / 1000, ZoneInfo(settings.timezone)):%H:%M}"
+    # rounded up: what is said to be known is known
+    time_s = -(-time_ms // MINUTE_MS) * MINUTE_MS / 1000
+    return f"{datetime.fromtimestamp(time_s, ZoneInfo(settings.timezone)):%H:%M}"
 
 
 def _reachable(

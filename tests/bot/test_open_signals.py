@@ -153,6 +153,54 @@ async def test_prints_that_fail() -> None:
     )
 
 
+@pytest.mark.parametrize(("bid", "ask", "reason"), [(97.8, 97.9, "take_profit"), (101.1, 101.2, "stop_loss")])
+async def test_an_end_while_prints_fail(bid: float, ask: float, reason: str) -> None:
+    """What was printed meanwhile nobody can tell: an exit by the quotes alone says so, unless candles came."""
+    calm = bars([(-20, 100, 100.1, 99.9, 100)])
+    for candles, note in ((None, "unknown until 22:14"), (calm, "")):
+        one = watched()
+        await one.tick(5, prints=[])
+        one.candles = partial(_same, candles)
+        for after_s in (10, 15, 20, 25):
+            assert await one.tick(after_s) is None
+        outcome = await one.tick(30, bid, ask)
+        assert outcome is not None
+        assert (outcome.reason, outcome.note) == (reason, note)
+
+
+async def test_candles_that_never_come() -> None:
+    """They are asked for until two minutes after the time-out; then the outcome is not known."""
+    one = watched()
+    await one.tick(5, prints=[])
+    for after_s in range(305, 3720, 5):
+        assert await one.tick(after_s, prints=[], continues=after_s > 305) is None
+    outcome = await one.tick(3720, prints=[])
+    assert outcome is not None
+    assert (outcome.reason, outcome.ideal) == (ExitReason.NOT_KNOWN, None)
+    assert outcome.note == "no candles came after a time without data"
+
+
+@pytest.mark.parametrize("is_blind", [True, False])
+async def test_a_call_in_vain_after_the_timeout(is_blind: bool) -> None:
+    """It is repeated too: the patience with a venue begins with its first answer in vain, not while it was away."""
+    one = watched()
+    await one.tick(5, prints=[])
+    if is_blind:
+        one.conditions["bybit"] = Condition.BLIND
+        for after_s in range(60, 7200, 60):
+            assert await one.tick(after_s, NAN, NAN) is None
+        one.conditions["bybit"] = Condition.OK
+    else:
+        one.new_run(one.state, started_ms=at(7199))
+    assert await one.tick(7200, prints=[], continues=False) is None
+    one.candles = lambda _: bars([*CALM[:10], (580, 100, 100, 97.5, 98), *CALM[11:]])
+    outcome = None
+    for after_s in range(7205, 7320, 5):
+        outcome = outcome or await one.tick(after_s, prints=[])
+    assert outcome is not None
+    assert (outcome.reason, outcome.fill, outcome.held_s) == (ExitReason.TAKE_PROFIT, 98, 640)
+
+
 async def test_long_refresh_interval() -> None:
     """With a tick every 15 s a look is no gap: no candle of the decision's minute stops anything out."""
     one = watched(settings=ScoringSettings(refresh_interval_s=15))
@@ -214,6 +262,15 @@ async def test_near_misses_ask_nobody() -> None:
     """What is followed without asking is judged by the next quote, and given up as not known at its time-out."""
     one = watched(asks=False)
     await one.tick(5)
+    await one.tick(500, prints=[(499, 99.9)], continues=False)
+    assert one.state.unknown_until_ms == at(500)
+    outcome = await one.tick(510, prints=[(505, 98.0), (509, 97.9)])
+    assert outcome is not None
+    assert (outcome.reason, outcome.held_s) == (ExitReason.TAKE_PROFIT, 509)
+    assert outcome.note == "unknown until 22:22; at times only quotes were seen"
+
+    one = watched(asks=False)
+    await one.tick(5)
     await one.tick(600, prints=[(599, 99.9)], continues=False)
     for after_s in (1200, 2400, 3600):
         assert await one.tick(after_s, NAN, NAN, is_listed=False) is None
@@ -245,6 +302,18 @@ async def test_delisted_pair() -> None:
         assert outcome is not None
         assert outcome.reason is ExitReason.DELISTED
         assert outcome.fill == pytest.approx(fill, nan_ok=True)
+
+
+async def test_delisted_pair_whose_candles_fail_once() -> None:
+    """The call is repeated, as any other."""
+    one = watched()
+    one.universe = replace(one.universe, delisted=frozenset({("bybit", "PEPEUSDT")}))
+    await one.tick(20, prints=[])
+    assert await one.tick(130, NAN, NAN, is_listed=False) is None
+    one.candles = lambda _: bars([*CALM[:2], (100, 100, 101.1, 99.4, 99.5)])
+    outcome = await one.tick(140, NAN, NAN, is_listed=False)
+    assert outcome is not None
+    assert (outcome.reason, outcome.fill) == (ExitReason.STOP_LOSS, 101)
 
 
 async def test_a_delisting_that_is_announced() -> None:
@@ -295,6 +364,53 @@ async def test_newest_candle_is_waited_for() -> None:
         await one.tick(after_s, prints=[])
     assert one.state.looked_ms == at(415)
     assert one.state.unknown_until_ms >= at(305)
+
+
+async def test_pauses_begin_anew() -> None:
+    """A gap that was settled without its newest minute leaves the next one its own first call and its own patience."""
+    one = watched()
+    await one.tick(5, prints=[])
+    one.candles = lambda _: bars(CALM[:3])
+    for after_s in range(305, 385, 5):
+        await one.tick(after_s, prints=[], continues=after_s > 305)
+    assert one.state.looked_ms == at(380)
+    one.asked.clear()
+    one.candles = lambda _: bars(CALM[5:8])
+    await one.tick(500, prints=[], continues=False)
+    assert len(one.asked) == 1
+    assert one.state.looked_ms == at(380), "the newest minute is waited for again"
+
+
+async def test_after_the_gap_is_not_in_the_gap() -> None:
+    """A stop printed after the gap, in the minute in which it ends, is one at its print, however late candles come."""
+    one = watched()
+    await one.tick(41, prints=[(41, 100.0)])
+    await one.tick(46, prints=[(44, 100.0)], continues=False)
+    await one.tick(51, prints=[(50, 101.4)])
+    one.candles = lambda _: bars([(40, 100, 101.4, 99.9, 100), (100, 100, 100.1, 99.9, 100)])
+    outcome = await one.tick(101, prints=[])
+    assert outcome is not None
+    assert (outcome.reason, outcome.fill, outcome.held_s) == (ExitReason.STOP_LOSS, 101.4, 50)
+
+
+async def test_funding_of_what_waits() -> None:
+    """A rate seen while quotes are missing and candles fail is the one that is charged, also after a restart."""
+    named: dict[str, Any] = {"funding_interval_h": 1.0, "next_funding_ms": at(66)}
+    for restarts in (False, True):
+        one = watched()
+        await one.tick(5, prints=[], funding_rate=0.0, **named)
+        await one.tick(55, NAN, NAN, funding_rate=-0.01, **named)
+        await one.tick(65, NAN, NAN, funding_rate=-0.01, **named)
+        await one.tick(70, NAN, NAN, funding_rate=0.0, **named)
+        assert one.state.looked_ms == at(5)
+        if restarts:
+            one.new_run(one.state, started_ms=at(71))
+        one.candles = lambda _: bars(CALM[:2])
+        await one.tick(99, prints=[], continues=False, funding_rate=0.0, **named)
+        outcome = await one.tick(101, 97.8, 97.9, [(100, 97.5)], funding_rate=0.0, **named)
+        assert outcome is not None
+        assert outcome.ideal is not None
+        assert outcome.ideal.net_percent == pytest.approx(2 - 0.1 - 1)
 
 
 async def test_not_stored_not_lost() -> None:

@@ -206,6 +206,18 @@ def test_trailing_within_one_interval(side: Side) -> None:
 
 
 @SIDES
+def test_trailing_and_late_prints(side: Side) -> None:
+    """A print from before the last look may be older than the best price seen there: it trails only its own best."""
+    armed = look(side, 10, bid=98.4, ask=98.5)
+    state = still_open(side, armed, look(side, 15, [(3, 99.6)], bid=98.4, ask=98.5), settings=TRAILING)
+    assert state.unknown_until_ms == NOW_MS + 10_000
+    outcome = ended(side, armed, look(side, 15, [(2, 98.4), (3, 99.6)], bid=98.4, ask=98.5), settings=TRAILING)
+    assert (outcome.reason, outcome.fill, outcome.held_s) == (ExitReason.TRAILING, mirrored(side, 99.6), 3)
+    calm = look(side, 15, [(3, 98.6)], bid=98.4, ask=98.5)
+    assert still_open(side, armed, calm, settings=TRAILING).unknown_until_ms == 0
+
+
+@SIDES
 def test_trailing_not_armed(side: Side) -> None:
     """Short of its activation, and when it is off, nothing trails."""
     prints = [(1, 99.21), (2, 100.0)]
@@ -482,6 +494,29 @@ def test_minute_of_the_last_look(side: Side) -> None:
 
 
 @SIDES
+def test_minute_in_which_a_gap_ends(side: Side) -> None:
+    """What was printed in it after the gap is judged as a print, though the gap may hold as much."""
+    bars = candles(side, [(40, 100, 101.4, 99.9, 100)])
+    gap: dict[str, Any] = {"gap": "a gap in the prints", "gap_from_ms": NOW_MS + 41_000, "candles": bars}
+    gap |= {"gap_until_ms": NOW_MS + 44_000, "asked_ms": NOW_MS + 100_000}
+    before = look(side, 41, [(41, 100.0)])
+    times, prices = read_only([NOW_MS + 80_000], np.int64), read_only([mirrored(side, 101.4)], np.float64)
+    later: dict[str, Any] = {"later_time_ms": times, "later_price": prices}
+    state = still_open(side, before, look(side, 46, [(44, 100.0)], **gap, **later))
+    assert (state.looked_ms, state.unknown_until_ms) == (NOW_MS + 46_000, NOW_MS + 44_000)
+    outcome = ended(side, before, look(side, 46, [(44, 100.0)], **gap))
+    assert (outcome.reason, outcome.fill, outcome.held_s) == (ExitReason.STOP_LOSS, mirrored(side, 101), 100)
+    # a target that may have come after the stop that was printed is none
+    both = gap | {"candles": candles(side, [(40, 100, 101.4, 97.8, 100)])}
+    assert still_open(side, before, look(side, 46, [(44, 100.0)], **both, **later)).unknown_until_ms == NOW_MS + 44_000
+    # a best price that may be from after this look is not trailed by its prints and its quote
+    for asked_ms in (0, NOW_MS + 100_000):
+        fallen = gap | {"candles": candles(side, [(40, 99.0, 99.0, 98.5, 98.6)]), "asked_ms": asked_ms}
+        state = still_open(side, before, look(side, 46, [(44, 99.0)], 98.6, 98.7, **fallen), settings=TRAILING)
+        assert (state.best_price, state.unknown_until_ms) == (mirrored(side, 98.7), NOW_MS + 44_000)
+
+
+@SIDES
 def test_candles_judged_before(side: Side) -> None:
     """A minute that ended before the last look has been judged by what was seen in it."""
     bars = candles(side, [(-20, 100, 105, 90, 100), (40, 100, 100.1, 99.9, 100)])
@@ -495,7 +530,7 @@ def test_candles_then_quote(side: Side) -> None:
     bars = candles(side, [(40, 100, 100.1, 99.9, 100)])
     outcome = ended(side, look(side, 105, bid=101.2, ask=101.3, gap="a restart", candles=bars))
     assert (outcome.reason, outcome.fill) == (ExitReason.STOP_LOSS, mirrored(side, 101.3))
-    assert outcome.note == f"settled from the first quote after a restart; unknown until 22:15; {BY_QUOTES}"
+    assert outcome.note == f"settled from the first quote after a restart; unknown until 22:16; {BY_QUOTES}"
 
 
 @SIDES
@@ -507,6 +542,10 @@ def test_gap_without_candles(side: Side) -> None:
     assert outcome.reachable is None
     outcome = ended(side, look(side, 3659, gap="LBank was blind"))
     assert (outcome.reason, outcome.held_s) == (ExitReason.TIMEOUT, 3659)
+    passed = look(side, 900, gap="LBank was blind")
+    assert still_open(side, passed).unknown_until_ms == NOW_MS + 900_000
+    outcome = ended(side, passed, look(side, 905, bid=97.5, ask=97.6))
+    assert outcome.note == f"unknown until 22:29; {BY_QUOTES}"
     late = ended(side, look(side, 3660, bid=97.5, ask=97.6, gap="LBank was blind"))
     assert (late.reason, late.ideal, late.held_s) == (ExitReason.NOT_KNOWN, None, 3600)
     assert late.note == "no price was seen at its time-out, for LBank was blind"
@@ -563,6 +602,16 @@ def test_trailing_in_a_gap(side: Side) -> None:
     outcome = ended(side, armed, look(side, 105, gap="a restart", candles=bars), settings=TRAILING)
     assert outcome.reason is ExitReason.TRAILING
     assert outcome.fill == pytest.approx(mirrored(side, 98.5) * (1.004 if side is Side.SHORT else 0.996))
+
+
+@SIDES
+def test_trailing_within_one_candle(side: Side) -> None:
+    """Which of its ends came first nobody can tell: a retreat from the best price of the same minute is not known."""
+    for highest, unknown_until_ms in ((99.3, NOW_MS + 100_000), (98.8, 0)):
+        bars = candles(side, [(-20, 100, 100, 99.9, 100), (40, highest, highest, 98.5, 98.6)])
+        gap = look(side, 100, bid=98.5, ask=98.6, gap="a restart", candles=bars)
+        state = still_open(side, gap, settings=TRAILING)
+        assert (state.is_trailing_armed, state.unknown_until_ms) == (True, unknown_until_ms)
 
 
 @SIDES
