@@ -38,7 +38,7 @@ from tests.storage.builders import make_limits, make_signal
 from tests.telegram_stand_in import TOKEN, Fault, Received, TelegramStandIn
 from tests.virtual_time import VirtualClock, run_virtually
 
-SEEDS = 5
+SEEDS = 3
 SECONDS, SIGNALS = 600.0, 200
 FAULT_EVERY_S = 2.0
 LONGEST_OUTAGE_S = 60.0
