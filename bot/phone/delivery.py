@@ -151,10 +151,10 @@ class Delivery:
         """Go on from what the last run left behind."""
         if (quiet := await self._store.get_state(_QUIET_HOURS)) is not None:
             self.quiet_hours = parse_quiet_hours(quiet) if quiet else None
+        await self._turns.recall()
         async with self._store.times:
-            last_ms = max(await self._turns.recall(), await self._store.latest_unsent_ms())
-            if (step_ms := self._clock.now_ms() - last_ms) < 0:  # else what waits would wait as much longer
-                await self._store.shift_outbox(step_ms)
+            if (step_ms := self._clock.now_ms() - await self._store.latest_unsent_ms()) < 0:
+                await self._store.shift_outbox(step_ms)  # the clock was set back: what waits would wait as much longer
         if self.chats is not None and TERMINAL_CHAT not in self.chats:  # else it starts without the phone's token
             await self._store.name_chats({*self.chats, self.operator})
         named = () if self.chats is None else (*self.chats, self.operator)

@@ -22,23 +22,20 @@ class Turns:
         self._pacer = Pacer()
         self._sends: list[tuple[str, int]] = []
         self._recalling = asyncio.Lock()
-        self._last_ms: int | None = None  # None: what the last run sent is not known yet
+        self._is_recalled = False
 
-    async def recall(self) -> int:
-        """Count what the last run sent, for a restart does not make Telegram forget; return the last time [epoch ms].
-
-        Where that is yet to come the clock has been set back meanwhile.
-        """
+    async def recall(self) -> None:
+        """Count what the last run sent, once: a restart does not make Telegram forget."""
         async with self._recalling:
-            if self._last_ms is None:
-                sends = await self._store.get_state(_SENDS) or ()
-                now_ms = self._clock.now_ms()
-                ahead_ms = now_ms - self._clock.monotonic_ms()
-                for chat, sent_ms in sends:
-                    self._sends.append((chat, min(sent_ms, now_ms)))
-                    self._pacer.add(chat, min(sent_ms, now_ms) - ahead_ms)
-                self._last_ms = max((sent_ms for _, sent_ms in sends), default=0)
-            return self._last_ms
+            if self._is_recalled:
+                return
+            now_ms = self._clock.now_ms()
+            ahead_ms = now_ms - self._clock.monotonic_ms()
+            for chat, sent_ms in await self._store.get_state(_SENDS) or ():
+                sent_ms = min(sent_ms, now_ms)  # the clock may have been set back meanwhile
+                self._sends.append((chat, sent_ms))
+                self._pacer.add(chat, sent_ms - ahead_ms)
+            self._is_recalled = True
 
     def wait_s(self, chat: str, *, is_answer: bool = False) -> float:
         """Return how long until the chat may have one more message, 0 for now."""

@@ -15,13 +15,13 @@ async def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
     clock = HandClock()
     async with await Store.open(tmp_path / "sgnl.db") as store:
         first = Turns(store, clock)
-        assert await first.recall() == 0
+        await first.recall()
         for _ in range(20):
             await first.take("-200")
             await first.take(TERMINAL_CHAT)
             await clock.advance(2)
         second = Turns(store, clock)
-        assert await second.recall() == NOW_MS + 38_000
+        await second.recall()
         assert second.wait_s("-200") == first.wait_s("-200") == 26
         await clock.advance(26)
         assert second.wait_s("-200") == 0
@@ -38,7 +38,7 @@ async def test_an_answer_is_the_first(tmp_path: Path) -> None:
         await clock.wait_for_sleepers(1)
         await clock.advance(0.3)
         await answering
-        assert await turns.recall() == NOW_MS - 3_000
+        await turns.recall()
         assert turns.wait_s("100") == 0
         assert await store.get_state("sends") == [["100", NOW_MS - 3_000]] * 2 + [["100", NOW_MS + 300]]
 
@@ -48,5 +48,5 @@ async def test_a_clock_set_back_meanwhile(tmp_path: Path) -> None:
     async with await Store.open(tmp_path / "sgnl.db") as store:
         await store.set_state("sends", [["100", NOW_MS + 3_600_000]] * 3)
         turns = Turns(store, HandClock())
-        assert await turns.recall() == NOW_MS + 3_600_000
+        await turns.recall()
         assert turns.wait_s("100") == 3.3
