@@ -451,10 +451,11 @@ class Orchestrator:
         Return the near misses that are to be followed.
         """
         news = self._episodes.note(decision.near_misses, features.now_ms)
-        if not (decision.signals or news.begun or news.peaks):
+        crowd = self._crowd(decision)
+        if not (decision.signals or news.begun or news.peaks or crowd):
             await self._store.save_open(still_open, said)
             return []
-        messages: list[NewMessage | FollowUp] = [*said, *self._crowd(decision)]
+        messages: list[NewMessage | FollowUp] = [*said, *crowd]
         for signal in decision.signals:
             messages += self._messages(Kind.ENTRY, self._entry(signal, features.now_ms), signal)
         followed = self._near_misses.choose(news.begun)

@@ -188,11 +188,16 @@ async def _tick(bot: RunningBot, cell: Cell) -> None:
 
 
 async def _sit_out_hold(bot: RunningBot, venue: str) -> None:
-    """Pass over the time the venue asked for: its calls, or some of them, are none of ours until then."""
+    """Pass over the time the venue asked for, and that until its budget has room: no call of ours goes until then."""
     lane = bot.feed._lanes[venue]
     pools = dict.fromkeys((*lane.venue.candidate_cost, *lane.venue.quotes_cost, *lane.venue.history_cost), 1.0)
     while (left_ms := lane.venue.budget.held_until_ms(pools) - bot.stage.clock.now_ms()) > 0:
         await bot.stage.clock.sleep(left_ms / 1000)
+    # nor is a poll that the cells before have spent the minute's budget for, asking for all history again
+    budget, cost = lane.venue.budget, lane.venue.candidate_cost
+    kept_free = {pool: (BACK_WITHIN_TICKS + 1) * amount for pool, amount in lane.venue.quotes_cost.items()}
+    while (wait_s := budget.wait_s(cost, bot.stage.clock.now_ms(), kept_free=kept_free)) > 0:
+        await bot.stage.clock.sleep(wait_s)
 
 
 def _check_back(bot: RunningBot, cell: Cell) -> None:
