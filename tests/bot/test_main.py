@@ -236,7 +236,7 @@ async def test_check(market: Market) -> None:
     assert list(lines) == ["settings", "LBank", "Binance", "MEXC", "Bybit", "telegram", "mysql"]
     for venue in ("LBank", "Binance", "MEXC", "Bybit"):
         assert all(word in lines[venue] for word in ("reachable", "kept; dropped: ", "clock ", "round trip "))
-    assert "1 not crypto" in lines["LBank"]  # it keeps trading hours
+    assert "2 not crypto" in lines["LBank"]  # one keeps trading hours, one is gold by its names
     assert "2 not crypto" in lines["Bybit"]
     assert lines["telegram"].endswith(", chats: Ann (100)")
     assert lines["mysql"] == "not configured"
