@@ -78,6 +78,8 @@ class Maker:
             ask_price=price * 1.0001,
             mark_price=price,
             funding_rate=np.full(len(here), 1e-4),
+            funding_interval_h=np.full(len(here), 8.0),
+            next_funding_ms=np.full(len(here), now_ms + 4 * 3_600_000),
             open_interest_base=1e6 / price,
             volume_base_24h=1e7 / price,
             volume_usdt_24h=np.full(len(here), 1.01e7),

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,9 @@ from bot.orchestrator import Orchestrator
 from bot.phone.delivery import Delivery
 from bot.phone.telegram_edge import TelegramSender, build_application
 from bot.tasks import spawn
-from features.market import FloatArray, Observation, OrderBook, Trades, read_only
+from features.market import Candles, FloatArray, Observation, OrderBook, Trades, read_only
 from fetchers.feed import Feed
+from fetchers.health import Condition
 from fetchers.universe import Universe
 from storage.sqlite import Store
 from tests.bench_frame import STEADY, Maker
@@ -36,7 +38,7 @@ ALERTS = 60
 PORTIONS = 16  #: of a tick, as the feed hands over what arrives in 400 ms
 WARM_TICKS, TICK_MS = 240, 5_000
 MANY = {
-    "MIN_SCORE_THRESHOLD": "62",
+    "MIN_SCORE_THRESHOLD": "55",
     "MIN_BID_DEPTH_USDT": "0",
     "MAX_BTC_PUMP_PERCENT": "50",
     "BURST_LIMIT": "10000",
@@ -107,6 +109,16 @@ class Market(Feed):
             is_last = first + len(portion) == len(found)
             self.replied_s = time.perf_counter()
             yield [*portion, *self._setup(now_ms)] if is_last else portion
+
+    async def fetch_candles(self, key: tuple[str, str], since_ms: int) -> Candles | None:
+        """Return none: this market has no candles."""
+        del key, since_ms
+        return None
+
+    def status(self) -> dict[str, Any]:
+        """Return every venue, well."""
+        well = SimpleNamespace(condition=Condition.OK, last_error="")
+        return dict.fromkeys((one.venue for one in self._maker.instruments), well)
 
     def tick(self, now_ms: int) -> list[Observation]:
         """Return what the venues tell of the whole market."""
