@@ -34,7 +34,7 @@ class ControlGroup:
 
     def keys(self, now_ms: int) -> set[Key]:
         """Return (venue, id) of the instruments of those that have begun or are about to."""
-        due = {(one.venue, one.instrument_id) for one in self._waiting.values() if one.decided_ms <= now_ms}
+        due = {one.key for one in self._waiting.values() if one.decided_ms <= now_ms}
         return self._open_signals.keys() | due
 
     def resume(self, saved: Iterable[tuple[Control, Signal, OpenSignal | None]]) -> None:
@@ -77,7 +77,7 @@ class ControlGroup:
         for control in self._waiting.values():
             if control.decided_ms <= features.now_ms:
                 alert = self._alerts[control.id]
-                place = column.get((control.venue, control.instrument_id))
+                place = column.get(control.key)
                 strategy = self._strategies.get(alert.strategy)
                 found = begin_control(control, alert, features, place, self._settings, strategy)
                 begun += [found] if isinstance(found, Control) else []

@@ -96,7 +96,7 @@ class OpenSignals:
 
     def begin(self, signals: Iterable[Signal], features: FeatureFrame, column: Mapping[Key, int]) -> None:
         """Follow what was just decided on `features`."""
-        rates = ((one, _funding_rate(features, column[one.venue, one.instrument_id])) for one in signals)
+        rates = ((one, _funding_rate(features, column[one.key])) for one in signals)
         self.add(start(one, rate) for one, rate in rates)
 
     def remove(self, signal_id: int) -> None:
@@ -106,7 +106,7 @@ class OpenSignals:
 
     def keys(self) -> set[Key]:
         """Return (venue, id) of the instruments that are followed."""
-        return {(one.signal.venue, one.signal.instrument_id) for one in self.open.values()}
+        return {one.signal.key for one in self.open.values()}
 
     def names(self) -> set[str]:
         """Return the coins and the instruments that are followed."""
@@ -131,7 +131,7 @@ class OpenSignals:
         """
         judged: list[tuple[OpenSignal, OpenSignal | Outcome]] = []
         for signal_id, before in list(self.open.items()):
-            key = (before.signal.venue, before.signal.instrument_id)
+            key = before.signal.key
             unjudged = self._unjudged.setdefault(signal_id, _Unjudged(tape_ms=before.tape_ms))
             noted = self._note(before, unjudged, features, column.get(key), seen.get(key, ()))
             followed = await self._judge(noted, unjudged)
@@ -183,7 +183,7 @@ class OpenSignals:
         observations: Sequence[Observation],
     ) -> OpenSignal:
         """Put what this tick saw behind what waits already; return the signal with the funding, which need not wait."""
-        key = (one.signal.venue, one.signal.instrument_id)
+        key = one.signal.key
         look = Look(now_ms=features.now_ms, btc_return=features.btc_return)
         if column is None:
             is_unwatched = key[0] not in self._source.status()
@@ -232,7 +232,7 @@ class OpenSignals:
         if hole is not None:
             gap = lost if now_ms - seen_ms > self._gap_ms else "a gap in the prints"
             from_ms, until_ms = hole
-        elif (one.signal.venue, one.signal.instrument_id) in self._source.universe.delisted and is_long:
+        elif one.signal.key in self._source.universe.delisted and is_long:
             gap, look = "the end of its trading", replace(look, is_delisted=True)
         elif not has_quote and now_ms >= due_ms + TIMEOUT_LATE_MS:
             gap, from_ms = "a time without quotes", min(seen_ms, due_ms)
@@ -253,7 +253,7 @@ class OpenSignals:
         now_ms = unjudged.waiting[-1].look.now_ms
         if now_ms < unjudged.ask_ms:
             return None, False
-        key = (one.signal.venue, one.signal.instrument_id)
+        key = one.signal.key
         until_ms = min(now_ms, timeout_ms(one, self._settings) + 2 * MINUTE_MS)
         from_ms = min(waiting.look.gap_from_ms for waiting in unjudged.waiting if waiting.look.gap)
         pages: list[Candles] = []
@@ -279,7 +279,7 @@ class OpenSignals:
         now_ms, due_ms = unjudged.waiting[-1].look.now_ms, timeout_ms(one, self._settings)
         if not self._is_well(one):
             return now_ms >= due_ms + BLIND_PATIENCE_MS
-        is_delisted = (one.signal.venue, one.signal.instrument_id) in self._source.universe.delisted
+        is_delisted = one.signal.key in self._source.universe.delisted
         asked_ms = unjudged.asked_ms or now_ms
         return now_ms - (asked_ms if is_delisted else max(asked_ms, due_ms)) >= PATIENCE_MS
 

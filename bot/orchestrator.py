@@ -227,7 +227,7 @@ class Orchestrator:
         groups = (self.open_signals, self._controls.followed, self._near_misses.followed)
         followed = [one for group in groups for one in group.values()]
         times_ms = [time_ms for one in followed for time_ms in (one.decided_ms, one.looked_ms)]
-        newest = max([newest_ms(self.limits), await self._store.newest_waiting_ms(), *times_ms])
+        newest = max([newest_ms(self.limits), await self._store.latest_unsent_ms(), *times_ms])
         step_ms = self._clock.now_ms() - newest
         if step_ms >= -FUTURE_MS:
             return
@@ -317,7 +317,7 @@ class Orchestrator:
         signal = self.open_signals[signal_id].signal
         features = self.last_tick.features
         for instrument, price in zip(features.instruments, features.best_bid.tolist(), strict=True):
-            if instrument.key == (signal.venue, signal.instrument_id):
+            if instrument.key == signal.key:
                 return price if math.isfinite(price) else None
         return None
 

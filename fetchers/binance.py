@@ -15,7 +15,7 @@ import numpy as np
 from features.market import Candles, OpenInterest, OrderBook, Quotes, Trades, read_only
 from fetchers.base import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.budget import HEADROOM, ClockMinute, RateBudget, Sliding
-from fetchers.client import Reply, words
+from fetchers.client import REFUSED_BY_EDGE, Reply, words
 from fetchers.errors import RateLimited, UnknownSymbol
 from fetchers.markets import Market, default_url, instrument, listed, parse_markets
 from fetchers.payload import bad, error_code, member, number, objects, time_ms, usable, whole_number
@@ -69,7 +69,7 @@ NEVER_DELIVERED_MS = 4_133_404_800_000  # a perpetual's delivery date, in 2100; 
 EDGE_HOLD_MS = 600_000  # 403 and 451 come from the edge and do not say for how long
 SHORTEST_BAN_MS, LONGEST_BAN_MS = 120_000, 3 * 86_400_000
 CLOCK_MARGIN_MS = 1_000
-OK, REFUSED_BY_EDGE, BANNED, TOO_MANY_REQUESTS = 200, (403, 451), 418, 429
+OK, BANNED, TOO_MANY_REQUESTS = 200, 418, 429
 TOO_MUCH_WEIGHT = -1003
 UNKNOWN_SYMBOLS = (-1121, -1122, -4108, -4141)  # the last two: settling, delivered or closed
 BANNED_UNTIL = re.compile(r"banned until (\d{13})\b")

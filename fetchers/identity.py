@@ -9,8 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from features.market import Instrument
-
-Key = tuple[str, str]  #: (venue, id)
+from fetchers.plan import Key
 
 SAME_COIN = 1.03  #: prices of one coin on two venues differ by no more than this factor
 SAME_SECONDS_MS = 10_000  #: prices further apart in time are not compared

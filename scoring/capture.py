@@ -58,7 +58,7 @@ def capture(
     limits that the earlier ones left. `recent` is what has arrived of each instrument, tick by tick, since the book
     before the last, oldest first.
     """
-    column = state.column[signal.venue, signal.instrument_id]
+    column = state.column[signal.key]
     key = state.instruments[column].key
     flow_key = state.instruments[int(features.lender[column])].key if features.borrows_flow[column] else key
     book_times_ms = (int(state.book_ms[column]), int(state.previous_book_ms[column]))

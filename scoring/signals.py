@@ -240,6 +240,11 @@ class Control:
     tick_size: float
     levels: Levels | None  #: None until it begins
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """The instrument's (venue, id)."""
+        return self.venue, self.instrument_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearMiss:

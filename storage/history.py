@@ -310,11 +310,6 @@ class History:
         )
         return dict(map(tuple, rows))
 
-    async def newest_waiting_ms(self) -> int:
-        """Return when the newest message that still waits was written, 0 where none does."""
-        rows = await self._read("SELECT coalesce(max(created_ms), 0) AS newest_ms FROM outbox WHERE state = 'pending'")
-        return int(rows[0]["newest_ms"])
-
     async def steering(self, limit: int) -> list[Steering]:
         """Return who steered the bot, the latest first."""
         rows = await self._read("SELECT * FROM steering ORDER BY id DESC LIMIT :limit", {"limit": limit})

@@ -378,7 +378,7 @@ class Answers:
         )
 
     async def _chart_of_signal(self, signal: Signal, outcome: Outcome | None) -> Content:
-        key = (signal.venue, signal.instrument_id)
+        key = signal.key
         from_ms = signal.decided_ms - CHART_LEAD_MS
         history = await self._bot.price_history(key, signal.decided_ms, CHART_LEAD_MS)
         end_ms = self._clock.now_ms() if outcome is None else outcome.exit_ms + CHART_TRAIL_MS

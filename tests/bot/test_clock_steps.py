@@ -252,7 +252,7 @@ async def test_a_clock_set_back_while_nobody_ran(back_s: float) -> None:
         assert newest_ms(again.limits) <= now_ms
         assert (again.limits.paused_until_ms or 0) - now_ms == 60_000
         assert [open_signal.decided_ms for open_signal in again.open_signals.values()] == [now_ms]
-        assert await stage.store.newest_waiting_ms() <= now_ms
+        assert await stage.store.latest_unsent_ms() <= now_ms
         assert (await stage.store.load()).limits == again.limits
         assert again.started_ms == now_ms
         waiting = await stage.store.due_messages(now_ms)
