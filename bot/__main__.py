@@ -54,7 +54,7 @@ from fetchers.venues import build_venues
 from scoring.statistics import BAND_POINTS
 from storage.errors import StorageError
 from storage.history import History
-from storage.mysql import Mirror
+from storage.mysql.mirror import Mirror
 from storage.restoring import restore
 from storage.sqlite import Store
 

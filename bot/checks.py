@@ -20,7 +20,7 @@ from fetchers.deep_check import DeepCheck
 from fetchers.errors import FetchError
 from fetchers.universe import UniverseSettings, build_universe
 from storage.errors import StorageError
-from storage.mysql import Server, server_version
+from storage.mysql.server import Server, server_version
 
 DEADLINE_S = 15.0
 DEEP_DEADLINE_S = 120.0

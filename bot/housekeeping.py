@@ -12,7 +12,7 @@ from fetchers.health import Condition
 from scoring.settings import ScoringSettings
 from scoring.thresholds import ThresholdRates, threshold_rates
 from storage.errors import StorageError
-from storage.mysql import Mirror
+from storage.mysql.mirror import Mirror
 from storage.sqlite import Store
 
 _LOOK_EVERY_S = 5.0

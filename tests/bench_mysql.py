@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from storage.mysql import Mirror
+from storage.mysql.mirror import Mirror
 from storage.sqlite import Store
 from tests.storage.builders import entry_message, make_limits, make_outcome, make_signal
-from tests.storage.mariadb import PASSWORD, USER, MariaDb
+from tests.storage.mysql.mariadb import PASSWORD, USER, MariaDb
 
 SIGNALS = 100_000
 _PORTION = 500

@@ -10,7 +10,7 @@ from bot.housekeeping import Housekeeper, render_disk
 from bot.tasks import spawn
 from fetchers.simulated.scenario import Planted
 from scoring.signals import Limits
-from storage.mysql import Mirror, MirrorStatus
+from storage.mysql.mirror import Mirror, MirrorStatus
 from storage.outbox import DeliveryState, Kind, NewMessage
 from tests.bot.stage import RunningBot, Stage, staged
 from tests.builders import NOW_MS

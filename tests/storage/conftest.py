@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from storage.sqlite import Store
-from tests.storage.mariadb import MariaDb, private_mariadb
+from tests.storage.mysql.mariadb import MariaDb, private_mariadb
 
 Query = Callable[..., list[tuple[Any, ...]]]
 

@@ -21,9 +21,9 @@ from bot.clock import SystemClock
 from bot.config import load_config
 from bot.demo import simulated_market
 from tests.bench_mysql import fill
-from tests.storage.mariadb import PASSWORD, USER, MariaDb
-from tests.storage.mirrored import of_mysql, of_sqlite
-from tests.storage.troubles import TROUBLES
+from tests.storage.mysql.mariadb import PASSWORD, USER, MariaDb
+from tests.storage.mysql.mirrored import of_mysql, of_sqlite
+from tests.storage.mysql.troubles import TROUBLES
 
 SIGNALS = 5_000
 AGAIN = 1_000  #: of them are to be copied once more when a trouble begins, so that it finds the bot at work

@@ -7,9 +7,9 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from tests.storage.mariadb import MariaDb
+from tests.storage.mysql.mariadb import MariaDb
 
-SCRIPT = Path(__file__).parents[2] / "storage" / "review_user.sh"
+SCRIPT = Path(__file__).parents[3] / "storage" / "mysql" / "review_user.sh"
 
 
 @pytest.mark.parametrize("password", ["plain", 'it\'s \\ $HOME `id` "x" %s ;--'])

@@ -1,6 +1,6 @@
 """Rows of the SQLite database to rows of the history: prices as decimals, times as UTC, what has no value as NULL."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,19 +18,8 @@ _END = (
 )
 COLUMNS = {
     "signals": (
-        *(
-            "id",
-            "decided_at",
-            "side",
-            "venue",
-            "instrument_id",
-            "coin",
-            "pair",
-            "score",
-            "entry",
-            "take_profit",
-            "stop",
-        ),
+        *("id", "decided_at", "side", "venue", "instrument_id", "coin", "pair", "score"),
+        *("entry", "take_profit", "stop"),
         *("take_profit_percent", "stop_percent", "cost_percent", "net_take_profit_percent", "net_stop_percent"),
         *("break_even_win_rate", "sellable_usdt", "reasons", "borrowed", "code_hash", "config_hash"),
     ),
@@ -67,7 +56,7 @@ def upsert(table: str) -> str:
 
 
 def history_of_signal(row: Row) -> Iterator[HistoryRow]:
-    """Yield what a row of `signals` becomes."""
+    """Yield the rows of the history for a row of `signals`."""
     details = orjson.loads(row["details"])
     levels = details["levels"]
     yield (
@@ -93,12 +82,12 @@ def history_of_signal(row: Row) -> Iterator[HistoryRow]:
 
 
 def history_of_outcome(row: Row) -> Iterator[HistoryRow]:
-    """Yield what a row of `outcomes` becomes."""
+    """Yield the rows of the history for a row of `outcomes`."""
     yield "exits", (row["signal_id"], *_end(row))
 
 
 def history_of_control(row: Row) -> Iterator[HistoryRow]:
-    """Yield what a row of `controls` becomes."""
+    """Yield the rows of the history for a row of `controls`."""
     details = orjson.loads(row["details"])
     levels = details["levels"] or {"entry": None, "take_profits": [None], "stop": None}
     yield (
@@ -112,12 +101,12 @@ def history_of_control(row: Row) -> Iterator[HistoryRow]:
 
 
 def history_of_control_outcome(row: Row) -> Iterator[HistoryRow]:
-    """Yield what a row of `control_outcomes` becomes."""
+    """Yield the rows of the history for a row of `control_outcomes`."""
     yield "control_exits", (row["control_id"], *_end(row))
 
 
 def history_of_near_miss_outcome(row: Row) -> Iterator[HistoryRow]:
-    """Yield what a row of `near_miss_outcomes` becomes."""
+    """Yield the rows of the history for a row of `near_miss_outcomes`."""
     is_by_quotes = orjson.loads(row["outcome"]).get("is_by_quotes", False)
     yield "near_miss_exits", (row["near_miss_id"], *_end(row), is_by_quotes)
 
@@ -137,7 +126,7 @@ def _end(row: Row) -> tuple[Any, ...]:
 
 
 def history_of_near_miss(row: Row) -> Iterator[HistoryRow]:
-    """Yield what a row of `near_misses` becomes."""
+    """Yield the rows of the history for a row of `near_misses`."""
     details = orjson.loads(row["details"])
     identity = (row["venue"], row["instrument_id"], row["coin"])
     yield (
@@ -149,7 +138,7 @@ def history_of_near_miss(row: Row) -> Iterator[HistoryRow]:
 
 
 def history_of_message(row: Row) -> Iterator[HistoryRow]:
-    """Yield what a row of `outbox` becomes."""
+    """Yield the rows of the history for a row of `outbox`."""
     yield (
         "deliveries",
         (
@@ -160,20 +149,35 @@ def history_of_message(row: Row) -> Iterator[HistoryRow]:
 
 
 def history_of_run(row: Row) -> Iterator[HistoryRow]:
-    """Yield what a row of `runs` becomes."""
+    """Yield the rows of the history for a row of `runs`."""
     hashes = (row["version"], row["code_hash"], row["config_hash"])
     yield "runs", (row["id"], _utc(row["started_ms"]), _utc(row["ended_ms"]), *hashes)
 
 
 def history_of_venue_health(row: Row) -> Iterator[HistoryRow]:
-    """Yield what a row of `venue_health` becomes."""
+    """Yield the rows of the history for a row of `venue_health`."""
     yield "venue_health", (row["id"], _utc(row["changed_ms"]), row["venue"], row["state"], row["note"])
 
 
 def history_of_steering(row: Row) -> Iterator[HistoryRow]:
-    """Yield what a row of `steering` becomes."""
+    """Yield the rows of the history for a row of `steering`."""
     who = (row["user_id"], row["chat_id"])
     yield "steering", (row["id"], _utc(row["done_ms"]), *who, row["command"], row["answer"])
+
+
+#: Tables of SQLite, their keys, and the function that makes rows of the history; those referred to come first.
+SOURCES: tuple[tuple[str, str, Callable[[Row], Iterator[HistoryRow]]], ...] = (
+    ("signals", "id", history_of_signal),
+    ("outcomes", "signal_id", history_of_outcome),
+    ("controls", "id", history_of_control),
+    ("control_outcomes", "control_id", history_of_control_outcome),
+    ("near_misses", "id", history_of_near_miss),
+    ("near_miss_outcomes", "near_miss_id", history_of_near_miss_outcome),
+    ("outbox", "id", history_of_message),
+    ("runs", "id", history_of_run),
+    ("venue_health", "id", history_of_venue_health),
+    ("steering", "id", history_of_steering),
+)
 
 
 def _utc(epoch_ms: int | None) -> str | None:

@@ -11,10 +11,10 @@ from typing import Any
 from scoring.signals import Arm, ExitReason, Result
 from storage.sqlite import Store
 from tests.storage.builders import entry_message, make_control, make_limits, make_near_miss, make_outcome, make_signal
-from tests.storage.mariadb import MYSQL_8_MODE, PASSWORD, USER, MariaDb
-from tests.storage.test_mysql import copy
+from tests.storage.mysql.mariadb import MYSQL_8_MODE, PASSWORD, USER, MariaDb
+from tests.storage.mysql.mirrored import copy
 
-PAGE = Path(__file__).parents[2] / "docs" / "history.md"
+PAGE = Path(__file__).parents[3] / "docs" / "history.md"
 #: queries, each with the answer shown
 EXAMPLES: list[tuple[str, str]] = re.findall(
     r"```sql\n(SELECT.*?)```\n\n```text\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL

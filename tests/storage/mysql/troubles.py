@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 
 import pymysql
 
-from tests.storage.mariadb import PASSWORD, USER, MariaDb
+from tests.storage.mysql.mariadb import PASSWORD, USER, MariaDb
 
 _FULL = """
     CREATE TRIGGER full BEFORE INSERT ON signal_features FOR EACH ROW
