@@ -87,6 +87,10 @@ _INSERT_CONTROL_OUTCOME = """
 _PUT_WINDOWS = "INSERT OR REPLACE INTO windows (id, snapshot) VALUES (1, :snapshot)"
 _PUT_OPEN_SIGNAL = "INSERT OR REPLACE INTO open_signals (signal_id, tracking) VALUES (:signal_id, :tracking)"
 _DELETE_OPEN_SIGNAL = "DELETE FROM open_signals WHERE signal_id = :signal_id"
+_MARK_SENDING = (
+    "UPDATE outbox SET state = 'sending', attempts = attempts + 1,"
+    " may_repeat = may_repeat OR state = 'uncertain' WHERE id = :id"
+)
 _PUT_STATE = "INSERT OR REPLACE INTO state (key, value) VALUES (:key, :value)"
 _INSERT_MESSAGE = """
     INSERT INTO outbox
@@ -456,13 +460,13 @@ class Store(History):
         """Queue messages that belong to no signal's transaction."""
         await self._write(*_queue(messages))
 
-    async def mark_sending(self, outbox_id: int) -> None:
-        """Say that a request is about to leave; from then on a lost reply leaves doubt."""
-        await self._run(
-            "UPDATE outbox SET state = 'sending', attempts = attempts + 1,"
-            " may_repeat = may_repeat OR state = 'uncertain' WHERE id = :id",
-            id=outbox_id,
-        )
+    async def mark_sending(self, outbox_id: int, state: Mapping[str, Any] | None = None) -> None:
+        """Say that a request is about to leave; from then on a lost reply leaves doubt.
+
+        `state`: JSON values by key that are stored in the same transaction.
+        """
+        values = [{"key": key, "value": to_json(value)} for key, value in (state or {}).items()]
+        await self._write((_MARK_SENDING, [{"id": outbox_id}]), (_PUT_STATE, values))
 
     async def mark_sent(
         self,

@@ -282,7 +282,6 @@ class Delivery:
             elif wait_s := self._turns.wait_s(target):
                 await self._clock.sleep(wait_s)
             else:
-                await self._turns.take(target)
                 await self._clock.sleep(await self._attempt(message, target))
         finally:
             served.discard(chat_id)
@@ -297,7 +296,7 @@ class Delivery:
         """Send or edit once and record how it went; return how long the chat has to rest [s]."""
         chat_id, stands_as = message.message.chat_id, message.message_id
         html, signs = self._text(message), self.chat_states[chat_id].signs
-        await self._store.mark_sending(message.id)
+        await self._store.mark_sending(message.id, self._turns.count(target))
         try:
             message_id = await self._send_or_edit(message, target, html)
         except NotSent as error:

@@ -1,6 +1,7 @@
 """Whose turn it is: the pace of bot/phone/pacing.py on the bot's clock, and gone on with after a restart."""
 
 import asyncio
+from typing import Any
 
 from loguru import logger
 
@@ -41,17 +42,22 @@ class Turns:
         """Return how long until the chat may have one more message, 0 for now."""
         return self._pacer.wait_ms(chat, self._clock.monotonic_ms(), is_answer=is_answer) / 1000
 
-    async def take(self, chat: str) -> None:
-        """Count a message, a change or an answer that is about to leave, and keep it for the next run."""
+    def count(self, chat: str) -> dict[str, Any]:
+        """Count a message that is about to leave; return the state that the next run needs, by key, to be stored."""
         self._pacer.add(chat, self._clock.monotonic_ms())
         if chat == TERMINAL_CHAT:
-            return
+            return {}
         now_ms = self._clock.now_ms()
         self._sends = [one for one in self._sends if one[1] > now_ms - LONGEST_SPAN_MS] + [(chat, now_ms)]
-        try:
-            await self._store.set_state(_SENDS, self._sends)
-        except StorageError as error:
-            logger.warning("that chat {} was written to could not be kept: {}", chat, error)
+        return {_SENDS: self._sends}
+
+    async def take(self, chat: str) -> None:
+        """Count an answer or a change that is about to leave, and store it for the next run."""
+        for key, value in self.count(chat).items():
+            try:
+                await self._store.set_state(key, value)
+            except StorageError as error:
+                logger.warning("that chat {} was written to could not be stored: {}", chat, error)
 
     async def wait(self, chat: str, *, is_urgent: bool) -> None:
         """Wait for the turn of an answer and take it; an urgent one goes at the pace of alerts."""
