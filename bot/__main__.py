@@ -21,35 +21,35 @@ from typing import Any, TextIO
 import orjson
 from loguru import logger
 
-from bot import checks, demo, history_report, why
+from bot.chat.bot_api.edge import StartError, TelegramEdge, TelegramSender, build_application
+from bot.chat.bot_api.pairing import Pairing, paired, unpair
+from bot.chat.bot_api.request import TelegramClock
+from bot.chat.commands.answers import Answers
+from bot.chat.commands.handlers import Commands
+from bot.chat.delivery.outbox_loop import Delivery, Latency
+from bot.chat.delivery.sender import TerminalSender
+from bot.chat.texts.daily_report import tell_daily
+from bot.cli import checks, demo, history_report, why
 from bot.clock import Clock, SystemClock
-from bot.config import Config, ConfigError, hints, load_config
+from bot.config.load import Config, ConfigError, hints, load_config
+from bot.config.settings import EXCHANGES
+from bot.core.housekeeping import Housekeeper
+from bot.core.orchestrator import Orchestrator
 from bot.heartbeat import Heartbeat
-from bot.housekeeping import Housekeeper
+from bot.live_status import Reports
 from bot.logs import FOLDER as LOG_FOLDER
 from bot.logs import LogFile, set_up_logs
-from bot.orchestrator import Orchestrator
-from bot.phone.answers import Answers
-from bot.phone.daily_report import tell_daily
-from bot.phone.delivery import Delivery, Latency
-from bot.phone.pairing import Pairing, paired, unpair
-from bot.phone.sender import TerminalSender
-from bot.phone.telegram_commands import Commands
-from bot.phone.telegram_edge import StartError, TelegramEdge, TelegramSender, build_application
-from bot.phone.telegram_request import TelegramClock
-from bot.reports import Reports
-from bot.settings import EXCHANGES
 from bot.systemd import Systemd
 from bot.tasks import beside, spawn
 from bot.version import VERSION, code_hash
-from bot.web import WebError, build_app, serve
-from features.venues import venue_title
+from bot.web.app import WebError, build_app, serve
+from features.facts.venues import venue_title
 from fetchers.base import ProbedVenue
 from fetchers.errors import FetchError
 from fetchers.feed import Feed
-from fetchers.lane import VenueReport
 from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.server import serve as serve_market
+from fetchers.venue_poller import VenueReport
 from fetchers.venues import build_venues
 from scoring.statistics import BAND_POINTS
 from storage.errors import StorageError

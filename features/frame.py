@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple, get_type_hints
 
-from features.instruments import Instruments
-from features.market import BoolArray, FloatArray, IntArray
+from features.builder import Parts
+from features.facts.instruments import Instruments
+from features.facts.market import BoolArray, FloatArray, IntArray
 from features.missing import Codes
-from features.parts import Parts
-from features.state import MarketState
+from features.state.market_state import MarketState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

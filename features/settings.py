@@ -1,8 +1,8 @@
-"""What the features need to know of the user's settings; built by bot/config.py, defaults as in the README."""
+"""What the features need to know of the user's settings; built by bot/config/load.py, defaults as in the README."""
 
 from dataclasses import dataclass
 
-from features.price import VOLATILITY_LAGS
+from features.phenomena.price import VOLATILITY_LAGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from features.market import Candles, Instrument, OpenInterest, OrderBook, Quotes, Trades
-from fetchers.budget import RateBudget
-from fetchers.client import Reply
-from fetchers.tallies import Tallies
+from features.facts.market import Candles, Instrument, OpenInterest, OrderBook, Quotes, Trades
+from fetchers.parsing.tallies import Tallies
+from fetchers.transport.budget import RateBudget
+from fetchers.transport.client import Reply
 
 MARKETS_DEADLINE_S = 20.0  #: of a request for a market list
 NOT_CRYPTO = "not crypto"  #: why shares and commodities are dropped

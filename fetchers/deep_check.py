@@ -14,16 +14,16 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from features.market import Candles, Instrument, OpenInterest, OrderBook, Quotes, Trades
-from fetchers import binance, bybit, lbank, mexc
+from features.facts.market import Candles, Instrument, OpenInterest, OrderBook, Quotes, Trades
 from fetchers.base import ClockOffset, Listing, ProbedVenue
-from fetchers.client import HTTP_OK, Reply
 from fetchers.errors import FetchError, UnknownSymbol
-from fetchers.lane import CLOSED
-from fetchers.markets import UNREADABLE
-from fetchers.payload import member, objects
-from fetchers.records import MINUTE_MS
+from fetchers.parsing.build_records import MINUTE_MS
+from fetchers.parsing.market_lists import UNREADABLE
+from fetchers.parsing.payload import member, objects
+from fetchers.transport.client import HTTP_OK, Reply
 from fetchers.universe import UniverseSettings, build_universe
+from fetchers.venue_poller import CLOSED
+from fetchers.venues import binance, bybit, lbank, mexc
 
 PAUSE_S = 0.4  #: between two calls: 25 take ten seconds
 OLDEST_S = 15.0  #: prices beyond it are stale to the bot

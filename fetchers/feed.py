@@ -8,15 +8,15 @@ from typing import Any
 
 from loguru import logger
 
-from features.market import Candles, Observation, moved
+from features.facts.market import Candles, Observation, moved
 from fetchers.base import Venue
 from fetchers.errors import Unreachable
 from fetchers.health import Notice
 from fetchers.identity import Identities
-from fetchers.lane import Lane, Spawn, VenueReport
-from fetchers.plan import Key, Plan, Wanted, make_plan
-from fetchers.tallies import Change
+from fetchers.parsing.tallies import Change
+from fetchers.poll_plan import Key, Plan, Wanted, make_plan
 from fetchers.universe import Universe, UniverseSettings, build_universe
+from fetchers.venue_poller import Lane, Spawn, VenueReport
 
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 60.0  #: of a venue that could not be loaded
 EARLIEST_RELOAD_MS = 60_000  #: after the last, when an unknown id shows up

@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from features.market import Instrument
-from fetchers.plan import Key
+from features.facts.market import Instrument
+from fetchers.poll_plan import Key
 
 SAME_COIN = 1.03  #: prices of one coin on two venues differ by no more than this factor
 SAME_SECONDS_MS = 10_000  #: prices further apart in time are not compared

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from features.market import BTC, FloatArray, Instrument, Quotes
+from features.facts.market import BTC, FloatArray, Instrument, Quotes
 from fetchers.base import NOT_CRYPTO, Listing
 from fetchers.identity import Identities, Price, identify
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from features.facts.market import Instrument, OrderBook, Trades
 from features.frame import FeatureFrame, compute_features
-from features.market import Instrument, OrderBook, Trades
-from features.order_book import ask_share, measure_books
-from features.snapshot import Snapshot, restore, slice_state
-from features.state import MarketState
+from features.phenomena.order_book import ask_share, measure_books
+from features.state.market_state import MarketState
+from features.state.snapshot import Snapshot, restore, slice_state
 from scoring.decide import decide, explain
 from scoring.settings import ScoringSettings
 from scoring.signals import Limits, Signal, Verdict

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from features.facts.market import BoolArray
 from features.frame import FeatureFrame
-from features.market import BoolArray
 from features.missing import Missing
 from scoring.gates import ENTRY_GATES, GateFrame, GateInputs, check_gates
 from scoring.levels import levels_at

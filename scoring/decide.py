@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from features.facts.market import BoolArray, Instrument
 from features.frame import FeatureFrame, features_at
-from features.market import BoolArray, Instrument
 from features.missing import Missing
 from scoring.controls import draw_controls
 from scoring.gates import GateFrame, GateInputs, check_gates, verdicts_at

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from features.market import FUTURE_MS, Candles, FloatArray, IntArray, read_only
+from features.facts.market import FUTURE_MS, Candles, FloatArray, IntArray, read_only
 from scoring.levels import taker_fee_percent
 from scoring.settings import ScoringSettings
 from scoring.signals import (

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from features.facts.market import FUTURE_MS, BoolArray, FloatArray
 from features.frame import FeatureFrame
-from features.market import FUTURE_MS, BoolArray, FloatArray
 from features.missing import Missing
 from scoring.levels import LevelFrame
 from scoring.limits import seconds_since_last, seconds_until, signals_today, signals_within

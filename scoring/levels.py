@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from features.facts.instruments import Instruments
+from features.facts.market import FloatArray, IntArray
 from features.frame import FeatureFrame
-from features.instruments import Instruments
-from features.market import FloatArray, IntArray
 from features.missing import Missing
 from scoring.prices import distance_ticks, price_ticks, tick_price
 from scoring.score import clip01

@@ -8,7 +8,7 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from features.market import IntArray
+from features.facts.market import IntArray
 
 #: parts of a price in which percentages are counted: 1e-7 %, so that 1.7 % is 17 million of them and no fraction
 PARTS = 10**9

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from features.facts.venues import venue_title
 from features.frame import FeatureFrame
 from features.missing import Missing
-from features.venues import venue_title
 from scoring.score import ScoreFrame
 
 MOST_REASONS = 5

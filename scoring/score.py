@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from features.market import FloatArray
+from features.facts.market import FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

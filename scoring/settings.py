@@ -1,4 +1,4 @@
-"""What decisions need to know of the user's settings; built by bot/config.py, defaults as in the README."""
+"""What decisions need to know of the user's settings; built by bot/config/load.py, defaults as in the README."""
 
 import hashlib
 from dataclasses import asdict, dataclass, field

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from features.market import key_name
+from features.facts.market import key_name
 
 
 class Side(StrEnum):

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from features.market import FloatArray
+from features.facts.market import FloatArray
 from scoring.signals import Outcome, Result, Signal
 
 #: a signal and its end; of a control the signal it was drawn for, and its own end

@@ -12,7 +12,7 @@ from typing import Any, Self
 import aiosqlite
 from loguru import logger
 
-from features.snapshot import Snapshot
+from features.state.snapshot import Snapshot
 from scoring.capture import Capture
 from scoring.signals import Control, Limits, NearMiss, OpenSignal, Outcome, Signal
 from storage.blobs import from_blob, to_blob

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from html import escape, unescape
 
-from bot.phone import follow_ups
-from bot.phone.messages import add_follow_ups, mark_sent, render_entry, render_exit, render_track_record
+from bot.chat.texts import follow_ups
+from bot.chat.texts.messages import add_follow_ups, mark_sent, render_entry, render_exit, render_track_record
 from scoring.settings import ScoringSettings
 from scoring.signals import DataTimes, ExitReason, Levels, Outcome, Result, Side, Signal
 from scoring.statistics import Records

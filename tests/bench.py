@@ -28,9 +28,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from bot.__main__ import Interrupt, Run, run_bot
-from bot.config import load_config
-from bot.demo import simulated_market
-from bot.phone.charts import draw_price
+from bot.chat.charts import draw_price
+from bot.cli.demo import simulated_market
+from bot.config.load import load_config
 from tests.bench_wire import compare
 from tests.yardstick import yardstick_ms
 
@@ -155,7 +155,7 @@ def _mysql() -> str:
 
 
 def _chart() -> str:
-    from tests.bot.phone.test_charts import chart
+    from tests.bot.chat.test_charts import chart
 
     spent_ms = []
     for _ in range(PICTURES):

@@ -9,12 +9,12 @@ from statistics import median
 
 import numpy as np
 
-from bot.orchestrator import SAVE_EVERY_MS
+from bot.core.orchestrator import SAVE_EVERY_MS
+from features.facts.market import Instrument, Observation, OrderBook, Quotes, Trades, read_only
 from features.frame import compute_features
-from features.market import Instrument, Observation, OrderBook, Quotes, Trades, read_only
 from features.settings import FeatureSettings
-from features.snapshot import take_windows
-from features.state import MarketState
+from features.state.market_state import MarketState
+from features.state.snapshot import take_windows
 from scoring.decide import decide
 from scoring.settings import ScoringSettings
 from scoring.signals import Limits

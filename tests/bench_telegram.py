@@ -19,13 +19,13 @@ import numpy as np
 from aiohttp import web
 from loguru import logger
 
+from bot.chat.bot_api.edge import TelegramSender, build_application
+from bot.chat.delivery.outbox_loop import Delivery
 from bot.clock import SystemClock
-from bot.config import load_config
-from bot.orchestrator import Orchestrator
-from bot.phone.delivery import Delivery
-from bot.phone.telegram_edge import TelegramSender, build_application
+from bot.config.load import load_config
+from bot.core.orchestrator import Orchestrator
 from bot.tasks import spawn
-from features.market import Candles, FloatArray, Observation, OrderBook, Trades, read_only
+from features.facts.market import Candles, FloatArray, Observation, OrderBook, Trades, read_only
 from fetchers.feed import Feed
 from fetchers.health import Condition
 from fetchers.universe import Universe

@@ -15,8 +15,8 @@ import numpy as np
 import orjson
 
 from bot.clock import SystemClock
-from fetchers.bybit import DEPTH, TICKERS, TRADES, Bybit
-from fetchers.client import SOCKETS
+from fetchers.transport.client import SOCKETS
+from fetchers.venues.bybit import DEPTH, TICKERS, TRADES, Bybit
 
 CALLS = {"bulk": 8, "book": 40, "trades": 40}
 ROUNDS = 6

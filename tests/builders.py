@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from features.facts.instruments import Instruments
+from features.facts.market import FloatArray, Instrument, OpenInterest, OrderBook, Quotes, Trades, read_only
 from features.frame import PARTS, FeatureFrame
-from features.instruments import Instruments
-from features.market import FloatArray, Instrument, OpenInterest, OrderBook, Quotes, Trades, read_only
 
 VENUE = "bybit"
 ID = "PEPEUSDT"

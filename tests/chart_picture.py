@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bot.phone.answers import CHART_LEAD_MS, CHART_TRAIL_MS, chart_of_signal
-from bot.phone.charts import PriceHistory, draw_price
-from features.market import FloatArray, OrderBook, read_only
+from bot.chat.charts import PriceHistory, draw_price
+from bot.chat.commands.answers import CHART_LEAD_MS, CHART_TRAIL_MS, chart_of_signal
+from features.facts.market import FloatArray, OrderBook, read_only
 from tests.alert_picture import LEVELS, OUTCOME, SIGNAL
 
 PICTURE = Path(__file__).parents[1] / "docs" / "chart.png"

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from bot.settings_docs import env_example, settings_table_markdown
+from bot.config.docs import env_example, settings_table_markdown
 
 ROOT = Path(__file__).parent.parent
 

@@ -15,11 +15,20 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from features.facts.market import (
+    FloatArray,
+    Instrument,
+    Observation,
+    OpenInterest,
+    OrderBook,
+    Quotes,
+    Trades,
+    read_only,
+)
 from features.frame import FEATURES, PARTS, FeatureFrame, compute_features
-from features.market import FloatArray, Instrument, Observation, OpenInterest, OrderBook, Quotes, Trades, read_only
 from features.missing import Missing
 from features.settings import FeatureSettings
-from features.state import MarketState
+from features.state.market_state import MarketState
 from tests.builders import instrument, levels
 
 VENUE = "binance"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
-from features.market import Instrument, Observation, OpenInterest, OrderBook, Quotes, Trades
+from features.facts.market import Instrument, Observation, OpenInterest, OrderBook, Quotes, Trades
 from features.missing import Missing
 from features.settings import FeatureSettings
 

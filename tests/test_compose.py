@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from bot.config import COMPOSE_ONLY, load_config
-from bot.settings import SETTINGS
+from bot.config.load import COMPOSE_ONLY, load_config
+from bot.config.settings import SETTINGS
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from features.facts.market import Observation, OrderBook, Trades
 from features.frame import FEATURES, FeatureFrame
-from features.market import Observation, OrderBook, Trades
 from features.missing import Missing
 from tests.recordings import FRAMES, RawBook, frame_ticks, raw_ticks, replay, write_table
 

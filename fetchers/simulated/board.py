@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.market import FloatArray
+from features.facts.market import FloatArray
 from fetchers.simulated.coins import Coin, Kind, Row
 from fetchers.simulated.noise import keys_of
 from fetchers.simulated.recordings import Recording

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.market import FloatArray, IntArray
+from features.facts.market import FloatArray, IntArray
 from fetchers.simulated.coins import Row
 from fetchers.simulated.noise import Keys, bell, drift
 from fetchers.simulated.setups import WALL_LEVEL, BookShape

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from features.market import IntArray
+from features.facts.market import IntArray
 from fetchers.simulated.prints import Prints
 
 MINUTE_MS = 60_000

@@ -1,4 +1,4 @@
-"""The venues' own counting of the documented limits: strict, and on purpose not the code of fetchers/budget.py."""
+"""The venues' own counting of the documented limits: strict, and apart from fetchers/transport/budget.py on purpose."""
 
 from collections import deque
 

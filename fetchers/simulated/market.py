@@ -6,7 +6,7 @@ STEP_MS, so that bulk replies, books and prints of one moment agree. Quantities 
 
 import numpy as np
 
-from features.market import FloatArray, IntArray
+from features.facts.market import FloatArray, IntArray
 from fetchers.simulated import books
 from fetchers.simulated.board import Board, Snapshot
 from fetchers.simulated.books import ASK, BID, Book

@@ -8,7 +8,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from features.market import FloatArray, IntArray
+from features.facts.market import FloatArray, IntArray
 
 Keys = NDArray[np.uint64]
 

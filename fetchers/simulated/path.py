@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from features.market import FloatArray, IntArray
+from features.facts.market import FloatArray, IntArray
 from fetchers.simulated.coins import Coin
 from fetchers.simulated.noise import keys_of, walk
 from fetchers.simulated.recordings import Recording

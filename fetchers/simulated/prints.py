@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.market import BoolArray, FloatArray, IntArray
+from features.facts.market import BoolArray, FloatArray, IntArray
 from fetchers.simulated.noise import Keys, bell, uniform
 from fetchers.simulated.recordings import Recording
 from fetchers.simulated.setups import SWEEP_LEVELS

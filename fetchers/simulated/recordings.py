@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.market import BoolArray, FloatArray, IntArray
+from features.facts.market import BoolArray, FloatArray, IntArray
 
 DIRECTORY = Path(__file__).parent / "recordings"
 RECORDED_COINS = ("BTC", "ETH", "SOL", "BNB", "SUI", "TON")

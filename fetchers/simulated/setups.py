@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.market import BoolArray, FloatArray, IntArray
+from features.facts.market import BoolArray, FloatArray, IntArray
 from features.settings import FeatureSettings
 from fetchers.simulated.scenario import FATE_S, Planted
 

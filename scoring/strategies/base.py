@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from features.facts.market import FloatArray
 from features.frame import FeatureFrame, features_at
-from features.market import FloatArray
 from scoring.gates import Gate
 from scoring.levels import LevelFrame
 from scoring.reasons import Phrase, explain_score, missing_parts

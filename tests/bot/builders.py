@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bot.funnels import FunnelMeans
-from bot.status import BotStatus, VenueStatus
+from bot.core.funnels import FunnelMeans
+from bot.core.status import BotStatus, VenueStatus
 from scoring.decide import Funnel
 from scoring.signals import OpenSignal
 from scoring.thresholds import Rate, ThresholdRates

@@ -8,15 +8,15 @@ from typing import Any, TypeVar
 
 import pytest
 
-from bot.config import load_config
-from bot.orchestrator import Orchestrator, Tick
-from bot.phone.answers import Answers
-from bot.phone.delivery import Delivery
-from bot.phone.telegram_commands import Commands
-from bot.phone.telegram_edge import AnyApplication, TelegramEdge, TelegramSender, Timeouts, build_application
-from bot.reports import Reports
+from bot.chat.bot_api.edge import AnyApplication, TelegramEdge, TelegramSender, Timeouts, build_application
+from bot.chat.commands.answers import Answers
+from bot.chat.commands.handlers import Commands
+from bot.chat.delivery.outbox_loop import Delivery
+from bot.config.load import load_config
+from bot.core.orchestrator import Orchestrator, Tick
+from bot.live_status import Reports
 from bot.tasks import spawn
-from features.market import Instrument
+from features.facts.market import Instrument
 from fetchers.feed import Feed
 from scoring.decide import decide
 from storage.outbox import DeliveryState, FollowUp, NewMessage

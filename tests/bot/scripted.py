@@ -8,12 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from bot.config import load_config
-from bot.orchestrator import Orchestrator
-from features.market import Candles, Instrument, Observation
+from bot.config.load import load_config
+from bot.core.orchestrator import Orchestrator
+from features.facts.market import Candles, Instrument, Observation
 from fetchers.health import Notice
-from fetchers.plan import Key, Wanted
-from fetchers.tallies import Change
+from fetchers.parsing.tallies import Change
+from fetchers.poll_plan import Key, Wanted
 from fetchers.universe import Universe
 from storage.sqlite import Store
 from tests.builders import instrument

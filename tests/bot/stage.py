@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.config import Config, load_config
-from bot.demo import OVERRIDES
-from bot.orchestrator import Orchestrator
-from bot.phone.delivery import Delivery
-from bot.phone.sender import TerminalSender
-from bot.reports import Reports
+from bot.chat.delivery.outbox_loop import Delivery
+from bot.chat.delivery.sender import TerminalSender
+from bot.cli.demo import OVERRIDES
+from bot.config.load import Config, load_config
+from bot.core.orchestrator import Orchestrator
+from bot.live_status import Reports
 from bot.tasks import spawn
 from fetchers.feed import Feed
 from fetchers.simulated.market import SimulatedMarket

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.config import load_config
-from bot.orchestrator import Orchestrator
-from bot.phone.delivery import Delivery
-from bot.phone.sender import Content, FoundChat, NotSent
+from bot.chat.delivery.outbox_loop import Delivery
+from bot.chat.delivery.sender import Content, FoundChat, NotSent
+from bot.config.load import load_config
+from bot.core.orchestrator import Orchestrator
 from bot.tasks import spawn
-from features.market import Observation
+from features.facts.market import Observation
 from scoring.exits import start
 from scoring.limits import after_signal, newest_ms, pause
 from scoring.settings import ScoringSettings

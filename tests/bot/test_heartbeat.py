@@ -7,7 +7,7 @@ from aiohttp import web
 
 from bot.heartbeat import Heartbeat
 from bot.tasks import beside
-from fetchers.route import Route
+from fetchers.transport.route import Route
 from tests.hand_clock import HandClock
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from telegram import Bot
 
+from bot.cli.demo import Market, simulated_market
 from bot.clock import SystemClock
-from bot.demo import Market, simulated_market
 from tests.telegram_stand_in import TOKEN, TelegramStandIn
 
 ROOT = Path(__file__).parents[2]

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from bot.open_signals import OpenSignals
-from features.market import Candles, Trades, read_only
+from bot.core.open_signals import OpenSignals
+from features.facts.market import Candles, Trades, read_only
 from fetchers.health import Condition
-from fetchers.plan import Key
+from fetchers.poll_plan import Key
 from fetchers.universe import Universe
 from scoring.exits import start
 from scoring.settings import ScoringSettings

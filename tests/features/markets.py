@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from features.market import Instrument, Observation, OpenInterest, OrderBook, Quotes, Trades, read_only
+from features.facts.market import Instrument, Observation, OpenInterest, OrderBook, Quotes, Trades, read_only
 from features.settings import FeatureSettings
 from tests.builders import NOW_MS, instrument
 

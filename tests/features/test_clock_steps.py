@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from features.facts.market import Observation, moved
 from features.frame import FeatureFrame, compute_features
-from features.market import Observation, moved
 from features.missing import Missing
 from features.settings import FeatureSettings
-from features.state import MarketState
+from features.state.market_state import MarketState
 from scoring.decide import explain
 from scoring.settings import ScoringSettings
 from scoring.signals import Limits

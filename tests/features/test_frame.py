@@ -10,11 +10,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from features.facts.market import Observation, OpenInterest, OrderBook, Quotes
 from features.frame import FEATURES, PARTS, FeatureFrame, compute_features
-from features.market import Observation, OpenInterest, OrderBook, Quotes
 from features.missing import Missing
 from features.settings import FeatureSettings
-from features.state import MarketState
+from features.state.market_state import MarketState
 from scoring.settings import ScoringSettings
 from tests import reference
 from tests.builders import NOW_MS, instrument, open_interest, order_book, quotes, trades

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from features.market import Candles, OpenInterest, OrderBook, Quotes, Trades
+from features.facts.market import Candles, OpenInterest, OrderBook, Quotes, Trades
 from fetchers.base import ClockOffset, Listing
-from fetchers.budget import Pool, RateBudget, Sliding
-from fetchers.tallies import Tallies
+from fetchers.parsing.tallies import Tallies
+from fetchers.transport.budget import Pool, RateBudget, Sliding
 from tests.builders import instrument, open_interest, order_book, quotes, trades
 
 

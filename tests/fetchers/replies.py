@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 from multidict import CIMultiDict
 
-from fetchers.client import Reply
-from fetchers.records import Arrival
+from fetchers.parsing.build_records import Arrival
+from fetchers.transport.client import Reply
 from tests.builders import NOW_MS
 
 DATA = Path(__file__).parent.parent / "data"

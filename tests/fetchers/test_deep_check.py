@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import orjson
 import pytest
 
-from fetchers.client import Reply
 from fetchers.deep_check import DeepCheck, Finding
 from fetchers.simulated.server import Servers, Spoil, serve
 from fetchers.simulated.wire import Answer, Call, Wire, html_answer, json_answer
+from fetchers.transport.client import Reply
 from fetchers.universe import UniverseSettings
 from fetchers.venues import VENUES, build_venues
 from tests.fetchers.simulated.stage import START_MS, make_market

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from bot.tasks import spawn
-from features.market import Observation
-from fetchers.budget import ClockMinute, Pool, Sliding
+from features.facts.market import Observation
 from fetchers.errors import BadPayload, RateLimited, Unreachable
 from fetchers.feed import Feed
 from fetchers.health import Condition
-from fetchers.plan import Wanted
+from fetchers.poll_plan import Wanted
+from fetchers.transport.budget import ClockMinute, Pool, Sliding
 from fetchers.universe import UniverseSettings
 from tests.fetchers.memory_venue import MemoryVenue
 from tests.hand_clock import HandClock, settle

@@ -12,22 +12,22 @@ import numpy as np
 import pytest
 from loguru import logger
 
-from bot.config import load_config
+from bot.config.load import load_config
 from bot.tasks import spawn
-from features.market import Quotes
+from features.facts.market import Quotes
 from features.missing import Missing
 from fetchers.base import Venue
-from fetchers.binance import Binance
-from fetchers.budget import ClockMinute
-from fetchers.bybit import DEPTH, Bybit
-from fetchers.client import SOCKETS, SOCKETS_APART
 from fetchers.feed import Feed
-from fetchers.lbank import Lbank
-from fetchers.mexc import Mexc
-from fetchers.plan import Wanted
+from fetchers.poll_plan import Wanted
 from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.scenario import Scenario
 from fetchers.simulated.server import Fault, Servers, serve
+from fetchers.transport.budget import ClockMinute
+from fetchers.transport.client import SOCKETS, SOCKETS_APART
+from fetchers.venues.binance import Binance
+from fetchers.venues.bybit import DEPTH, Bybit
+from fetchers.venues.lbank import Lbank
+from fetchers.venues.mexc import Mexc
 from tests.bot.stage import staged
 from tests.virtual_time import VirtualClock, run_virtually
 
@@ -154,7 +154,7 @@ def spent_share(venue: Venue) -> float:
 
 def test_nothing_leaks_over_hours(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a fault every few ticks and the universe reloaded every quarter of an hour, all is as large as before."""
-    monkeypatch.setattr("fetchers.lane.HISTORY_LOOK_S", 25.0)  # hours pass quickly where little happens in them
+    monkeypatch.setattr("fetchers.venue_poller.HISTORY_LOOK_S", 25.0)  # hours pass quickly where little happens in them
 
     async def main() -> None:
         async with feed_of(

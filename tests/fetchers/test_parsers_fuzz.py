@@ -9,13 +9,13 @@ import numpy as np
 import orjson
 import pytest
 
-from features.market import Candles, OpenInterest, OrderBook, Quotes, Trades
-from fetchers import binance, bybit, lbank, mexc
+from features.facts.market import Candles, OpenInterest, OrderBook, Quotes, Trades
 from fetchers.errors import BadPayload, FetchError, RateLimited, UnknownSymbol
-from fetchers.trades import News
+from fetchers.parsing.new_trades import News
+from fetchers.venues import binance, bybit, lbank, mexc
 from tests.builders import NOW_MS
-from tests.fetchers import test_bybit, test_lbank, test_mexc
 from tests.fetchers.replies import ARRIVAL, recorded, reply
+from tests.fetchers.venues import test_bybit, test_lbank, test_mexc
 
 REPLIES_EACH = 100  #: of every parser; 24 of them
 MINUTE = [NOW_MS - 60_000, "1.0", "1.2", "0.9", "1.1", "5", NOW_MS, "5", 3, "1", "1", "0"]

@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from features.market import Instrument
-from fetchers import binance, bybit, lbank, mexc
+from features.facts.market import Instrument
 from fetchers.base import Listing
-from fetchers.bybit import Bybit
-from fetchers.client import Reply
 from fetchers.errors import FetchError, RateLimited, UnknownSymbol, Unreachable
-from fetchers.markets import parse_markets
-from fetchers.mexc import Mexc
+from fetchers.parsing.market_lists import parse_markets
+from fetchers.transport.client import Reply
 from fetchers.universe import Universe, UniverseSettings, build_universe, strip_multiplier
+from fetchers.venues import binance, bybit, lbank, mexc
+from fetchers.venues.bybit import Bybit
+from fetchers.venues.mexc import Mexc
 from tests.builders import NOW_MS, quotes
 from tests.fetchers.replies import reply
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from features.market import Instrument, Quotes
+from features.facts.market import Instrument, Quotes
 from fetchers.base import Listing
 from fetchers.universe import Universe, UniverseSettings, build_universe, strip_multiplier
 from tests.builders import instrument, quotes

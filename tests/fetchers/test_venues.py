@@ -10,16 +10,16 @@ import pytest
 from loguru import logger
 from numpy.testing import assert_allclose, assert_array_equal
 
-from features.market import Quotes
+from features.facts.market import Quotes
 from fetchers.base import Venue
-from fetchers.binance import INTERVALS
 from fetchers.errors import RateLimited, UnknownSymbol, Unreachable
-from fetchers.rest import RestVenue
 from fetchers.simulated.coins import Kind, Row
 from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.server import Servers, serve
 from fetchers.simulated.wire import next_settlement_ms
 from fetchers.venues import VENUES, build_venues
+from fetchers.venues.base import RestVenue
+from fetchers.venues.binance import INTERVALS
 from tests.fetchers.simulated.stage import START_MS, make_market
 from tests.hand_clock import HandClock
 

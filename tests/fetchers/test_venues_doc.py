@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fetchers import binance, bybit, lbank, mexc
+from fetchers.venues import binance, bybit, lbank, mexc
 
 DOC = (Path(__file__).parents[2] / "docs" / "venues.md").read_text()
 PATHS = [

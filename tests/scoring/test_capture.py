@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from bot.open_signals import note_looks
+from bot.core.open_signals import note_looks
+from features.facts.market import BTC, OrderBook, Trades
 from features.frame import compute_features
-from features.market import BTC, OrderBook, Trades
-from features.state import MarketState
+from features.state.market_state import MarketState
 from scoring.capture import MOST_PRINTS, Capture, capture, recompute
 from scoring.decide import decide
 from scoring.limits import after_signal, mute_coin

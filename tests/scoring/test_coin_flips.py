@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from bot.phone.phrases import comparison_text, record_text
+from bot.chat.texts.phrases import comparison_text, record_text
+from features.facts.market import read_only
 from features.frame import FeatureFrame
-from features.market import read_only
 from scoring.controls import as_signal, begin_control, draw_controls
 from scoring.exits import Look, follow, start
 from scoring.levels import levels_at

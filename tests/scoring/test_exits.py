@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from features.market import Candles, read_only
+from features.facts.market import Candles, read_only
 from scoring.exits import Look, follow, shift_clock, shift_look, start, start_near_miss
 from scoring.settings import ScoringSettings
 from scoring.signals import ExitReason, NearMiss, OpenSignal, Outcome, Side, Unreachable

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from features.facts.market import Quotes
 from features.frame import FeatureFrame, compute_features
-from features.market import Quotes
 from features.missing import Missing
 from features.settings import FeatureSettings
-from features.state import MarketState
-from fetchers import binance, bybit, lbank, mexc
-from fetchers.records import Arrival
+from features.state.market_state import MarketState
+from fetchers.parsing.build_records import Arrival
+from fetchers.venues import binance, bybit, lbank, mexc
 from scoring.levels import compute_levels, settlement_times_ms
 from scoring.settings import ScoringSettings
 from tests.builders import instrument

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from features.snapshot import Snapshot, take_snapshot
-from features.state import MarketState
+from features.state.market_state import MarketState
+from features.state.snapshot import Snapshot, take_snapshot
 from storage.blobs import from_blob, to_blob
 from tests.features.markets import SHORT, random_market
 

@@ -18,10 +18,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from bot.open_signals import OpenSignals
-from features.market import Candles, Trades, read_only
+from bot.core.open_signals import OpenSignals
+from features.facts.market import Candles, Trades, read_only
 from fetchers.health import Condition
-from fetchers.plan import Key
+from fetchers.poll_plan import Key
 from fetchers.universe import Universe
 from scoring.exits import shift_clock, start
 from scoring.settings import ScoringSettings
@@ -613,9 +613,9 @@ def render(tally: Tally, count: int) -> str:
                 "# Open signals on random tapes",
                 "",
                 "`python -m tests.torture.exits`: random tapes of prints, quotes and candles in which something goes",
-                "wrong, judged by `bot/open_signals.py` and by `tests/exit_reference.py`, a plain reference written",
-                "apart. Compared are the reason, the fill, the time, gross, net and R from both entries, how long",
-                "each signal was held, the extremes, and what is said to be unknown.",
+                "wrong, judged by `bot/core/open_signals.py` and by `tests/exit_reference.py`, a plain reference",
+                "written apart. Compared are the reason, the fill, the time, gross, net and R from both entries, how",
+                "long each signal was held, the extremes, and what is said to be unknown.",
                 "",
                 "And no outcome may go against what truly happened: a stop, target or trailing stop that was never",
                 "reached, a fill better than the stop, or a stop or target passed before the end and after the time",

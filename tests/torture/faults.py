@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from fetchers import binance, bybit, lbank, mexc
 from fetchers.simulated.server import Fault, Spoil
 from fetchers.simulated.wire import Answer, Call, Wire
+from fetchers.venues import binance, bybit, lbank, mexc
 
 #: by venue, the role of each endpoint and how its path begins
 ENDPOINTS: Mapping[str, Mapping[str, str]] = {

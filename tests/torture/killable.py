@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 
 import aiosqlite
 
-import bot.orchestrator
+import bot.core.orchestrator
 from bot.__main__ import main
-from bot.phone.telegram_edge import TelegramSender
+from bot.chat.bot_api.edge import TelegramSender
 from storage.sqlite import Store
 
 NEVER, AT_THE_START = "never", "at the start"
@@ -140,7 +140,7 @@ def _live(step: str, nth: int, environ: dict[str, str], errors: str) -> NoReturn
     os.environ.clear()
     os.environ.update(environ)
     install(Steps(step, nth))
-    bot.orchestrator.SAVE_EVERY_MS = SAVE_EVERY_MS
+    bot.core.orchestrator.SAVE_EVERY_MS = SAVE_EVERY_MS
     code = 1
     try:
         code = main(["run"])

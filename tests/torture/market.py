@@ -8,7 +8,7 @@ import json
 import sys
 
 from bot.clock import SystemClock
-from bot.config import load_config
+from bot.config.load import load_config
 from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.scenario import Fate, Planted, Scenario
 from fetchers.simulated.server import serve

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from loguru import logger
 
-from features.market import OrderBook
+from features.facts.market import OrderBook
 from fetchers.health import Condition
 from fetchers.simulated.scenario import Planted
 from fetchers.simulated.server import Fault

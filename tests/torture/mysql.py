@@ -17,9 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bot.__main__ import DATABASE, Interrupt, Run, run_bot
+from bot.cli.demo import simulated_market
 from bot.clock import SystemClock
-from bot.config import load_config
-from bot.demo import simulated_market
+from bot.config.load import load_config
 from tests.bench_mysql import fill
 from tests.storage.mysql.mariadb import PASSWORD, USER, MariaDb
 from tests.storage.mysql.mirrored import of_mysql, of_sqlite

@@ -21,15 +21,15 @@ from typing import Any
 import httpx
 from loguru import logger
 
-from bot.config import Config, load_config
-from bot.orchestrator import Orchestrator
-from bot.phone.answers import Answers
-from bot.phone.delivery import Delivery
-from bot.phone.sender import is_person
-from bot.phone.telegram_commands import Commands
-from bot.phone.telegram_edge import StartError, TelegramEdge, TelegramSender, Timeouts, build_application
-from bot.phone.telegram_request import TelegramClock
-from bot.reports import Reports
+from bot.chat.bot_api.edge import StartError, TelegramEdge, TelegramSender, Timeouts, build_application
+from bot.chat.bot_api.request import TelegramClock
+from bot.chat.commands.answers import Answers
+from bot.chat.commands.handlers import Commands
+from bot.chat.delivery.outbox_loop import Delivery
+from bot.chat.delivery.sender import is_person
+from bot.config.load import Config, load_config
+from bot.core.orchestrator import Orchestrator
+from bot.live_status import Reports
 from bot.tasks import spawn
 from fetchers.feed import Feed
 from storage.outbox import DeliveryState, FollowUp, Kind, NewMessage

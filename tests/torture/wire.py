@@ -7,13 +7,13 @@ from pathlib import Path
 
 from loguru import logger
 
-from fetchers import bybit
-from fetchers.budget import HEADROOM
 from fetchers.health import Condition
-from fetchers.mexc import LIMITS, WINDOW_MS
 from fetchers.simulated.coins import VENUES, Kind
 from fetchers.simulated.server import Requests
 from fetchers.simulated.wire import Answer, Call, Wire
+from fetchers.transport.budget import HEADROOM
+from fetchers.venues import bybit
+from fetchers.venues.mexc import LIMITS, WINDOW_MS
 from tests.bot.stage import RunningBot, staged
 from tests.virtual_time import VirtualClock, run_virtually
 

@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 import numpy as np
 
+from features.facts.market import BoolArray, FloatArray
 from features.frame import FeatureFrame
-from features.market import BoolArray, FloatArray
 from features.missing import Missing
 from scoring.gates import GateInputs, check_gates
 from scoring.levels import compute_levels

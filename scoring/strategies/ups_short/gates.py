@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from features.facts.market import BoolArray, FloatArray
 from features.frame import FeatureFrame
-from features.market import BoolArray, FloatArray
 from scoring.gates import (
     BOOK,
     DATA_AGE,

@@ -7,8 +7,8 @@ part of one, whose input is NaN adds 0.
 import numpy as np
 from numpy.typing import ArrayLike
 
+from features.facts.market import FloatArray
 from features.frame import FeatureFrame
-from features.market import FloatArray
 from scoring.score import clip01, or_zero
 from scoring.settings import ScoringSettings
 

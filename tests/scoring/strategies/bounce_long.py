@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 
+from features.facts.market import FloatArray
 from features.frame import FeatureFrame
-from features.market import FloatArray
 from scoring.gates import BOOK, DATA_AGE, LIMIT_GATES, NET_TAKE_PROFIT, SPREAD, STOP_DISTANCE, score_gate
 from scoring.levels import compute_levels
 from scoring.reasons import Phrase

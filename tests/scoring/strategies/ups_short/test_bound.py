@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.facts.market import OpenInterest, Quotes
 from features.frame import compute_features
-from features.market import OpenInterest, Quotes
 from features.missing import Missing
-from features.state import MarketState
+from features.state.market_state import MarketState
 from scoring.gates import check_gates
 from scoring.settings import ScoringSettings
 from scoring.strategies.ups_short.bound import upper_bound

@@ -1,0 +1,124 @@
+"""The demo: the bot's main job against a simulated market that runs in a process of its own.
+
+Time is compressed by settings alone; the bot's code knows nothing of it. What the demo overrides it prints.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from bot.config.load import Config, load_config
+from fetchers.simulated.scenario import Planted, Scenario, default_scenario
+
+SECONDS = 120.0
+COINS = 60
+SEED = 7
+START_DEADLINE_S = 30.0
+#: a tick every two seconds is what Binance's published limit leaves room for; the windows shrink with it
+OVERRIDES = {
+    "REFRESH_INTERVAL": "2",
+    "OI_WINDOW_SECONDS": "20",
+    "BOOK_WINDOW_SECONDS": "40",
+    "FLOW_WINDOW_SECONDS": "10",
+    "SWEEP_BASELINE_SECONDS": "30",
+    "SWEEP_TTL_SECONDS": "8",
+    "BTC_WINDOW_SECONDS": "20",
+    "MOMENTUM_WINDOW_SECONDS": "2",
+    "BURST_LIMIT": "10",
+    "MAX_DAILY_TRADES": "50",
+    "STOPLOSS_GUARD_COUNT": "10",
+    "SIGNAL_TIMEOUT_SECONDS": "30",
+    "REACH_SECONDS": "3",
+    "HTTP_PORT": "0",
+    "LOG_LEVEL": "WARNING",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """The simulated market's process as the demo sees it."""
+
+    urls: Mapping[str, str]
+    planted: tuple[Planted, ...]
+    start_ms: int
+
+
+def demo_settings() -> Config:
+    """Return the settings the simulated market is planted for; the venues' addresses come later."""
+    return load_config(OVERRIDES)
+
+
+def scenario_for(config: Config, seconds: float) -> Scenario:
+    """Plan what is planted in a market that runs for `seconds`."""
+    return default_scenario(config.features, seconds=seconds, signal_timeout_s=config.scoring.signal_timeout_s)
+
+
+def demo_config(market: Market, data_dir: Path) -> Config:
+    """Return the settings of the demo's bot."""
+    urls = {f"{venue.upper()}_URL": url for venue, url in market.urls.items()}
+    return load_config(OVERRIDES | urls | {"DATA_DIR": str(data_dir)})
+
+
+@asynccontextmanager
+async def simulated_market(seconds: float, coins: int) -> AsyncIterator[Market]:
+    """Run the market in a process of its own, so that its work does not count as the bot's; it ends with the context.
+
+    Raises
+    ------
+    RuntimeError
+        It did not come up; its own words are on stderr.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "simulate", "--seconds", str(seconds), "--coins", str(coins), "--until-eof"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C is for the bot, which then ends the market by closing its input
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(START_DEADLINE_S):
+            line = await process.stdout.readline()
+        if not line:
+            raise RuntimeError("the simulated market did not start")
+        told = orjson.loads(line)
+        planted = tuple(Planted(**row) for row in told["planted"])
+        yield Market(urls=told["urls"], planted=planted, start_ms=told["start_ms"])
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+@asynccontextmanager
+async def temporary_data() -> AsyncIterator[Path]:
+    """Give the demo's database a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="sgnl-demo-") as folder:
+        yield Path(folder)
+
+
+def planted_summary(market: Market, alerted_coins: Iterable[str], ended_ms: int) -> str:
+    """Say how many of the setups whose time had come alerted exactly once, and whether a decoy did."""
+    times = Counter(alerted_coins)
+    due = [planted for planted in market.planted if market.start_ms + 1000 * planted.end_s <= ended_ms]
+    setups = [planted.coin for planted in due if planted.lacks is None]
+    decoys = [planted.coin for planted in market.planted if planted.lacks is not None]
+    once = sum(times[coin] == 1 for coin in setups)
+    fooled = [coin for coin in decoys if times[coin]]
+    known = {planted.coin for planted in market.planted}
+    others = sorted(times.keys() - known)
+    return (
+        f"planted setups alerted exactly once: {once} of {len(setups)}; "
+        f"decoys alerted: {len(fooled)} of {len(decoys)}{_named(fooled)}; others alerted: {len(others)}{_named(others)}"
+    )
+
+
+def _named(coins: Iterable[str]) -> str:
+    names = ", ".join(coins)
+    return f" ({names})" if names else ""

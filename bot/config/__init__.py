@@ -1,0 +1,1 @@
+"""The settings: their table, the object made of it, the documents printed from it."""

@@ -1,0 +1,1 @@
+"""The tick and what it keeps: no HTML, no Telegram, no HTTP."""

@@ -1,0 +1,118 @@
+"""What the bot looks after beside its ticks: the disk, the age of what is on it, and how the venues were."""
+
+from collections.abc import Awaitable, Callable
+from html import escape
+
+from loguru import logger
+
+from bot.chat.texts.phrases import counted
+from bot.clock import Clock
+from fetchers.feed import Feed
+from fetchers.health import Condition
+from scoring.settings import ScoringSettings
+from scoring.thresholds import ThresholdRates, threshold_rates
+from storage.errors import StorageError
+from storage.mysql.mirror import Mirror
+from storage.sqlite import Store
+
+_LOOK_EVERY_S = 5.0
+_PRUNE_EVERY_S = 6 * 3600.0
+_PRUNE_REST_S = 0.2  #: between two portions, so that the ticks' own writes get in
+_DAY_MS = 86_400_000
+_THRESHOLDS_EVERY = 120  #: looks
+_THRESHOLDS_DAYS = 7
+
+
+class Housekeeper:
+    """Looks every few seconds, until cancelled."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        feed: Feed,
+        mirror: Mirror | None,
+        clock: Clock,
+        notify: Callable[[str], Awaitable[None]],
+        retention_days: int,
+        scoring: ScoringSettings,
+    ) -> None:
+        self._store = store
+        self._feed = feed
+        self._mirror = mirror
+        self._clock = clock
+        self._notify = notify
+        self._retention_ms = retention_days * _DAY_MS
+        self._scoring = scoring
+        self._looks = 0
+        self._health: dict[str, Condition] = {}
+        self._is_trouble_told = False
+        self.thresholds: ThresholdRates | None = None  #: what another threshold would have given of late
+
+    async def run(self) -> None:
+        """Look and prune until cancelled."""
+        prune_at_ms = self._clock.monotonic_ms()
+        while True:
+            try:
+                await self.look()
+                if self._clock.monotonic_ms() >= prune_at_ms:
+                    await self.prune()
+                    prune_at_ms = self._clock.monotonic_ms() + round(1000 * _PRUNE_EVERY_S)
+            except StorageError as error:  # not the disk's passing trouble, which the store bears: the tick says it too
+                logger.warning("the database could not be looked after: {}", error)
+            await self._clock.sleep(_LOOK_EVERY_S)
+
+    async def look(self) -> None:
+        """Try an ill disk again, tell the phone when it stops or begins to take writes, record the venues' health."""
+        await self._store.recover()
+        if bool(self._store.trouble) != self._is_trouble_told:
+            self._is_trouble_told = bool(self._store.trouble)
+            await self._notify(render_disk(self._store.trouble))
+        for venue, report in self._feed.status().items():
+            if self._health.get(venue) != report.condition:
+                self._health[venue] = report.condition
+                note = "" if report.condition is Condition.OK else report.last_error
+                await self._store.record_health(self._clock.now_ms(), venue, report.condition.value, note)
+        if self._looks % _THRESHOLDS_EVERY == 0:
+            await self._look_at_thresholds()
+        self._looks += 1
+
+    async def _look_at_thresholds(self) -> None:
+        now_ms = self._clock.now_ms()
+        since_ms = now_ms - _THRESHOLDS_DAYS * _DAY_MS
+        signals, refused, first_ms = await self._store.scores_since(since_ms)
+        watched_ms = now_ms - max(since_ms, now_ms if first_ms is None else first_ms)
+        self.thresholds = threshold_rates(
+            signals,
+            refused,
+            threshold=self._scoring.min_score,
+            near_points=self._scoring.near_miss_points,
+            days=watched_ms / _DAY_MS,
+        )
+
+    async def prune(self) -> None:
+        """Delete what is older than RETENTION_DAYS, except signals, outcomes, and what MySQL does not have yet."""
+        before_ms = self._clock.now_ms() - self._retention_ms
+        while await self._store.prune(before_ms, self._mirror.status().copied if self._mirror else None):
+            await self._clock.sleep(_PRUNE_REST_S)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what ails the databases while alerts go on, for /status."""
+        notes = [f"kept in memory only: {self._store.trouble}"] if self._store.trouble else []
+        mirror = self._mirror.status() if self._mirror else None
+        if mirror is not None and mirror.trouble:
+            notes.append(f"the history in MySQL is behind: {mirror.trouble}")
+        if mirror is not None and mirror.set_aside:
+            notes.append(f"MySQL has refused {counted(mirror.set_aside, 'row')}: its table refused_rows says why")
+        return tuple(notes)
+
+
+def render_disk(trouble: str) -> str:
+    """Return what the phone is told when the disk stops or begins to take writes, HTML."""
+    if not trouble:
+        return "<b>The database is written again.</b> What was kept in memory is on the disk now."
+    return (
+        f"<b>The database cannot be written:</b> {escape(trouble)}\n"
+        "Alerts go on, kept in memory only: a restart would forget them and could repeat them. "
+        "Once the disk is well everything is written down."
+    )

@@ -1,0 +1,227 @@
+"""What the running bot tells of itself: /status, /health, the leaderboard, one pair."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bot.chat.bot_api.edge import TelegramEdge
+from bot.chat.bot_api.pairing import Pairing
+from bot.chat.bot_api.request import TelegramClock
+from bot.chat.delivery.outbox_loop import Delivery
+from bot.chat.texts.messages import render_status
+from bot.chat.texts.phrases import duration_text, until_text
+from bot.clock import Clock
+from bot.config.load import Config
+from bot.core.housekeeping import Housekeeper
+from bot.core.orchestrator import Orchestrator, Tick
+from bot.core.status import BotStatus, Replies, VenueStatus
+from bot.heartbeat import Heartbeat
+from bot.version import VERSION
+from features.facts.market import Instrument
+from features.frame import features_at
+from features.missing import Missing
+from fetchers.feed import Feed
+from fetchers.venue_poller import VenueReport
+from scoring.decide import explain
+from scoring.limits import signals_today
+from scoring.reasons import missing_parts
+from scoring.score import ScoreFrame
+from storage.history import symbol_key
+
+LEADERS = 100
+_CLOCK_IS_OFF_S = 5.0
+_DEAD_AFTER_MS = 120_000  #: without the end of a tick
+
+
+class Reports:
+    """Reads the collaborators; changes nothing but the pause, which it hands on."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        clock: Clock,
+        feed: Feed,
+        orchestrator: Orchestrator,
+        delivery: Delivery,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._feed = feed
+        self._orchestrator = orchestrator
+        self._delivery = delivery
+        self.edge: TelegramEdge | None = None  #: set where there is one
+        self.pairing: Pairing | None = None  #: set while there is one
+        self.housekeeper: Housekeeper | None = None  #: set where there is one
+        self.telegram_clock: TelegramClock | None = None  #: set where there is one
+        self.heartbeat: Heartbeat | None = None  #: set where there is one
+
+    def status(self) -> BotStatus:
+        """Return the bot's state now."""
+        bot, now_ms = self._orchestrator, self._clock.now_ms()
+        used = signals_today(bot.limits, now_ms, self._config.scoring.timezone)
+        p50_ms, p95_ms = np.percentile(bot.durations_ms or [np.nan], (50, 95))
+        troubled = (self.pairing, bot, self._delivery, self.edge)
+        faults = [*(one.trouble for one in troubled if one is not None), *self._delivery.chat_states.faults()]
+        return BotStatus(
+            version=VERSION,
+            now_ms=now_ms,
+            started_ms=bot.started_ms,
+            refresh_interval_s=self._config.features.refresh_interval_s,
+            ticks=bot.ticks,
+            last_tick_ms=bot.last_tick.ended_ms if bot.last_tick else None,
+            tick_p50_ms=float(p50_ms),
+            tick_p95_ms=float(p95_ms),
+            venues=tuple(self._venue(name, report) for name, report in self._feed.status().items()),
+            best=self._best(),
+            open_signals=tuple(bot.open_signals.values()),
+            signals_today=int(used) if math.isfinite(used) else None,
+            max_daily_signals=self._config.scoring.max_daily_trades,
+            paused_until_ms=bot.limits.paused_until_ms,
+            guard_until_ms=bot.limits.guard_until_ms,
+            funnels={name: log.means() for name, log in bot.funnels.items()},
+            thresholds=self.housekeeper.thresholds if self.housekeeper else None,
+            outbox=bot.outbox,
+            faults=tuple(fault for fault in faults if fault),
+            notes=tuple(self._notes()),
+            incidents=self._delivery.incidents(),
+        )
+
+    def markets(self) -> Sequence[Mapping[str, Any]]:
+        """Return the leaderboard: the LEADERS best scores, best first."""
+        tick = self._orchestrator.last_tick
+        if tick is None:
+            return []
+        eligible = [column for column, instrument in enumerate(tick.features.instruments) if instrument.is_eligible]
+        total = _leading(tick).total
+        best = sorted(eligible, key=lambda column: -total[column])[:LEADERS]
+        return [_row(tick, column) for column in best]
+
+    def market(self, venue: str, instrument_id: str) -> Mapping[str, Any] | None:
+        """Return everything known of one pair, None where it is not watched."""
+        tick = self._orchestrator.last_tick
+        keys = [instrument.key for instrument in tick.features.instruments] if tick else []
+        if tick is None or (venue, instrument_id) not in keys:
+            return None
+        column = keys.index((venue, instrument_id))
+        scores, bot = _leading(tick), self._orchestrator
+        strategy = bot.strategies[0]
+        return {
+            **_row(tick, column),
+            "instrument": tick.features.instruments[column],
+            "sub_scores": dict(zip(strategy.weights, scores.sub_scores[:, column].tolist(), strict=True)),
+            "contributions": dict(zip(strategy.weights, scores.contributions[:, column].tolist(), strict=True)),
+            "features": features_at(tick.features, column),
+            "missing": missing_parts(tick.features, strategy.all_parts, column),
+            "verdicts": explain(
+                strategy,
+                tick.features.now_ms,
+                tick.features,
+                bot.limits,
+                bot.open_names(),
+                self._config.scoring,
+                column,
+            ),
+        }
+
+    def find(self, symbol: str) -> list[Instrument]:
+        """Return the instruments of a coin, a pair or a venue's id, the best score first."""
+        tick, wanted = self._orchestrator.last_tick, symbol_key(symbol)
+        if tick is None:
+            return []
+        total, instruments = _leading(tick).total, tick.features.instruments
+        found = [
+            column
+            for column, one in enumerate(instruments)
+            if wanted in {symbol_key(name) for name in (one.id, *one.names)}
+        ]
+        return [instruments[column] for column in sorted(found, key=lambda column: -total[column])]
+
+    def is_alive(self) -> bool:
+        """Return whether ticks end, slowly or not: where they hang, only a new start helps."""
+        tick = self._orchestrator.last_tick
+        return tick is None or self._clock.now_ms() - tick.ended_ms < _DEAD_AFTER_MS
+
+    async def status_text(self) -> str:
+        """Return the answer to /status, HTML."""
+        return render_status(self.status(), self._config.scoring.timezone)
+
+    async def pause(self, until_ms: int | None) -> None:
+        """Give no new signals until then, or until `resume` where None."""
+        await self._orchestrator.pause(until_ms)
+
+    async def resume(self) -> None:
+        """Give signals again."""
+        await self._orchestrator.resume()
+
+    def _notes(self) -> Iterator[str]:
+        if self.housekeeper is not None:
+            yield from self.housekeeper.notes()
+        if self.heartbeat is not None and self.heartbeat.trouble:
+            yield f"HEARTBEAT_URL: {self.heartbeat.trouble}"
+        offset_s = self.telegram_clock.offset_ms / 1000 if self.telegram_clock else 0.0
+        if abs(offset_s) >= _CLOCK_IS_OFF_S:
+            way = "behind" if offset_s > 0 else "ahead of"
+            yield f"this machine's clock is {duration_text(abs(offset_s))} {way} Telegram's: set it by NTP"
+
+    def _best(self) -> str:
+        leaders = self.markets()
+        return f"{leaders[0]['pair']} {leaders[0]['venue']} {leaders[0]['score']:.1f}" if leaders else ""
+
+    def _venue(self, name: str, report: VenueReport) -> VenueStatus:
+        notes = [
+            report.last_error if report.condition != "ok" else "",
+            f"{report.polls.pruned} of {report.polls.eligible} pruned, {report.polls.polled} polled a tick",
+            f"{report.polls.starved} wanted beyond the budget" if report.polls.starved else "",
+            self._warming(name, report.full_by_ms),
+        ]
+        return VenueStatus(
+            venue=name,
+            state=report.condition.value,
+            note="; ".join(filter(None, notes)),
+            instruments=report.kept,
+            last_reply_ms=report.last_quotes_ms,
+            budget_used_percent=100 * max(report.used_share.values(), default=0.0),
+            replies={
+                endpoint: Replies(
+                    rows=tally.rows,
+                    unreadable=tally.unreadable,
+                    impossible=tally.impossible,
+                    new_fields=tuple(sorted(tally.new_fields)),
+                )
+                for endpoint, tally in report.tallies.items()
+            },
+        )
+
+    def _warming(self, venue: str, full_by_ms: int | None) -> str:
+        """How many of the venue's instruments still wait for their windows to fill, and until when."""
+        tick = self._orchestrator.last_tick
+        if tick is None:
+            return ""
+        here = np.array([instrument.venue == venue for instrument in tick.features.instruments], bool)
+        parts = (tick.features.missing[part] == Missing.WARMING_UP for part in ("momentum", "open_interest_change"))
+        count = np.count_nonzero(np.logical_or(*parts) & here)
+        if not count:
+            return ""
+        until = until_text(full_by_ms, self._config.scoring.timezone) if full_by_ms else ""
+        return f"{count} warming up {until}".rstrip()
+
+
+def _leading(tick: Tick) -> ScoreFrame:
+    """Return the scores of the first strategy, which order the leaderboard."""
+    return next(iter(tick.decision.by_strategy.values())).scores
+
+
+def _row(tick: Tick, column: int) -> dict[str, Any]:
+    features, instrument = tick.features, tick.features.instruments[column]
+    return {
+        "venue": instrument.venue,
+        "id": instrument.id,
+        "coin": instrument.coin,
+        "pair": instrument.pair,
+        "score": float(_leading(tick).total[column]),
+        "price": float(features.price[column]),
+        "spread_bps": float(features.spread_bps[column]),
+    }

@@ -1,0 +1,325 @@
+"""The parts of a feature frame: what each needs of the state, and the first reason for which it is missing."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.facts.market import FUTURE_MS, BoolArray, FloatArray, IntArray
+from features.missing import Codes, Missing
+from features.phenomena.derivatives import find_lenders, funding_impulse, oldest_known
+from features.phenomena.order_book import BANDS, REACH_TOLERANCE, WALL_SECONDS, WALL_TICKS, ask_share, bid_exhaustion
+from features.phenomena.price import (
+    VOLATILITY_LAGS,
+    WARM_SHARE,
+    momentum_z,
+    simple_return,
+    spread_bps,
+    volatility,
+    vwap_distance,
+)
+from features.phenomena.trade_flow import (
+    BASELINE_SECONDS,
+    SWEEP_MULTIPLE,
+    Sweeps,
+    best_sweep,
+    taker_sell_share,
+    usual_second,
+    usual_second_is_at_most,
+)
+from features.state.market_state import MarketState, stretches
+
+PRESENT, NOT_PUBLISHED, NOT_SEEN, STALE, WARMING_UP = (
+    np.int8(reason)
+    for reason in (Missing.PRESENT, Missing.NOT_PUBLISHED, Missing.NOT_SEEN, Missing.STALE, Missing.WARMING_UP)
+)
+
+
+class Parts:
+    """The frame in the making: each part's values, NaN wherever its code says so."""
+
+    def __init__(self, state: MarketState, now_ms: int) -> None:
+        self.state, self.settings, self.now_ms = state, state.settings, now_ms
+        self.values: dict[str, Any] = {}  # of FloatArray
+        self.missing: dict[str, Codes] = {}
+
+    def _add(self, part: str, *codes: Codes, **values: FloatArray) -> None:
+        # The first code that is not PRESENT, which is 0, is the reason.
+        reason = codes[0]
+        for code in codes[1:]:
+            reason = reason + code * (reason == PRESENT)
+        self.missing[part] = reason
+        is_present = reason == PRESENT
+        self.values |= {name: np.where(is_present, array, np.nan) for name, array in values.items()}
+
+    def _age(self, time_ms: IntArray, max_age_s: float) -> Codes:
+        is_old = time_ms < self.now_ms - math.floor(1000 * max_age_s)
+        is_of_future = time_ms > self.now_ms + FUTURE_MS
+        return np.where(time_ms == 0, NOT_SEEN, STALE) * (is_old | is_of_future)
+
+    def add_price(self) -> None:
+        """Add price, spread and VWAP distance."""
+        state, settings = self.state, self.settings
+        self._add("price", self._age(state.price_ms, settings.max_data_age_s), price=state.price)
+        has_mark = self._age(state.mark_ms, settings.max_data_age_s) == PRESENT
+        self.values["mark_price"] = np.where(has_mark, state.mark_price, np.nan)
+        self._add(
+            "index",
+            self.missing["price"],
+            self._age(state.index_ms, settings.max_data_age_s),
+            index_basis=state.price / state.index_price - 1,
+        )
+        self._add(
+            "spread",
+            self._age(state.best_ms, settings.max_data_age_s),
+            _code(state.best_bid >= state.best_ask, Missing.CROSSED),
+            best_bid=state.best_bid,
+            best_ask=state.best_ask,
+            spread_bps=spread_bps(state.best_bid, state.best_ask),
+        )
+        distance = vwap_distance(self.values["price"], state.volume_usdt, state.volume_base)
+        self._add(
+            "vwap_distance",
+            self.missing["price"],
+            self._age(state.volume_ms, settings.max_day_age_s),
+            _code(np.isnan(distance), Missing.THIN),
+            vwap_distance=distance,
+        )
+
+    def add_momentum(self) -> None:
+        """Add returns, volatility and z."""
+        window_s = self.settings.momentum_window_s
+        times_ms = self.now_ms - 1000 * window_s * np.arange(VOLATILITY_LAGS + 1)
+        prices = self.state.prices_as_of(times_ms)
+        prices[0] = self.values["price"]
+        sigma = volatility(prices)
+        return_1, return_3 = simple_return(prices[0], prices[1]), simple_return(prices[0], prices[3])
+        z = momentum_z(return_1, return_3, sigma)
+        self._add(
+            "momentum",
+            self.missing["price"],
+            _code(np.isnan(z), Missing.WARMING_UP),
+            momentum_return=return_1,
+            momentum_return_3=return_3,
+            volatility=sigma,
+            volatility_minute=sigma * math.sqrt(60 / window_s),
+            momentum_z=z,
+        )
+
+    def add_btc(self) -> tuple[float, str]:
+        """Add the return of the freshest Bitcoin price of which we also know where it was; return it and its venue."""
+        state, column = self.state, self.state.btc_columns
+        (then,) = state.prices_as_of(np.array([self.now_ms - self.settings.btc_window_s * 1000]))[:, column]
+        returns = simple_return(self.values["price"][column], then)
+        if np.isfinite(returns).any():
+            best = np.where(np.isfinite(returns), state.price_ms[column], -1).argmax()
+            self.missing["btc_return"] = np.full(len(state.instruments), PRESENT)
+            return float(returns[best]), state.instruments[column[best]].venue
+        codes = self.missing["price"][column]
+        reason = WARMING_UP if (codes == PRESENT).any() else codes.max(initial=NOT_SEEN)
+        self.missing["btc_return"] = np.full(len(state.instruments), reason)
+        return math.nan, ""
+
+    def add_book(self) -> None:
+        """Add depth, imbalance and exhaustion."""
+        state, settings = self.state, self.settings
+        unchanged_ms = state.book_ms - state.book_changed_ms
+        has_moved = np.maximum(state.price_moved_ms, state.print_ms) > state.book_changed_ms
+        is_shallow = state.book_reach * (1 + REACH_TOLERANCE) < BANDS[0]
+        self._add(
+            "book",
+            self._age(state.book_ms, settings.max_data_age_s),
+            _code(state.book_is_crossed, Missing.CROSSED),
+            _code(is_shallow, Missing.SHALLOW),
+            _code(np.isnan(state.bid_depth), Missing.EMPTY),
+            _code((unchanged_ms >= settings.book_frozen_s * 1000) & has_moved, Missing.FROZEN),
+            bid_depth_usdt=state.bid_depth,
+            ask_depth_usdt=state.ask_depth,
+            sellable_usdt=state.sellable,
+            buyable_usdt=state.buyable,
+            microprice_tilt_bps=state.microprice_tilt_bps,
+        )
+        book = self.missing["book"]
+        self._add("ask_share", book, ask_share=ask_share(state.bid_depth, state.ask_depth))
+        exhaustion = bid_exhaustion(state.bid_depth, state.usual_bid_depth)
+        self._add("exhaustion", book, _code(np.isnan(exhaustion), Missing.WARMING_UP), bid_exhaustion=exhaustion)
+
+    def add_wall(self, lender: IntArray, borrows_flow: BoolArray) -> None:
+        """Add the wall, which counts only where it lasts and is large beside what trades; borrowing comes before it."""
+        state = self.state
+        apart_ms = state.book_ms - state.previous_book_ms
+        is_recent = apart_ms <= self.settings.max_data_age_s * 1000
+        self._add(
+            "wall",
+            self.missing["book"],
+            _code(np.isnan(state.wall_ratio), Missing.THIN),
+            _code(~is_recent, Missing.WARMING_UP),
+            _code(np.isnan(state.previous_wall_ratio), Missing.THIN),
+            self.missing["sweep"],  # what is usual on the tape is known or not for both
+            wall_ratio=np.minimum(state.wall_ratio, state.previous_wall_ratio),
+        )
+        is_present, lasts = self.missing["wall"] == PRESENT, self._has_lasting_wall()
+        column = np.flatnonzero(is_present & lasts)
+        counts = np.zeros(len(lasts), dtype=bool)
+        tape = np.where(borrows_flow, lender, np.arange(len(lasts)))[column]
+        traded = state.rings(state.traded_at, tape, self._baseline_seconds(), 0.0)
+        counts[column] = usual_second_is_at_most(traded, state.wall_notional[column] / WALL_SECONDS)
+        self.values["wall_ratio"][is_present & ~counts] = 0.0
+
+    def _has_lasting_wall(self) -> BoolArray:
+        # Whether the last book and one some seconds older show the largest ask level at the same price.
+        state = self.state
+        apart = np.abs(state.wall_price - state.previous_wall_price)
+        return np.asarray(apart <= WALL_TICKS * state.instruments.tick_size * (1 + REACH_TOLERANCE))
+
+    def add_flow(self) -> None:
+        """Add the taker-sell share and the best sweep."""
+        state, settings = self.state, self.settings
+        age = self._age(state.trades_ms, settings.max_data_age_s)
+        flow = np.where(state.instruments.publishes_trades, age, NOT_PUBLISHED)
+        column = np.flatnonzero(flow == PRESENT)
+        share, multiple, age_s = (np.full(len(flow), np.nan) for _ in range(3))
+
+        window = state.second_rows(self.now_ms // 1000, math.ceil(settings.flow_window_s))
+        sold, total = (
+            sum(array.T[column, rows].sum(axis=1) for rows in stretches(window))
+            for array in (state.taker_sold_at, state.traded_at)
+        )
+        share[column] = taker_sell_share(sold, total)
+        self._add(
+            "taker_sell_share",
+            flow,
+            _code(~self._is_covered(settings.flow_window_s), Missing.INCOMPLETE),
+            _code(np.isnan(share), Missing.THIN),
+            taker_sell_share=share,
+        )
+        traded = state.rings(state.traded_at, column, self._baseline_seconds(), 0.0)
+        multiple[column], age_s[column] = self._sweeps(column, traded)
+        is_thin = np.isnan(multiple)
+        is_covered = self._is_covered(settings.sweep_baseline_s)
+        self._add(
+            "sweep",
+            flow,
+            _code(is_thin & ~is_covered, Missing.WARMING_UP),
+            _code(is_thin, Missing.THIN),
+            sweep_multiple=multiple,
+            sweep_age_s=age_s,
+        )
+
+    def _sweeps(self, column: IntArray, traded: FloatArray) -> Sweeps:
+        # A run still open counts too. The usual second matters only where there is a run to compare with it.
+        state, settings = self.state, self.settings
+        open_runs = state.open_runs(column)
+        open_notional = np.where(open_runs.can_be_sweeps(settings.min_sweep_usdt), open_runs.notional, 0.0)
+        end_ms = np.concatenate([state.run_end_ms[:, column], open_runs.end_ms[None]])
+        notional = np.concatenate([state.run_notional[:, column], open_notional[None]])
+        age_ms = self.now_ms - end_ms
+        alive = np.where((age_ms >= -FUTURE_MS) & (age_ms < settings.sweep_ttl_s * 1000), notional, 0.0)
+
+        seconds = (traded > 0).sum(axis=1, dtype=np.int32)
+        best = Sweeps(np.where(seconds >= BASELINE_SECONDS, 0.0, np.nan), np.full(len(column), np.nan))
+        # No sweep where most seconds trade more than the median may be for the largest run: no median needed there.
+        largest = alive.max(axis=0)
+        above = (traded > largest[:, None] / SWEEP_MULTIPLE).sum(axis=1, dtype=np.int32)
+        judged = np.flatnonzero((seconds >= BASELINE_SECONDS) & (largest > 0) & (above <= seconds // 2))
+        usual = usual_second(traded[judged])
+        best.multiple[judged], best.age_s[judged] = best_sweep(
+            end_ms[:, judged], alive[:, judged], usual, self.now_ms, settings.sweep_ttl_s
+        )
+        return best
+
+    def _baseline_seconds(self) -> IntArray:
+        return self.state.second_rows(self.now_ms // 1000, math.ceil(self.settings.sweep_baseline_s))
+
+    def _is_covered(self, seconds: float) -> BoolArray:
+        # No print has been missed since the first of the last epoch seconds began.
+        return self.state.covered_from_ms <= (self.now_ms // 1000 - math.ceil(seconds) + 1) * 1000
+
+    def add_derivatives(self) -> None:
+        """Add open interest, its change and funding."""
+        state, settings, now_ms = self.state, self.settings, self.now_ms
+        window_ms = settings.oi_window_s * 1000
+        age = self._age(state.open_interest_ms, settings.max_oi_age_s)
+        code = np.where(state.instruments.publishes_open_interest, age, NOT_PUBLISHED)
+        amount, price = np.where(code == PRESENT, state.open_interest, np.nan), self.values["price"]
+        self.values |= {"open_interest_base": amount, "open_interest_usdt": amount * price}
+
+        rows = state.rows(now_ms - window_ms, now_ms - window_ms * WARM_SHARE)
+        base = oldest_known(state.open_interest_at, state.price_at, rows, np.isfinite(amount * price))
+        codes = (
+            code,
+            self.missing["price"],
+            _code(np.isnan(base.price), Missing.WARMING_UP),
+            _code(base.open_interest <= 0, Missing.THIN),
+        )
+        base_amount = np.where(base.open_interest > 0, base.open_interest, np.nan)
+        self._add(
+            "open_interest_change",
+            *codes,
+            open_interest_change=simple_return(amount, base_amount),
+            price_change=simple_return(price, base.price),
+        )
+        self.missing["price_change"] = self.missing["open_interest_change"]
+
+        history = [state.funding_8h_at[rows] for rows in stretches(state.rows(now_ms - window_ms, now_ms))]
+        self._add(
+            "funding",
+            self._age(state.funding_ms, settings.max_funding_age_s),
+            _code(np.isnan(state.funding_8h), Missing.NOT_SEEN),
+            funding_rate_8h=state.funding_8h,
+            funding_impulse=funding_impulse(state.funding_8h, history),
+        )
+
+    def borrow(self) -> dict[str, Any]:
+        """Put lenders' values where an instrument lacks its own; return who lends, and the data times with it.
+
+        Only what polling cannot mend is borrowed: what a venue does not publish, and a window still filling up.
+        """
+        state = self.state
+        change = self.missing["open_interest_change"]
+        is_fresh = self._age(state.open_interest_ms, self.settings.max_oi_age_s) == PRESENT
+        is_live = state.open_interest_is_live & is_fresh
+        can_lend = (change == PRESENT) & is_live
+        coin, venue = state.instruments.coin.number, state.instruments.venue.number
+        lender = find_lenders(coin, venue, self.values["open_interest_usdt"], can_lend)
+        lacks_open_interest = (change == NOT_PUBLISHED) | (change == WARMING_UP)
+        lacks_flow = ~state.instruments.publishes_trades
+        lender = np.where(lacks_open_interest | lacks_flow, lender, -1)
+        borrows_open_interest, borrows_flow = lacks_open_interest & (lender >= 0), lacks_flow & (lender >= 0)
+
+        change_parts, borrower = ("open_interest_change", "price_change"), np.flatnonzero(borrows_open_interest)
+        _lend(self.missing, change_parts, borrower, lender)
+        _lend(self.values, change_parts, borrower, lender)
+        flow_borrower = np.flatnonzero(borrows_flow)
+        _lend(self.missing, ("taker_sell_share", "sweep"), flow_borrower, lender)
+        _lend(self.values, ("taker_sell_share", "sweep_multiple", "sweep_age_s"), flow_borrower, lender)
+        return {
+            "lender": lender,
+            "borrows_open_interest": borrows_open_interest,
+            "borrows_flow": borrows_flow,
+            "price_ms": state.price_ms.copy(),
+            "book_ms": state.book_ms.copy(),
+            "trades_ms": _lent(state.trades_ms, flow_borrower, lender),
+            "open_interest_ms": _lent(state.open_interest_ms, borrower, lender),
+            "funding_ms": state.funding_ms.copy(),
+            "funding_rate": state.funding_rate.copy(),
+            "funding_interval_h": state.funding_interval_h.copy(),
+            "next_funding_ms": state.next_funding_ms.copy(),
+            "open_interest_is_live": _lent(is_live, borrower, lender),
+        }
+
+
+def _code(mask: BoolArray, reason: Missing) -> Codes:
+    return mask * np.int8(reason)
+
+
+def _lend(table: dict[str, Any], names: tuple[str, ...], borrower: IntArray, lender: IntArray) -> None:
+    for name in names:
+        table[name] = _lent(table[name], borrower, lender)
+
+
+def _lent(values: NDArray[Any], borrower: IntArray, lender: IntArray) -> NDArray[Any]:
+    lent = values.copy()
+    lent[borrower] = values[lender[borrower]]
+    return lent

@@ -1,0 +1,1 @@
+"""From a reply's bytes to checked records, alike for all venues."""

@@ -1,0 +1,1 @@
+"""How requests leave: sessions, the rate budget, proxies, refusals."""

@@ -1,0 +1,143 @@
+"""What the four venues do alike: one client, a measured clock, prints without holes, books that only go forward."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import TypeVar
+
+from loguru import logger
+
+from features.facts.market import OrderBook, Quotes, Trades
+from fetchers.base import ClockOffset
+from fetchers.errors import BadPayload, FetchError
+from fetchers.parsing.build_records import Arrival
+from fetchers.parsing.new_trades import News, Seen
+from fetchers.parsing.tallies import Tallies
+from fetchers.transport.budget import RateBudget
+from fetchers.transport.client import Reply, VenueClient
+from fetchers.transport.route import Route
+
+Result = TypeVar("Result")
+
+RECENT_LOOK_MS = 120_000  #: after a longer pause a short reply would hardly reach back
+
+
+class RestVenue:
+    """The part of a `Venue` that does not depend on its wire format."""
+
+    name: str
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        budget: RateBudget,
+        quotes_cost: Mapping[str, float],
+        judge: Callable[[Reply], None],
+        now_ms: Callable[[], int],
+        route: Route,
+    ) -> None:
+        self.budget = budget
+        self.quotes_cost = quotes_cost
+        self._client = VenueClient(
+            venue=self.name,
+            base_url=base_url,
+            budget=budget,
+            now_ms=now_ms,
+            judge=judge,
+            route=route,
+            kept_free=quotes_cost,
+        )
+        self.tallies = Tallies()
+        self._now_ms = now_ms
+        self._clock_offset_ms = 0.0
+        self._failing: set[str] = set()
+        self._seen: dict[str, Seen] = {}
+        self._newest_book: dict[str, tuple[int, int]] = {}  # sequence, exchange_ms
+
+    def set_deadline(self, seconds: float) -> None:
+        """Give every request so long from its sending."""
+        self._client.deadline_s = seconds
+
+    def observe(self, see: Callable[[Reply], None]) -> None:
+        """Show every reply from here on, before anybody judges it."""
+        self._client.observe = see
+
+    async def ask(self, path: str, params: Mapping[str, str | int], *, cost: Mapping[str, float]) -> Reply:
+        """Make a call that the bot does not make otherwise."""
+        return await self._client.get(path, params, cost=cost)
+
+    async def open(self) -> None:
+        """Create the session; nothing is sent yet."""
+        await self._client.open()
+
+    async def close(self) -> None:
+        """Close the session and its sockets."""
+        await self._client.close()
+
+    def watch(self, ids: Collection[str]) -> None:
+        """Forget what was remembered of any other instrument."""
+        self._seen = {key: seen for key, seen in self._seen.items() if key in ids}
+        self._newest_book = {key: newest for key, newest in self._newest_book.items() if key in ids}
+
+    def _venue_ms(self) -> int:
+        """Return the venue's own time now, by which its candles are asked for."""
+        return round(self._now_ms() + self._clock_offset_ms)
+
+    def _arrival(self, reply: Reply) -> Arrival:
+        return Arrival(received_ms=reply.received_ms, clock_offset_ms=self._clock_offset_ms, tallies=self.tallies)
+
+    def _measured(self, reply: Reply, venue_ms: float) -> ClockOffset:
+        """Remember by how much the venue's clock is ahead, taking the way there and back as equally long."""
+        self._clock_offset_ms = venue_ms - (reply.sent_ms + reply.received_ms) / 2
+        self.budget.follow_clock(self._clock_offset_ms)
+        return ClockOffset(offset_ms=self._clock_offset_ms, round_trip_ms=reply.received_ms - reply.sent_ms)
+
+    async def _part(self, part: str, call: Awaitable[Result]) -> Result | None:
+        """Return what came of a call that the rest can do without; a failure is a gap, said when it starts and ends."""
+        try:
+            result = await call
+        except FetchError as error:
+            if part not in self._failing:
+                logger.warning("{}: no {} for now: {}", self.name, part, error)
+            self._failing.add(part)
+            return None
+        if part in self._failing:
+            logger.info("{}: {} are back", self.name, part)
+        self._failing.discard(part)
+        return result
+
+    async def _side_by_side(self, *calls: Awaitable[Quotes | None]) -> list[Quotes]:
+        """Return what came of the bulk calls; an error is raised when all have ended, so that none is left behind."""
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        quotes = []
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            if result is not None:
+                quotes.append(result)
+        return quotes
+
+    async def _new_trades(
+        self, instrument_id: str, fetch: Callable[[int, Seen | None], Awaitable[News]], *, few: int, most: int
+    ) -> Trades:
+        """Ask for a few prints, and for the most there are where those do not reach back to what was seen."""
+        before = self._seen.get(instrument_id)
+        is_recent = before is not None and self._now_ms() - before.looked_ms <= RECENT_LOOK_MS
+        news = await fetch(few if is_recent else most, before)
+        if is_recent and not news.trades.continues and few < most:
+            news = await fetch(most, before)
+        self._seen[instrument_id] = news.seen
+        return news.trades
+
+    def _forward(self, book: OrderBook) -> OrderBook:
+        """Refuse a book older than the last one: replies come from caches and replicas that lag by themselves.
+
+        A lower number with a later time is a venue that began to count anew.
+        """
+        sequence, exchange_ms = self._newest_book.get(book.id, (0, 0))
+        if book.sequence is None:
+            return book
+        if book.sequence < sequence and book.exchange_ms <= exchange_ms:
+            raise BadPayload(f"{self.name} book {book.id}: stepped back from {sequence} to {book.sequence}")
+        self._newest_book[book.id] = (book.sequence, book.exchange_ms)
+        return book
