@@ -29,7 +29,7 @@ ALL = "all of them"  #: in place of one endpoint's role
 TICK_S = 2.0
 FAULTY_TICKS, BACK_WITHIN_TICKS, CALM_TICKS = 4, 2, 5
 RELOAD_TICKS, WHOLE_TICKS = 14, 40
-SETUPS, FIRST_S, EVERY_S, HOLD_S = 30, 22.0, 60.0, 10.0
+SETUPS, FIRST_S, EVERY_S, HOLD_S = 60, 22.0, 60.0, 10.0
 TOLERANCE = 0.003  #: between an alert's entry and the bids of the seconds before it
 MAX_AGE_S = 15.0
 
