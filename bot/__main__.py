@@ -53,10 +53,9 @@ from fetchers.venue_poller import VenueReport
 from fetchers.venues import build_venues
 from scoring.statistics import BAND_POINTS
 from storage.errors import StorageError
-from storage.history import History
 from storage.mysql.mirror import Mirror
 from storage.restoring import restore
-from storage.sqlite import Store
+from storage.store import Store, StoreReader
 
 DONE, FAILED, USAGE = 0, 1, 2
 LATER = ("replay", "test-alert")
@@ -229,7 +228,7 @@ async def _check(*, as_json: bool, is_deep: bool) -> int:
     config = load_config(os.environ, ENV_FILE)
     set_up_logs(config.log_level, secrets=config.secrets())
     with suppress(StorageError):  # there is no database before the first run
-        async with await History.open(config.data_dir / DATABASE) as history:
+        async with await StoreReader.open(config.data_dir / DATABASE) as history:
             config = await _with_paired_chat(config, history)
     clock = SystemClock()
     results = await checks.check_all(config, _venues(config, clock), config.universe)
@@ -269,14 +268,14 @@ async def _history_report(options: argparse.Namespace) -> int:
     since_ms = SystemClock().now_ms() - round(_DAY_MS * options.days) if options.days else 0
     filters = history_report.Filters(since_ms=since_ms, band=options.band, coin=options.coin, venue=options.venue)
     config = load_config(os.environ, ENV_FILE)
-    async with await History.open(config.data_dir / DATABASE) as history:
+    async with await StoreReader.open(config.data_dir / DATABASE) as history:
         _say(options.render(await history_report.make_report(history, filters)))
     return DONE
 
 
 async def _why(signal_id: int, *, as_json: bool) -> int:
     config = load_config(os.environ, ENV_FILE)
-    async with await History.open(config.data_dir / DATABASE) as history:
+    async with await StoreReader.open(config.data_dir / DATABASE) as history:
         explained = await why.explain_signal(history, signal_id)
     if explained is None:
         _say(f"there is no signal {signal_id} in {config.data_dir / DATABASE}", to=sys.stderr)
@@ -287,8 +286,8 @@ async def _why(signal_id: int, *, as_json: bool) -> int:
 
 async def _back_up(file: Path) -> int:
     config = load_config(os.environ, ENV_FILE)
-    async with await History.open(config.data_dir / DATABASE) as history:
-        await history.back_up(file)
+    async with await StoreReader.open(config.data_dir / DATABASE) as history:
+        await history.database.back_up(file)
     _say(f"the database as it is now is in {file}")
     return DONE
 
@@ -327,7 +326,7 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
             logger.warning("{}", hint)
         for change in config.changed():
             logger.info("set: {}", change)
-        await store.begin_run(clock.now_ms(), VERSION, config.scoring.code_hash, config.scoring.config_hash)
+        await store.runs.begin(clock.now_ms(), VERSION, config.scoring.code_hash, config.scoring.config_hash)
         mirror = _mirror(config, resources)
         token, api_url = config.telegram.bot_token, config.telegram.api_url
         telegram_clock = TelegramClock(clock)
@@ -423,11 +422,11 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
             await _watch(orchestrator, delivery, reports, telling, interrupt.asked)
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
-        await store.end_run(clock.now_ms())
+        await store.runs.end(clock.now_ms())
         return await _report(orchestrator, delivery, reports, store, feed)
 
 
-async def _with_paired_chat(config: Config, history: History) -> Config:
+async def _with_paired_chat(config: Config, history: StoreReader) -> Config:
     """Return the settings with the chat of an earlier pairing where they name none."""
     if config.telegram.chat_ids or not config.telegram.bot_token:
         return config
@@ -476,7 +475,7 @@ def _venues(config: Config, clock: Clock) -> list[ProbedVenue]:
 
 
 async def _report(orchestrator: Orchestrator, delivery: Delivery, reports: Reports, store: Store, feed: Feed) -> Run:
-    signals = [signal for signal, _ in await store.signals(limit=10_000)]
+    signals = [signal for signal, _ in await store.signals.find(limit=10_000)]
     status, last = reports.status(), orchestrator.last_tick
     return Run(
         ticks=orchestrator.ticks,

@@ -28,7 +28,7 @@ from scoring.decide import explain
 from scoring.limits import signals_today
 from scoring.reasons import missing_parts
 from scoring.score import ScoreFrame
-from storage.history import symbol_key
+from storage.symbols import symbol_key
 
 LEADERS = 100
 _CLOCK_IS_OFF_S = 5.0

@@ -1,4 +1,4 @@
-"""What goes wrong on the disk, in words for the person who can put it right."""
+"""Errors of the disk, in words for the person who can put it right."""
 
 import sqlite3
 from collections.abc import Iterator

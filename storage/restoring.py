@@ -9,7 +9,7 @@ from pathlib import Path
 
 from storage.errors import StorageError, explained
 from storage.files import SHARED_MEMORY, WAL, lock, refuse_database_file, temporary_beside
-from storage.history import refuse_newer
+from storage.migrations import refuse_newer
 
 _OURS = {"signals", "outbox", "state"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from storage.mysql.mirror import Mirror
-from storage.sqlite import Store
+from storage.store import Store
 from tests.storage.builders import entry_message, make_limits, make_outcome, make_signal
 from tests.storage.mysql.mariadb import PASSWORD, USER, MariaDb
 
@@ -21,14 +21,16 @@ _TABLES = ("signals", "signal_features", "verdicts", "exits", "deliveries")
 async def fill(path: Path, signals: int) -> None:
     """Make a history: signals, each with its alert, long sent, its exit and its rows of features and verdicts."""
     async with await Store.open(path) as store:
-        await store._writer.execute("PRAGMA synchronous = OFF")  # the making is not what is measured
+        await store.database._writer.execute("PRAGMA synchronous = OFF")  # the making is not what is measured
         for first in range(1, signals + 1, _PORTION):
             ids = range(first, min(first + _PORTION, signals + 1))
             made = [make_signal(number, features=_FEATURES) for number in ids]
             await store.remember(made, make_limits(next_id=ids[-1] + 1), [entry_message(number) for number in ids])
             for number in ids:
                 await store.record_outcome(make_outcome(number), make_limits(next_id=ids[-1] + 1), [])
-        await store._writer.execute("UPDATE outbox SET state = 'sent', message_id = id, sent_ms = created_ms + 700")
+        await store.database._writer.execute(
+            "UPDATE outbox SET state = 'sent', message_id = id, sent_ms = created_ms + 700"
+        )
 
 
 async def measure(folder: Path, signals: int) -> str:

@@ -29,7 +29,7 @@ from features.facts.market import Candles, FloatArray, Observation, OrderBook, T
 from fetchers.feed import Feed
 from fetchers.health import Condition
 from fetchers.universe import Universe
-from storage.sqlite import Store
+from storage.store import Store
 from tests.bench_frame import STEADY, Maker
 from tests.telegram_stand_in import TOKEN, Fault, TelegramStandIn
 from tests.yardstick import at_quiet_moments, yardstick_ms

@@ -97,6 +97,7 @@ TESTED_IN = {
     "fetchers.parsing.build_records": "tests/fetchers/venues/test_binance.py",
     "scoring.signals": "tests/scoring/test_limits.py",
     "scoring.strategies": "tests/scoring/strategies/test_base.py",
+    "storage.messages": "tests/storage/test_outbox.py",
     "scoring.strategies.ups_short.gates": "tests/scoring/test_gates.py",
 }
 

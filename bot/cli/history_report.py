@@ -30,7 +30,8 @@ from scoring.statistics import (
     compare,
     of_kinds,
 )
-from storage.history import History, symbol_key
+from storage.store import StoreReader
+from storage.symbols import symbol_key
 
 #: column of the table, its width, and how a figure is shown
 _COLUMNS = (
@@ -69,7 +70,7 @@ class HistoryReport:
     refusals: Mapping[str, int]  #: near misses by gate
 
 
-async def make_report(history: History, filters: Filters) -> HistoryReport:
+async def make_report(history: StoreReader, filters: Filters) -> HistoryReport:
     """Count the signals that have ended, the controls that were drawn with them, and the near misses."""
     coin = symbol_key(filters.coin) if filters.coin else None
 
@@ -82,13 +83,15 @@ async def make_report(history: History, filters: Filters) -> HistoryReport:
             and filters.band in (None, band_of(signal.score))
         ]
 
-    kinds = await history.current_kinds()
-    rows, left_out = of_kinds(wanted(await history.closed_signals(filters.since_ms)), kinds)
-    controls, _ = of_kinds(wanted(await history.closed_controls(filters.since_ms)), kinds)
+    kinds = await history.signals.current_kinds()
+    rows, left_out = of_kinds(wanted(await history.signals.closed(filters.since_ms)), kinds)
+    controls, _ = of_kinds(wanted(await history.controls.closed(filters.since_ms)), kinds)
     return HistoryReport(
         total=await asyncio.to_thread(compare, rows, controls, left_out),
         groups=await asyncio.to_thread(group, rows, controls),
-        refusals=await history.refusals(filters.since_ms, coin=coin, venue=filters.venue, band=filters.band),
+        refusals=await history.near_misses.refusals(
+            filters.since_ms, coin=coin, venue=filters.venue, band=filters.band
+        ),
     )
 
 

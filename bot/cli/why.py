@@ -15,7 +15,7 @@ from scoring.prices import format_price
 from scoring.signals import Outcome, Signal
 from scoring.strategies import STRATEGIES
 from storage.codec import to_plain
-from storage.history import History
+from storage.store import StoreReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Why:
         return self.recomputed is not None and not self.differences
 
 
-async def explain_signal(history: History, signal_id: int) -> Why | None:
+async def explain_signal(history: StoreReader, signal_id: int) -> Why | None:
     """Decide a signal again; None where there is no such signal.
 
     Raises
@@ -43,11 +43,11 @@ async def explain_signal(history: History, signal_id: int) -> Why | None:
     StorageError
         The database cannot be read.
     """
-    found = await history.signal(signal_id)
+    found = await history.signals.get(signal_id)
     if found is None:
         return None
     try:
-        captured = await history.capture(signal_id)
+        captured = await history.signals.capture(signal_id)
         strategy = STRATEGIES.get(found[0].strategy)  # None: another version's code, or somebody's own, found it
         recomputed = recompute(captured, strategy) if captured is not None and strategy is not None else None
     except ValueError as error:

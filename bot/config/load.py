@@ -29,7 +29,7 @@ from features.settings import FeatureSettings
 from fetchers.transport.route import SCHEMES, Route
 from fetchers.universe import UniverseSettings
 from scoring.settings import ScoringSettings
-from storage.outbox import Kind
+from storage.messages import Kind
 
 #: compose's database reads them from the same .env
 COMPOSE_ONLY = ("MYSQL_ROOT_PASSWORD", "MYSQL_REVIEW_PASSWORD")

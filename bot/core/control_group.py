@@ -11,7 +11,7 @@ from scoring.settings import ScoringSettings
 from scoring.signals import Control, OpenSignal, Outcome, Signal
 from scoring.statistics import Closed, closed_of
 from scoring.strategies.base import Strategy
-from storage.sqlite import Store
+from storage.store import Store
 
 
 class ControlGroup:

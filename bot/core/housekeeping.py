@@ -13,7 +13,7 @@ from scoring.settings import ScoringSettings
 from scoring.thresholds import ThresholdRates, threshold_rates
 from storage.errors import StorageError
 from storage.mysql.mirror import Mirror
-from storage.sqlite import Store
+from storage.store import Store
 
 _LOOK_EVERY_S = 5.0
 _PRUNE_EVERY_S = 6 * 3600.0
@@ -64,15 +64,15 @@ class Housekeeper:
 
     async def look(self) -> None:
         """Try an ill disk again, tell the phone when it stops or begins to take writes, record the venues' health."""
-        await self._store.recover()
-        if bool(self._store.trouble) != self._is_trouble_told:
-            self._is_trouble_told = bool(self._store.trouble)
-            await self._notify(render_disk(self._store.trouble))
+        await self._store.database.recover()
+        if bool(self._store.database.trouble) != self._is_trouble_told:
+            self._is_trouble_told = bool(self._store.database.trouble)
+            await self._notify(render_disk(self._store.database.trouble))
         for venue, report in self._feed.status().items():
             if self._health.get(venue) != report.condition:
                 self._health[venue] = report.condition
                 note = "" if report.condition is Condition.OK else report.last_error
-                await self._store.record_health(self._clock.now_ms(), venue, report.condition.value, note)
+                await self._store.runs.record_health(self._clock.now_ms(), venue, report.condition.value, note)
         if self._looks % _THRESHOLDS_EVERY == 0:
             await self._look_at_thresholds()
         self._looks += 1
@@ -80,11 +80,11 @@ class Housekeeper:
     async def _look_at_thresholds(self) -> None:
         now_ms = self._clock.now_ms()
         since_ms = now_ms - _THRESHOLDS_DAYS * _DAY_MS
-        signals, refused, first_ms = await self._store.scores_since(since_ms)
+        first_ms = await self._store.runs.first_started_ms()
         watched_ms = now_ms - max(since_ms, now_ms if first_ms is None else first_ms)
         self.thresholds = threshold_rates(
-            signals,
-            refused,
+            await self._store.signals.scores(since_ms),
+            await self._store.near_misses.peaks(since_ms),
             threshold=self._scoring.min_score,
             near_points=self._scoring.near_miss_points,
             days=watched_ms / _DAY_MS,
@@ -98,7 +98,7 @@ class Housekeeper:
 
     def notes(self) -> tuple[str, ...]:
         """Return what ails the databases while alerts go on, for /status."""
-        notes = [f"kept in memory only: {self._store.trouble}"] if self._store.trouble else []
+        notes = [f"kept in memory only: {self._store.database.trouble}"] if self._store.database.trouble else []
         mirror = self._mirror.status() if self._mirror else None
         if mirror is not None and mirror.trouble:
             notes.append(f"the history in MySQL is behind: {mirror.trouble}")

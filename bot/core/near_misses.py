@@ -7,7 +7,7 @@ from features.frame import FeatureFrame
 from fetchers.poll_plan import Key
 from scoring.exits import start_near_miss
 from scoring.signals import NearMiss, OpenSignal, Outcome
-from storage.sqlite import Store
+from storage.store import Store
 
 MOST_FOLLOWED = 100
 
@@ -37,7 +37,7 @@ class NearMisses:
     async def begin(self, chosen: Sequence[NearMiss]) -> None:
         """Follow what has been stored as followed, all of one decision."""
         if chosen:
-            ids = await self._store.near_miss_ids(chosen[0].decided_ms)
+            ids = await self._store.near_misses.ids(chosen[0].decided_ms)
             self.resume([start_near_miss(one, ids[one.coin]) for one in chosen])
 
     def resume(self, followed: Iterable[OpenSignal | None]) -> None:

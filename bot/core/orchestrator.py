@@ -55,8 +55,8 @@ from scoring.signals import FOREVER_MS, Limits, NearMiss, OpenSignal, Outcome, S
 from scoring.statistics import Records, closed_of
 from scoring.strategies import chosen
 from storage.errors import StorageError
-from storage.outbox import FollowUp, Kind, NewMessage
-from storage.sqlite import Store
+from storage.messages import FollowUp, Kind, NewMessage
+from storage.store import Store
 
 SAVE_EVERY_MS = 60_000  #: the windows; what a killed bot lacks of them it has to watch again
 APPENDED_AT_ONCE = 250  #: histories come by the thousand
@@ -131,10 +131,12 @@ class Orchestrator:
         self._following.add(saved.open_signals)
         self._controls.resume(saved.controls)
         self._near_misses.resume(saved.followed)
-        async for closed in self._store.closed():
+        async for closed in self._store.signals.closed_figures():
+            self._records.add(closed)
+        async for closed in self._store.controls.closed_figures():
             self._records.add(closed)
         self._records.prepare()
-        self._episodes.resume(await self._store.latest_near_misses(self._clock.now_ms() - GAP_MS))
+        self._episodes.resume(await self._store.near_misses.with_peaks(self._clock.now_ms() - GAP_MS))
         await self._restore_windows()
         await self._catch_up_clock()
 
@@ -227,7 +229,7 @@ class Orchestrator:
         groups = (self.open_signals, self._controls.followed, self._near_misses.followed)
         followed = [one for group in groups for one in group.values()]
         times_ms = [time_ms for one in followed for time_ms in (one.decided_ms, one.looked_ms)]
-        newest = max([newest_ms(self.limits), await self._store.latest_unsent_ms(), *times_ms])
+        newest = max([newest_ms(self.limits), await self._store.outbox.latest_unsent_ms(), *times_ms])
         step_ms = self._clock.now_ms() - newest
         if step_ms >= -FUTURE_MS:
             return
@@ -263,7 +265,7 @@ class Orchestrator:
         """Keep the market for a restart, and how far near misses have been followed; without them it is only colder."""
         self._saved_ms = self._clock.monotonic_ms()
         try:
-            await self._store.save_windows(take_windows(self._state), tuple(self._near_misses.followed.values()))
+            await self._store.windows.save(take_windows(self._state), tuple(self._near_misses.followed.values()))
         except StorageError as error:
             logger.warning("the windows cannot be saved: {}", error)
 
@@ -277,14 +279,14 @@ class Orchestrator:
 
     async def notify(self, html: str, kind: Kind = Kind.NOTICE, edit_key: str = "") -> None:
         """Queue a message that belongs to no signal, for the operator."""
-        await self._store.enqueue(self._notices(html, kind, edit_key))
+        await self._store.outbox.enqueue(self._notices(html, kind, edit_key))
         self._announce()
 
     async def notify_all(self, html: str) -> None:
         """Queue a notice for every chat that gets alerts."""
         now_ms = self._clock.now_ms()
         notices = [NewMessage(chat_id=chat, kind=Kind.NOTICE, html=html, created_ms=now_ms) for chat in self.chats]
-        await self._store.enqueue(notices)
+        await self._store.outbox.enqueue(notices)
         self._announce()
 
     async def price_history(
@@ -347,13 +349,13 @@ class Orchestrator:
         """Apply and store what a command wants of the limits."""
         async with self._deciding:
             limits = change(self.limits)
-            await self._store.save_limits(limits)
+            await self._store.state.save_limits(limits)
             self.limits = limits
 
     async def _restore_windows(self) -> None:
         """Go on with the market as it was, where anything of it is still inside a window."""
         try:
-            saved = await self._store.load_windows()
+            saved = await self._store.windows.load()
             state = None if saved is None else restore(saved)
         except ValueError as error:
             logger.warning("the windows begin empty: {}", error)
@@ -531,17 +533,19 @@ class Orchestrator:
         """Keep what /status and the web app tell of, and queue what the venues' health has to say."""
         for notice in self._feed.notices():
             open_signals = self.open_signals.values()
-            await self._store.enqueue(follow_ups.of_venue(notice, open_signals, features.now_ms, self._config.scoring))
+            await self._store.outbox.enqueue(
+                follow_ups.of_venue(notice, open_signals, features.now_ms, self._config.scoring)
+            )
             lasted_s = (features.now_ms - notice.since_ms) / 1000
             key = f"blind {notice.venue} {notice.since_ms}"
             if not notice.is_back:
                 why = self._feed.status()[notice.venue].last_error
                 await self.notify(render_venue_blind(notice.venue, lasted_s, why), edit_key=key)
-            elif not await self._store.withdraw(key):  # where nobody has been told of it, it is over
+            elif not await self._store.outbox.withdraw(key):  # where nobody has been told of it, it is over
                 await self.notify(render_venue_back(notice.venue, lasted_s))
         for venue, changes in self._feed.changes().items():
             await self.notify(render_changes(venue, changes))
-        self.outbox = {state.value: count for state, count in (await self._store.outbox_counts()).items()}
+        self.outbox = {state.value: count for state, count in (await self._store.outbox.counts()).items()}
         funnels = {name: judgement.funnel for name, judgement in decision.by_strategy.items()}
         for name, funnel in funnels.items():
             self.funnels[name].note(funnel)

@@ -20,7 +20,7 @@ from bot.config.load import HttpSettings, is_loopback
 from bot.core.status import BotStatus
 from bot.web.door import HEADERS, Door, json_response, timed
 from scoring.signals import Outcome, Signal
-from storage.history import History
+from storage.store import StoreReader
 
 ENDPOINTS = {
     "/health": "200, or 503 with the reasons",
@@ -56,7 +56,7 @@ class StatusSource(Protocol):
         """Return everything known of one pair, None where it is not watched."""
 
 
-def build_app(bot: StatusSource, history: History, token: str, hosts: Collection[str] = ()) -> web.Application:
+def build_app(bot: StatusSource, history: StoreReader, token: str, hosts: Collection[str] = ()) -> web.Application:
     """Return the application; `token` "" asks nobody for one, `hosts` are names to be asked by beside loopback's."""
     app = web.Application(middlewares=[timed, _errors_as_json, _host_check(hosts), _token_check(token)])
     app.on_response_prepare.append(_add_headers)
@@ -100,7 +100,7 @@ def _explain(error: OSError, settings: HttpSettings) -> str:
 
 
 class _Pages:
-    def __init__(self, bot: StatusSource, history: History, token: str) -> None:
+    def __init__(self, bot: StatusSource, history: StoreReader, token: str) -> None:
         self._bot = bot
         self._history = history
         self._token = token
@@ -152,7 +152,7 @@ class _Pages:
     async def signals(self, request: web.Request) -> web.Response:
         if unknown := request.query.keys() - {"symbol", "since", "limit"}:
             raise web.HTTPBadRequest(text=f"{_short(min(unknown))}: is not known here, expected symbol, since or limit")
-        found = await self._history.signals(
+        found = await self._history.signals.find(
             symbol=request.query.get("symbol") or None,
             since_ms=_whole(request, "since", 0, LARGEST),
             limit=_whole(request, "limit", 1, 1000) or 100,
@@ -161,17 +161,17 @@ class _Pages:
 
     async def signal(self, request: web.Request) -> web.Response:
         signal_id = int(request.match_info["id"])
-        found = await self._history.signal(signal_id) if signal_id <= LARGEST else None
+        found = await self._history.signals.get(signal_id) if signal_id <= LARGEST else None
         if found is None:
             raise web.HTTPNotFound(text=f"there is no signal {signal_id}")
-        controls = await self._history.controls(signal_id)
+        controls = await self._history.controls.of_signal(signal_id)
         drawn = [{"control": control, "outcome": outcome} for control, outcome in controls]
         return json_response(_signal(found) | {"controls": drawn})
 
     async def near_misses(self, request: web.Request) -> web.Response:
         if unknown := request.query.keys() - {"since", "limit"}:
             raise web.HTTPBadRequest(text=f"{_short(min(unknown))}: is not known here, expected since or limit")
-        found = await self._history.near_misses_with_outcomes(
+        found = await self._history.near_misses.find(
             _whole(request, "since", 0, LARGEST) or 0, _whole(request, "limit", 1, 1000) or 100
         )
         return json_response({"near_misses": [{"near_miss": one, "outcome": outcome} for one, outcome in found]})

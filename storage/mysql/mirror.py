@@ -35,7 +35,7 @@ _NOT_THE_ROWS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MirrorStatus:
-    """How the history stands."""
+    """How far the copy has come, and why it goes no further."""
 
     behind: int  #: changes still to be copied, at most; 0 until the first look
     copied: int  #: the last change that has been copied; 0 until the first look
@@ -66,7 +66,7 @@ class Mirror:
         self._thread.start()
 
     def status(self) -> MirrorStatus:
-        """Return how the copy stands."""
+        """Return how far the copy has come."""
         return self._status
 
     async def close(self, seconds: float = 2.0) -> None:

@@ -19,8 +19,8 @@ from bot.tasks import spawn
 from features.facts.market import Instrument
 from fetchers.feed import Feed
 from scoring.decide import decide
-from storage.outbox import DeliveryState, FollowUp, NewMessage
-from storage.sqlite import Store
+from storage.messages import DeliveryState, FollowUp, NewMessage
+from storage.store import Store
 from tests.builders import feature_frame
 from tests.hand_clock import HandClock
 from tests.storage.builders import make_limits, make_signal
@@ -53,13 +53,13 @@ class World:
 
     async def queue(self, *messages: NewMessage | FollowUp) -> None:
         """Commit messages and wake the delivery, as a tick does."""
-        await self.store.enqueue(messages)
+        await self.store.outbox.enqueue(messages)
         self.delivery.wake()
 
     async def wait_for_states(self, **expected: int) -> None:
         """Return once that many messages are in each state named, and none in another."""
         wanted = {state: expected.get(state.value, 0) for state in DeliveryState}
-        await eventually(self.store.outbox_counts, lambda counts: counts == wanted)
+        await eventually(self.store.outbox.counts, lambda counts: counts == wanted)
 
     async def pass_time(self, is_enough: Callable[[], bool], *, step_s: float = 0.5) -> None:
         """Move the clock on until `is_enough`, giving I/O real time to happen at each step."""

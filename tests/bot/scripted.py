@@ -15,7 +15,7 @@ from fetchers.health import Notice
 from fetchers.parsing.tallies import Change
 from fetchers.poll_plan import Key, Wanted
 from fetchers.universe import Universe
-from storage.sqlite import Store
+from storage.store import Store
 from tests.builders import instrument
 from tests.hand_clock import HandClock
 

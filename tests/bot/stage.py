@@ -19,7 +19,7 @@ from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.scenario import Planted, Scenario
 from fetchers.simulated.server import Servers, serve
 from fetchers.venues import build_venues
-from storage.sqlite import Store
+from storage.store import Store
 from tests.builders import NOW_MS
 from tests.hand_clock import HandClock
 

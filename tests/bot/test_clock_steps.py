@@ -18,7 +18,7 @@ from scoring.exits import start
 from scoring.limits import after_signal, newest_ms, pause
 from scoring.settings import ScoringSettings
 from scoring.signals import FOREVER_MS, Arm, ExitReason, Outcome
-from storage.outbox import Kind, NewMessage
+from storage.messages import Kind, NewMessage
 from tests.bot.scripted import Scripted, scripted
 from tests.builders import NOW_MS, quotes, trades
 from tests.hand_clock import HandClock
@@ -70,7 +70,7 @@ async def test_a_stop_is_seen_at_once(step_s: float) -> None:
         await stage.tick(*seen_at(stage.clock.now_ms() + 5_000, 99.9))
         stage.clock.set_wall_clock(step_s)
         await stage.tick(*seen_at(stage.clock.now_ms() + 5_000 + round(1000 * step_s), 105.0, [105.0]))
-        ((_, outcome),) = await stage.store.signals()
+        ((_, outcome),) = await stage.store.signals.find()
         assert outcome is not None
         assert outcome.reason is ExitReason.STOP_LOSS
         assert outcome.held_s == pytest.approx(10, abs=0.1)
@@ -89,7 +89,7 @@ async def test_the_market_begins_anew(step_s: float) -> None:
             assert stage.bot.last_tick is not None
             assert stage.bot.last_tick.features.best_bid[0] == 110.0
         assert stage.feed.renewed == 1
-        due = await stage.store.due_messages(stage.clock.now_ms(), limit=10)
+        due = await stage.store.outbox.due(stage.clock.now_ms(), limit=10)
         assert ["clock was set" in one.message.html for one in due] == [True]
 
 
@@ -104,9 +104,9 @@ async def test_what_waits_goes_on(step_s: float) -> None:
             lambda limits: replace(pause(limits, now_ms + 60_000), muted_coins={"X": FOREVER_MS})
         )
         message = NewMessage(chat_id="1", kind=Kind.ENTRY, html="x", created_ms=now_ms - 3_000)
-        await stage.store.enqueue([message])
-        (queued,) = await stage.store.due_messages(now_ms, limit=1)
-        await stage.store.mark_retry(queued.id, now_ms + 20_000, "busy")
+        await stage.store.outbox.enqueue([message])
+        (queued,) = await stage.store.outbox.due(now_ms, limit=1)
+        await stage.store.outbox.mark_retry(queued.id, now_ms + 20_000, "busy")
         stage.clock.set_wall_clock(step_s)
         await stage.tick()
         saved = await stage.store.load()
@@ -116,7 +116,7 @@ async def test_what_waits_goes_on(step_s: float) -> None:
         assert [one.signal.decided_ms for one in saved.open_signals] == [now_ms + step_ms]
         assert stage.clock.now_ms() - stage.bot.started_ms == 5_000
         (waiting,) = (
-            one for one in await stage.store.due_messages(now_ms + 20_000 + step_ms, limit=9) if one.id == queued.id
+            one for one in await stage.store.outbox.due(now_ms + 20_000 + step_ms, limit=9) if one.id == queued.id
         )
         assert waiting.message.created_ms == now_ms - 3_000 + step_ms
         assert waiting.not_before_ms == now_ms + 20_000 + step_ms
@@ -141,7 +141,7 @@ def test_outcomes_are_as_without_steps(prices: list[float], steps: dict[int, int
                     else stage.clock._offset_ms
                 )
                 await stage.tick(*seen_at(stage.clock.monotonic_ms() + 5_000 + ahead_ms, price, [price]))
-            ((_, outcome),) = await stage.store.signals()
+            ((_, outcome),) = await stage.store.signals.find()
             return stage.bot.ticks, None if outcome is None else timeless(outcome)
 
     def timeless(outcome: Outcome) -> object:
@@ -190,7 +190,7 @@ async def test_no_message_is_late_or_lost(step_s: float, out_s: int, *, is_late:
         phone = Phone()
         delivery = Delivery(stage.store, phone, stage.clock, max_signal_age_s=30)
         message = NewMessage(chat_id="1", kind=Kind.ENTRY, html="SHORT", created_ms=stage.clock.now_ms())
-        await stage.store.enqueue([message])
+        await stage.store.outbox.enqueue([message])
         running = spawn(delivery.run(), name="delivery", keep=set())
         async with asyncio.timeout(20):
             while not delivery.trouble:  # noqa: ASYNC110 - an attribute, which nobody signals
@@ -220,7 +220,7 @@ async def test_controls_move_with_the_clock() -> None:
         for step_s in (-3600.0, 7200.0):
             clock.set_wall_clock(step_s)
             await stage.bot.tick()
-        await stage.store.expire(2**62, 2**62, ())  # no message knows the time
+        await stage.store.outbox.expire(2**62, 2**62, ())  # no message knows the time
         other = HandClock(clock.now_ms() - 400 * 86_400_000)
         again = Orchestrator(config=load_config({}), clock=other, feed=stage.feed, store=stage.store)  # type: ignore[arg-type]
         for bot, now_ms in ((stage.bot, clock.now_ms()), (again, other.now_ms())):
@@ -243,7 +243,7 @@ async def test_a_clock_set_back_while_nobody_ran(back_s: float) -> None:
         one = stage.bot.open_signals[1]
         limits = after_signal(stage.bot.limits, one.signal, ScoringSettings())
         limits = pause(limits, clock.now_ms() + 60_000)
-        await stage.store.save_limits(limits)
+        await stage.store.state.save_limits(limits)
         await stage.bot.notify("before")
         other = HandClock(clock.now_ms() - round(1000 * back_s))
         again = Orchestrator(config=load_config({}), clock=other, feed=stage.feed, store=stage.store)  # type: ignore[arg-type]
@@ -252,10 +252,10 @@ async def test_a_clock_set_back_while_nobody_ran(back_s: float) -> None:
         assert newest_ms(again.limits) <= now_ms
         assert (again.limits.paused_until_ms or 0) - now_ms == 60_000
         assert [open_signal.decided_ms for open_signal in again.open_signals.values()] == [now_ms]
-        assert await stage.store.latest_unsent_ms() <= now_ms
+        assert await stage.store.outbox.latest_unsent_ms() <= now_ms
         assert (await stage.store.load()).limits == again.limits
         assert again.started_ms == now_ms
-        waiting = await stage.store.due_messages(now_ms)
+        waiting = await stage.store.outbox.due(now_ms)
         before, clock_set = (message.message.html for message in waiting)
         assert before == "before"
         assert " set back by " in clock_set

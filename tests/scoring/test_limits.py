@@ -35,7 +35,7 @@ from scoring.limits import (
 from scoring.settings import ScoringSettings
 from scoring.signals import FOREVER_MS, ExitReason, Limits
 from storage.codec import from_plain, to_json
-from storage.sqlite import Store
+from storage.store import Store
 from tests.builders import NOW_MS
 from tests.scoring.frames import SETTINGS, UPS, limits, outcome, passing, signal
 

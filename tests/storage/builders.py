@@ -16,7 +16,7 @@ from scoring.signals import (
     Signal,
     Verdict,
 )
-from storage.outbox import Kind, NewMessage
+from storage.messages import Kind, NewMessage
 
 DECIDED_MS = 1_700_000_000_000
 

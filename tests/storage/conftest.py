@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from storage.sqlite import Store
+from storage.store import Store
 from tests.storage.mysql.mariadb import MariaDb, private_mariadb
 
 Query = Callable[..., list[tuple[Any, ...]]]

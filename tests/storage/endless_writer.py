@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from storage.sqlite import Store
+from storage.store import Store
 from tests.storage.builders import entry_message, exit_message, make_near_miss, make_outcome, make_signal
 
 CHATS = ("100", "-100200")
@@ -32,11 +32,11 @@ async def main(path: Path) -> None:
             open_signals = list((await store.load()).open_signals)
             step()
             await store.save_open([replace(followed, looked_ms=number) for followed in open_signals])
-            for message in await store.due_messages(0, limit=1):
+            for message in await store.outbox.due(0, limit=1):
                 step()
-                await store.mark_sending(message.id)
+                await store.outbox.mark_sending(message.id)
                 step()
-                await store.mark_sent(message.id, message.id + 1000, number)
+                await store.outbox.mark_sent(message.id, message.id + 1000, number)
             while len(open_signals) > 2:
                 outcome = make_outcome(open_signals.pop(0).signal.id)
                 limits = replace(limits, last_exit_ms={"XLM": outcome.exit_ms})

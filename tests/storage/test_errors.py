@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage.errors import StorageError, explained
-from storage.sqlite import Store
+from storage.store import Store
 from tests.storage.builders import make_message
 from tests.storage.conftest import Query
 
@@ -18,10 +18,10 @@ async def test_a_second_bot_is_refused(store: Store, path: Path) -> None:
         StorageError, match=r"sgnl.sqlite3: another bot is using it, and only one may run on a DATA_DIR"
     ):
         await Store.open(path)
-    await store.enqueue([make_message()])
+    await store.outbox.enqueue([make_message()])
     await store.close()
     async with await Store.open(path) as third:
-        assert len(await third.due_messages(0)) == 1
+        assert len(await third.outbox.due(0)) == 1
 
 
 async def test_a_folder_that_cannot_be(tmp_path: Path) -> None:

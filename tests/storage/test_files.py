@@ -8,8 +8,7 @@ import pytest
 
 from storage.errors import StorageError
 from storage.files import make_private
-from storage.history import History
-from storage.sqlite import Store
+from storage.store import Store, StoreReader
 from tests.storage.builders import make_limits, make_signal
 
 
@@ -20,8 +19,8 @@ async def remember(store: Store, *ids: int) -> None:
 
 async def ids_in(path: Path) -> list[int]:
     """Return the signals of a database."""
-    async with await History.open(path) as history:
-        return [signal.id for signal, _ in await history.signals()]
+    async with await StoreReader.open(path) as history:
+        return [signal.id for signal, _ in await history.signals.find()]
 
 
 def mode(path: Path) -> int:
@@ -47,7 +46,7 @@ async def test_a_backup_never_replaces_the_database(store: Store, path: Path, en
             target = path.parent / "link"
             target.hardlink_to(own)
     with pytest.raises(StorageError, match="own database"):
-        await store.back_up(target)
+        await store.database.back_up(target)
     await remember(store, 2)
     assert await ids_in(path) == [2, 1]
     assert not list(path.parent.glob("*.part"))
@@ -60,7 +59,7 @@ async def test_nor_that_of_another_bot(store: Store, tmp_path: Path) -> None:
         await remember(second, 7)
         for end in ("", "-wal"):
             with pytest.raises(StorageError, match="is the database of a bot"):
-                await store.back_up(Path(f"{other}{end}"))
+                await store.database.back_up(Path(f"{other}{end}"))
     assert await ids_in(other) == [7]
 
 
@@ -69,8 +68,8 @@ async def test_what_the_bot_writes_is_for_its_owner_only(tmp_path: Path) -> None
     path = tmp_path / "deep" / "data" / "sgnl.db"
     for _ in range(2):
         async with await Store.open(path) as store:
-            await store.set_state("x", 1)
-            await store.back_up(tmp_path / "backup.db")
+            await store.state.put("x", 1)
+            await store.database.back_up(tmp_path / "backup.db")
             assert mode(path.parent) == 0o700
             assert {mode(file) for file in path.parent.iterdir()} == {0o600}
             assert mode(tmp_path / "backup.db") == 0o600

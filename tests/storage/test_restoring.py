@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from storage.errors import StorageError
-from storage.history import History
+from storage.migrations import MIGRATIONS
 from storage.restoring import restore
-from storage.schema import MIGRATIONS
-from storage.sqlite import Store
+from storage.store import Store, StoreReader
 from tests.storage.builders import make_limits, make_signal
 
 NOW = round(1000 * datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp())
@@ -25,8 +24,8 @@ async def remember(store: Store, *ids: int) -> None:
 
 async def ids_in(path: Path) -> list[int]:
     """Return the signals of a database."""
-    async with await History.open(path) as history:
-        return [signal.id for signal, _ in await history.signals()]
+    async with await StoreReader.open(path) as history:
+        return [signal.id for signal, _ in await history.signals.find()]
 
 
 def mode(path: Path) -> int:
@@ -39,7 +38,7 @@ async def test_restore(path: Path, tmp_path: Path) -> None:
     backup = tmp_path / "backup.db"
     async with await Store.open(path) as store:
         await remember(store, 1)
-        await store.back_up(backup)
+        await store.database.back_up(backup)
         await remember(store, 2)
         with pytest.raises(StorageError, match="another bot is using it"):
             restore(path, backup, NOW)
@@ -58,7 +57,7 @@ async def test_restore_over_a_killed_bots_log(path: Path, tmp_path: Path) -> Non
     backup, killed = tmp_path / "backup.db", tmp_path / "killed.db"
     async with await Store.open(path) as store:
         await remember(store, 1)
-        await store.back_up(backup)
+        await store.database.back_up(backup)
         await remember(store, 2)
         for end in ("", "-wal"):
             Path(f"{killed}{end}").write_bytes(Path(f"{path}{end}").read_bytes())
@@ -72,7 +71,7 @@ async def test_restore_where_there_is_none_or_a_damaged_one(path: Path, tmp_path
     backup = tmp_path / "backup.db"
     async with await Store.open(path) as store:
         await remember(store, 1)
-        await store.back_up(backup)
+        await store.database.back_up(backup)
     lost = tmp_path / "new" / "sgnl.db"
     assert restore(lost, backup, NOW) is None
     assert await ids_in(lost) == [1]
@@ -88,7 +87,7 @@ async def test_restore_refuses_what_is_no_backup(path: Path, tmp_path: Path) -> 
     """Missing, foreign, cut short, of newer code, or the database itself: said, and nothing is changed."""
     async with await Store.open(path) as store:
         await remember(store, *range(1, 60))
-        await store.back_up(tmp_path / "whole.db")
+        await store.database.back_up(tmp_path / "whole.db")
     before = path.read_bytes()
     whole = (tmp_path / "whole.db").read_bytes()
     (tmp_path / "text.db").write_text("not a database" * 100)

@@ -1,6 +1,5 @@
 """Every record survives a row of the real schema to the bit."""
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
@@ -13,22 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.signals import NearMiss, OpenSignal, Outcome, Signal
-from storage.codec import to_json
-from storage.outbox import Kind, Priority
-from storage.rows import (
-    message_from_row,
-    message_to_row,
-    near_miss_from_row,
-    near_miss_to_row,
-    open_signal_from_row,
-    open_signal_to_row,
-    outcome_from_row,
-    outcome_to_row,
-    signal_from_row,
-    signal_to_row,
-)
-from storage.schema import MIGRATIONS
-from tests.storage.builders import DECIDED_MS, make_message, make_outcome, make_signal
+from storage.following import outcome_from_row, outcome_to_row, tracking_to_row
+from storage.messages import Kind, Priority
+from storage.migrations import MIGRATIONS
+from storage.near_misses import near_miss_from_row, near_miss_to_row
+from storage.outbox import message_from_row, message_to_row
+from storage.signals import open_signal_from_row, signal_from_row, signal_to_row
+from tests.storage.builders import make_message
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
@@ -52,27 +42,6 @@ def records(kind: Any) -> st.SearchStrategy[Any]:
     """Any record of this kind."""
     hints = get_type_hints(kind)
     return st.builds(kind, **{field.name: anything(hints[field.name]) for field in fields(kind)})
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[sqlite3.Connection]:
-    """Return an empty database of the current schema."""
-    connection = sqlite3.connect(":memory:")
-    connection.row_factory = sqlite3.Row
-    for migration in MIGRATIONS:
-        connection.executescript(migration)
-    yield connection
-    connection.close()
-
-
-def through(database: sqlite3.Connection, table: str, row: dict[str, Any]) -> sqlite3.Row:
-    """Insert a row, read it back and forget it."""
-    names = ", ".join(row)
-    values = ", ".join(f":{name}" for name in row)
-    cursor = database.execute(f"INSERT INTO {table} ({names}) VALUES ({values})", row)  # noqa: S608 - our own names
-    found: sqlite3.Row = database.execute(f"SELECT * FROM {table} WHERE rowid = ?", (cursor.lastrowid,)).fetchone()  # noqa: S608
-    database.rollback()
-    return found
 
 
 @pytest.mark.parametrize(
@@ -100,33 +69,33 @@ def test_round_trip(
     holds()
 
 
+@pytest.fixture(scope="module")
+def database() -> Iterator[sqlite3.Connection]:
+    """Return an empty database of the current schema."""
+    connection = sqlite3.connect(":memory:")
+    connection.row_factory = sqlite3.Row
+    for migration in MIGRATIONS:
+        connection.executescript(migration)
+    yield connection
+    connection.close()
+
+
+def through(database: sqlite3.Connection, table: str, row: dict[str, Any]) -> sqlite3.Row:
+    """Insert a row, read it back and forget it."""
+    names = ", ".join(row)
+    values = ", ".join(f":{name}" for name in row)
+    cursor = database.execute(f"INSERT INTO {table} ({names}) VALUES ({values})", row)  # noqa: S608 - our own names
+    found: sqlite3.Row = database.execute(f"SELECT * FROM {table} WHERE rowid = ?", (cursor.lastrowid,)).fetchone()  # noqa: S608
+    database.rollback()
+    return found
+
+
 @settings(max_examples=60, deadline=None)
 @given(records(OpenSignal))
 def test_open_signal(open_signal: OpenSignal) -> None:
     """What tracking adds to a signal comes back with the signal from its own row."""
-    row = {**signal_to_row(open_signal.signal), **open_signal_to_row(open_signal)}
+    row = {**signal_to_row(open_signal.signal), **tracking_to_row(open_signal)}
     assert repr(open_signal_from_row(row)) == repr(open_signal)
-
-
-def test_rows_of_before() -> None:
-    """An open signal and an outcome as older code has written them load, with nothing known of what they lack."""
-    signal = make_signal(1)
-    old = {"looked_ms": DECIDED_MS + 9000, "best_price": 0.0000123, "worst_price": 0.0000124, "flips_running": 1}
-    old |= {"reachable_entry": 0.0000123, "last_book_ms": DECIDED_MS, "funding_paid_percent": 0.5}
-    loaded = open_signal_from_row({**signal_to_row(signal), "tracking": to_json(old)})
-    assert (loaded.looked_ms, loaded.funding_paid_percent, loaded.flips_running) == (DECIDED_MS + 9000, 0.5, 1)
-    assert (loaded.reachable_ms, loaded.settlements, loaded.tape_ms) == (None, (), 0)
-    row = outcome_to_row(make_outcome())
-    kept = json.loads(row["outcome"])
-    del kept["reachable_ms"], kept["unreachable"]
-    assert outcome_from_row({**row, "outcome": to_json(kept)}) == make_outcome()
-
-
-def test_nobody_has_looked_yet() -> None:
-    """A signal killed before its first look starts at its entry at the time of its decision."""
-    signal = make_signal(1)
-    fresh = open_signal_from_row({**signal_to_row(signal), "tracking": None})
-    assert (fresh.looked_ms, fresh.best_price, fresh.worst_price) == (DECIDED_MS + 1000, 0.000012345, 0.000012345)
 
 
 @pytest.mark.parametrize("kind", Kind)

@@ -23,7 +23,7 @@ from random import Random
 
 from bot.cli.why import explain_signal
 from bot.clock import SystemClock
-from storage.history import History
+from storage.store import StoreReader
 from tests.telegram_stand_in import TOKEN, Fault, Received, TelegramStandIn
 from tests.torture.killable import AT_THE_START, NEVER, STEPS
 from tests.torture.market import SETTINGS
@@ -199,7 +199,7 @@ class Campaign:
             assert max(seen.values(), default=0) <= (2 if chat == PERSON else 1), "a group is never told twice"
             due = {(number, is_alert) for number in stored for is_alert in (True, False)}
             assert len(due - seen.keys()) <= doubts[str(chat)], "only what is known to be in doubt may be missing"
-        async with await History.open(self.database) as history:
+        async with await StoreReader.open(self.database) as history:
             for number in stored:
                 why = await explain_signal(history, number)
                 assert why is not None

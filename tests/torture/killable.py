@@ -17,7 +17,8 @@ import aiosqlite
 import bot.core.orchestrator
 from bot.__main__ import main
 from bot.chat.bot_api.edge import TelegramSender
-from storage.sqlite import Store
+from storage.store import Store
+from storage.windows import Windows
 
 NEVER, AT_THE_START = "never", "at the start"
 STEPS = (
@@ -72,7 +73,7 @@ def install(steps: Steps) -> None:
         before=lambda *_: steps.reach("before an exit"),
         after=lambda *_: steps.reach("after the commit of an exit"),
     )
-    _around(Store, "save_windows", writes="the windows")
+    _around(Windows, "save", writes="the windows")
     _around(
         TelegramSender,
         "send",

@@ -152,7 +152,7 @@ async def try_delisting(bot: RunningBot, venue: str) -> Cell:
 
 async def check_alerts(bot: RunningBot) -> tuple[int, list[str]]:
     """Return how many alerts there were, and which were not true to the market."""
-    signals = [signal for signal, _ in await bot.store.signals(limit=10_000)]
+    signals = [signal for signal, _ in await bot.store.signals.find(limit=10_000)]
     return len(signals), [problem for signal in signals if (problem := _untrue(bot, signal))]
 
 

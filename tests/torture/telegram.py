@@ -32,8 +32,8 @@ from bot.core.orchestrator import Orchestrator
 from bot.live_status import Reports
 from bot.tasks import spawn
 from fetchers.feed import Feed
-from storage.outbox import DeliveryState, FollowUp, Kind, NewMessage
-from storage.sqlite import Store
+from storage.messages import DeliveryState, FollowUp, Kind, NewMessage
+from storage.store import Store
 from tests.storage.builders import make_limits, make_signal
 from tests.telegram_stand_in import TOKEN, Fault, Received, TelegramStandIn
 from tests.virtual_time import VirtualClock, run_virtually
@@ -210,7 +210,7 @@ class Storm:
                     )
                     messages = [replace(message, chat_id=chat) for chat in CHATS]
                     self.decided_ms[text] = self.clock.monotonic_ms()
-                    await self.store.enqueue([*messages, *ends])
+                    await self.store.outbox.enqueue([*messages, *ends])
                 break
         self.queued += messages
         self.delivery.wake()
@@ -300,7 +300,7 @@ class Storm:
         async with asyncio.timeout(4 * HOUR_S):
             while True:
                 await self.is_up.wait()
-                counts = await self.store.outbox_counts()
+                counts = await self.store.outbox.counts()
                 if not counts[DeliveryState.PENDING] + counts[DeliveryState.SENDING]:
                     return Counter(counts)
                 await self.clock.sleep(1)
@@ -511,7 +511,7 @@ def _is_answered(storm: Storm, order: Order, arrived_ms: int) -> bool:
 
 async def _stored(storm: Storm) -> dict[tuple[str, str], Stored]:
     """Return what became of each message, by chat and text."""
-    rows = await storm.store._read("SELECT * FROM outbox")
+    rows = await storm.store.database.read("SELECT * FROM outbox")
     return {
         (row["chat_id"], line): Stored(
             state=DeliveryState(row["state"]),

@@ -64,7 +64,7 @@ from bot.clock import Clock
 from bot.tasks import spawn
 from fetchers.transport.route import ANY_ROUTE, Route
 from storage.errors import StorageError
-from storage.outbox import Button
+from storage.messages import Button
 
 AnyApplication = Application[Any, Any, Any, Any, Any, Any]
 Menu = tuple[BotCommandScope, Sequence[tuple[str, str]]]  #: who sees it, and its commands with what they do

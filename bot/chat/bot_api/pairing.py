@@ -17,8 +17,7 @@ from bot.chat.bot_api.edge import AnyApplication, TelegramEdge
 from bot.chat.delivery.sender import plain_text
 from bot.clock import Clock
 from bot.config.load import TelegramSettings
-from storage.history import History
-from storage.sqlite import Store
+from storage.store import Store, StoreReader
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  #: nothing that looks like something else
 CODE_LENGTH = 6
@@ -28,17 +27,17 @@ _MOST_GUESSERS = 1000
 _PAIRED = "paired"  #: {"chat_id": ..., "user_id": ...} in the store's state
 
 
-async def paired(settings: TelegramSettings, store: History) -> TelegramSettings | None:
+async def paired(settings: TelegramSettings, store: StoreReader) -> TelegramSettings | None:
     """Return the settings with the chat of an earlier pairing, None where there was none."""
-    known = await store.get_state(_PAIRED)
+    known = await store.state.get(_PAIRED)
     return None if known is None else _with_owner(settings, known)
 
 
 async def unpair(store: Store) -> bool:
     """Forget the paired chat and return whether there was one."""
-    was_paired = await store.get_state(_PAIRED) is not None
+    was_paired = await store.state.get(_PAIRED) is not None
     if was_paired:
-        await store.set_state(_PAIRED, None)
+        await store.state.put(_PAIRED, None)
     return was_paired
 
 
@@ -95,7 +94,7 @@ class Pairing:
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         self._application.remove_handler(self._handler)
-        await self._store.set_state(_PAIRED, self._owner)
+        await self._store.state.put(_PAIRED, self._owner)
         return _with_owner(settings, self._owner)
 
     def _show_code(self) -> None:

@@ -66,9 +66,9 @@ from scoring.statistics import (
     of_kinds,
     summarise,
 )
-from storage.history import symbol_key
-from storage.outbox import Button, Kind
-from storage.sqlite import Store
+from storage.messages import Button, Kind
+from storage.store import Store
+from storage.symbols import symbol_key
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
@@ -129,7 +129,7 @@ class Answers:
 
     async def signals(self, argument: str) -> Said:
         """/signals [n]."""
-        found = await self._store.signals(limit=parse_count(argument, 10, _MOST_LISTED))
+        found = await self._store.signals.find(limit=parse_count(argument, 10, _MOST_LISTED))
         return Listing(
             title="<b>Alerts</b>, the latest first", lines=[signal_line(row, self._timezone) for row in found]
         )
@@ -166,8 +166,8 @@ class Answers:
     async def misses(self, argument: str) -> Said:
         """/misses [n]."""
         since_ms = self._clock.now_ms() - DAY_MS
-        found = await self._store.near_misses_with_outcomes(since_ms, parse_count(argument, 20, _MOST_LISTED))
-        title = near_miss_title(await self._store.refusals(since_ms))
+        found = await self._store.near_misses.find(since_ms, parse_count(argument, 20, _MOST_LISTED))
+        title = near_miss_title(await self._store.near_misses.refusals(since_ms))
         return Listing(title=title, lines=[near_miss_line(*row, self._timezone) for row in found])
 
     async def stats(self, argument: str) -> Said:
@@ -197,7 +197,7 @@ class Answers:
     async def report(self) -> str:
         """Return the report on the time since the last one."""
         log = self._bot.day
-        given = await self._store.signals(since_ms=log.since_ms, limit=10_000)
+        given = await self._store.signals.find(since_ms=log.since_ms, limit=10_000)
         rows, controls, left_out = await self._closed_since(log.since_ms)
         ended = compare(rows, controls, left_out) if rows or left_out else None
         return render_report(log, given, ended, self._clock.now_ms(), self._timezone)
@@ -295,7 +295,7 @@ class Answers:
 
     async def chats(self, _argument: str) -> Said:
         """/chats."""
-        sent_ms, waiting = await self._store.last_sent_ms(), await self._store.waiting_counts()
+        sent_ms, waiting = await self._store.chats.last_sent_ms(), await self._store.chats.waiting_counts()
         states = self._delivery.chat_states
         names = dict.fromkeys(filter(None, [*self._bot.chats, self._bot.operator]))
         lines = [
@@ -315,7 +315,7 @@ class Answers:
 
     async def audit(self, argument: str) -> Said:
         """/audit [n]."""
-        found = await self._store.steering(parse_count(argument, 20, _MOST_LISTED))
+        found = await self._store.steering.latest(parse_count(argument, 20, _MOST_LISTED))
         lines = [
             f"{local_time(one.done_ms, self._timezone):%d %b %H:%M:%S} user {one.user_id} in {escape(one.chat_id)}: "
             f"{escape(one.command)} → {escape(one.answer)}"
@@ -399,14 +399,14 @@ class Answers:
 
     async def _closed_since(self, since_ms: int) -> tuple[list[Row], list[Row], int]:
         """Return what has ended of the kinds of today: signals, controls, and how many signals of other kinds."""
-        kinds = await self._store.current_kinds()
-        rows, left_out = of_kinds(await self._store.closed_signals(since_ms), kinds)
-        controls, _ = of_kinds(await self._store.closed_controls(since_ms), kinds)
+        kinds = await self._store.signals.current_kinds()
+        rows, left_out = of_kinds(await self._store.signals.closed(since_ms), kinds)
+        controls, _ = of_kinds(await self._store.controls.closed(since_ms), kinds)
         return rows, controls, left_out
 
     async def _signal(self, text: str) -> tuple[Signal, Outcome | None]:
         signal_id = parse_id(text)
-        if (found := await self._store.signal(signal_id)) is None:
+        if (found := await self._store.signals.get(signal_id)) is None:
             raise UsageError(f"There is no alert #{signal_id}; /signals lists them")
         return found
 

@@ -43,9 +43,9 @@ from bot.config.settings import SHARED_IDS
 from bot.tasks import spawn
 from scoring.signals import Signal
 from storage.errors import StorageError
-from storage.history import Steering
-from storage.outbox import Button
-from storage.sqlite import Store
+from storage.messages import Button
+from storage.steering import Steering
+from storage.store import Store
 
 STALE = "This button is out of date."
 NOT_ALLOWED = "Only my admins may do that."
@@ -198,7 +198,7 @@ class Commands:
         )
         logger.info("user {} in chat {}: {}", steering.user_id, steering.chat_id, steering.command)
         try:
-            await self._store.record_steering(steering)
+            await self._store.steering.record(steering)
         except StorageError as error:
             logger.error("who steered could not be kept: {}", error)
 
@@ -356,7 +356,11 @@ class Commands:
         elif command is not None and command.is_confidential and not self._is_confidential(message.chat):
             await _say(query, IN_PRIVATE)
         # Who forges a press could else turn an alert into something that is none.
-        elif command is None or not is_page or await self._store.is_queued(str(message.chat_id), message.message_id):
+        elif (
+            command is None
+            or not is_page
+            or await self._store.outbox.is_queued(str(message.chat_id), message.message_id)
+        ):
             await _say(query, STALE)
         elif await _say(query, ""):
             content = await self._said(command, argument, int(number))
@@ -375,7 +379,7 @@ class Commands:
 
     async def _signal(self, text: str) -> Signal | None:
         """Return the alert a button belongs to, None where this bot knows none of the number."""
-        found = await self._store.signal(int(text)) if text.isdecimal() and len(text) <= 15 else None
+        found = await self._store.signals.get(int(text)) if text.isdecimal() and len(text) <= 15 else None
         return found[0] if found else None
 
 

@@ -14,7 +14,7 @@ from bot.chat.delivery.sender import Blocked, NoTopic, Sender
 from bot.chat.texts.messages import render_refusing, render_taking
 from bot.chat.texts.phrases import local_time
 from bot.clock import Clock
-from storage.sqlite import Store
+from storage.store import Store
 
 _FIRST_HOLD_S, _LONGEST_HOLD_S = 15.0, 3600.0  #: of a chat that refuses the bot: an alert may still be in time
 _LOOK_UP_AGAIN_S = 60.0
@@ -63,11 +63,11 @@ class ChatStates:
 
     async def recall(self, names: Iterable[str]) -> None:
         """Go on from what the last run left behind, and look at these; who refused the bot then is tried at once."""
-        self.migrated = await self._store.get_state(_MIGRATED) or {}
+        self.migrated = await self._store.state.get(_MIGRATED) or {}
         for chat_id in names:
             self[chat_id].look_up_at_ms = 0
-        since_ms = await self._store.blocked_since_ms()
-        for chat_id, refusal in (await self._store.blocked_chats()).items():
+        since_ms = await self._store.chats.blocked_since_ms()
+        for chat_id, refusal in (await self._store.chats.blocked()).items():
             state = self[chat_id]
             state.refusal, state.refused_since_ms, state.look_up_at_ms = refusal, since_ms[chat_id], 0
 
@@ -87,9 +87,9 @@ class ChatStates:
 
     async def migrate(self, old_chat: str, new_chat: str) -> None:
         """Take note of a group's new number, and forget those of its messages first: they begin anew there."""
-        await self._store.forget_messages(old_chat)
+        await self._store.chats.forget_messages(old_chat)
         self.migrated = {**self.migrated, old_chat: new_chat}
-        await self._store.set_state(_MIGRATED, self.migrated)
+        await self._store.state.put(_MIGRATED, self.migrated)
 
     def try_again(self, chat_id: str | None = None) -> None:
         """Let messages go again to a chat by Telegram's number, or to all, whatever refusals there were."""
@@ -160,7 +160,7 @@ class ChatStates:
             state.look_up_at_ms = now_ms + round(1000 * _LONGEST_HOLD_S)
         elif state.refusal:
             # What waits for the chat will show whether it takes messages; it is tried by itself.
-            if (await self._store.waiting_counts()).get(chat_id):
+            if (await self._store.chats.waiting_counts()).get(chat_id):
                 state.look_up_at_ms = now_ms + round(1000 * _LONGEST_HOLD_S)
             else:
                 await self.note_taking(chat_id)
@@ -193,7 +193,7 @@ class ChatStates:
         state.refused_since_ms = self._clock.now_ms()
         state.look_up_at_ms = now_ms if not state.id else now_ms + round(1000 * _LONGEST_HOLD_S)
         logger.error("chat {} takes no message ({}): it is tried again until it does", chat_id, refusal)
-        await self._store.block_chat(chat_id, refusal, state.refused_since_ms)
+        await self._store.chats.block(chat_id, refusal, state.refused_since_ms)
         await self._tell(render_refusing(chat_id, state.title, refusal), but=chat_id)
 
     async def note_taking(self, chat_id: str) -> None:
@@ -203,7 +203,7 @@ class ChatStates:
         if state.refusal:
             state.refusal, state.refusals, state.try_at_ms = "", 0, 0
             logger.info("chat {} takes messages again", chat_id)
-            await self._store.unblock_chat(chat_id)
+            await self._store.chats.unblock(chat_id)
             await self._tell(render_taking(chat_id, state.title), but=chat_id)
 
 

@@ -49,8 +49,8 @@ from bot.chat.texts.phrases import local_time
 from bot.clock import Clock
 from bot.core.status import Incident
 from storage.errors import StorageError
-from storage.outbox import DeliveryState, Kind, Lost, NewMessage, OutboxMessage
-from storage.sqlite import Store
+from storage.messages import DeliveryState, Kind, Lost, NewMessage, OutboxMessage
+from storage.store import Store
 
 _LOOK_AGAIN_S = 5.0  #: finds what a bot that stopped had left to be tried later
 _LONGEST_BACKOFF_S = 30.0
@@ -149,17 +149,17 @@ class Delivery:
 
     async def _recall(self) -> None:
         """Go on from what the last run left behind."""
-        if (quiet := await self._store.get_state(_QUIET_HOURS)) is not None:
+        if (quiet := await self._store.state.get(_QUIET_HOURS)) is not None:
             self.quiet_hours = parse_quiet_hours(quiet) if quiet else None
         await self._turns.recall()
         async with self._store.times:
-            if (step_ms := self._clock.now_ms() - await self._store.latest_unsent_ms()) < 0:
-                await self._store.shift_outbox(step_ms)  # the clock was set back: what waits would wait as much longer
+            if (step_ms := self._clock.now_ms() - await self._store.outbox.latest_unsent_ms()) < 0:
+                await self._store.outbox.shift(step_ms)  # the clock was set back: what waits would wait as much longer
         if self.chats is not None and TERMINAL_CHAT not in self.chats:  # else it starts without the phone's token
-            await self._store.name_chats({*self.chats, self.operator})
+            await self._store.chats.keep_only({*self.chats, self.operator})
         named = () if self.chats is None else (*self.chats, self.operator)
         await self.chat_states.recall(filter(None, dict.fromkeys(named)))
-        for message in filter(self._is_ours, await self._store.uncertain_messages()):
+        for message in filter(self._is_ours, await self._store.outbox.uncertain()):
             await self._resend_to_person(message, message.error)
 
     def _is_ours(self, message: OutboxMessage) -> bool:
@@ -172,7 +172,7 @@ class Delivery:
         """Return the first message of each chat, its age by the monotonic clock: true whoever sets the other."""
         async with self._store.times:
             ahead_ms = self._clock.now_ms() - self._clock.monotonic_ms()
-            due = await self._store.due_messages(self._clock.now_ms(), limit=1)
+            due = await self._store.outbox.due(self._clock.now_ms(), limit=1)
         return [replace(one, message=replace(one.message, created_ms=one.message.created_ms - ahead_ms)) for one in due]
 
     async def drain(self, seconds: float) -> int:
@@ -182,7 +182,7 @@ class Delivery:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
-        counts = await self._store.outbox_counts()
+        counts = await self._store.outbox.counts()
         return counts[DeliveryState.PENDING] + counts[DeliveryState.SENDING]
 
     async def reply(
@@ -235,7 +235,7 @@ class Delivery:
 
     async def set_quiet_hours(self, quiet_hours: QuietHours | None) -> None:
         """Let nothing ring in these hours, from now on and after a restart."""
-        await self._store.set_state(_QUIET_HOURS, str(quiet_hours) if quiet_hours else "")
+        await self._store.state.put(_QUIET_HOURS, str(quiet_hours) if quiet_hours else "")
         self.quiet_hours = quiet_hours
 
     def incidents(self) -> tuple[Incident, ...]:
@@ -266,7 +266,7 @@ class Delivery:
         async with self._store.times:  # in which a message is found due: by now its chat is busy, or it expires here
             busy, now_ms = self._busy | self._changing, self._clock.now_ms()
             entries_before_ms = now_ms - round(1000 * _EXPIRY_FACTOR * self._max_age_s)
-            expired = await self._store.expire(entries_before_ms, now_ms - _DAY_MS, busy)
+            expired = await self._store.outbox.expire(entries_before_ms, now_ms - _DAY_MS, busy)
         for chat_id in expired:
             self._count_lost(chat_id, DeliveryState.EXPIRED)
 
@@ -275,7 +275,7 @@ class Delivery:
         chat_id, served = message.message.chat_id, self._busy if message.message_id is None else self._changing
         try:
             if self._is_expired(message, self._clock.monotonic_ms()):
-                await self._store.mark_expired(message.id)
+                await self._store.outbox.mark_expired(message.id)
                 self._count_lost(chat_id, DeliveryState.EXPIRED)
             elif (rest_s := await self._settle_doubt(message)) is not None:
                 await self._clock.sleep(rest_s)
@@ -296,7 +296,7 @@ class Delivery:
         """Send or edit once and record how it went; return how long the chat has to rest [s]."""
         chat_id, stands_as = message.message.chat_id, message.message_id
         html, signs = self._text(message), self.chat_states[chat_id].signs
-        await self._store.mark_sending(message.id, self._turns.count(target))
+        await self._store.outbox.mark_sending(message.id, self._turns.count(target))
         try:
             message_id = await self._send_or_edit(message, target, html)
         except NotSent as error:
@@ -323,28 +323,30 @@ class Delivery:
             if stands_as is None:
                 state = self.chat_states[chat_id]
                 state.rejected, state.rejection = state.rejected + 1, str(error)
-                await self._store.mark_failed(message.id, str(error))
+                await self._store.outbox.mark_failed(message.id, str(error))
                 self._count_lost(chat_id, DeliveryState.FAILED)
             else:  # what was sent stands as it was
-                await self._store.mark_sent(message.id, stands_as, self._clock.now_ms(), revision=message.revision)
+                await self._store.outbox.mark_sent(
+                    message.id, stands_as, self._clock.now_ms(), revision=message.revision
+                )
         except Exception as error:  # noqa: BLE001 - MaybeSent, or what nobody expected: the loop outlives it, in doubt
             if not isinstance(error, MaybeSent):
                 logger.exception("message {} failed in a way nobody expected", message.id)
             self._is_in_doubt = True
             self._note("uncertain", chat_id, str(error))
-            await self._store.mark_uncertain(message.id, str(error))
+            await self._store.outbox.mark_uncertain(message.id, str(error))
             return await self._resend_to_person(message, str(error))
         else:
             sent_ms = self._clock.now_ms()
             self._note_success(message)
             told = message.lost.ids if stands_as is None else ()
-            await self._store.mark_sent(
+            await self._store.outbox.mark_sent(
                 message.id, message_id, sent_ms, told=told, revision=message.revision, html=html
             )
             if stands_as is None:
                 await self.chat_states.note_taking(chat_id)
             if (old_chat := target.partition(":")[0]) in self.chat_states.migrated:  # since it left
-                await self._store.forget_messages(old_chat)
+                await self._store.chats.forget_messages(old_chat)
         return 0.0
 
     async def _settle_doubt(self, message: OutboxMessage) -> float | None:
@@ -463,7 +465,7 @@ class Delivery:
         if self.operator in ("", but) or self._modes[Kind.NOTICE] is Mode.OFF:
             return
         notice = NewMessage(chat_id=self.operator, kind=Kind.NOTICE, html=html, created_ms=self._clock.now_ms())
-        await self._store.enqueue([notice])
+        await self._store.outbox.enqueue([notice])
         self.wake()
 
     async def _resend_to_person(self, message: OutboxMessage, error: str) -> float:
@@ -484,7 +486,7 @@ class Delivery:
 
     async def _try_again(self, message: OutboxMessage, rest_s: float, error: str) -> None:
         async with self._store.times:
-            await self._store.mark_retry(message.id, self._clock.now_ms() + round(1000 * rest_s), error)
+            await self._store.outbox.mark_retry(message.id, self._clock.now_ms() + round(1000 * rest_s), error)
 
     def _note(self, what: str, chat_id: str, words: str) -> None:
         count = self._incidents[what].count + 1 if what in self._incidents else 1

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from html import unescape
 from typing import Protocol, TextIO
 
-from storage.outbox import Button
+from storage.messages import Button
 
 TERMINAL_CHAT = "terminal"
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from storage.outbox import Kind
+from storage.messages import Kind
 
 _CLOCK = r"([01]?\d|2[0-3]):([0-5]\d)"
 

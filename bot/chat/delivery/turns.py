@@ -9,7 +9,7 @@ from bot.chat.delivery.pacing import LONGEST_SPAN_MS, Pacer
 from bot.chat.delivery.sender import TERMINAL_CHAT
 from bot.clock import Clock
 from storage.errors import StorageError
-from storage.sqlite import Store
+from storage.store import Store
 
 _SENDS = "sends"  #: [[chat, epoch ms]] of the last minute, in the store's state
 
@@ -32,7 +32,7 @@ class Turns:
                 return
             now_ms = self._clock.now_ms()
             ahead_ms = now_ms - self._clock.monotonic_ms()
-            for chat, sent_ms in await self._store.get_state(_SENDS) or ():
+            for chat, sent_ms in await self._store.state.get(_SENDS) or ():
                 sent_ms = min(sent_ms, now_ms)  # the clock may have been set back meanwhile
                 self._sends.append((chat, sent_ms))
                 self._pacer.add(chat, sent_ms - ahead_ms)
@@ -55,7 +55,7 @@ class Turns:
         """Count an answer or a change that is about to leave, and store it for the next run."""
         for key, value in self.count(chat).items():
             try:
-                await self._store.set_state(key, value)
+                await self._store.state.put(key, value)
             except StorageError as error:
                 logger.warning("that chat {} was written to could not be stored: {}", chat, error)
 

@@ -8,7 +8,7 @@ from fetchers.health import Notice
 from scoring.prices import format_price
 from scoring.settings import ScoringSettings
 from scoring.signals import OpenSignal, Outcome, Signal
-from storage.outbox import FollowUp
+from storage.messages import FollowUp
 
 
 def of_look(before: OpenSignal, after: OpenSignal, settings: ScoringSettings) -> list[FollowUp]:

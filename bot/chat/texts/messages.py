@@ -33,7 +33,7 @@ from fetchers.parsing.tallies import CHANGE, Change
 from scoring.prices import format_price
 from scoring.signals import ExitReason, NearMiss, OpenSignal, Outcome, Side, Signal, Unreachable
 from scoring.statistics import BAND_POINTS, Record, band_of
-from storage.outbox import Button, Lost
+from storage.messages import Button, Lost
 
 #: Stands where the sending time goes: nothing to a reader, and nothing escaped can look like it.
 SENT_MARK = "<i></i>"

@@ -16,7 +16,7 @@ async def test_storm(tmp_path: Path) -> None:
     pair = (setup("KORVA", "bybit"), setup("NIMBA", "mexc"))
     async with staged(tmp_path, *pair, exchanges={"bybit", "mexc"}, BURST_LIMIT="1") as stage, stage.bot() as bot:
         await bot.tick_for(36)
-        ((signal, _),) = await bot.store.signals()
+        ((signal, _),) = await bot.store.signals.find()
         text = stage.terminal.getvalue()
     (other,) = {"KORVA", "NIMBA"} - {signal.coin}
     assert text.count("Many at once") == 1

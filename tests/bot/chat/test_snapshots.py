@@ -59,7 +59,7 @@ from fetchers.health import Condition, Notice
 from scoring.settings import ScoringSettings
 from scoring.signals import FOREVER_MS, ExitReason, Result, Unreachable, Verdict
 from scoring.statistics import Record, Records, by_exit_reason, closed_of, compare, summarise
-from storage.outbox import Lost
+from storage.messages import Lost
 from tests.bot.builders import make_funnel, make_open_signal, make_status
 from tests.builders import instrument
 from tests.storage.builders import DECIDED_MS, make_limits, make_near_miss, make_outcome, make_signal

@@ -2,7 +2,7 @@
 
 import pytest
 
-from storage.outbox import FollowUp
+from storage.messages import FollowUp
 from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, build_edge, look
 from tests.builders import NOW_MS, instrument
 from tests.storage.builders import entry_message, exit_message, make_message

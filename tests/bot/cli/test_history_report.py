@@ -12,7 +12,7 @@ from bot.__main__ import main
 from bot.cli.history_report import Filters, HistoryReport, as_csv, as_json, as_table, make_report
 from scoring.signals import Result
 from scoring.statistics import compare
-from storage.sqlite import Store
+from storage.store import Store
 from tests.storage.builders import DECIDED_MS, make_limits, make_near_miss, make_outcome, make_signal
 
 
@@ -58,7 +58,7 @@ async def report(store: Store, filters: Filters) -> HistoryReport:
 
 async def test_the_figures(store: Store) -> None:
     """All that have ended count, once in each kind of group."""
-    rows = await store.closed_signals()
+    rows = await store.signals.closed()
     made = await report(store, Filters())
     assert repr(made.total) == repr(compare(rows))  # NaN is not equal to itself
     assert {name: {key: one.alerts.n for key, one in groups.items()} for name, groups in made.groups.items()} == {

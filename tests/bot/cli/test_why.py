@@ -15,8 +15,7 @@ from bot.cli.why import Why, as_json, as_text, explain_signal
 from fetchers.simulated.scenario import Planted
 from scoring.capture import Capture
 from storage.blobs import from_blob, to_blob
-from storage.history import History
-from storage.sqlite import Store
+from storage.store import Store, StoreReader
 from tests.bot.stage import staged
 from tests.scoring.test_capture import decided
 from tests.storage.builders import make_limits, make_signal
@@ -26,18 +25,18 @@ OWN = Planted(coin="KORVA", venue="binance", start_s=22, hold_s=14, fate="stop_l
 
 
 @pytest.fixture
-async def history(tmp_path: Path) -> AsyncIterator[History]:
+async def history(tmp_path: Path) -> AsyncIterator[StoreReader]:
     """Yield the database of a bot that gave two signals, one of them on borrowed data, and ended."""
     async with staged(tmp_path, BORROWER, OWN, exchanges={"bybit", "lbank", "binance"}) as stage:
         async with stage.bot() as bot:
             await bot.tick_for(50)
-        async with await History.open(tmp_path / "sgnl.db") as opened:
+        async with await StoreReader.open(tmp_path / "sgnl.db") as opened:
             yield opened
 
 
-async def test_the_same_bits(history: History, tmp_path: Path) -> None:
+async def test_the_same_bits(history: StoreReader, tmp_path: Path) -> None:
     """Each stored signal comes out of its stored input to the bit; another price, and it does not; it is small."""
-    signals = {signal.coin: signal for signal, _ in await history.signals()}
+    signals = {signal.coin: signal for signal, _ in await history.signals.find()}
     assert signals.keys() == {"TAVRO", "KORVA"}
     assert signals["TAVRO"].borrowed == "OI and flow: Bybit"
     for signal in signals.values():
@@ -111,7 +110,7 @@ async def explained(store: Store) -> Why:
     return why
 
 
-async def test_other_code(tmp_path: Path, history: History) -> None:
+async def test_other_code(tmp_path: Path, history: StoreReader) -> None:
     """A signal of other code says whose it is, and what this code makes of it."""
     why = await explain_signal(history, 1)
     assert why is not None

@@ -24,7 +24,7 @@ from scoring.limits import after_outcome
 from scoring.signals import Arm, Control, ExitReason, Outcome
 from scoring.statistics import Closed, kind_of
 from storage.errors import StorageError
-from storage.sqlite import Store
+from storage.store import Store
 from tests.bot.stage import staged
 from tests.bot.watched import Watched
 from tests.builders import NOW_MS, instrument, trades
@@ -71,7 +71,7 @@ async def alerted(store: Store, group: ControlGroup) -> dict[Arm, Control]:
 
 async def outcomes(store: Store) -> dict[Arm, Outcome | None]:
     """Return how the alert's controls have ended."""
-    return {control.arm: outcome for control, outcome in await store.controls(ALERT.id)}
+    return {control.arm: outcome for control, outcome in await store.controls.of_signal(ALERT.id)}
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ async def test_both_to_their_ends(store: Store) -> None:
     begin_ms = later.decided_ms + 2000
     assert group.keys(begin_ms) == {("bybit", "AUSDT")}, "it is polled as soon as its time has come"
     assert await group.follow(frame(begin_ms, best_bid=90.0, best_ask=90.02), COLUMN, {}) == []
-    (begun, _) = (await store.controls(ALERT.id))[1]
+    (begun, _) = (await store.controls.of_signal(ALERT.id))[1]
     assert begun.levels is not None
     assert (begun.decided_ms, begun.levels.entry) == (begin_ms, 90.0)
     prints = trades([(begin_ms + 16_000, 90.0, 1.0, True)], id="AUSDT", exchange_ms=begin_ms + 16_000)
@@ -111,7 +111,7 @@ async def test_both_to_their_ends(store: Store) -> None:
     assert ideal(ended).r > 1
     assert closed.r == pytest.approx(ideal(ended).r)
     assert (closed.decided_ms, closed.score) == (NOW_MS, ALERT.score), "it stands under its alert's day and band"
-    assert [one async for one in store.closed()] == [
+    assert [one async for one in store.controls.closed_figures()] == [
         closed._replace(net_percent=None, r=None),
         closed,
     ]
@@ -161,28 +161,30 @@ async def test_with_the_alert_or_not_at_all(store: Store) -> None:
     twice = replace(other, id=one.id)
     with pytest.raises((StorageError, sqlite3.IntegrityError)):
         await store.remember([ALERT], (await store.load()).limits, [], controls=[one, twice])
-    assert await store.signals() == []
-    assert await store.controls(ALERT.id) == []
+    assert await store.signals.find() == []
+    assert await store.controls.of_signal(ALERT.id) == []
 
 
 async def test_a_full_disk(store: Store, tmp_path: Path) -> None:
     """What is done with controls while memory stands in for the disk is brought to the disk later."""
     group = group_of(store)
     other, later = (await alerted(store, group)).values()
-    good = store._writer
+    good = store.database._writer
     async with await Store.open(tmp_path / "other.db") as broken:
-        await broken._writer.execute("PRAGMA query_only = ON")
-        store._writer = broken._writer
+        await broken.database._writer.execute("PRAGMA query_only = ON")
+        store.database._writer = broken.database._writer
         below = trades([(NOW_MS + 4000, 90.0, 1.0, True)], id=other.instrument_id, exchange_ms=NOW_MS + 5000)
         try:
             await group.follow(frame(NOW_MS + 5000), COLUMN, {("bybit", other.instrument_id): [below]})
-            assert store.trouble != ""
+            assert store.database.trouble != ""
             await group.follow(frame(later.decided_ms), COLUMN, {})
         finally:
-            store._writer = good
-    await store.recover()
-    assert store.trouble == ""
-    found = {control.arm: (control.levels is not None, outcome) for control, outcome in await store.controls(1)}
+            store.database._writer = good
+    await store.database.recover()
+    assert store.database.trouble == ""
+    found = {
+        control.arm: (control.levels is not None, outcome) for control, outcome in await store.controls.of_signal(1)
+    }
     assert found[Arm.OTHER_TIME] == (True, None)
     assert found[Arm.OTHER_INSTRUMENT][1] is not None
 
@@ -192,8 +194,8 @@ async def test_in_a_bot(tmp_path: Path) -> None:
     async with staged(tmp_path, SETUP, exchanges={"bybit"}) as stage:
         async with stage.bot() as bot:
             await bot.tick_for(30)
-            ((alert, _),) = await bot.store.signals()
-            controls = {control.arm: control for control, _ in await bot.store.controls(alert.id)}
+            ((alert, _),) = await bot.store.signals.find()
+            controls = {control.arm: control for control, _ in await bot.store.controls.of_signal(alert.id)}
             assert list(controls) == [Arm.OTHER_INSTRUMENT, Arm.OTHER_TIME]
             other = controls[Arm.OTHER_INSTRUMENT]
             assert (other.venue, other.decided_ms) == (alert.venue, alert.decided_ms)
@@ -204,9 +206,9 @@ async def test_in_a_bot(tmp_path: Path) -> None:
             assert set(limits.last_of_instrument_ms) == {alert.key_name}
         async with stage.bot() as bot:
             await bot.tick_for(120)
-            ((alert, outcome),) = await bot.store.signals()
+            ((alert, outcome),) = await bot.store.signals.find()
             assert outcome is not None
-            ended = {control.arm: end for control, end in await bot.store.controls(alert.id)}
+            ended = {control.arm: end for control, end in await bot.store.controls.of_signal(alert.id)}
             assert ended[Arm.OTHER_TIME] is None
             end = ended[Arm.OTHER_INSTRUMENT]
             assert end is not None

@@ -10,8 +10,8 @@ from bot.core.housekeeping import Housekeeper, render_disk
 from bot.tasks import spawn
 from fetchers.simulated.scenario import Planted
 from scoring.signals import Limits
+from storage.messages import DeliveryState, Kind, NewMessage
 from storage.mysql.mirror import Mirror, MirrorStatus
-from storage.outbox import DeliveryState, Kind, NewMessage
 from tests.bot.stage import RunningBot, Stage, staged
 from tests.builders import NOW_MS
 from tests.storage.builders import make_near_miss, make_outcome, make_signal
@@ -53,7 +53,7 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
         async with stage.bot() as bot:
             keeper = housekeeper(stage, bot)
             await bot.tick_for(10)
-            await bot.store._writer.execute("PRAGMA query_only = 1")
+            await bot.store.database._writer.execute("PRAGMA query_only = 1")
             for _ in range(5):
                 await bot.tick_for(10)
                 await keeper.look()
@@ -68,13 +68,13 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
             bot.reports.housekeeper = keeper
             assert list(bot.reports.status().problems()) == []
             assert "Note: kept in memory only" in await bot.reports.status_text()
-            await bot.store._writer.execute("PRAGMA query_only = 0")
+            await bot.store.database._writer.execute("PRAGMA query_only = 0")
             await keeper.look()
             await bot.delivery.drain(1)
             assert stage.terminal.getvalue().count("The database is written again.") == 1
             assert keeper.notes() == ()
         async with stage.bot() as bot:
-            ((signal, outcome),) = await bot.store.signals()
+            ((signal, outcome),) = await bot.store.signals.find()
             assert (signal.coin, outcome is not None) == ("KORVA", True)
             assert bot.orchestrator.limits.next_id == 2
 
@@ -100,24 +100,24 @@ async def test_retention(tmp_path: Path) -> None:
             [make_near_miss(decided_ms=old_ms), make_near_miss(decided_ms=NOW_MS)],
         )
         await bot.store.record_outcome(make_outcome(1, exit_ms=old_ms), Limits.fresh(), [])
-        await bot.store.record_health(old_ms, "bybit", "ok", "")
+        await bot.store.runs.record_health(old_ms, "bybit", "ok", "")
         await bot.delivery.drain(1)
 
         async def settled() -> int:
             """Return how many messages were sent or, as the old one may be, given up."""
-            counts = await bot.store.outbox_counts()
+            counts = await bot.store.outbox.counts()
             return counts[DeliveryState.SENT] + counts[DeliveryState.EXPIRED]
 
         before = await settled()
         await prune(stage, bot, FarMirror(copied=0))
-        assert len(await bot.store.near_misses(0)) == 2
+        assert len(await bot.store.near_misses.find(0)) == 2
         await prune(stage, bot)
-        assert [near_miss.decided_ms for near_miss in await bot.store.near_misses(0)] == [NOW_MS]
+        assert [near_miss.decided_ms for near_miss, _ in await bot.store.near_misses.find(0)] == [NOW_MS]
         assert await settled() == before - 1
-        assert await bot.store._read("SELECT * FROM venue_health") == []
-        assert len(await bot.store.closed_signals()) == 1
+        assert await bot.store.database.read("SELECT * FROM venue_health") == []
+        assert len(await bot.store.signals.closed()) == 1
         gone = "SELECT * FROM changes WHERE source = 'venue_health'"
-        assert await bot.store._read(gone) == []
+        assert await bot.store.database.read(gone) == []
 
 
 async def test_the_venues_health(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ async def test_the_venues_health(tmp_path: Path) -> None:
         stage.servers.faults["lbank"]["/cfd/openApi/v1/pub/marketData"] = "empty"
         await bot.tick_for(60)
         await keeper.look()
-        rows = await bot.store._read("SELECT venue, state, note FROM venue_health ORDER BY id")
+        rows = await bot.store.database.read("SELECT venue, state, note FROM venue_health ORDER BY id")
         found = [tuple(row) for row in rows]
         assert found[:2] == [("lbank", "ok", ""), ("bybit", "ok", "")] or found[:2] == [
             ("bybit", "ok", ""),

@@ -17,7 +17,7 @@ from features.state.snapshot import take_windows
 from fetchers.simulated.scenario import Planted
 from scoring.settings import ScoringSettings
 from scoring.signals import ExitReason, NearMiss
-from storage.sqlite import Store
+from storage.store import Store
 from tests.bot.stage import staged
 from tests.bot.watched import Watched
 from tests.builders import NOW_MS, feature_frame, instrument, trades
@@ -68,7 +68,7 @@ async def remember(store: Store, misses: NearMisses, *new: NearMiss) -> list[Nea
 
 async def outcomes(store: Store) -> dict[str, ExitReason | None]:
     """Return how near misses have ended by coin."""
-    rows = await store.near_misses_with_outcomes(0)
+    rows = await store.near_misses.find(0)
     return {one.coin: outcome.reason if outcome else None for one, outcome in rows}
 
 
@@ -88,7 +88,7 @@ async def test_to_its_end(store: Store) -> None:
     print_below = trades([(NOW_MS + 4000, 97.9, 1.0, True)], id="BUSDT")
     await misses.follow(frame(5, best_bid=bids, best_ask=asks), COLUMN, {key: [print_below]})
     assert await outcomes(store) == {"A": ExitReason.STOP_LOSS, "B": ExitReason.TAKE_PROFIT, "C": None}
-    rows = {one.coin: outcome for one, outcome in await store.near_misses_with_outcomes(0)}
+    rows = {one.coin: outcome for one, outcome in await store.near_misses.find(0)}
     assert rows["A"] is not None
     assert rows["A"].fill == 101.6
     assert ideal(rows["A"]).net_percent == pytest.approx(-1.7)
@@ -110,7 +110,7 @@ async def test_what_quotes_alone_have_judged_is_marked(store: Store) -> None:
         seen = prints("A", seconds) | (prints("B", seconds) if seconds in (5, 55) else {})
         await misses.follow(frame(seconds, **quiet), COLUMN, seen)
     await misses.follow(frame(60, best_bid=97.0, best_ask=97.1), COLUMN, {})
-    rows = {one.coin: outcome for one, outcome in await store.near_misses_with_outcomes(0)}
+    rows = {one.coin: outcome for one, outcome in await store.near_misses.find(0)}
     assert {coin: outcome and (outcome.is_by_quotes, outcome.note) for coin, outcome in rows.items()} == {
         "A": (False, ""),
         "B": (True, "at times only quotes were seen"),
@@ -127,7 +127,7 @@ async def test_prints_with_a_hole_are_not_all(store: Store) -> None:
         one = trades([(now_ms, 99.95, 1.0, True)], id="AUSDT", exchange_ms=now_ms, continues=continues)
         await misses.follow(frame(seconds, best_bid=99.9, best_ask=100.0), COLUMN, {("bybit", "AUSDT"): [one]})
     await misses.follow(frame(15, best_bid=97.0, best_ask=97.1), COLUMN, {})
-    ((_, outcome),) = await store.near_misses_with_outcomes(0)
+    ((_, outcome),) = await store.near_misses.find(0)
     assert outcome is not None
     assert outcome.is_by_quotes
 
@@ -140,14 +140,14 @@ async def test_a_restart(store: Store) -> None:
     saved = await store.load()
     assert [one.signal.coin for one in saved.followed] == ["A", "B"], "killed before the windows were saved"
     assert [one.looked_ms for one in saved.followed] == [NOW_MS, NOW_MS]
-    await store.save_windows(take_windows(MarketState((), FeatureSettings())), tuple(misses.followed.values()))
+    await store.windows.save(take_windows(MarketState((), FeatureSettings())), tuple(misses.followed.values()))
     saved = await store.load()
     assert [(one.looked_ms, one.best_price) for one in saved.followed] == [(NOW_MS + 5000, 99.1), (NOW_MS + 5000, 99.6)]
 
     again = following(store, started_ms=NOW_MS + 60_000)
     again.resume(saved.followed)
     await again.follow(frame(70, best_bid=[102.0, 99.5, 1], best_ask=[102.1, 99.6, 1.1]), COLUMN, {})
-    ((_, ended),) = [row for row in await store.near_misses_with_outcomes(0) if row[1] is not None]
+    ((_, ended),) = [row for row in await store.near_misses.find(0) if row[1] is not None]
     assert ended is not None
     assert ended.note == "settled from the first quote after a restart; only quotes were seen"
     assert [one.signal.coin for one in (await store.load()).followed] == ["B"]
@@ -158,7 +158,7 @@ async def test_one_of_a_coin(store: Store) -> None:
     misses = following(store)
     await remember(store, misses, near_miss("A"))
     assert await remember(store, misses, near_miss("A", decided_ms=NOW_MS + 5000, failed=("sweep",))) == []
-    assert len(await store.near_misses(0)) == 2
+    assert len(await store.near_misses.find(0)) == 2
     assert len(misses.followed) == 1
 
 
@@ -181,7 +181,7 @@ async def test_unseen_and_gone(store: Store) -> None:
     assert await outcomes(store) == {"A": ExitReason.TIMEOUT, "Z": None}
     await misses.follow(frame(4000), COLUMN, {})
     assert await outcomes(store) == {"A": ExitReason.TIMEOUT, "Z": ExitReason.NOT_KNOWN}
-    rows = {one.coin: outcome for one, outcome in await store.near_misses_with_outcomes(0)}
+    rows = {one.coin: outcome for one, outcome in await store.near_misses.find(0)}
     assert rows["Z"] is not None
     assert (rows["Z"].ideal, rows["Z"].reachable) == (None, None)
 
@@ -191,8 +191,8 @@ async def test_in_the_bot(tmp_path: Path) -> None:
     decoy = Planted(coin="KORVA", venue="bybit", start_s=22, hold_s=10, fate="take_profit", lacks="bid_depth")
     async with staged(tmp_path, decoy, exchanges={"bybit"}) as stage, stage.bot() as bot:
         await bot.tick_for(75)
-        assert await bot.store.signals() == []
-        rows = await bot.store.near_misses_with_outcomes(0)
+        assert await bot.store.signals.find() == []
+        rows = await bot.store.near_misses.find(0)
         ended = [outcome for one, outcome in rows if one.coin == "KORVA" and outcome is not None]
         assert ended
         assert {outcome.reason for outcome in ended} <= {ExitReason.TAKE_PROFIT, ExitReason.TIMEOUT}

@@ -20,7 +20,7 @@ from fetchers.feed import Feed
 from fetchers.simulated.scenario import Fate, Planted
 from scoring.signals import ExitReason
 from storage.errors import StorageError
-from storage.sqlite import Store
+from storage.store import Store
 from tests.bot.stage import staged
 from tests.hand_clock import HandClock
 from tests.scoring.frames import ideal
@@ -47,7 +47,7 @@ async def test_demo_scenario(tmp_path: Path) -> None:
     async with staged(tmp_path, *planted) as stage, stage.bot() as bot:
         await bot.tick_for(120)
         seen_by_us = stage.config.venues.exchanges
-        ended = {signal.coin: outcome for signal, outcome in await bot.store.signals()}
+        ended = {signal.coin: outcome for signal, outcome in await bot.store.signals.find()}
         assert len(ended) == bot.orchestrator.signals
         assert {coin: outcome and outcome.reason for coin, outcome in ended.items()} == {
             setup.coin: FATES[setup.fate] for setup in planted if setup.lacks is None
@@ -62,7 +62,7 @@ async def test_one_venue(tmp_path: Path, venue: str) -> None:
     setup = Planted(coin="KORVA", venue=venue, flow_venue=flow_venue, start_s=22, hold_s=10, fate="take_profit")
     async with staged(tmp_path, setup, exchanges={venue, flow_venue}) as stage, stage.bot() as bot:
         await bot.tick_for(60)
-        ((signal, outcome),) = await bot.store.signals()
+        ((signal, outcome),) = await bot.store.signals.find()
         assert (signal.coin, signal.venue) == ("KORVA", venue)
         assert signal.score >= 72
         assert sum(signal.contributions.values()) == signal.score
@@ -86,7 +86,7 @@ async def test_restart(tmp_path: Path) -> None:
         async with stage.bot() as bot:
             assert len(bot.orchestrator.open_signals) == 1
             await bot.tick_for(10)
-            ((_, outcome),) = await bot.store.signals()
+            ((_, outcome),) = await bot.store.signals.find()
             assert outcome is not None
             assert outcome.reason is ExitReason.TAKE_PROFIT
             assert outcome.note == "", "the first reply's prints reach back to the last look"
@@ -100,7 +100,7 @@ async def test_pause(tmp_path: Path) -> None:
             await bot.orchestrator.pause(None)
         async with stage.bot() as bot:
             await bot.tick_for(40)
-            assert await bot.store.signals() == []
+            assert await bot.store.signals.find() == []
             assert bot.orchestrator.funnels["ups"].refused["paused"] > 0
 
 
@@ -123,7 +123,7 @@ async def test_disk_trouble(tmp_path: Path) -> None:
             await bot.tick_for(10)
         assert bot.orchestrator.limits.next_id == 1
         await bot.tick_for(6)
-        assert [signal.id for signal, _ in await bot.store.signals()] == [1]
+        assert [signal.id for signal, _ in await bot.store.signals.find()] == [1]
         assert stage.terminal.getvalue().count("Alerts like it") == 1
 
 
@@ -232,7 +232,7 @@ async def test_restart_without_the_venue(tmp_path: Path) -> None:
             assert len(bot.orchestrator.open_signals) == 1
             del stage.servers.faults["bybit"]["/v5/market/instruments-info"]
             await bot.tick_for(90)
-            ((_, outcome),) = await bot.store.signals()
+            ((_, outcome),) = await bot.store.signals.find()
             assert outcome is not None
             assert outcome.reason is ExitReason.TAKE_PROFIT
 
@@ -246,7 +246,7 @@ async def test_restart_without_the_exchange(tmp_path: Path) -> None:
         stage.config = load_config(OVERRIDES | urls | {"EXCHANGES": "binance"})
         async with stage.bot() as bot:
             await bot.tick_for(4)
-            ((_, outcome),) = await bot.store.signals()
+            ((_, outcome),) = await bot.store.signals.find()
             assert outcome is not None
             assert (outcome.reason, outcome.ideal) == (ExitReason.NO_LONGER_WATCHED, None)
 

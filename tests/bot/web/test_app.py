@@ -16,7 +16,7 @@ from bot.config.load import HttpSettings
 from bot.core.status import BotStatus, Incident
 from bot.web.app import WebError, build_app, serve
 from fetchers.health import Condition
-from storage.sqlite import Store
+from storage.store import Store
 from tests.bot.builders import make_open_signal, make_status, make_venue
 from tests.storage.builders import (
     DECIDED_MS,

@@ -12,7 +12,7 @@ from typing import Any
 from storage.mysql.copying import copy_batch
 from storage.mysql.rows import COLUMNS, SOURCES
 from storage.mysql.schema import migrate
-from storage.sqlite import Store
+from storage.store import Store
 from tests.storage.builders import (
     entry_message,
     exit_message,

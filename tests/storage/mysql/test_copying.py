@@ -11,7 +11,7 @@ from scoring.signals import ExitReason, Result
 from storage.errors import StorageError
 from storage.mysql.copying import CHANGED, copy_batch
 from storage.mysql.rows import SOURCES
-from storage.sqlite import Store
+from storage.store import Store
 from tests.storage.builders import entry_message, make_limits, make_near_miss, make_outcome, make_signal
 from tests.storage.conftest import Query
 from tests.storage.mysql.mariadb import PASSWORD, USER, MariaDb
@@ -37,8 +37,8 @@ async def test_every_value(store: Store, path: Path, server: MariaDb, database: 
     outcome = make_outcome(reason=ExitReason.STOP_LOSS, reachable=reachable, note="settled")
     await store.remember([signal], make_limits(), [entry_message()], [make_near_miss(entry=float("nan"))])
     await store.record_outcome(outcome, make_limits(), [])
-    await store.mark_sending(1)
-    await store.mark_sent(1, 555, signal.decided_ms + 7)
+    await store.outbox.mark_sending(1)
+    await store.outbox.mark_sent(1, 555, signal.decided_ms + 7)
     copy(path, server, database)
     ((*signal_row,),) = server.root(
         "SELECT id, decided_at, side, venue, instrument_id, coin, pair, score, entry, take_profit, stop,"
@@ -100,7 +100,7 @@ def test_a_long_history_costs_no_more(path: Path, query: Query, store: Store) ->
 async def test_a_restored_backup(store: Store, path: Path, tmp_path: Path, server: MariaDb, database: str) -> None:
     """A database set back to a backup is copied on, although its changes are counted from there again."""
     await fill(store, 1, 4)
-    await store.back_up(tmp_path / "backup")
+    await store.database.back_up(tmp_path / "backup")
     await fill(store, 5, 8)
     copy(path, server, database)
     async with await Store.open(tmp_path / "backup") as restored:
@@ -124,10 +124,10 @@ async def test_the_history_of_another_bot(
 
 async def test_a_restored_database_is_always_noticed(store: Store, path: Path, server: MariaDb, database: str) -> None:
     """Also where the new life has passed the watermark of the one that was lost before MySQL was looked at again."""
-    await store.begin_run(1, "1.0", "c0de", "c0nf")
+    await store.runs.begin(1, "1.0", "c0de", "c0nf")
     await fill(store, 1, 5)
     backup = path.with_name("backup")
-    await store.back_up(backup)
+    await store.database.back_up(backup)
     await fill(store, 6, 9)
     copy(path, server, database)
     await store.close()
@@ -135,14 +135,14 @@ async def test_a_restored_database_is_always_noticed(store: Store, path: Path, s
         Path(f"{path}{end}").unlink(missing_ok=True)
     backup.replace(path)
     async with await Store.open(path) as again:
-        await again.begin_run(2, "1.0", "c0de", "c0nf")
+        await again.runs.begin(2, "1.0", "c0de", "c0nf")
         limits = make_limits(next_id=15)
         await again.remember(
             [make_signal(number, coin="NEW") for number in range(6, 15)], limits, [], [make_near_miss()]
         )
         copy(path, server, database)
         assert of_mysql(server, database) == of_sqlite(path)
-        await again.begin_run(3, "1.0", "c0de", "c0nf")
+        await again.runs.begin(3, "1.0", "c0de", "c0nf")
         await fill(again, 15, 16)
         with source_of(path) as source, server.connect(USER, PASSWORD, database) as target:
             assert copy_batch(source, target)[0] == 0

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from scoring.signals import Arm, ExitReason, Result
-from storage.sqlite import Store
+from storage.store import Store
 from tests.storage.builders import entry_message, make_control, make_limits, make_near_miss, make_outcome, make_signal
 from tests.storage.mysql.mariadb import MYSQL_8_MODE, PASSWORD, USER, MariaDb
 from tests.storage.mysql.mirrored import copy
@@ -26,12 +26,12 @@ async def make_a_week(store: Store) -> None:
     """Store a made-up week of signals, the same every time."""
     random, chance = Random(11), Random(12)
     monday_ms = 1_767_225_600_000
-    await store.begin_run(monday_ms, "1.0", "c0de", "c0nf1")
-    await store.end_run(monday_ms + 72 * HOUR_MS)
-    await store.begin_run(monday_ms + 72 * HOUR_MS, "1.0", "c0de", "c0nf2")
-    await store.record_health(monday_ms, "mexc", "ok", "")
-    await store.record_health(monday_ms + 30 * HOUR_MS, "mexc", "blind", "no answer for 60 s")
-    await store.record_health(monday_ms + 31 * HOUR_MS, "mexc", "ok", "")
+    await store.runs.begin(monday_ms, "1.0", "c0de", "c0nf1")
+    await store.runs.end(monday_ms + 72 * HOUR_MS)
+    await store.runs.begin(monday_ms + 72 * HOUR_MS, "1.0", "c0de", "c0nf2")
+    await store.runs.record_health(monday_ms, "mexc", "ok", "")
+    await store.runs.record_health(monday_ms + 30 * HOUR_MS, "mexc", "blind", "no answer for 60 s")
+    await store.runs.record_health(monday_ms + 31 * HOUR_MS, "mexc", "ok", "")
     for number in range(1, 41):
         sweep = random.uniform(5, 12)
         signal = make_signal(
@@ -48,11 +48,11 @@ async def make_a_week(store: Store) -> None:
         alert = replace(entry_message(number), created_ms=signal.decided_ms)
         controls = [make_control(number, arm) for arm in Arm]
         await store.remember([signal], make_limits(), [alert], misses, controls=controls)
-        await store.mark_sending(number)
+        await store.outbox.mark_sending(number)
         if number % 13:
-            await store.mark_sent(number, number, signal.decided_ms + random.randrange(200, 900))
+            await store.outbox.mark_sent(number, number, signal.decided_ms + random.randrange(200, 900))
         else:
-            await store.mark_uncertain(number, "the reply was lost")
+            await store.outbox.mark_uncertain(number, "the reply was lost")
         if number > 38:
             continue
         is_win = random.random() < sweep / 19

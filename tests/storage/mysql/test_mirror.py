@@ -15,7 +15,7 @@ from fetchers.simulated.scenario import Planted
 from storage.mysql import mirror as mirror_module
 from storage.mysql.copying import copy_batch
 from storage.mysql.mirror import Mirror
-from storage.sqlite import Store
+from storage.store import Store
 from tests.bot.stage import staged
 from tests.storage.builders import (
     make_limits,
@@ -56,12 +56,12 @@ async def test_changes_follow(store: Store, path: Path, server: MariaDb, databas
     """A running mirror brings what is added and what changes."""
     async with mirroring(path, server, database) as mirror:
         await fill(store, 1, 3)
-        await store.mark_sending(1)
+        await store.outbox.mark_sending(1)
         await until(lambda: count(server, database, "deliveries"))
         await until(
             lambda: server.root("SELECT state FROM deliveries WHERE id = 1", database=database) == (("sending",),)
         )
-        await store.mark_sent(1, 555, 1)
+        await store.outbox.mark_sent(1, 555, 1)
         await until(lambda: server.root("SELECT state FROM deliveries WHERE id = 1", database=database) == (("sent",),))
         assert mirror.status().trouble == ""
 
@@ -106,10 +106,10 @@ async def test_a_running_bot(tmp_path: Path, server: MariaDb, database: str) -> 
 
 async def test_the_last_words(store: Store, path: Path, server: MariaDb, database: str) -> None:
     """What a bot stores as it ends is copied before the mirror is closed."""
-    await store.begin_run(1, "1.0", "c0de", "c0nf")
+    await store.runs.begin(1, "1.0", "c0de", "c0nf")
     async with mirroring(path, server, database) as mirror:
         await until(lambda: mirror.status().copied)
-        await store.end_run(2)
+        await store.runs.end(2)
     ended = server.root("SELECT ended_at FROM runs WHERE ended_at IS NOT NULL", database=database)
     assert [str(ended_at) for (ended_at,) in ended] == ["1970-01-01 00:00:00.002000"]
 
@@ -180,10 +180,10 @@ async def test_refused_rows_are_set_aside(store: Store, path: Path, server: Mari
     server.root("SET GLOBAL max_allowed_packet = 1048576")
     await fill(store, 1, 3)
     await store.remember([make_signal(4, instrument_id="X" * 65)], make_limits(next_id=5), [])
-    await store.enqueue([make_message(), make_message(), make_message()])
+    await store.outbox.enqueue([make_message(), make_message(), make_message()])
     ids = [row_id for (row_id,) in sqlite3.connect(path).execute("SELECT id FROM outbox ORDER BY id DESC LIMIT 3")]
-    await store.mark_failed(ids[0], "e" * 70_000)
-    await store.mark_failed(ids[1], "e" * 3_000_000)
+    await store.outbox.mark_failed(ids[0], "e" * 70_000)
+    await store.outbox.mark_failed(ids[1], "e" * 3_000_000)
     await fill(store, 5, 30)
     async with mirroring(path, server, database) as mirror:
         await until(lambda: mirror.status().set_aside == 3 and mirror.status().behind == 0 and mirror.status().copied)

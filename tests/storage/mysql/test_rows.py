@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from storage.following import outcome_to_row
 from storage.mysql.rows import COLUMNS, history_of_outcome, history_of_signal, upsert
-from storage.rows import outcome_to_row, signal_to_row
+from storage.signals import signal_to_row
 from tests.storage.builders import make_levels, make_outcome, make_signal
 
 

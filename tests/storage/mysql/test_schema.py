@@ -12,7 +12,7 @@ from storage.errors import StorageError
 from storage.mysql import schema
 from storage.mysql.rows import COLUMNS, upsert
 from storage.mysql.schema import MIGRATIONS, migrate
-from storage.sqlite import Store
+from storage.store import Store
 from tests.storage.builders import make_control, make_limits, make_near_miss, make_outcome, make_signal
 from tests.storage.mysql.mariadb import PASSWORD, USER, MariaDb
 from tests.storage.mysql.mirrored import copy

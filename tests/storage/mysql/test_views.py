@@ -14,7 +14,7 @@ from scoring import statistics
 from scoring.signals import Arm, Result
 from scoring.statistics import Record
 from storage.mysql.schema import migrate
-from storage.sqlite import Store
+from storage.store import Store
 from tests.storage.builders import make_control, make_limits, make_near_miss, make_outcome, make_signal
 from tests.storage.mysql.mariadb import MYSQL_8_MODE, PASSWORD, USER, MariaDb
 from tests.storage.mysql.mirrored import copy
@@ -71,7 +71,7 @@ async def test_views_equal_the_statistics(store: Store, path: Path, server: Mari
                 ended = make_outcome(control.id, ideal=result, exit_ms=exit_ms + random.randrange(86_400_000))
                 await store.record_controls([], [], [ended])
     copy(path, server, database)
-    rows, controls_of = await store.closed_signals(), await store.closed_controls()
+    rows, controls_of = await store.signals.closed(), await store.controls.closed()
     assert len(controls_of) == 220
     expected: dict[str, dict[Any, Record]] = {
         "daily_performance": {**statistics.by_day(rows, "UTC", controls_of)},
@@ -95,7 +95,7 @@ async def test_views_equal_the_statistics(store: Store, path: Path, server: Mari
     assert told["total"]["n"] == 110
     assert told["total"]["net_percent"] == statistics.summarise(rows).net_percent
     refusals = server.root("SELECT gate, near_misses FROM gate_refusals", database=database)
-    assert dict(refusals) == await store.refusals(0) == told["refusals"]
+    assert dict(refusals) == await store.near_misses.refusals(0) == told["refusals"]
     assert server.root("SELECT id FROM open_signals", database=database) == tuple((n,) for n in range(111, 121))
     assert server.root("SELECT id FROM latest_signals LIMIT 2", database=database) == ((120,), (119,))
     # the same days, by their spread and by resamples

@@ -193,7 +193,7 @@ async def test_telegram_out_of_reach_meanwhile(world: World, shown: list[str]) -
 
 async def test_admins_stay(world: World) -> None:
     """Who was named as admin stays it when another chat is paired."""
-    await world.store.set_state("paired", {"chat_id": 7, "user_id": 7})
+    await world.store.state.put("paired", {"chat_id": 7, "user_id": 7})
     settings = load_config({"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_ADMIN_IDS": "5"}).telegram
     known = await paired(settings, world.store)
     assert known is not None

@@ -20,7 +20,7 @@ from bot.logs import LogFile
 from bot.web.app import build_app
 from scoring.exits import start
 from scoring.signals import FOREVER_MS
-from storage.outbox import Kind
+from storage.messages import Kind
 from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, build_edge, look
 from tests.builders import NOW_MS, instrument
 from tests.storage.builders import (
@@ -89,7 +89,7 @@ async def silence(world: World) -> None:
 async def alert(world: World) -> Received:
     """Send the alert of signal 1 with its buttons."""
     signal = make_signal(1)
-    await world.orchestrator._store.enqueue(world.orchestrator._messages(Kind.ENTRY, "SHORT XLM", signal))
+    await world.orchestrator._store.outbox.enqueue(world.orchestrator._messages(Kind.ENTRY, "SHORT XLM", signal))
     world.run(world.delivery.run())
     await world.telegram.wait_for_messages(2)
     return next(message for message in world.telegram.messages if message.chat_id == PERSON)

@@ -14,8 +14,8 @@ from telegram import Bot
 from bot.chat.bot_api.edge import TelegramSender
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import TERMINAL_CHAT, Content, FoundChat, TerminalSender
-from storage.outbox import DeliveryState, FollowUp, Kind, NewMessage
-from storage.sqlite import _DOUBT_SENDING
+from storage.messages import DeliveryState, FollowUp, Kind, NewMessage
+from storage.outbox import DOUBT_SENDING
 from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, eventually
 from tests.builders import NOW_MS
 from tests.hand_clock import HandClock
@@ -41,7 +41,7 @@ def texts(world: World, chat_id: int = PERSON) -> list[str]:
 
 async def attempts(world: World) -> int:
     """Return how often the first pending message has been tried, 0 where none is pending."""
-    due = await world.store.due_messages(NOW_MS * 2)
+    due = await world.store.outbox.due(NOW_MS * 2)
     return due[0].attempts if due else 0
 
 
@@ -68,10 +68,10 @@ async def test_an_exit_replies_to_its_alert(running: World) -> None:
 
 async def test_order_in_a_chat(world: World) -> None:
     """Exits go before entries, entries before notices, and notices do not ring."""
-    await world.store.enqueue([entry_message(1)])
-    await world.store.mark_sending(1)
-    await world.store.mark_sent(1, 999, NOW_MS)
-    await world.store.enqueue([make_message(), entry_message(2), exit_message(1)])
+    await world.store.outbox.enqueue([entry_message(1)])
+    await world.store.outbox.mark_sending(1)
+    await world.store.outbox.mark_sent(1, 999, NOW_MS)
+    await world.store.outbox.enqueue([make_message(), entry_message(2), exit_message(1)])
     world.run(world.delivery.run())
     await world.pass_time(lambda: len(world.telegram.messages) == 3)
     messages = world.telegram.messages
@@ -207,10 +207,10 @@ async def test_a_telegram_that_answers_nothing_sensible(running: World, outage: 
     exits = [make_message(chat_id=str(chat), html=f"{number}") for number in range(4) for chat in (PERSON, GROUP)]
     await running.queue(*exits)
     await running.telegram.wait_for(lambda: running.telegram.requests.count("sendMessage") == 2)
-    await eventually(running.store.outbox_counts, lambda counts: counts[DeliveryState.SENDING] == 0)
+    await eventually(running.store.outbox.counts, lambda counts: counts[DeliveryState.SENDING] == 0)
     end_ms = NOW_MS + 600_000
     await running.pass_time(lambda: running.clock.now_ms() >= end_ms and running.delivery.trouble != "", step_s=10)
-    counts = await running.store.outbox_counts()
+    counts = await running.store.outbox.counts()
     assert (counts[DeliveryState.UNCERTAIN], counts[DeliveryState.FAILED]) == (1, 0), "the group's first"
     running.telegram.outage = None
     await running.pass_time(lambda: len(running.telegram.messages) == 7, step_s=2)
@@ -225,10 +225,10 @@ async def test_a_telegram_that_answers_nothing_sensible(running: World, outage: 
 
 async def test_what_a_stopped_bot_was_sending(world: World) -> None:
     """After a restart what was being sent goes once more to a person, marked, and not to a group."""
-    await world.store.enqueue([make_message(), make_message(chat_id=str(GROUP))])
+    await world.store.outbox.enqueue([make_message(), make_message(chat_id=str(GROUP))])
     for outbox_id in (1, 2):
-        await world.store.mark_sending(outbox_id)
-        await world.store.mark_uncertain(outbox_id, "the bot stopped while it was being sent")
+        await world.store.outbox.mark_sending(outbox_id)
+        await world.store.outbox.mark_uncertain(outbox_id, "the bot stopped while it was being sent")
     world.run(world.delivery.run())
     await world.pass_time(lambda: len(world.telegram.messages) == 1)
     await world.wait_for_states(sent=1, uncertain=1)
@@ -237,8 +237,8 @@ async def test_what_a_stopped_bot_was_sending(world: World) -> None:
 
 async def test_what_a_stopped_bot_had_put_off(world: World) -> None:
     """A message put off before a restart is found again when its time has come, with nobody waking the delivery."""
-    await world.store.enqueue([make_message()])
-    await world.store.mark_retry(1, NOW_MS + 60_000, "flood")
+    await world.store.outbox.enqueue([make_message()])
+    await world.store.outbox.mark_retry(1, NOW_MS + 60_000, "flood")
     world.run(world.delivery.run())
     await world.pass_time(lambda: len(world.telegram.messages) == 1)
     assert 60_000 <= world.telegram.messages[0].at_ms - NOW_MS < 75_000
@@ -247,7 +247,9 @@ async def test_what_a_stopped_bot_had_put_off(world: World) -> None:
 async def test_a_late_entry_says_so(world: World) -> None:
     """An alert older than 30 s says how late it is and how far the price has gone; an exit needs no such mark."""
     world.prices[1] = 0.0000122216
-    await world.store.enqueue([entry_message(1), entry_message(2, str(OTHER_PERSON)), make_message(chat_id=str(GROUP))])
+    await world.store.outbox.enqueue(
+        [entry_message(1), entry_message(2, str(OTHER_PERSON)), make_message(chat_id=str(GROUP))]
+    )
     await world.clock.advance(45)
     world.run(world.delivery.run())
     await world.telegram.wait_for_messages(3)
@@ -258,7 +260,7 @@ async def test_a_late_entry_says_so(world: World) -> None:
 
 async def test_an_entry_far_too_late_expires(world: World) -> None:
     """An alert older than four times 30 s is not sent, and the next message to its chat says so, once."""
-    await world.store.enqueue([entry_message(1), entry_message(2), entry_message(1, str(GROUP))])
+    await world.store.outbox.enqueue([entry_message(1), entry_message(2), entry_message(1, str(GROUP))])
     await world.clock.advance(121)
     world.run(world.delivery.run())
     await world.wait_for_states(expired=3)
@@ -293,7 +295,7 @@ async def test_a_chat_that_blocks_the_bot(running: World) -> None:
     await running.pass_time(lambda: len(texts(running)) == 4, step_s=0.1)
     assert texts(running) == ["here I am", "SHORT 1", "EXIT 1", "started"]
     assert [*running.delivery.chat_states.faults()] == []
-    assert await running.store.blocked_chats() == {}
+    assert await running.store.chats.blocked() == {}
 
 
 REFUSALS = ("blocked", "without_rights")
@@ -358,7 +360,7 @@ async def test_only_telegrams_own_words_block(running: World, code: int) -> None
     await running.pass_time(lambda: len(running.telegram.messages) == 1)
     await running.wait_for_states(sent=1, uncertain=1)
     assert [*running.delivery.chat_states.faults()] == []
-    assert await running.store.blocked_chats() == {}
+    assert await running.store.chats.blocked() == {}
 
 
 async def test_an_edits_flood_wait_holds_up_no_alert(running: World) -> None:
@@ -367,7 +369,7 @@ async def test_an_edits_flood_wait_holds_up_no_alert(running: World) -> None:
     await running.wait_for_states(sent=1)
     running.telegram.edits_held_until_ms = NOW_MS + 40_000
     await running.queue(storm("one two"))
-    await eventually(running.store.outbox_counts, lambda counts: counts[DeliveryState.PENDING] == 1)
+    await eventually(running.store.outbox.counts, lambda counts: counts[DeliveryState.PENDING] == 1)
     await running.telegram.wait_for(lambda: "editMessageText" in running.telegram.requests)
     await running.queue(entry_message(1))
     await running.telegram.wait_for_messages(2)
@@ -389,7 +391,7 @@ async def test_an_edit_that_hangs_holds_up_no_alert(running: World) -> None:
 
 async def test_what_is_late_says_which_time_it_speaks_of(world: World) -> None:
     """An exit or a notice that leaves over a minute late names its time; an alert is LATE as ever."""
-    await world.store.enqueue([exit_message(1), make_message(chat_id=str(GROUP))])
+    await world.store.outbox.enqueue([exit_message(1), make_message(chat_id=str(GROUP))])
     await world.clock.advance(5 * 3600)
     world.run(world.delivery.run())
     await world.telegram.wait_for_messages(2)
@@ -403,7 +405,7 @@ async def test_chats_that_are_ours_no_more(world: World) -> None:
     await world.queue(entry_message(1, str(GROUP)))
     await world.wait_for_states(sent=1)
     task.cancel()
-    await world.store.enqueue([exit_message(1, str(GROUP)), entry_message(2, str(GROUP))])
+    await world.store.outbox.enqueue([exit_message(1, str(GROUP)), entry_message(2, str(GROUP))])
     world.delivery = Delivery(
         world.store, world.delivery._sender, world.clock, max_signal_age_s=30, chats=[str(PERSON)]
     )
@@ -416,7 +418,7 @@ async def test_chats_that_are_ours_no_more(world: World) -> None:
 
 async def test_a_start_without_a_token(world: World) -> None:
     """What was for the phone waits for it: the terminal neither shows it nor marks it sent."""
-    await world.store.enqueue([make_message(), make_message(chat_id=TERMINAL_CHAT, html="here")])
+    await world.store.outbox.enqueue([make_message(), make_message(chat_id=TERMINAL_CHAT, html="here")])
     out = io.StringIO()
     delivery = Delivery(
         world.store,
@@ -552,9 +554,9 @@ async def test_a_group_that_migrates_meanwhile(world: World) -> None:
 
 async def test_a_clock_set_back_while_no_bot_ran(world: World) -> None:
     """What was put off then waits no longer for it."""
-    await world.store.enqueue([replace(make_message(), created_ms=NOW_MS)])
-    await world.store.mark_retry(1, NOW_MS + 30_000, "lost connection")
-    await world.store.set_state("sends", [[str(PERSON), NOW_MS]])
+    await world.store.outbox.enqueue([replace(make_message(), created_ms=NOW_MS)])
+    await world.store.outbox.mark_retry(1, NOW_MS + 30_000, "lost connection")
+    await world.store.state.put("sends", [[str(PERSON), NOW_MS]])
     clock = HandClock(NOW_MS - 3_600_000)
     delivery = Delivery(world.store, world.delivery._sender, clock, max_signal_age_s=30)
     world.run(delivery.run())
@@ -577,7 +579,7 @@ async def test_the_pace_survives_a_restart(world: World) -> None:
     task.cancel()
     reborn = Delivery(world.store, world.delivery._sender, world.clock, max_signal_age_s=30)
     world.run(reborn.run())
-    await world.store.enqueue([make_message(chat_id=str(GROUP), html=f"next {number}") for number in range(14)])
+    await world.store.outbox.enqueue([make_message(chat_id=str(GROUP), html=f"next {number}") for number in range(14)])
     reborn.wake()
     await world.pass_time(lambda: len(texts(world, GROUP)) == 15)
     assert world.telegram.floods == []
@@ -663,7 +665,7 @@ async def test_a_list_that_grows_before_it_is_sent(running: World) -> None:
     running.telegram.faults.append(("editMessageText", Fault.HANG))
     await running.queue(storm("one two three"))
     await running.telegram.wait_for(lambda: "editMessageText" in running.telegram.requests)
-    await running.store.enqueue([storm("all four")])
+    await running.store.outbox.enqueue([storm("all four")])
     await running.pass_time(lambda: texts(running) == ["all four"])
     await running.wait_for_states(sent=1)
 
@@ -697,9 +699,9 @@ async def test_what_a_stopped_bot_was_editing(world: World) -> None:
     world.run(world.delivery.run())
     await world.queue(storm("one", GROUP))
     await world.wait_for_states(sent=1)
-    await world.store.enqueue([storm("one two", GROUP)])
-    await world.store.mark_sending(1)
-    await world.store._write((_DOUBT_SENDING, [{}]))
+    await world.store.outbox.enqueue([storm("one two", GROUP)])
+    await world.store.outbox.mark_sending(1)
+    await world.store.database.write(DOUBT_SENDING)
     world.delivery.wake()
     await world.wait_for_states(sent=1)
     assert texts(world, GROUP) == ["one two"]
@@ -729,7 +731,7 @@ async def test_the_loop_outlives_a_surprise(world: World) -> None:
     """An error nobody expected leaves its message in doubt and the loop running."""
     delivery = Delivery(world.store, SurprisedSender(), world.clock, max_signal_age_s=30)
     task = world.run(delivery.run())
-    await world.store.enqueue([make_message(chat_id=str(GROUP)), make_message(chat_id=str(GROUP))])
+    await world.store.outbox.enqueue([make_message(chat_id=str(GROUP)), make_message(chat_id=str(GROUP))])
     delivery.wake()
     await world.wait_for_states(uncertain=1, pending=1)
     assert not task.done()
@@ -785,7 +787,7 @@ async def _at_rest(world: World) -> dict[DeliveryState, int]:
     """Move on until nothing waits any more."""
     async with asyncio.timeout(10):
         while True:
-            counts = await world.store.outbox_counts()
+            counts = await world.store.outbox.counts()
             if not counts[DeliveryState.PENDING] + counts[DeliveryState.SENDING]:
                 return counts
             await world.clock.advance(0.5)

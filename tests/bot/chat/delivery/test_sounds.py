@@ -8,7 +8,7 @@ import pytest
 
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sounds import Mode, QuietHours, is_silent, parse_quiet_hours
-from storage.outbox import Kind
+from storage.messages import Kind
 from tests.bot.conftest import World, eventually
 from tests.storage.builders import entry_message, exit_message
 
@@ -71,7 +71,7 @@ async def test_quiet_hours_survive_a_restart(world: World) -> None:
     second = world.run(reborn.run())
     await eventually(lambda: asyncio.sleep(0, str(reborn.quiet_hours)), lambda quiet: quiet == "22:00-23:00")
     await reborn.set_quiet_hours(None)
-    await world.store.enqueue([exit_message(1)])
+    await world.store.outbox.enqueue([exit_message(1)])
     reborn.wake()
     await world.pass_time(lambda: len(world.telegram.messages) == 2)
     assert [message.is_silent for message in world.telegram.messages] == [True, False]

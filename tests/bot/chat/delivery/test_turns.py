@@ -5,7 +5,7 @@ from pathlib import Path
 from bot.chat.delivery.sender import TERMINAL_CHAT
 from bot.chat.delivery.turns import Turns
 from bot.tasks import spawn
-from storage.sqlite import Store
+from storage.store import Store
 from tests.builders import NOW_MS
 from tests.hand_clock import HandClock
 
@@ -32,7 +32,7 @@ async def test_an_answer_is_the_first(tmp_path: Path) -> None:
     """An answer that is quicker than the outbox waits for what the last run sent, and is counted once."""
     clock = HandClock()
     async with await Store.open(tmp_path / "sgnl.db") as store:
-        await store.set_state("sends", [["100", NOW_MS - 3_000]] * 2)
+        await store.state.put("sends", [["100", NOW_MS - 3_000]] * 2)
         turns = Turns(store, clock)
         answering = spawn(turns.wait("100", is_urgent=False), name="answer", keep=set())
         await clock.wait_for_sleepers(1)
@@ -40,13 +40,13 @@ async def test_an_answer_is_the_first(tmp_path: Path) -> None:
         await answering
         await turns.recall()
         assert turns.wait_s("100") == 0
-        assert await store.get_state("sends") == [["100", NOW_MS - 3_000]] * 2 + [["100", NOW_MS + 300]]
+        assert await store.state.get("sends") == [["100", NOW_MS - 3_000]] * 2 + [["100", NOW_MS + 300]]
 
 
 async def test_a_clock_set_back_meanwhile(tmp_path: Path) -> None:
     """What was sent at a time that is yet to come was sent just now, at the latest."""
     async with await Store.open(tmp_path / "sgnl.db") as store:
-        await store.set_state("sends", [["100", NOW_MS + 3_600_000]] * 3)
+        await store.state.put("sends", [["100", NOW_MS + 3_600_000]] * 3)
         turns = Turns(store, HandClock())
         await turns.recall()
         assert turns.wait_s("100") == 3.3

@@ -10,7 +10,7 @@ from fetchers.health import Notice
 from fetchers.simulated.scenario import Planted
 from scoring.settings import ScoringSettings
 from scoring.signals import ExitReason
-from storage.outbox import FollowUp, Kind, NewMessage
+from storage.messages import FollowUp, Kind, NewMessage
 from tests.bot.builders import make_open_signal
 from tests.bot.conftest import GROUP, PERSON, World
 from tests.bot.stage import staged
@@ -110,8 +110,8 @@ async def test_edited_not_resent(world: World) -> None:
 async def test_marks_stay(world: World) -> None:
     """What was said of an alert as it left, that it was late and that others had expired, is not edited away."""
     world.prices[1] = 0.0000122216
-    await world.store.enqueue([entry_message(2), entry_message(1)])
-    await world.store.mark_expired(1)
+    await world.store.outbox.enqueue([entry_message(2), entry_message(1)])
+    await world.store.outbox.mark_expired(1)
     await world.clock.advance(45)
     world.run(world.delivery.run())
     await world.wait_for_states(sent=1, expired=1)
@@ -165,7 +165,7 @@ async def test_an_alert_in_doubt_or_gone(world: World) -> None:
     await world.queue(entry_message(2), entry_message(3, "7"))
     await world.wait_for_states(sent=2, uncertain=1)
     world.telegram.messages = [message for message in world.telegram.messages if message.chat_id != PERSON]
-    await world.store.name_chats([str(PERSON), str(GROUP)])
+    await world.store.chats.keep_only([str(PERSON), str(GROUP)])
     await world.queue(*(FollowUp(signal_id=number, html="x") for number in (1, 2, 3)))
     await world.telegram.wait_for(lambda: "editMessageText" in world.telegram.requests)
     await world.wait_for_states(sent=2, uncertain=1)
@@ -218,7 +218,7 @@ async def test_the_whole_way(tmp_path: Path) -> None:
         stage.bot() as bot,
     ):
         await bot.tick_for(60)
-        rows = await bot.store._read("SELECT html, follow_up FROM outbox WHERE kind = 'entry'")
+        rows = await bot.store.database.read("SELECT html, follow_up FROM outbox WHERE kind = 'entry'")
         text = stage.terminal.getvalue()
     ((html, follow_up),) = rows
     armed, ended = follow_up.splitlines()[1:]

@@ -34,7 +34,7 @@ from bot.chat.texts.messages import (
 from bot.core.funnels import FunnelMeans
 from fetchers.parsing.tallies import Change
 from scoring.signals import FOREVER_MS, DataTimes, ExitReason, Result, Side, Signal, Unreachable
-from storage.outbox import Lost
+from storage.messages import Lost
 from tests.bot.builders import make_open_signal, make_status, make_venue
 from tests.storage.builders import DECIDED_MS, make_levels, make_near_miss, make_outcome, make_signal
 from tests.telegram_html import length, read_html

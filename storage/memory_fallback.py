@@ -7,10 +7,9 @@ from typing import Self
 
 import aiosqlite
 
-from storage.history import BEGINS
-from storage.schema import migrate
+from storage.migrations import migrate
 
-# What the bot goes on changing comes along; everything else begins empty and is only added to.
+# Rows that the bot may still change are taken over; every other table begins empty and is only added to.
 _WHOLE = ("state", "open_signals", "blocked_chats", "former_chats", "followed_near_misses")
 _LIVE = {
     **dict.fromkeys(_WHOLE, "true"),
@@ -22,8 +21,8 @@ _LIVE = {
 _ITS_OWN = ("changes", "sqlite_sequence")  #: written by triggers and by SQLite itself
 
 
-class Spare:
-    """Takes the writes in place of the disk; the reader it was opened with sees its rows over those of the disk."""
+class MemoryFallback:
+    """Takes the writes in place of the disk; the reader it was opened with sees its rows overlaid on the disk's."""
 
     def __init__(self, writer: aiosqlite.Connection, uri: str, resources: AsyncExitStack) -> None:
         self.writer = writer
@@ -32,19 +31,19 @@ class Spare:
 
     @classmethod
     async def open(cls, reader: aiosqlite.Connection) -> Self:
-        """Begin with what is live on the reader's disk.
+        """Begin with the live rows of the reader's disk.
 
         Raises
         ------
         sqlite3.Error
             Not even reading works.
         """
-        uri = f"file:spare-{id(reader)}?mode=memory&cache=shared"
+        uri = f"file:fallback-{id(reader)}?mode=memory&cache=shared"
         async with AsyncExitStack() as resources:
-            writer = await resources.enter_async_context(aiosqlite.connect(uri, uri=True, isolation_level=BEGINS))
+            writer = await resources.enter_async_context(aiosqlite.connect(uri, uri=True, isolation_level="IMMEDIATE"))
             await migrate(writer)
             resources.push_async_callback(_detach, reader)
-            await reader.execute("ATTACH ? AS spare", (uri,))
+            await reader.execute("ATTACH ? AS fallback", (uri,))
             await reader.executescript(await _take_over(reader))
             return cls(writer, uri, resources.pop_all())
 
@@ -57,7 +56,7 @@ class Spare:
             The disk still does not take it; nothing was changed there.
         """
         try:
-            await disk.execute("ATTACH ? AS spare", (self._uri,))
+            await disk.execute("ATTACH ? AS fallback", (self._uri,))
             await disk.executescript(await _bring_back(disk))
         finally:
             await disk.rollback()
@@ -69,31 +68,34 @@ class Spare:
 
 
 async def _take_over(reader: aiosqlite.Connection) -> str:
-    """Return the script that fills the spare and lays its rows over those of the disk."""
+    """Return the script that fills the fallback and lays its rows over those of the disk."""
     script = ["BEGIN;"]
     for table in await _tables(reader):
         keys, columns = await _columns(reader, table)
         live = f"SELECT {columns} FROM main.{table} WHERE {_LIVE.get(table, 'false')}"
-        rest = f"SELECT * FROM main.{table} WHERE ({keys}) NOT IN (SELECT {keys} FROM spare.{table})"
+        rest = f"SELECT * FROM main.{table} WHERE ({keys}) NOT IN (SELECT {keys} FROM fallback.{table})"
         script += [
-            f"DELETE FROM spare.{table};",
-            f"INSERT INTO spare.{table} ({columns}) {live};",
-            f"CREATE TEMP VIEW {table} AS SELECT * FROM spare.{table}",
+            f"DELETE FROM fallback.{table};",
+            f"INSERT INTO fallback.{table} ({columns}) {live};",
+            f"CREATE TEMP VIEW {table} AS SELECT * FROM fallback.{table}",
             ";" if table in _WHOLE else f"UNION ALL {rest};",
         ]
     # The ids that the disk would have given next.
-    script += ["DELETE FROM spare.sqlite_sequence;", "INSERT INTO spare.sqlite_sequence SELECT * FROM sqlite_sequence;"]
+    script += [
+        "DELETE FROM fallback.sqlite_sequence;",
+        "INSERT INTO fallback.sqlite_sequence SELECT * FROM sqlite_sequence;",
+    ]
     views = await reader.execute_fetchall("SELECT sql FROM main.sqlite_master WHERE type = 'view'")
     script += [f"{sql.replace('CREATE VIEW', 'CREATE TEMP VIEW')};" for (sql,) in views]
     return "\n".join([*script, "COMMIT;"])
 
 
 async def _bring_back(disk: aiosqlite.Connection) -> str:
-    """Return the script that writes the spare's rows to the disk."""
+    """Return the script that writes the fallback's rows to the disk."""
     script = ["BEGIN IMMEDIATE;", *(f"DELETE FROM main.{table};" for table in _WHOLE)]
     for table in await _tables(disk):
         _, columns = await _columns(disk, table)
-        script.append(f"INSERT OR REPLACE INTO main.{table} ({columns}) SELECT {columns} FROM spare.{table};")
+        script.append(f"INSERT OR REPLACE INTO main.{table} ({columns}) SELECT {columns} FROM fallback.{table};")
     return "\n".join([*script, "COMMIT;"])
 
 
@@ -115,5 +117,5 @@ async def _detach(connection: aiosqlite.Connection) -> None:
     for (name,) in views:
         await connection.execute(f"DROP VIEW temp.{name}")
     databases = await connection.execute_fetchall("SELECT name FROM pragma_database_list")
-    if "spare" in {name for (name,) in databases}:
-        await connection.execute("DETACH spare")
+    if "fallback" in {name for (name,) in databases}:
+        await connection.execute("DETACH fallback")

@@ -1,6 +1,13 @@
-"""The tables, as numbered migrations: entry n brings a database of version n to version n + 1."""
+"""The tables, as numbered migrations: entry n brings a database of version n to version n + 1.
+
+SQL that has run on somebody's disk is never changed, so this file only grows.
+"""
+
+from pathlib import Path
 
 import aiosqlite
+
+from storage.errors import StorageError
 
 # Floats live in the JSON text to the bit, where a REAL column would lose the sign of zero; generated columns show them.
 MIGRATIONS = (
@@ -279,3 +286,9 @@ async def version_of(connection: aiosqlite.Connection) -> int:
     """Return how many migrations the database has had."""
     ((version,),) = await connection.execute_fetchall("PRAGMA user_version")
     return int(version)
+
+
+def refuse_newer(path: Path, version: int) -> None:
+    """Raise StorageError for a database that newer code has changed."""
+    if version > len(MIGRATIONS):
+        raise StorageError(f"{path}: its schema is {version}, this code's is {len(MIGRATIONS)}: update the bot")

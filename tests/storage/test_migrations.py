@@ -7,10 +7,15 @@ from pathlib import Path
 import aiosqlite
 import pytest
 
-from storage import history, schema
-from storage.schema import MIGRATIONS, migrate, version_of
-from storage.sqlite import Store
-from tests.storage.builders import make_limits, make_near_miss, make_outcome, make_signal
+from storage import database, migrations
+from storage.migrations import MIGRATIONS, migrate, version_of
+from storage.store import Store
+from tests.storage.builders import (
+    make_limits,
+    make_near_miss,
+    make_outcome,
+    make_signal,
+)
 from tests.storage.conftest import Query
 
 
@@ -24,41 +29,15 @@ async def test_a_new_database_has_them_all(store: Store, path: Path) -> None:
 async def test_a_failing_step_leaves_the_version_before_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that fails half-way leaves the database as the step before made it."""
     steps = ("CREATE TABLE one (x);", "CREATE TABLE two (x); CREATE TABLE one (x);")
-    monkeypatch.setattr(schema, "MIGRATIONS", steps)
+    monkeypatch.setattr(migrations, "MIGRATIONS", steps)
     async with aiosqlite.connect(path, isolation_level=None) as connection:
         with pytest.raises(sqlite3.OperationalError, match="table one already exists"):
             await migrate(connection)
         assert await version_of(connection) == 1
         assert list(await connection.execute_fetchall("SELECT name FROM sqlite_master")) == [("one",)]
-        monkeypatch.setattr(schema, "MIGRATIONS", (steps[0], "CREATE TABLE two (x);"))
+        monkeypatch.setattr(migrations, "MIGRATIONS", (steps[0], "CREATE TABLE two (x);"))
         await migrate(connection)
         assert await version_of(connection) == 2
-
-
-async def test_durability(store: Store) -> None:
-    """The writer waits for the disk at every commit, and readers do not wait for the writer."""
-    for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)):
-        ((found,),) = await store._writer.execute_fetchall(f"PRAGMA {pragma}")
-        assert found == value
-
-
-async def test_prices_are_there_for_people(store: Store, query: Query) -> None:
-    """Levels and results can be filtered and sorted in SQL although they are kept in the JSON text."""
-    await store.remember([make_signal()], make_limits(), [])
-    await store.record_outcome(make_outcome(), make_limits(), [])
-    assert query("SELECT entry, stop FROM signals WHERE entry > 0") == [(0.000012345, 0.000012444)]
-    assert query("SELECT net_percent, r FROM outcomes WHERE r > 1") == [(1.593, 1.766)]
-
-
-async def test_the_log_is_cut_back(store: Store, path: Path) -> None:
-    """However much is written while somebody reads, the write-ahead log is brought into the database and cut back."""
-    long = ("long " * 200_000,)
-    for number in range(1, 61):
-        await store.remember([make_signal(number, reasons=long)], make_limits(), [])
-        await store.signal(1)
-    wal = path.with_name(f"{path.name}-wal")
-    assert wal.stat().st_size < 24 * 1024 * 1024
-    assert path.stat().st_size > 40 * 1024 * 1024
 
 
 async def test_reachable_results_of_before(path: Path, query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +46,7 @@ async def test_reachable_results_of_before(path: Path, query: Query, monkeypatch
     assert with_a_price.reachable is not None
     as_before = replace(with_a_price, reachable=replace(with_a_price.reachable, r=98.7))
     with monkeypatch.context() as older:
-        for module in (schema, history):
+        for module in (migrations, database):
             older.setattr(module, "MIGRATIONS", MIGRATIONS[:9])
         async with await Store.open(path) as store:
             await store.remember([make_signal(1), make_signal(2)], make_limits(), [])
@@ -88,7 +67,7 @@ async def test_near_misses_of_before(path: Path, query: Query, monkeypatch: pyte
     """What near misses have made stays and is marked as judged by quotes; signals have no controls, and keep theirs."""
     misses = [make_near_miss(coin=coin) for coin in ("A", "B")]
     with monkeypatch.context() as older:
-        for module in (schema, history):
+        for module in (migrations, database):
             older.setattr(module, "MIGRATIONS", MIGRATIONS[:10])
         async with await Store.open(path) as store:
             await store.remember([make_signal(1), make_signal(2)], make_limits(), [], misses, followed=misses)
@@ -96,10 +75,10 @@ async def test_near_misses_of_before(path: Path, query: Query, monkeypatch: pyte
             await store.record_outcome(make_outcome(1, note="only quotes were seen"), make_limits(), [])
             await store.record_outcome(make_outcome(2), make_limits(), [])
     async with await Store.open(path) as store:
-        ended = [outcome for _, outcome in await store.near_misses_with_outcomes(0)]
+        ended = [outcome for _, outcome in await store.near_misses.find(0)]
         assert [outcome and outcome.is_by_quotes for outcome in ended] == [False, True]
-        assert [outcome and outcome.is_by_quotes for _, outcome in await store.signals()] == [False, True]
+        assert [outcome and outcome.is_by_quotes for _, outcome in await store.signals.find()] == [False, True]
         assert (await store.load()).controls == ()
-        assert await store.controls(1) == []
+        assert await store.controls.of_signal(1) == []
     copied = query("SELECT row_id FROM changes WHERE source = 'near_miss_outcomes' ORDER BY row_id")
     assert copied == [(1,), (2,)]
