@@ -67,22 +67,22 @@ class Venue(Protocol):
     async def fetch_quotes(self) -> list[Quotes]:
         """Make the bulk calls that are due: prices and funding each time, 24 h figures once a minute where apart."""
 
-    async def fetch_order_book(self, instrument_id: str) -> OrderBook:
+    async def fetch_order_book(self, instrument_id: str, /) -> OrderBook:
         """Return the book, with as many levels asked for as cost nothing more."""
 
-    async def fetch_trades(self, instrument_id: str) -> Trades | None:
+    async def fetch_trades(self, instrument_id: str, /) -> Trades | None:
         """Return the prints since the last call for this instrument; None where the venue publishes none."""
 
-    async def fetch_open_interest(self, instrument_id: str) -> OpenInterest | None:
+    async def fetch_open_interest(self, instrument_id: str, /) -> OpenInterest | None:
         """Return live open interest; None where it comes with the quotes, or not at all."""
 
-    async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles | None:
+    async def fetch_candles(self, instrument_id: str, since_ms: int, /) -> Candles | None:
         """Return 1-minute candles from the minute of `since_ms` on, as many as one call gives; None: none published."""
 
-    async def fetch_mark_candles(self, instrument_id: str, since_ms: int) -> Candles | None:
+    async def fetch_mark_candles(self, instrument_id: str, since_ms: int, /) -> Candles | None:
         """Return 1-minute candles of the mark price, for the windows; None where the venue publishes none."""
 
-    async def fetch_open_interest_history(self, instrument_id: str) -> tuple[OpenInterest, ...]:
+    async def fetch_open_interest_history(self, instrument_id: str, /) -> tuple[OpenInterest, ...]:
         """Return the last half hour of 5-minute points, oldest first; empty where the venue publishes none."""
 
 
@@ -90,7 +90,7 @@ class ProbedVenue(Venue, Protocol):
     """A venue whose replies can be seen as they come: what `check --deep` needs beside the rest."""
 
     def observe(self, see: Callable[[Reply], None]) -> None:
-        """Show every reply from here on, before anybody judges it."""
+        """Show every reply from here on, before it is checked."""
 
     async def ask(self, path: str, params: Mapping[str, str | int], *, cost: Mapping[str, float]) -> Reply:
         """Make a call that the bot does not make otherwise."""

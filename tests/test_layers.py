@@ -92,6 +92,7 @@ TESTED_IN = {
     "bot.config.settings": "tests/bot/config/test_load.py",
     "features.builder": "tests/features/test_frame.py",
     "features.missing": "tests/test_features_doc.py",
+    "fetchers.simulated.wires": "tests/fetchers/test_fifth_venue.py",
     "fetchers.venues": "tests/fetchers/test_venues.py",
     "fetchers.errors": "tests/fetchers/transport/test_client.py",
     "fetchers.parsing.build_records": "tests/fetchers/venues/test_binance.py",

@@ -1,6 +1,7 @@
 """The venues: one row of facts each, from which settings, names, links and lists derive.
 
-A new venue is a row here, a wire file in fetchers/ and its simulated wire.
+A new venue is a row here, a wire module in fetchers/venues/ and a simulated one in fetchers/simulated/wires/, both
+named by its id (docs/venues.md).
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ class VenueFacts:
     title: str  #: as people write it
     pair_page: str  #: URL of an instrument's page; {} takes its id
     has_lower_case_pages: bool = False  #: the page wants the id in lower case
+    other_hosts: str = ""  #: hosts of its API for (country) blocks that the usual one may be under
 
 
 #: by id, in the order of the default of EXCHANGES
@@ -23,7 +25,15 @@ VENUES = {
         VenueFacts(id="lbank", title="LBank", pair_page="https://www.lbank.com/futures/{}", has_lower_case_pages=True),
         VenueFacts(id="binance", title="Binance", pair_page="https://www.binance.com/en/futures/{}"),
         VenueFacts(id="mexc", title="MEXC", pair_page="https://www.mexc.com/futures/{}"),
-        VenueFacts(id="bybit", title="Bybit", pair_page="https://www.bybit.com/trade/usdt/{}"),
+        VenueFacts(
+            id="bybit",
+            title="Bybit",
+            pair_page="https://www.bybit.com/trade/usdt/{}",
+            other_hosts=(
+                "api.bybit.eu, api.bybit.nl, api.bybit.tr, api.bybit.kz, api.bybit.ae, api.bybit.id, "
+                "api.bybitgeorgia.ge"
+            ),
+        ),
     )
 }
 

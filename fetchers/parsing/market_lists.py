@@ -8,6 +8,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -25,32 +26,35 @@ Market: TypeAlias = Mapping[str, Any]  #: as ccxt unifies it; the venue's own ro
 
 UNREADABLE = "unreadable"
 
-_CLASSES = {"binance": "binanceusdm", "bybit": "bybit", "mexc": "mexc", "lbank": "lbank"}
-_OPTIONS = {"bybit": {"fetchMarkets": {"types": ["linear"]}}}
-_HOSTS = {"binance": ("fapiPublic",), "bybit": ("public",), "mexc": ("contract", "public"), "lbank": ("contract",)}
-_ENVELOPES: dict[str, Callable[[list[Any]], dict[str, Any]]] = {
-    "binance": lambda rows: {"symbols": rows},
-    "bybit": lambda rows: {"result": {"category": "linear", "list": rows}},
-    "mexc": lambda rows: {"data": rows},
-    "lbank": lambda rows: {"data": rows},
-}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CcxtVenue:
+    """What ccxt calls a venue, and the reply that it parses."""
+
+    id: str
+    ccxt_class: str
+    host: tuple[str, ...]  #: keys of the host's URL in ccxt's `urls["api"]`
+    reply: Callable[[str, list[Any]], Mapping[str, Any]]  #: the venue's reply to a URL with these rows of the list
+    options: Mapping[str, Any] = field(default_factory=dict)  #: ccxt's own
 
 
-def default_url(venue: str) -> str:
+def default_url(venue: CcxtVenue) -> str:
     """Return the venue's own base URL."""
     exchange = _exchange(venue)
     url = exchange.urls["api"]
-    for key in _HOSTS[venue]:
+    for key in venue.host:
         url = url[key]
     parts = urlsplit(exchange.implode_hostname(url))
     return f"{parts.scheme}://{parts.netloc}"
 
 
-async def parse_markets(venue: str, rows: Sequence[Any], listing: Callable[[Market], Listing]) -> tuple[Listing, ...]:
+async def parse_markets(
+    venue: CcxtVenue, rows: Sequence[Any], listing: Callable[[Market], Listing]
+) -> tuple[Listing, ...]:
     """Return what `listing` makes of each row in a thread of its own; a row that nobody can read is dropped as such."""
     listings = await asyncio.to_thread(_parse, venue, rows, listing)
     if all(one.dropped == UNREADABLE for one in listings):
-        raise BadPayload(f"{venue} markets: none of {len(rows)} rows could be read")
+        raise BadPayload(f"{venue.id} markets: none of {len(rows)} rows could be read")
     return listings
 
 
@@ -90,15 +94,12 @@ def listed(shown: Instrument, why_not: str, *, is_crypto: bool | None) -> Listin
     return Listing(instrument=shown, dropped=NOT_CRYPTO if is_crypto is False else why_not, is_crypto=is_crypto)
 
 
-def _parse(venue: str, rows: Sequence[Any], listing: Callable[[Market], Listing]) -> tuple[Listing, ...]:
+def _parse(venue: CcxtVenue, rows: Sequence[Any], listing: Callable[[Market], Listing]) -> tuple[Listing, ...]:
     exchange = _exchange(venue)
     asked: list[Any] = []
 
-    def fetch(url: str, *_: object) -> dict[str, Any]:
-        return _ENVELOPES[venue]([] if "status=PreLaunch" in url else asked)
-
-    exchange.fetch = fetch  # in place of any I/O
-    exchange.fetch_spot_markets = lambda _: []
+    exchange.fetch = lambda url, *_: venue.reply(url, asked)  # in place of any I/O
+    exchange.fetch_spot_markets = lambda _: []  # some classes ask for that list too
     listings = []
     for row in rows:  # one by one, so that an odd row costs only itself
         asked[:] = [row]
@@ -106,7 +107,7 @@ def _parse(venue: str, rows: Sequence[Any], listing: Callable[[Market], Listing]
             (market,) = exchange.fetch_markets()
             listings.append(listing(market))
         except Exception:  # noqa: BLE001 - ccxt raises anything on a row of odd types
-            listings.append(_unreadable(venue, row))
+            listings.append(_unreadable(venue.id, row))
     return tuple(listings)
 
 
@@ -116,8 +117,8 @@ def _unreadable(venue: str, row: object) -> Listing:
     return Listing(instrument=nameless, dropped=UNREADABLE)
 
 
-def _exchange(venue: str) -> Any:
-    return _ccxt_class(_CLASSES[venue])({"enableRateLimit": False, "options": _OPTIONS.get(venue, {})})
+def _exchange(venue: CcxtVenue) -> Any:
+    return _ccxt_class(venue.ccxt_class)({"enableRateLimit": False, "options": dict(venue.options)})
 
 
 @cache

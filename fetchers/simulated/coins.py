@@ -1,15 +1,15 @@
 """What is listed where: recorded coins, real oddities, planted coins, and invented low-caps to fill each venue up."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 from math import floor, log10
 
+from features.facts.venues import VENUES
 from fetchers.simulated.recordings import Recording
 from fetchers.simulated.scenario import Planted
-
-VENUES = ("binance", "bybit", "mexc", "lbank")
+from fetchers.simulated.wires import wire_module
 
 
 class Kind(Enum):
@@ -63,6 +63,17 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListingRules:
+    """How one venue lists coins: LISTING in its wire module."""
+
+    rank: int  #: by what is traded there, 1 for most; the catalogue is drawn in this order
+    recorded_share: float = 0.3  #: of a recorded coin's volume
+    id_suffix: str = "USDT"  #: after the base
+    counts_contracts: bool = False  #: quantities are whole contracts of about 1 USDT, not base coin
+    finish: Callable[[Row], Row] = lambda row: row  #: adds what only this venue has
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
     """All coins, and each venue's rows."""
 
@@ -106,8 +117,6 @@ _NAMED: tuple[tuple[str, float, dict[str, tuple[str, float, float]]], ...] = (
     ("NEIRO", 4.07e-4, {"mexc": ("NEIRO", 1, 1000)}),  # the same ticker, another coin
     ("币安人生", 0.142, {"binance": ("币安人生", 1, 1)}),
 )
-_ALIASES = {"EDGEX": "EDGE", "GOLD": "GOLD(XAU)"}
-_NO_FUNDING, _NO_INDEX = "1000SATSUSDT", "1000SHIBUSDT"  # on LBank
 # Rows that are not for the bot: (coin, price, kind, {venue: (id, base, quote)}).
 _ODD: tuple[tuple[str, float, Kind, dict[str, tuple[str, str, str]]], ...] = (
     (
@@ -176,18 +185,18 @@ def build_catalogue(
     """List the recorded, named and planted coins, and invented ones until each venue has `coins_per_venue` at least."""
     chance = random.Random(seed)
     coins: list[Coin] = []
-    rows: dict[str, list[Row]] = {venue: [] for venue in VENUES}
+    rows: dict[str, list[Row]] = {venue: [] for venue in sorted(VENUES, key=lambda venue: _rules(venue).rank)}
     for name, recording in recordings.items():
         volume = recording.traded_per_s()[1] * recording.mean_price * 86400
         coins.append(Coin(name=name, price_usdt=recording.mean_price, volume_usdt_24h=volume))
-        for venue in VENUES:
-            row = _row(venue, len(coins) - 1, coins[-1], share=1 if venue == "binance" else 0.3, digits=5)
-            rows[venue].append(replace(row, spread_bps=0.0))  # one tick
+        for venue, listed_there in rows.items():
+            row = _row(venue, len(coins) - 1, coins[-1], share=_rules(venue).recorded_share, digits=5)
+            listed_there.append(replace(row, spread_bps=0.0))  # one tick
     for name, price, listed in _NAMED:
         coins.append(Coin(name=name, price_usdt=price, volume_usdt_24h=40e6))
         for venue, (base, multiplier, contract_size) in listed.items():
             row = _row(venue, len(coins) - 1, coins[-1], base=base, multiplier=multiplier, contract_size=contract_size)
-            rows[venue].append(_with_gaps(row))
+            rows[venue].append(row)
     _add_odd(coins, rows)
     for setup in planted:
         coins.append(_planted_coin(setup, chance))
@@ -222,7 +231,7 @@ def _planted_row(row: Row, setup: Planted) -> Row:
 def _fill(coins: list[Coin], rows: dict[str, list[Row]], coins_per_venue: int, chance: random.Random) -> None:
     taken = {coin.name for coin in coins}
     names = _invent_names(chance)
-    while wanting := [venue for venue in VENUES if _count(rows[venue]) < coins_per_venue]:
+    while wanting := [venue for venue in rows if _count(rows[venue]) < coins_per_venue]:
         name = next(names)
         if name in taken:
             continue
@@ -254,6 +263,11 @@ def _invent_names(chance: random.Random) -> Iterator[str]:
         yield "".join(chance.choices(_SYLLABLES, k=chance.choice((2, 3, 3)))) + chance.choice(("", "N", "R", "X"))
 
 
+def _rules(venue: str) -> ListingRules:
+    rules: ListingRules = wire_module(venue).LISTING
+    return rules
+
+
 def _row(
     venue: str,
     place: int,
@@ -265,22 +279,23 @@ def _row(
     share: float = 1.0,
     digits: int = 4,
 ) -> Row:
+    rules = _rules(venue)
     base = base or coin.name
     price = coin.price_usdt * multiplier
     tick_power = floor(log10(price)) - digits
-    if venue == "mexc":
+    if rules.counts_contracts:
         contract_size = contract_size or 10.0 ** round(log10(1 / price))  # about 1 USDT
         step_power = 0
     else:
         contract_size = 1.0
         step_power = min(0, round(log10(0.1 / price)))
     volume = coin.volume_usdt_24h * share
-    return Row(
+    row = Row(
         venue=venue,
-        id=f"{base}_USDT" if venue == "mexc" else f"{base}USDT",
+        id=base + rules.id_suffix,
         coin=place,
         base=base,
-        alias=_ALIASES.get(base, base),
+        alias=base,
         multiplier=multiplier,
         contract_size=contract_size,
         tick=float(f"1e{tick_power}"),
@@ -292,9 +307,4 @@ def _row(
         volume_usdt_24h=volume,
         open_interest_usdt=0.3 * volume,
     )
-
-
-def _with_gaps(row: Row) -> Row:
-    if row.venue != "lbank":
-        return row
-    return replace(row, has_funding=row.id != _NO_FUNDING, has_index=row.id != _NO_INDEX)
+    return rules.finish(row)

@@ -7,11 +7,12 @@ STEP_MS, so that bulk replies, books and prints of one moment agree. Quantities 
 import numpy as np
 
 from features.facts.market import FloatArray, IntArray
+from features.facts.venues import VENUES
 from fetchers.simulated import books
 from fetchers.simulated.board import Board, Snapshot
 from fetchers.simulated.books import ASK, BID, Book
 from fetchers.simulated.candles import MINUTE_MS, Candle, candles_of
-from fetchers.simulated.coins import VENUES, build_catalogue
+from fetchers.simulated.coins import build_catalogue
 from fetchers.simulated.noise import drift, uniform
 from fetchers.simulated.path import Paths
 from fetchers.simulated.prints import Prints, Tape, ordinary_tape, prints_per_s, recorded_tape, sweep_tape
@@ -27,7 +28,7 @@ _MAX_LOOKBACK_S = 3600
 
 
 class SimulatedMarket:
-    """Four venues' rows and what they say; `start_ms` is where the scenario's seconds begin."""
+    """All venues' rows and what they say; `start_ms` is where the scenario's seconds begin."""
 
     def __init__(self, *, seed: int, coins_per_venue: int, scenario: Scenario, start_ms: int) -> None:
         recorded = load_recordings()

@@ -8,7 +8,9 @@ tell the same story.
 from dataclasses import dataclass
 from typing import Literal
 
+from features.facts.venues import VENUES
 from features.settings import FeatureSettings
+from fetchers.simulated.wires import wire_module
 
 Fate = Literal["take_profit", "stop_loss", "timeout"]
 Lack = Literal["score", "bid_depth", "ask_imbalance", "sweep", "oi_divergence", "spread", "stale_data"]
@@ -61,28 +63,19 @@ class Scenario:
                 raise ValueError(f"{planted.coin}: hold_s was {planted.hold_s}, expected at most 3/4 of oi_window_s")
 
 
-# (coin, venue, fate, flow venue): one setup per venue at least; the LBank one borrows what LBank does not publish.
-# Timeouts come first: they take longest to end.
-_SETUPS: tuple[tuple[str, str, Fate, str], ...] = (
-    ("KORVA", "mexc", "timeout", ""),
-    ("LUMEX", "binance", "take_profit", ""),
-    ("TAVRO", "lbank", "take_profit", "bybit"),
-    ("NIMBA", "bybit", "stop_loss", ""),
-    ("OZARK", "binance", "take_profit", ""),
-)
-_DECOYS: tuple[tuple[str, str, Lack], ...] = (
-    ("QUELL", "bybit", "score"),
-    ("RUNDL", "binance", "bid_depth"),
-    ("SABLO", "bybit", "ask_imbalance"),
-    ("VERTA", "mexc", "sweep"),
-    ("WOXEN", "binance", "oi_divergence"),
-    ("YARRO", "bybit", "spread"),
-    ("ZELIM", "mexc", "stale_data"),
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupPlan:
+    """One setup or decoy of the default scenario: an entry of SETUPS in its venue's wire module."""
+
+    coin: str
+    at: float  #: when it begins, [0...1] between the first and the last possible start
+    fate: Fate = "timeout"
+    lacks: Lack | None = None  #: None for a setup
+    flow_venue: str = ""
 
 
 def default_scenario(settings: FeatureSettings, *, seconds: float, signal_timeout_s: float) -> Scenario:
-    """Plan a run of `seconds`: five setups that all end within it, and one decoy per lacking condition.
+    """Plan a run of `seconds`: every venue's setups, which all end within it, and their decoys.
 
     The first setup is ready when the open-interest window is full and some; the last leaves time for a signal's
     timeout. A run too short for that has them all begin together.
@@ -90,16 +83,18 @@ def default_scenario(settings: FeatureSettings, *, seconds: float, signal_timeou
     hold_s = 0.7 * settings.oi_window_s  # a bot that starts slowly, on a busy machine, still finds the first one
     first_s = 1.1 * settings.oi_window_s
     last_s = max(first_s, seconds - hold_s - max(FATE_S, signal_timeout_s) - 3 * settings.refresh_interval_s)
-
-    def at(place: int, count: int) -> float:
-        return first_s + (last_s - first_s) * place / (count - 1)
-
-    setups = (
-        Planted(coin=coin, venue=venue, start_s=at(i, len(_SETUPS)), hold_s=hold_s, fate=fate, flow_venue=flow)
-        for i, (coin, venue, fate, flow) in enumerate(_SETUPS)
+    plans: list[tuple[str, SetupPlan]] = [(venue, plan) for venue in VENUES for plan in wire_module(venue).SETUPS]
+    plans.sort(key=lambda entry: (entry[1].lacks is not None, entry[1].at))
+    planted = tuple(
+        Planted(
+            coin=plan.coin,
+            venue=venue,
+            start_s=first_s + (last_s - first_s) * plan.at,
+            hold_s=hold_s,
+            fate=plan.fate,
+            lacks=plan.lacks,
+            flow_venue=plan.flow_venue,
+        )
+        for venue, plan in plans
     )
-    decoys = (
-        Planted(coin=coin, venue=venue, start_s=at(i, len(_DECOYS)), hold_s=hold_s, fate="timeout", lacks=lacks)
-        for i, (coin, venue, lacks) in enumerate(_DECOYS)
-    )
-    return Scenario(settings=settings, planted=(*setups, *decoys))
+    return Scenario(settings=settings, planted=planted)

@@ -1,4 +1,4 @@
-"""Four venues on loopback: sockets, compression and, for tests, faults; what is answered is the wire modules' part."""
+"""The venues on loopback: sockets, compression and, for tests, faults; what is answered is the wire modules' part."""
 
 import asyncio
 import zlib
@@ -8,13 +8,10 @@ from typing import Literal, TypeAlias
 
 from aiohttp import web
 
-from fetchers.simulated.binance import BinanceWire
-from fetchers.simulated.bybit import BybitWire
-from fetchers.simulated.coins import VENUES
-from fetchers.simulated.lbank import LbankWire
+from features.facts.venues import VENUES
 from fetchers.simulated.market import SimulatedMarket
-from fetchers.simulated.mexc import MexcWire
 from fetchers.simulated.wire import Answer, Call, Wire, html_answer
+from fetchers.simulated.wires import wire_module
 
 Spoil: TypeAlias = Callable[[Wire, Call, Answer], Answer]  #: what is said in place of a good answer
 Fault: TypeAlias = (
@@ -34,6 +31,7 @@ Fault: TypeAlias = (
     | Spoil
 )
 
+HOST = "127.0.0.1"
 SLOW_S = 30.0  #: later than anybody waits
 
 _COMPRESS_FROM_BYTES = 1400
@@ -123,9 +121,7 @@ class _Venue:
             return Answer(body=b"")
         if fault == "truncated":
             return Answer(body=answer.body[: len(answer.body) // 2])
-        if fault == "banned" and isinstance(self.wire, BinanceWire):
-            return self.wire.banned(call.now_ms)
-        return self.wire.too_many(call.now_ms)
+        return self.wire.banned(call.now_ms) if fault == "banned" else self.wire.too_many(call.now_ms)
 
 
 class Servers:
@@ -158,27 +154,15 @@ class Servers:
         await self._venues[venue].reopen()
 
     async def close(self) -> None:
-        """Stop all four; hanging requests are dropped."""
+        """Stop them all; hanging requests are dropped."""
         await asyncio.gather(*(venue.close() for venue in self._venues.values()))
 
 
-async def serve(
-    market: SimulatedMarket,
-    now_ms: Callable[[], int],
-    *,
-    host: str = "127.0.0.1",
-    ports: tuple[int, int, int, int] = (0, 0, 0, 0),
-) -> Servers:
-    """Start the four venues; ports in the order binance, bybit, mexc, lbank, 0 is any free one."""
-    wires: dict[str, Wire] = {
-        "binance": BinanceWire(market),
-        "bybit": BybitWire(market),
-        "mexc": MexcWire(market),
-        "lbank": LbankWire(market),
-    }
+async def serve(market: SimulatedMarket, now_ms: Callable[[], int]) -> Servers:
+    """Start the venues, each on a free port."""
     faults: dict[str, dict[str, Fault]] = {venue: {} for venue in VENUES}
-    venues = {name: _Venue(wire, now_ms, faults[name]) for name, wire in wires.items()}
-    urls = {name: await venues[name].open(host, port) for name, port in zip(VENUES, ports, strict=True)}
+    venues = {venue: _Venue(wire_module(venue).WIRE(market), now_ms, faults[venue]) for venue in VENUES}
+    urls = {name: await venue.open(HOST, 0) for name, venue in venues.items()}
     return Servers(market, urls, venues, faults)
 
 

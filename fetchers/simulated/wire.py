@@ -1,4 +1,4 @@
-"""What the four venues' wire modules share: an answer, and how bulk rows are written fast."""
+"""What the venues' wire modules share: an answer, and how bulk rows are written fast."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,7 +49,10 @@ class Wire(Protocol):
         """Reply to a GET as the venue would."""
 
     def too_many(self, now_ms: int, /) -> Answer:
-        """The venue's reply to more requests than it allows."""
+        """Return the venue's reply to more requests than it allows."""
+
+    def banned(self, now_ms: int, /) -> Answer:
+        """Return its reply to an address that it has banned; as to too many requests where it has no ban."""
 
 
 def json_answer(value: Any, *, status: int = 200) -> Answer:

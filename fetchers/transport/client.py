@@ -32,7 +32,7 @@ REFUSED_BY_EDGE, LONGEST_EDGE_HOLD_MS = (403, 451), 3_600_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came back; `json` is None where the body is no JSON (`judge` sees such replies too: bans come as HTML)."""
+    """One reply; `json` is None where the body is no JSON, as in a ban that comes as HTML."""
 
     path: str
     pools: tuple[str, ...]  #: the call drew on these, for a RateLimited that means only them
@@ -47,9 +47,9 @@ class Reply:
 class VenueClient:
     """GETs JSON from one venue.
 
-    `judge` is the venue's own: it raises RateLimited, UnknownSymbol, BadPayload for what that venue means by a reply,
-    and may correct the budget from its headers. What it lets pass must still be a 200 with JSON. `kept_free` is what
-    other calls leave in each pool for the bulk calls, which wait for nobody.
+    `raise_for_reply` is the venue's own: it raises RateLimited, UnknownSymbol or BadPayload for what that venue means
+    by a reply, and may correct the budget from its headers. What it lets pass must still be a 200 with JSON.
+    `kept_free` is what other calls leave in each pool for the bulk calls, which wait for nobody.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class VenueClient:
         base_url: str,
         budget: RateBudget,
         now_ms: Callable[[], int],
-        judge: Callable[[Reply], None],
+        raise_for_reply: Callable[[Reply], None],
         route: Route = ANY_ROUTE,
         kept_free: Mapping[str, float] = MappingProxyType({}),
         deadline_s: float = 10.0,
@@ -68,11 +68,11 @@ class VenueClient:
         self._base_url = base_url.rstrip("/")
         self._budget = budget
         self._now_ms = now_ms
-        self._judge = judge
+        self._raise_for_reply = raise_for_reply
         self._route = route
         self._kept_free = kept_free
         self.deadline_s = deadline_s  #: of one request, from its sending
-        self.observe: Callable[[Reply], None] = lambda _: None  #: is shown every reply, before it is judged
+        self.observe: Callable[[Reply], None] = lambda _: None  #: is shown every reply, before it is checked
         self._queues: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by pool, first come first served
         self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by whether they are for calls apart
         self._refusals: dict[str | None, str] = {}  # by the pool that is held, None for all
@@ -126,7 +126,7 @@ class VenueClient:
             self._budget.done(cost, self._now_ms())
         self.observe(reply)
         try:
-            self._judge(reply)
+            self._raise_for_reply(reply)
             self._check(reply)
         except RateLimited as error:
             words = f"{error}{explain(self._venue, reply.status, reply.body)}"

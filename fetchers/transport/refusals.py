@@ -2,6 +2,8 @@
 
 import re
 
+from features.facts.venues import VENUES
+
 COUNTRY = re.compile(
     r"your country|restricted location|restricted region|from the u\.?s|u\.?s\.? ip|eligibility|not available in your"
     r"|country/region|jurisdiction",
@@ -11,10 +13,6 @@ FIREWALL = re.compile(
     r"access denied|just a moment|attention required|captcha|cloudflare|akamai|request blocked|forbidden", re.IGNORECASE
 )
 LEGAL_REASONS = 451
-#: (country) blocks that another host of the same venue may not have
-REGIONAL_HOSTS = {
-    "bybit": "api.bybit.eu, api.bybit.nl, api.bybit.tr, api.bybit.kz, api.bybit.ae, api.bybit.id, api.bybitgeorgia.ge",
-}
 _PAGE = 4000  #: characters looked through
 
 
@@ -31,7 +29,7 @@ def explain(venue: str, status: int, body: bytes) -> str:
     """Return what to add to a refusal's own words, "" for nothing."""
     match guess(status, body):
         case "country":
-            hosts = REGIONAL_HOSTS.get(venue)
+            hosts = VENUES[venue].other_hosts if venue in VENUES else ""
             other = f"{venue.upper()}_URL names another of its hosts ({hosts}), or " if hosts else ""
             return f"; refused here, it looks like a block of your country: {other}{venue.upper()}_PROXY another way"
         case "firewall":

@@ -1,19 +1,18 @@
-"""The list of venues."""
+"""One wire module a venue, found by the venue's id in `features.facts.venues`; each has its class as VENUE."""
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from types import MappingProxyType
+from typing import TypeAlias
 
+from features.facts import venues as facts
 from fetchers.base import ProbedVenue
 from fetchers.transport.budget import HEADROOM
 from fetchers.transport.route import ANY_ROUTE, Route
-from fetchers.venues.binance import Binance
-from fetchers.venues.bybit import Bybit
-from fetchers.venues.lbank import Lbank
-from fetchers.venues.mexc import Mexc
 
-VENUES: Mapping[str, Callable[[str | None, Callable[[], int], float, Route], ProbedVenue]] = {
-    venue.name: venue for venue in (Lbank, Binance, Mexc, Bybit)
-}
+BuildVenue: TypeAlias = Callable[[str | None, Callable[[], int], float, Route], ProbedVenue]
+
+VENUES: Mapping[str, BuildVenue] = {venue: import_module(f"{__name__}.{venue}").VENUE for venue in facts.VENUES}
 
 
 def build_venues(

@@ -1,4 +1,4 @@
-"""What the four venues do alike: one client, a measured clock, prints without holes, books that only go forward."""
+"""What all venues do alike: one client, a measured clock, prints without holes, books that only go forward."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from loguru import logger
 
-from features.facts.market import OrderBook, Quotes, Trades
+from features.facts.market import Candles, OpenInterest, OrderBook, Quotes, Trades
 from fetchers.base import ClockOffset
 from fetchers.errors import BadPayload, FetchError
 from fetchers.parsing.build_records import Arrival
@@ -22,7 +22,7 @@ RECENT_LOOK_MS = 120_000  #: after a longer pause a short reply would hardly rea
 
 
 class RestVenue:
-    """The part of a `Venue` that does not depend on its wire format."""
+    """The part of a `Venue` that does not depend on its wire format; a call that is not overridden has no answer."""
 
     name: str
 
@@ -32,7 +32,7 @@ class RestVenue:
         base_url: str,
         budget: RateBudget,
         quotes_cost: Mapping[str, float],
-        judge: Callable[[Reply], None],
+        raise_for_reply: Callable[[Reply], None],
         now_ms: Callable[[], int],
         route: Route,
     ) -> None:
@@ -43,7 +43,7 @@ class RestVenue:
             base_url=base_url,
             budget=budget,
             now_ms=now_ms,
-            judge=judge,
+            raise_for_reply=raise_for_reply,
             route=route,
             kept_free=quotes_cost,
         )
@@ -59,7 +59,7 @@ class RestVenue:
         self._client.deadline_s = seconds
 
     def observe(self, see: Callable[[Reply], None]) -> None:
-        """Show every reply from here on, before anybody judges it."""
+        """Show every reply from here on, before it is checked."""
         self._client.observe = see
 
     async def ask(self, path: str, params: Mapping[str, str | int], *, cost: Mapping[str, float]) -> Reply:
@@ -79,6 +79,26 @@ class RestVenue:
         self._seen = {key: seen for key, seen in self._seen.items() if key in ids}
         self._newest_book = {key: newest for key, newest in self._newest_book.items() if key in ids}
 
+    async def fetch_trades(self, _: str, /) -> Trades | None:
+        """Return None: the venue publishes none."""
+        return None
+
+    async def fetch_open_interest(self, _: str, /) -> OpenInterest | None:
+        """Return None: it comes with the quotes, or not at all."""
+        return None
+
+    async def fetch_candles(self, _: str, __: int, /) -> Candles | None:
+        """Return None: the venue publishes none."""
+        return None
+
+    async def fetch_mark_candles(self, _: str, __: int, /) -> Candles | None:
+        """Return None: the venue publishes none."""
+        return None
+
+    async def fetch_open_interest_history(self, _: str, /) -> tuple[OpenInterest, ...]:
+        """Return (): the venue publishes none."""
+        return ()
+
     def _venue_ms(self) -> int:
         """Return the venue's own time now, by which its candles are asked for."""
         return round(self._now_ms() + self._clock_offset_ms)
@@ -86,14 +106,14 @@ class RestVenue:
     def _arrival(self, reply: Reply) -> Arrival:
         return Arrival(received_ms=reply.received_ms, clock_offset_ms=self._clock_offset_ms, tallies=self.tallies)
 
-    def _measured(self, reply: Reply, venue_ms: float) -> ClockOffset:
-        """Remember by how much the venue's clock is ahead, taking the way there and back as equally long."""
+    def _note_clock(self, reply: Reply, venue_ms: float) -> ClockOffset:
+        """Store the venue's clock skew; assume that the request and the reply took equally long."""
         self._clock_offset_ms = venue_ms - (reply.sent_ms + reply.received_ms) / 2
         self.budget.follow_clock(self._clock_offset_ms)
         return ClockOffset(offset_ms=self._clock_offset_ms, round_trip_ms=reply.received_ms - reply.sent_ms)
 
-    async def _part(self, part: str, call: Awaitable[Result]) -> Result | None:
-        """Return what came of a call that the rest can do without; a failure is a gap, said when it starts and ends."""
+    async def _optional(self, part: str, call: Awaitable[Result]) -> Result | None:
+        """Await an optional call: None while it fails; log its first failure and its recovery."""
         try:
             result = await call
         except FetchError as error:
@@ -106,8 +126,8 @@ class RestVenue:
         self._failing.discard(part)
         return result
 
-    async def _side_by_side(self, *calls: Awaitable[Quotes | None]) -> list[Quotes]:
-        """Return what came of the bulk calls; an error is raised when all have ended, so that none is left behind."""
+    async def _gather_quotes(self, *calls: Awaitable[Quotes | None]) -> list[Quotes]:
+        """Await bulk calls side by side; raise an error only when all have ended, so that none is left running."""
         results = await asyncio.gather(*calls, return_exceptions=True)
         quotes = []
         for result in results:
@@ -129,7 +149,7 @@ class RestVenue:
         self._seen[instrument_id] = news.seen
         return news.trades
 
-    def _forward(self, book: OrderBook) -> OrderBook:
+    def _refuse_older(self, book: OrderBook) -> OrderBook:
         """Refuse a book older than the last one: replies come from caches and replicas that lag by themselves.
 
         A lower number with a later time is a venue that began to count anew.

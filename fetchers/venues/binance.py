@@ -25,7 +25,7 @@ from fetchers.parsing.build_records import (
     open_interest_history,
     order_book,
 )
-from fetchers.parsing.market_lists import Market, default_url, instrument, listed, parse_markets
+from fetchers.parsing.market_lists import CcxtVenue, Market, default_url, instrument, listed, parse_markets
 from fetchers.parsing.new_trades import News, PrintFormat, Seen, news_of
 from fetchers.parsing.payload import bad, error_code, member, number, objects, time_ms, usable, whole_number
 from fetchers.transport.budget import HEADROOM, ClockMinute, RateBudget, Sliding
@@ -73,6 +73,8 @@ OK, BANNED, TOO_MANY_REQUESTS = 200, 418, 429
 TOO_MUCH_WEIGHT = -1003
 UNKNOWN_SYMBOLS = (-1121, -1122, -4108, -4141)  # the last two: settling, delivered or closed
 BANNED_UNTIL = re.compile(r"banned until (\d{13})\b")
+
+CCXT = CcxtVenue(id=NAME, ccxt_class="binanceusdm", host=("fapiPublic",), reply=lambda _, rows: {"symbols": rows})
 
 
 def listing(market: Market) -> Listing:
@@ -206,7 +208,7 @@ def parse_clock(payload: Any) -> float:
     return time_ms(payload, "serverTime", "binance time")
 
 
-def judge(reply: Reply) -> None:
+def raise_for_reply(reply: Reply) -> None:
     """Raise what Binance means by a reply that is no answer; what it does not know is left to the client."""
     if reply.status == OK:
         return
@@ -258,10 +260,10 @@ class Binance(RestVenue):
             headroom=headroom,
         )
         super().__init__(
-            base_url=base_url or default_url(NAME),
+            base_url=base_url or default_url(CCXT),
             budget=budget,
             quotes_cost={WEIGHT: 55},  # best bid and ask 5, mark and funding 10, 24 h figures 40
-            judge=self._judge,
+            raise_for_reply=self._raise_for_reply,
             now_ms=now_ms,
             route=route,
         )
@@ -273,29 +275,29 @@ class Binance(RestVenue):
 
     async def load_markets(self) -> tuple[Listing, ...]:
         """Return every row of exchangeInfo, and remember the funding intervals."""
-        await self._part("funding intervals", self._learn_intervals())
+        await self._optional("funding intervals", self._learn_intervals())
         reply = await self._client.get(MARKETS, cost={WEIGHT: 1}, is_apart=True, deadline_s=MARKETS_DEADLINE_S)
-        return await parse_markets(NAME, member(reply.json, "symbols", list, "binance exchangeInfo"), listing)
+        return await parse_markets(CCXT, member(reply.json, "symbols", list, "binance exchangeInfo"), listing)
 
     async def measure_clock(self) -> ClockOffset:
         """Ask for the time and remember the offset."""
         reply = await self._client.get(CLOCK, is_apart=True, cost={WEIGHT: 1})
-        return self._measured(reply, parse_clock(reply.json))
+        return self._note_clock(reply, parse_clock(reply.json))
 
     async def fetch_quotes(self) -> list[Quotes]:
         """Return prices and funding, and 24 h figures once a minute."""
-        calls = [self._book_tickers(), self._part("mark prices and funding", self._premium_index())]
+        calls = [self._book_tickers(), self._optional("mark prices and funding", self._premium_index())]
         if self._intervals_h is None:
-            calls.append(self._part("funding intervals", self._learn_intervals()))
+            calls.append(self._optional("funding intervals", self._learn_intervals()))
         if self._now_ms() >= self._day_tickers_due_ms:
             self._day_tickers_due_ms = self._now_ms() + RETRY_AFTER_MS
-            calls.append(self._part("24 h figures", self._day_tickers()))
-        return await self._side_by_side(*calls)
+            calls.append(self._optional("24 h figures", self._day_tickers()))
+        return await self._gather_quotes(*calls)
 
     async def fetch_order_book(self, instrument_id: str) -> OrderBook:
         """Return the book."""
         reply = await self._client.get(DEPTH, {"symbol": instrument_id, "limit": BOOK_LEVELS}, cost={WEIGHT: 2})
-        return self._forward(parse_order_book(reply.json, instrument_id, self._arrival(reply)))
+        return self._refuse_older(parse_order_book(reply.json, instrument_id, self._arrival(reply)))
 
     async def fetch_trades(self, instrument_id: str) -> Trades:
         """Return the prints since the last call."""
@@ -356,8 +358,11 @@ class Binance(RestVenue):
         reply = await self._client.get(INTERVALS, cost={FUNDING_INFO: 1})
         self._intervals_h = parse_intervals(reply.json, self._arrival(reply))
 
-    def _judge(self, reply: Reply) -> None:
+    def _raise_for_reply(self, reply: Reply) -> None:
         used = reply.headers.get("X-MBX-USED-WEIGHT-1M", "")
         if used.isdecimal() and reply.path != BOOK_TICKERS:  # whose header is documented as not accurate
             self.budget.correct(WEIGHT, float(used), sent_ms=reply.sent_ms, now_ms=reply.received_ms)
-        judge(reply)
+        raise_for_reply(reply)
+
+
+VENUE = Binance

@@ -23,7 +23,7 @@ from fetchers.parsing.build_records import (
     open_interest_history,
     order_book,
 )
-from fetchers.parsing.market_lists import Market, default_url, instrument, listed, parse_markets
+from fetchers.parsing.market_lists import CcxtVenue, Market, default_url, instrument, listed, parse_markets
 from fetchers.parsing.new_trades import News, PrintFormat, Seen, news_of
 from fetchers.parsing.payload import bad, error_code, member, objects, time_ms, usable, whole_number
 from fetchers.transport.budget import HEADROOM, RateBudget, Sliding
@@ -58,6 +58,14 @@ CRYPTO = ("", "innovation")  # symbolType; shares, funds and commodities have ot
 IP_HOLD_MS, VISITS_HOLD_MS, COUNTRY_HOLD_MS = 600_000, 10_000, 3_600_000
 REFUSED, IP_LIMIT, COUNTRY = (403, 429), 10018, (10009, 10024)
 TOO_MANY_VISITS, BUSY, PARAMETERS, UNKNOWN_SYMBOL = 10006, (429, 10000, 10016), 10001, 10029
+
+CCXT = CcxtVenue(
+    id=NAME,
+    ccxt_class="bybit",
+    host=("public",),
+    reply=lambda url, rows: {"result": {"category": "linear", "list": [] if "status=PreLaunch" in url else rows}},
+    options={"fetchMarkets": {"types": ["linear"]}},
+)
 
 
 def listing(market: Market) -> Listing:
@@ -180,7 +188,7 @@ def _rows(payload: Any, call: str) -> tuple[list[Any], float]:
     return rows, time_ms(payload, "time", call)
 
 
-def judge(reply: Reply) -> None:
+def raise_for_reply(reply: Reply) -> None:
     """Raise what Bybit means by a reply that is no answer; what it does not know is left to the client."""
     code = error_code(reply.json, "retCode")
     text = words(reply, "retMsg")
@@ -213,10 +221,10 @@ class Bybit(RestVenue):
     ) -> None:
         budget = RateBudget({HTTP: Sliding(REQUESTS, REQUESTS_WINDOW_MS)}, headroom=headroom)
         super().__init__(
-            base_url=base_url or default_url(NAME),
+            base_url=base_url or default_url(CCXT),
             budget=budget,
             quotes_cost=ONE,
-            judge=judge,
+            raise_for_reply=raise_for_reply,
             now_ms=now_ms,
             route=route,
         )
@@ -227,8 +235,8 @@ class Bybit(RestVenue):
     async def load_markets(self) -> tuple[Listing, ...]:
         """Return every row of instruments-info: what trades, and what is listed ahead of its launch."""
         rows = await self._market_rows({})
-        rows += await self._part("list of what is to be launched", self._market_rows({"status": "PreLaunch"})) or []
-        return await parse_markets(NAME, rows, listing)
+        rows += await self._optional("list of what is to be launched", self._market_rows({"status": "PreLaunch"})) or []
+        return await parse_markets(CCXT, rows, listing)
 
     async def _market_rows(self, params: dict[str, str]) -> list[Any]:
         rows: list[Any] = []
@@ -251,7 +259,7 @@ class Bybit(RestVenue):
     async def measure_clock(self) -> ClockOffset:
         """Ask for the time and remember the offset."""
         reply = await self._client.get(CLOCK, is_apart=True, cost=ONE)
-        return self._measured(reply, parse_clock(reply.json))
+        return self._note_clock(reply, parse_clock(reply.json))
 
     async def fetch_quotes(self) -> list[Quotes]:
         """Return everything that comes in bulk."""
@@ -261,7 +269,7 @@ class Bybit(RestVenue):
     async def fetch_order_book(self, instrument_id: str) -> OrderBook:
         """Return the book."""
         reply = await self._get(DEPTH, instrument_id, limit=BOOK_LEVELS)
-        return self._forward(parse_order_book(reply.json, instrument_id, self._arrival(reply)))
+        return self._refuse_older(parse_order_book(reply.json, instrument_id, self._arrival(reply)))
 
     async def fetch_trades(self, instrument_id: str) -> Trades:
         """Return the prints since the last call."""
@@ -271,9 +279,6 @@ class Bybit(RestVenue):
             return parse_trades(reply.json, instrument_id, limit, before, self._arrival(reply))
 
         return await self._new_trades(instrument_id, fetch, few=FEW_PRINTS, most=MOST_PRINTS)
-
-    async def fetch_open_interest(self, instrument_id: str) -> None:
-        """Return nothing: it comes with the quotes."""
 
     async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles:
         """Return 1-minute candles from the minute of `since_ms` on, the first 1,000 at most."""
@@ -296,3 +301,6 @@ class Bybit(RestVenue):
 
     async def _get(self, path: str, instrument_id: str, **params: str | int) -> Reply:
         return await self._client.get(path, {"category": "linear", "symbol": instrument_id, **params}, cost=ONE)
+
+
+VENUE = Bybit

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from features.facts.market import OpenInterest, OrderBook, Quotes, read_only
+from features.facts.market import OrderBook, Quotes, read_only
 from fetchers.base import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
 from fetchers.parsing.build_records import Arrival, bulk, newest_change_ms, order_book
-from fetchers.parsing.market_lists import Market, default_url, instrument, listed, parse_markets
+from fetchers.parsing.market_lists import CcxtVenue, Market, default_url, instrument, listed, parse_markets
 from fetchers.parsing.payload import column, error_code, member, time_ms
 from fetchers.transport.budget import HEADROOM, RateBudget, Widening
 from fetchers.transport.client import Reply, words
@@ -40,6 +40,8 @@ METALS_AND_OIL = ("XAU", "XAG", "XPT", "XPD", "XTI", "XBR")  # codes that no coi
 
 FIRST_HOLD_MS, LONGEST_HOLD_MS = 10_000, 600_000
 OK, REFUSED, TOO_FREQUENT, UNKNOWN_CONTRACT = 200, (403, 429), (183, 10004), 20156
+
+CCXT = CcxtVenue(id=NAME, ccxt_class="lbank", host=("contract",), reply=lambda _, rows: {"data": rows})
 
 
 def listing(market: Market) -> Listing:
@@ -116,7 +118,7 @@ def parse_clock(payload: Any) -> float:
     return time_ms(payload, "data", "lbank getTime")
 
 
-def judge(reply: Reply, complaints: int = 0) -> None:
+def raise_for_reply(reply: Reply, complaints: int = 0) -> None:
     """Raise what LBank means by a reply that is no answer, having complained so many times running before this one."""
     code = error_code(reply.json, "error_code")
     what = f"lbank {reply.path}: HTTP {reply.status}, code {code}, {words(reply, 'msg')[:240]!r}"
@@ -143,10 +145,10 @@ class Lbank(RestVenue):
     ) -> None:
         budget = RateBudget({HTTP: Widening(FIRST_REQUESTS, MOST_REQUESTS, REQUESTS_WINDOW_MS)}, headroom=headroom)
         super().__init__(
-            base_url=base_url or default_url(NAME),
+            base_url=base_url or default_url(CCXT),
             budget=budget,
             quotes_cost=ONE,
-            judge=self._judge,
+            raise_for_reply=self._raise_for_reply,
             now_ms=now_ms,
             route=route,
         )
@@ -158,12 +160,12 @@ class Lbank(RestVenue):
     async def load_markets(self) -> tuple[Listing, ...]:
         """Return every row of the instrument list."""
         reply = await self._client.get(MARKETS, GROUP, cost=ONE, is_apart=True, deadline_s=MARKETS_DEADLINE_S)
-        return await parse_markets(NAME, member(reply.json, "data", list, "lbank instrument"), listing)
+        return await parse_markets(CCXT, member(reply.json, "data", list, "lbank instrument"), listing)
 
     async def measure_clock(self) -> ClockOffset:
         """Ask for the time and remember the offset."""
         reply = await self._client.get(CLOCK, is_apart=True, cost=ONE)
-        return self._measured(reply, parse_clock(reply.json))
+        return self._note_clock(reply, parse_clock(reply.json))
 
     async def fetch_quotes(self) -> list[Quotes]:
         """Return everything that comes in bulk."""
@@ -175,26 +177,13 @@ class Lbank(RestVenue):
         reply = await self._client.get(DEPTH, {"symbol": instrument_id, "depth": BOOK_LEVELS}, cost=ONE)
         return parse_order_book(reply.json, instrument_id, self._arrival(reply))
 
-    async def fetch_trades(self, instrument_id: str) -> None:
-        """Return nothing: LBank publishes none over REST."""
-
-    async def fetch_open_interest(self, instrument_id: str) -> None:
-        """Return nothing: LBank publishes none over REST."""
-
-    async def fetch_candles(self, instrument_id: str, since_ms: int) -> None:
-        """Return nothing: LBank publishes none over REST."""
-
-    async def fetch_mark_candles(self, instrument_id: str, since_ms: int) -> None:
-        """Return nothing: LBank publishes none over REST."""
-
-    async def fetch_open_interest_history(self, instrument_id: str) -> tuple[OpenInterest, ...]:  # noqa: ARG002 - the protocol names it
-        """Return nothing: LBank publishes none over REST."""
-        return ()
-
-    def _judge(self, reply: Reply) -> None:
+    def _raise_for_reply(self, reply: Reply) -> None:
         try:
-            judge(reply, self._complaints)
+            raise_for_reply(reply, self._complaints)
         except RateLimited:
             self._complaints += 1
             raise
         self._complaints = 0
+
+
+VENUE = Lbank

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from features.facts.market import Candles, FloatArray, OpenInterest, OrderBook, Quotes, Trades, read_only
+from features.facts.market import Candles, FloatArray, OrderBook, Quotes, Trades, read_only
 from fetchers.base import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
 from fetchers.parsing.build_records import MINUTE_MS, Arrival, bulk, candle_page, candles, newest_change_ms, order_book
-from fetchers.parsing.market_lists import UNREADABLE, Market, default_url, instrument, listed, parse_markets
+from fetchers.parsing.market_lists import UNREADABLE, CcxtVenue, Market, default_url, instrument, listed, parse_markets
 from fetchers.parsing.new_trades import News, PrintFormat, Seen, news_of
 from fetchers.parsing.payload import column, error_code, member, objects, time_ms, usable, whole_number
 from fetchers.transport.budget import HEADROOM, RateBudget, Sliding
@@ -47,6 +47,8 @@ FROZEN_MS = 60_000  # a delisted contract's book stays as it was, empty, with it
 
 EDGE_HOLD_MS, FREQUENT_HOLD_MS = 600_000, 10_000
 REFUSED_BY_EDGE, TOO_MANY_REQUESTS, TOO_FREQUENT, UNKNOWN_CONTRACT = 403, 429, 510, 1001
+
+CCXT = CcxtVenue(id=NAME, ccxt_class="mexc", host=("contract", "public"), reply=lambda _, rows: {"data": rows})
 
 
 def listing(market: Market) -> Listing:
@@ -217,7 +219,7 @@ def _data(payload: Any, kind: type[Any], call: str) -> Any:
     return member(payload, "data", kind, call)
 
 
-def judge(reply: Reply) -> None:
+def raise_for_reply(reply: Reply) -> None:
     """Raise what MEXC means by a reply that is no answer; what it does not know is left to the client."""
     code = error_code(reply.json, "code")
     what = f"mexc {reply.path}: HTTP {reply.status}, code {code}, {words(reply, 'message')[:240]!r}"
@@ -246,10 +248,10 @@ class Mexc(RestVenue):
         pools = {pool: Sliding(limit, WINDOW_MS, is_even=True) for pool, limit in LIMITS.items()}
         budget = RateBudget(pools, headroom=headroom)
         super().__init__(
-            base_url=base_url or default_url(NAME),
+            base_url=base_url or default_url(CCXT),
             budget=budget,
             quotes_cost={},  # its bulk calls have pools of their own
-            judge=judge,
+            raise_for_reply=raise_for_reply,
             now_ms=now_ms,
             route=route,
         )
@@ -261,7 +263,7 @@ class Mexc(RestVenue):
     async def load_markets(self) -> tuple[Listing, ...]:
         """Return every row of the contract list, and remember the contracts' sizes."""
         rows = _data((await self._list()).json, list, "mexc detail")
-        listings = mark_innovation_zone(await parse_markets(NAME, rows, listing), rows)
+        listings = mark_innovation_zone(await parse_markets(CCXT, rows, listing), rows)
         read = [one.instrument for one in listings if one.dropped != UNREADABLE]
         self._contract_sizes = {row.id: row.contract_size for row in read}
         return listings
@@ -278,17 +280,17 @@ class Mexc(RestVenue):
     async def measure_clock(self) -> ClockOffset:
         """Ask for the time and remember the offset."""
         reply = await self._get("/ping", PING)
-        return self._measured(reply, parse_clock(reply.json))
+        return self._note_clock(reply, parse_clock(reply.json))
 
     async def fetch_quotes(self) -> list[Quotes]:
         """Return prices, open interest, 24 h figures and funding."""
-        return await self._side_by_side(self._ticker(), self._part("funding rates", self._funding()))
+        return await self._gather_quotes(self._ticker(), self._optional("funding rates", self._funding()))
 
     async def fetch_order_book(self, instrument_id: str) -> OrderBook:
         """Return the book."""
         reply = await self._get(f"/depth/{instrument_id}", DEPTH, limit=BOOK_LEVELS)
         size = self._contract_size(instrument_id)
-        return self._forward(parse_order_book(reply.json, instrument_id, size, self._arrival(reply)))
+        return self._refuse_older(parse_order_book(reply.json, instrument_id, size, self._arrival(reply)))
 
     async def fetch_trades(self, instrument_id: str) -> Trades:
         """Return the prints since the last call."""
@@ -299,9 +301,6 @@ class Mexc(RestVenue):
             return parse_trades(reply.json, instrument_id, size, before, self._arrival(reply))
 
         return await self._new_trades(instrument_id, fetch, few=MOST_PRINTS, most=MOST_PRINTS)
-
-    async def fetch_open_interest(self, instrument_id: str) -> None:
-        """Return nothing: it comes with the quotes."""
 
     async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles:
         """Return 1-minute candles from the minute of `since_ms` on, the first 2,000 at most."""
@@ -319,10 +318,6 @@ class Mexc(RestVenue):
         reply = await self._get(path, KLINE, interval="Min1", start=start_s, end=now_ms // 1000)
         return parse_candles(reply.json, instrument_id, self._arrival(reply))
 
-    async def fetch_open_interest_history(self, instrument_id: str) -> tuple[OpenInterest, ...]:  # noqa: ARG002 - the protocol names it
-        """Return nothing: MEXC publishes none."""
-        return ()
-
     async def _ticker(self) -> Quotes:
         reply = await self._client.get(f"{PREFIX}/ticker", cost={TICKER: 1}, is_bulk=True)
         return parse_ticker(reply.json, self._contract_sizes, self._arrival(reply))
@@ -339,3 +334,6 @@ class Mexc(RestVenue):
 
     async def _get(self, path: str, pool: str, **params: str | int) -> Reply:
         return await self._client.get(PREFIX + path, params, cost={pool: 1})
+
+
+VENUE = Mexc

@@ -222,7 +222,7 @@ def fuzz(name: str, replies: int) -> tuple[int, int]:
 @pytest.mark.parametrize("venue", ["binance", "bybit", "mexc", "lbank"])
 def test_a_judge_says_nothing_or_names_the_error(venue: str) -> None:
     """Whatever the status and the body, and a hold always ends within days."""
-    judge = {"binance": binance.judge, "bybit": bybit.judge, "mexc": mexc.judge, "lbank": lbank.judge}[venue]
+    raise_for_reply = {"binance": binance, "bybit": bybit, "mexc": mexc, "lbank": lbank}[venue].raise_for_reply
     random = np.random.default_rng(list(venue.encode()))
     refusal = {"code": 510, "msg": "banned until 1700000345678.", "retCode": 10006, "error_code": 183, "success": False}
     for _ in range(REPLIES_EACH):
@@ -230,7 +230,7 @@ def test_a_judge_says_nothing_or_names_the_error(venue: str) -> None:
         damaged = damage(refusal, random)
         headers = {"Retry-After": str(random.choice(["3", "x", "-1", "9" * 30]))}
         body = damaged if isinstance(damaged, dict) else b"?"
-        result = outcome(judge, reply(body, status=status, headers=headers))
+        result = outcome(raise_for_reply, reply(body, status=status, headers=headers))
         assert result is None or isinstance(result, FetchError)
         if isinstance(result, RateLimited):
             assert NOW_MS <= result.until_ms <= NOW_MS + 3 * 86_400_000

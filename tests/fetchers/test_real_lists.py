@@ -17,6 +17,7 @@ from fetchers.venues.mexc import Mexc
 from tests.builders import NOW_MS, quotes
 from tests.fetchers.replies import reply
 
+CCXT = {"binance": binance.CCXT, "bybit": bybit.CCXT, "mexc": mexc.CCXT, "lbank": lbank.CCXT}
 LISTING = {"binance": binance.listing, "bybit": bybit.listing, "mexc": mexc.listing, "lbank": lbank.listing}
 PLATE = "mc-trade-zone-"
 
@@ -109,7 +110,7 @@ async def universe(
     """Build the universe of these lists, everything at one price and within the band."""
     listings: dict[str, tuple[Listing, ...]] = {}
     for venue, listed in rows.items():
-        listings[venue] = await parse_markets(venue, listed, LISTING[venue])
+        listings[venue] = await parse_markets(CCXT[venue], listed, LISTING[venue])
     replies = {
         venue: [
             quotes(
@@ -202,8 +203,10 @@ async def test_lbanks_names_in_brackets_and_trading_hours() -> None:
 async def test_a_coin_with_the_name_of_a_share_stays_by_its_price() -> None:
     """CAT the coin costs a millionth of CAT the share."""
     listings = {
-        "binance": await parse_markets("binance", [binance_row("CAT", "TRADIFI_PERPETUAL", "EQUITY")], binance.listing),
-        "mexc": await parse_markets("mexc", [mexc_row("CAT", "CAT", "web3")], mexc.listing),
+        "binance": await parse_markets(
+            CCXT["binance"], [binance_row("CAT", "TRADIFI_PERPETUAL", "EQUITY")], binance.listing
+        ),
+        "mexc": await parse_markets(CCXT["mexc"], [mexc_row("CAT", "CAT", "web3")], mexc.listing),
     }
     bulk: dict[str, Any] = {"bid_price": None, "ask_price": None, "volume_usdt_24h": 5e6}
     replies = {
@@ -215,7 +218,7 @@ async def test_a_coin_with_the_name_of_a_share_stays_by_its_price() -> None:
 
 async def coin_of(venue: str, row: dict[str, Any]) -> Instrument:
     """Return the instrument of one row."""
-    (listing,) = await parse_markets(venue, [row], LISTING[venue])
+    (listing,) = await parse_markets(CCXT[venue], [row], LISTING[venue])
     return listing.instrument
 
 
@@ -257,7 +260,7 @@ async def test_the_innovation_zone_is_left_out_unless_it_is_wanted() -> None:
 async def test_closed_to_the_api_means_the_zone_only_while_few_are(closed: int, marked: int) -> None:
     """Until March 2026 all contracts were."""
     rows = [mexc_row(f"C{i}", f"C{i}", apiAllowed=i >= closed) for i in range(3)]
-    listings = mexc.mark_innovation_zone(await parse_markets("mexc", rows, mexc.listing), rows)
+    listings = mexc.mark_innovation_zone(await parse_markets(CCXT["mexc"], rows, mexc.listing), rows)
     assert sum(one.instrument.is_innovation_zone for one in listings) == marked
 
 
@@ -357,39 +360,41 @@ COUNTRY = (
 )
 
 
-def refused(judge: Any, answer: Reply) -> FetchError:
+def refused(raise_for_reply: Any, answer: Reply) -> FetchError:
     """Return what a reply is judged to be."""
     with pytest.raises(FetchError) as caught:
-        judge(answer)
+        raise_for_reply(answer)
     return caught.value
 
 
-@pytest.mark.parametrize("judge", [binance.judge, bybit.judge, mexc.judge, lbank.judge])
-def test_a_country_block_keeps_its_words(judge: Any) -> None:
+@pytest.mark.parametrize(
+    "raise_for_reply", [binance.raise_for_reply, bybit.raise_for_reply, mexc.raise_for_reply, lbank.raise_for_reply]
+)
+def test_a_country_block_keeps_its_words(raise_for_reply: Any) -> None:
     """They come as a page, not as JSON."""
-    error = refused(judge, reply(COUNTRY, status=403))
+    error = refused(raise_for_reply, reply(COUNTRY, status=403))
     assert isinstance(error, RateLimited)
     assert "block access from your country" in str(error)
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer", "kind"),
+    ("raise_for_reply", "answer", "kind"),
     [
         (
-            binance.judge,
+            binance.raise_for_reply,
             reply({"code": -4108, "msg": "Symbol is on delivering or settling."}, status=400),
             UnknownSymbol,
         ),
-        (binance.judge, reply({"code": -4141, "msg": "Symbol is closed."}, status=400), UnknownSymbol),
-        (bybit.judge, reply({"retCode": 10029, "retMsg": "The requested symbol is invalid"}), UnknownSymbol),
-        (bybit.judge, reply({"retCode": 429, "retMsg": "high server load"}), Unreachable),
-        (bybit.judge, reply({"retCode": 10009, "retMsg": "Service Restricted: your region."}), RateLimited),
-        (bybit.judge, reply({"retCode": 10024, "retMsg": "Compliance rules."}), RateLimited),
+        (binance.raise_for_reply, reply({"code": -4141, "msg": "Symbol is closed."}, status=400), UnknownSymbol),
+        (bybit.raise_for_reply, reply({"retCode": 10029, "retMsg": "The requested symbol is invalid"}), UnknownSymbol),
+        (bybit.raise_for_reply, reply({"retCode": 429, "retMsg": "high server load"}), Unreachable),
+        (bybit.raise_for_reply, reply({"retCode": 10009, "retMsg": "Service Restricted: your region."}), RateLimited),
+        (bybit.raise_for_reply, reply({"retCode": 10024, "retMsg": "Compliance rules."}), RateLimited),
     ],
 )
-def test_codes(judge: Any, answer: Reply, kind: type[FetchError]) -> None:
+def test_codes(raise_for_reply: Any, answer: Reply, kind: type[FetchError]) -> None:
     """Each is what the caller must do about it."""
-    assert type(refused(judge, answer)) is kind
+    assert type(refused(raise_for_reply, answer)) is kind
 
 
 @pytest.mark.parametrize(
@@ -397,9 +402,9 @@ def test_codes(judge: Any, answer: Reply, kind: type[FetchError]) -> None:
 )
 def test_a_pool_of_its_own_is_held_alone(pool: str, held: str | None) -> None:
     """429 on Binance's statistics is about those; a ban is about everything."""
-    error = refused(binance.judge, reply({"code": -1003, "msg": "Too many"}, status=429, pools=(pool,)))
+    error = refused(binance.raise_for_reply, reply({"code": -1003, "msg": "Too many"}, status=429, pools=(pool,)))
     assert isinstance(error, RateLimited)
     assert error.pool == held
-    banned = refused(binance.judge, reply({"code": -1003, "msg": "banned"}, status=418, pools=(pool,)))
+    banned = refused(binance.raise_for_reply, reply({"code": -1003, "msg": "banned"}, status=418, pools=(pool,)))
     assert isinstance(banned, RateLimited)
     assert banned.pool is None

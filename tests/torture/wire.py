@@ -7,8 +7,9 @@ from pathlib import Path
 
 from loguru import logger
 
+from features.facts.venues import VENUES
 from fetchers.health import Condition
-from fetchers.simulated.coins import VENUES, Kind
+from fetchers.simulated.coins import Kind
 from fetchers.simulated.server import Requests
 from fetchers.simulated.wire import Answer, Call, Wire
 from fetchers.transport.budget import HEADROOM

@@ -9,13 +9,13 @@ from typing import Any
 import orjson
 
 from features.settings import FeatureSettings
-from fetchers.simulated.binance import BinanceWire
-from fetchers.simulated.bybit import BybitWire
-from fetchers.simulated.lbank import LbankWire
 from fetchers.simulated.market import SimulatedMarket
-from fetchers.simulated.mexc import MexcWire
 from fetchers.simulated.scenario import Scenario, default_scenario
 from fetchers.simulated.wire import Answer, Call, Wire
+from fetchers.simulated.wires.binance import BinanceWire
+from fetchers.simulated.wires.bybit import BybitWire
+from fetchers.simulated.wires.lbank import LbankWire
+from fetchers.simulated.wires.mexc import MexcWire
 
 START_MS = 1_790_000_000_000
 LBANK = "/cfd/openApi/v1/pub/"

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from features.facts.venues import VENUES
 from fetchers.simulated.books import Book
-from fetchers.simulated.coins import VENUES, Kind
+from fetchers.simulated.coins import Kind
 from tests.fetchers.simulated.stage import START_MS, make_market
 
 MARKET = make_market(coins_per_venue=60)

@@ -6,7 +6,8 @@ from typing import Any
 import ccxt
 import pytest
 
-from fetchers.simulated.coins import VENUES, Kind
+from features.facts.venues import VENUES
+from fetchers.simulated.coins import Kind
 from tests.fetchers.simulated.stage import LBANK, MEXC, START_MS, get_json, make_market, make_wires
 
 COINS_PER_VENUE = 80

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
+from features.facts.venues import VENUES
 from features.settings import FeatureSettings
-from fetchers.simulated.coins import VENUES
 from fetchers.simulated.scenario import FATE_S, Planted, Scenario, default_scenario
 from tests.fetchers.simulated.stage import SECONDS, SETTINGS, TIMEOUT_S, make_scenario
 

@@ -33,7 +33,7 @@ def accept_all(reply: Reply) -> None:
 async def client_of(
     handler: Handler,
     *,
-    judge: Callable[[Reply], None] = accept_all,
+    raise_for_reply: Callable[[Reply], None] = accept_all,
     pools: dict[str, Pool] | None = None,
     deadline_s: float = 2.0,
     kept_free: Mapping[str, float] = MappingProxyType({}),
@@ -51,7 +51,7 @@ async def client_of(
         base_url=f"http://{host}:{port}/",
         budget=budget,
         now_ms=now_ms,
-        judge=judge,
+        raise_for_reply=raise_for_reply,
         kept_free=kept_free,
         deadline_s=deadline_s,
     )
@@ -157,7 +157,7 @@ async def test_an_edge_that_refuses_again_is_left_alone_longer() -> None:
     """Each refusal after a hold doubles the next, to an hour; refusals on their way count once; an answer ends it."""
     hold_ms, refuses = 30, True
 
-    def judge(reply: Reply) -> None:
+    def raise_for_reply(reply: Reply) -> None:
         if reply.status == 403:
             raise RateLimited("denied", until_ms=reply.received_ms + hold_ms)
 
@@ -170,7 +170,7 @@ async def test_an_edge_that_refuses_again_is_left_alone_longer() -> None:
             await client.get("/book", cost=COST)
         return (budget.held_until_ms(COST) - began_ms) / hold_ms
 
-    async with client_of(handler, judge=judge) as (client, budget):
+    async with client_of(handler, raise_for_reply=raise_for_reply) as (client, budget):
         both = await asyncio.gather(*(client.get("/book", cost=COST) for _ in range(2)), return_exceptions=True)
         assert all(isinstance(one, RateLimited) for one in both)
         for doubled in (2, 4, 8):
@@ -184,9 +184,9 @@ async def test_an_edge_that_refuses_again_is_left_alone_longer() -> None:
 
 
 async def test_the_venue_judges_first() -> None:
-    """A judge sees every reply, JSON or not, and its errors win; a hold is kept for its pool."""
+    """A raise_for_reply sees every reply, JSON or not, and its errors win; a hold is kept for its pool."""
 
-    def judge(reply: Reply) -> None:
+    def raise_for_reply(reply: Reply) -> None:
         if reply.status == 403:
             raise RateLimited("too frequent", until_ms=reply.received_ms + 600_000, pool=reply.pools[0])
         if reply.json == {"code": 1001}:
@@ -196,7 +196,7 @@ async def test_the_venue_judges_first() -> None:
         return web.Response(body=b"denied", status=403) if request.path == "/ban" else web.json_response({"code": 1001})
 
     pools: dict[str, Pool] = {"all": Sliding(10, 1000), "other": Sliding(10, 1000)}
-    async with client_of(handler, judge=judge, pools=pools) as (client, budget):
+    async with client_of(handler, raise_for_reply=raise_for_reply, pools=pools) as (client, budget):
         with pytest.raises(UnknownSymbol):
             await client.get("/book", cost=COST)
         with pytest.raises(RateLimited, match="too frequent"):
@@ -351,14 +351,14 @@ async def test_the_words_of_a_refusal_stay() -> None:
         b"<HTML><H1>403 ERROR</H1>The Amazon CloudFront distribution is configured to block access from your country."
     )
 
-    def judge(reply: Reply) -> None:
+    def raise_for_reply(reply: Reply) -> None:
         if reply.status == 403:
             raise RateLimited(f"bybit {reply.path}: HTTP 403, {words(reply, 'retMsg')}", until_ms=now_ms() + 600_000)
 
     async def refuse(_: web.Request) -> web.Response:
         return web.Response(status=403, body=page, content_type="text/html")
 
-    async with client_of(refuse, judge=judge) as (client, _):
+    async with client_of(refuse, raise_for_reply=raise_for_reply) as (client, _):
         with pytest.raises(RateLimited, match="it looks like a block of your country: BYBIT_URL names another"):
             await client.get("/tickers", cost=COST, is_bulk=True)
         for path in ("/book", "/trades"):

@@ -10,7 +10,7 @@ from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
 from fetchers.parsing.build_records import Arrival
 from fetchers.parsing.market_lists import parse_markets
 from fetchers.venues.binance import (
-    judge,
+    CCXT,
     listing,
     parse_book_tickers,
     parse_candles,
@@ -22,6 +22,7 @@ from fetchers.venues.binance import (
     parse_order_book,
     parse_premium_index,
     parse_trades,
+    raise_for_reply,
 )
 from tests.builders import NOW_MS
 from tests.fetchers.replies import ARRIVAL, recorded, reply
@@ -67,14 +68,14 @@ def damaged(name: str, **changed: Any) -> dict[str, Any]:
 ])  # fmt: skip
 async def test_what_is_kept_of_the_market_list(changed: dict[str, Any], dropped: str) -> None:
     """A row is dropped for the reason that its own marks give, and an odd one costs only itself."""
-    good, row = await parse_markets("binance", [MARKET, {**MARKET, **changed}], listing)
+    good, row = await parse_markets(CCXT, [MARKET, {**MARKET, **changed}], listing)
     assert good.dropped == ""
     assert row.dropped == dropped
 
 
 async def test_an_instrument_carries_the_venues_names() -> None:
     """Tick, multiplier and coin come out of the id and filters."""
-    (row,) = await parse_markets("binance", [MARKET], listing)
+    (row,) = await parse_markets(CCXT, [MARKET], listing)
     instrument = row.instrument
     assert instrument.pair == "1000PEPE/USDT"
     assert (instrument.coin, instrument.multiplier, instrument.tick_size) == ("PEPE", 1000.0, 1e-7)
@@ -272,7 +273,7 @@ BANNED = {"code": -1003, "msg": f"Way too many requests; IP(1.2.3.4) banned unti
 def test_being_told_off_holds_the_whole_venue(body: Any, status: int, headers: dict[str, str], until_ms: int) -> None:
     """For as long as the reply says, else to the next minute, the shortest ban, or ten minutes."""
     with pytest.raises(RateLimited) as caught:
-        judge(reply(body, status=status, headers=headers))
+        raise_for_reply(reply(body, status=status, headers=headers))
     assert (caught.value.until_ms, caught.value.pool) == (until_ms, None)
 
 
@@ -280,7 +281,7 @@ def test_being_told_off_holds_the_whole_venue(body: Any, status: int, headers: d
 def test_unknown_symbols(code: int) -> None:
     """Unknown, and known but not trading, are both to be quarantined."""
     with pytest.raises(UnknownSymbol, match=str(code)):
-        judge(reply({"code": code, "msg": "Invalid symbol."}, status=400))
+        raise_for_reply(reply({"code": code, "msg": "Invalid symbol."}, status=400))
 
 
 @pytest.mark.parametrize(
@@ -288,4 +289,4 @@ def test_unknown_symbols(code: int) -> None:
 )
 def test_other_replies_are_left_to_the_client(body: Any, status: int) -> None:
     """A bad request, a server error and a good reply have no meaning that is Binance's own."""
-    judge(reply(body, status=status))
+    raise_for_reply(reply(body, status=status))

@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol, Unreachable
 from fetchers.parsing.market_lists import parse_markets
 from fetchers.venues.bybit import (
-    judge,
+    CCXT,
     listing,
     parse_candles,
     parse_clock,
@@ -19,6 +19,7 @@ from fetchers.venues.bybit import (
     parse_order_book,
     parse_tickers,
     parse_trades,
+    raise_for_reply,
 )
 from tests.builders import NOW_MS
 from tests.fetchers.replies import ARRIVAL, recorded, reply
@@ -71,7 +72,7 @@ def envelope(result: Any, **changed: Any) -> dict[str, Any]:
 ])  # fmt: skip
 async def test_what_is_kept_of_the_market_list(changed: dict[str, Any], dropped: str) -> None:
     """A row is dropped for the reason that its own marks give, and an odd one costs only itself."""
-    good, row = await parse_markets("bybit", [MARKET, {**MARKET, **changed}], listing)
+    good, row = await parse_markets(CCXT, [MARKET, {**MARKET, **changed}], listing)
     assert good.instrument.coin == "SHIB"
     assert (good.instrument.multiplier, good.instrument.has_bulk_open_interest) == (1000.0, True)
     assert row.dropped == dropped
@@ -190,7 +191,7 @@ def test_the_clock() -> None:
 def test_being_told_off_holds_the_whole_venue(body: Any, status: int, hold_ms: int) -> None:
     """Any 403 for ten minutes, whatever is in it."""
     with pytest.raises(RateLimited) as caught:
-        judge(reply(body, status=status))
+        raise_for_reply(reply(body, status=status))
     assert (caught.value.until_ms, caught.value.pool) == (NOW_MS + hold_ms, None)
 
 
@@ -205,10 +206,10 @@ def test_being_told_off_holds_the_whole_venue(body: Any, status: int, hold_ms: i
 def test_return_codes(code: int, text: str, error: type[Exception]) -> None:
     """Busy is not broken, and an unknown symbol is neither."""
     with pytest.raises(error, match=str(code)):
-        judge(reply({"retCode": code, "retMsg": text, "result": {}}))
+        raise_for_reply(reply({"retCode": code, "retMsg": text, "result": {}}))
 
 
 @pytest.mark.parametrize("code", [0, "0"])
 def test_a_good_reply_passes(code: Any) -> None:
     """The code is a string in some replies."""
-    judge(reply(envelope({}, retCode=code)))
+    raise_for_reply(reply(envelope({}, retCode=code)))

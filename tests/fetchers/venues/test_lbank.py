@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
 from fetchers.parsing.market_lists import parse_markets
-from fetchers.venues.lbank import judge, listing, parse_clock, parse_market_data, parse_order_book
+from fetchers.venues.lbank import CCXT, listing, parse_clock, parse_market_data, parse_order_book, raise_for_reply
 from tests.builders import NOW_MS
 from tests.fetchers.replies import ARRIVAL, recorded, reply
 
@@ -37,7 +37,7 @@ def envelope(data: Any) -> dict[str, Any]:
 
 async def test_the_recorded_market_list() -> None:
     """Both recorded rows are kept, with their ticks, and publish neither prints nor open interest."""
-    rows = await parse_markets("lbank", recorded("lbank/instrument.json")["data"], listing)
+    rows = await parse_markets(CCXT, recorded("lbank/instrument.json")["data"], listing)
     assert [(row.instrument.id, row.instrument.tick_size, row.dropped) for row in rows] == [
         ("LTCUSDT", 0.01, ""),
         ("BTCUSDT", 0.1, ""),
@@ -56,7 +56,7 @@ async def test_the_recorded_market_list() -> None:
 async def test_what_is_kept_of_the_market_list(changed: dict[str, Any], dropped: str, base: str, coin: str) -> None:
     """People know a contract by its alias; its multiplier is in the base."""
     good = recorded("lbank/instrument.json")["data"][0]
-    _, row = await parse_markets("lbank", [good, {**good, **changed}], listing)
+    _, row = await parse_markets(CCXT, [good, {**good, **changed}], listing)
     assert (row.dropped, row.instrument.base, row.instrument.coin) == (dropped, base, coin)
 
 
@@ -121,7 +121,7 @@ def test_the_clock() -> None:
 def test_holds_double(body: Any, status: int, complaints: int, hold_ms: int) -> None:
     """LBank does not say for how long, so ten seconds, and twice that each time, up to ten minutes."""
     with pytest.raises(RateLimited) as caught:
-        judge(reply(body, status=status), complaints)
+        raise_for_reply(reply(body, status=status), complaints)
     assert (caught.value.until_ms, caught.value.pool) == (NOW_MS + hold_ms, None)
 
 
@@ -133,9 +133,9 @@ def test_holds_double(body: Any, status: int, complaints: int, hold_ms: int) -> 
 def test_errors_come_with_http_200(body: dict[str, Any], error: type[Exception]) -> None:
     """So the body has to be read to know one."""
     with pytest.raises(error, match="lbank"):
-        judge(reply(body))
+        raise_for_reply(reply(body))
 
 
 def test_a_good_reply_passes() -> None:
     """Books come without the success flag."""
-    judge(reply({"data": BOOK, "error_code": 0, "result": "true"}))
+    raise_for_reply(reply({"data": BOOK, "error_code": 0, "result": "true"}))

@@ -10,7 +10,7 @@ from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
 from fetchers.parsing.market_lists import parse_markets
 from fetchers.venues.mexc import (
     BOOK_LEVELS,
-    judge,
+    CCXT,
     listing,
     parse_candles,
     parse_clock,
@@ -18,6 +18,7 @@ from fetchers.venues.mexc import (
     parse_order_book,
     parse_ticker,
     parse_trades,
+    raise_for_reply,
 )
 from tests.builders import NOW_MS
 from tests.fetchers.replies import ARRIVAL, reply
@@ -79,14 +80,14 @@ def envelope(data: Any) -> dict[str, Any]:
 ])  # fmt: skip
 async def test_what_is_kept_of_the_market_list(changed: dict[str, Any], dropped: str) -> None:
     """A row is dropped for the reason that its own marks give, and an odd one costs only itself."""
-    good, row = await parse_markets("mexc", [MARKET, {**MARKET, **changed}], listing)
+    good, row = await parse_markets(CCXT, [MARKET, {**MARKET, **changed}], listing)
     assert good.dropped == ""
     assert row.dropped == dropped
 
 
 async def test_names_are_the_venues_not_ccxts() -> None:
     """For ccxt base is GASDAO; people on MEXC, and the other venues, call it GAS."""
-    (row,) = await parse_markets("mexc", [MARKET], listing)
+    (row,) = await parse_markets(CCXT, [MARKET], listing)
     assert (row.instrument.id, row.instrument.base, row.instrument.coin) == ("GAS_USDT", "GAS", "GAS")
     assert (row.instrument.contract_size, row.instrument.tick_size) == (0.1, 0.001)
 
@@ -215,14 +216,14 @@ def test_the_clock(data: Any) -> None:
 def test_too_frequent_holds_that_endpoint_only(body: Any, status: int) -> None:
     """Each endpoint has its own limit."""
     with pytest.raises(RateLimited) as caught:
-        judge(reply(body, status=status, pools=("depth",)))
+        raise_for_reply(reply(body, status=status, pools=("depth",)))
     assert (caught.value.until_ms, caught.value.pool) == (NOW_MS + 10_000, "depth")
 
 
 def test_a_refusal_by_the_edge_holds_the_venue() -> None:
     """A page of HTML does not say which endpoint it is about."""
     with pytest.raises(RateLimited) as caught:
-        judge(reply(b"<html>Access Denied</html>", status=403, pools=("depth",)))
+        raise_for_reply(reply(b"<html>Access Denied</html>", status=403, pools=("depth",)))
     assert (caught.value.until_ms, caught.value.pool) == (NOW_MS + 600_000, None)
 
 
@@ -233,9 +234,9 @@ def test_a_refusal_by_the_edge_holds_the_venue() -> None:
 def test_codes(body: dict[str, Any], error: type[Exception]) -> None:
     """What the venue does not list, and what it did not understand."""
     with pytest.raises(error, match=str(body["code"])):
-        judge(reply(body))
+        raise_for_reply(reply(body))
 
 
 def test_a_good_reply_passes() -> None:
     """Success is success."""
-    judge(reply(envelope([])))
+    raise_for_reply(reply(envelope([])))

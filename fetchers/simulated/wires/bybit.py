@@ -10,9 +10,10 @@ import numpy as np
 import orjson
 
 from fetchers.simulated.candles import MINUTE_MS, CandlesOf
-from fetchers.simulated.coins import Kind, Row
+from fetchers.simulated.coins import Kind, ListingRules, Row
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import SimulatedMarket
+from fetchers.simulated.scenario import SetupPlan
 from fetchers.simulated.wire import (
     Answer,
     Call,
@@ -26,6 +27,13 @@ from fetchers.simulated.wire import (
 )
 
 VENUE = "bybit"
+LISTING = ListingRules(rank=2)
+SETUPS = (
+    SetupPlan(coin="NIMBA", at=0.75, fate="stop_loss"),
+    SetupPlan(coin="QUELL", at=0.0, lacks="score"),
+    SetupPlan(coin="SABLO", at=2 / 6, lacks="ask_imbalance"),
+    SetupPlan(coin="YARRO", at=5 / 6, lacks="spread"),
+)
 _BAN_MS = 600_000
 _PAGE_ROWS = 200  # the venue's pages hold a thousand: fewer here, so that there are several
 _FIVE_MINUTES_MS = 300_000
@@ -72,6 +80,8 @@ class BybitWire:
     def too_many(self, _: int) -> Answer:
         """403 in plain words."""
         return Answer(body=b"403, access too frequent", status=403, content_type="text/plain")
+
+    banned = too_many
 
     def _place(self, query: Mapping[str, str]) -> int:
         place = self._market.place(VENUE, query["symbol"])
@@ -304,3 +314,6 @@ def _ticker(row: Row) -> str:
         f'"ask1Price":"{price}","ask1Size":"{quantity}","basis":"","preOpenPrice":"","preQty":"",'
         f'"curPreListingPhase":"{phase}"}}'
     )
+
+
+WIRE = BybitWire

@@ -1,6 +1,6 @@
 import pytest
 
-from fetchers.simulated.lbank import LbankWire
+from fetchers.simulated.wires.lbank import LbankWire
 from tests.fetchers.simulated.stage import LBANK, START_MS, get, get_json, make_market
 
 MARKET = make_market(coins_per_venue=60)

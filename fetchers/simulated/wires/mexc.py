@@ -7,9 +7,10 @@ from typing import Any
 import orjson
 
 from fetchers.simulated.candles import MINUTE_MS, CandlesOf
-from fetchers.simulated.coins import Kind, Row
+from fetchers.simulated.coins import Kind, ListingRules, Row
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import MAX_LEVELS, SimulatedMarket
+from fetchers.simulated.scenario import SetupPlan
 from fetchers.simulated.wire import (
     Answer,
     Call,
@@ -22,6 +23,12 @@ from fetchers.simulated.wire import (
 )
 
 VENUE = "mexc"
+LISTING = ListingRules(rank=3, id_suffix="_USDT", counts_contracts=True)
+SETUPS = (
+    SetupPlan(coin="KORVA", at=0.0, fate="timeout"),  # the first, since a timeout takes longest
+    SetupPlan(coin="VERTA", at=3 / 6, lacks="sweep"),
+    SetupPlan(coin="ZELIM", at=1.0, lacks="stale_data"),
+)
 _INNOVATION_BELOW_USDT = 700_000.0  # of volume a day: none of the planted coins
 _PLATES = {Kind.STOCK: ["mc-trade-zone-tradfi", "mc-trade-zone-stock"], Kind.COMMODITY: ["mc-trade-zone-tradfi"]}
 _ROOT = "/api/v1/contract/"
@@ -72,6 +79,8 @@ class MexcWire:
     def too_many(self, _: int) -> Answer:
         """Code 510 in a JSON body."""
         return _failure(_TOO_MANY)
+
+    banned = too_many
 
     def _place(self, call: Call) -> int:
         place = self._market.place(VENUE, _symbol(call))
@@ -301,3 +310,6 @@ def _funding(row: Row) -> str:
         f'"collectCycle":{row.funding_interval_h},"nextSettleTime":%d,"timestamp":%d,"idxPrice":{fine},'
         f'"fairPrice":{fine}}}'
     )
+
+
+WIRE = MexcWire

@@ -3,7 +3,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from fetchers.simulated.bybit import BybitWire
+from fetchers.simulated.wires.bybit import BybitWire
 from tests.fetchers.simulated.stage import START_MS, get, get_json, make_market
 
 MARKET = make_market(coins_per_venue=60)

@@ -1,12 +1,14 @@
 """LBank's public perpetual REST, as docs/venues.md has it: four calls, errors with HTTP 200."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from fetchers.simulated.coins import Kind, Row
+from fetchers.simulated.coins import Kind, ListingRules, Row
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import SimulatedMarket
+from fetchers.simulated.scenario import SetupPlan
 from fetchers.simulated.wire import (
     HOUR_MS,
     Answer,
@@ -20,8 +22,23 @@ from fetchers.simulated.wire import (
 )
 
 VENUE = "lbank"
+_ALIASES = {"EDGEX": "EDGE", "GOLD": "GOLD(XAU)"}
+_NO_FUNDING, _NO_INDEX = "1000SATSUSDT", "1000SHIBUSDT"
+SETUPS = (SetupPlan(coin="TAVRO", at=0.5, fate="take_profit", flow_venue="bybit"),)  # borrows what LBank lacks
 _ROOT = "/cfd/openApi/v1/pub/"
 _DEFAULT_LEVELS, _MOST_LEVELS = 25, 1000
+
+
+def _finish(row: Row) -> Row:
+    return replace(
+        row,
+        alias=_ALIASES.get(row.base, row.base),
+        has_funding=row.id != _NO_FUNDING,
+        has_index=row.id != _NO_INDEX,
+    )
+
+
+LISTING = ListingRules(rank=4, finish=_finish)
 
 
 class LbankWire:
@@ -57,6 +74,8 @@ class LbankWire:
     def too_many(self, _: int) -> Answer:
         """Error 10004 with HTTP 200."""
         return _failure(Rejected(10004, "Request too frequent"))
+
+    banned = too_many
 
     def _time(self, call: Call) -> Any:
         return call.now_ms
@@ -154,3 +173,6 @@ def _market_data(row: Row) -> str:
         f'"positionFeeTime":"{row.funding_interval_h * HOUR_MS // 1000}","nextFeeTime":"%d",'
         '"instrumentStatus":"2","lastTime":"%d"}'
     )
+
+
+WIRE = LbankWire

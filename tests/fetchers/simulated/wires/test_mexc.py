@@ -1,6 +1,6 @@
 import pytest
 
-from fetchers.simulated.mexc import MexcWire
+from fetchers.simulated.wires.mexc import MexcWire
 from tests.fetchers.simulated.stage import MEXC, START_MS, get, get_json, make_market
 
 MARKET = make_market(coins_per_venue=60)

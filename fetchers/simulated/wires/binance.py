@@ -8,12 +8,20 @@ import numpy as np
 import orjson
 
 from fetchers.simulated.candles import MINUTE_MS, CandlesOf
-from fetchers.simulated.coins import Kind, Row
+from fetchers.simulated.coins import Kind, ListingRules, Row
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import SimulatedMarket
+from fetchers.simulated.scenario import SetupPlan
 from fetchers.simulated.wire import Answer, Call, Rejected, fill, json_answer, levels, next_settlement_ms, whole_number
 
 VENUE = "binance"
+LISTING = ListingRules(rank=1, recorded_share=1.0)
+SETUPS = (
+    SetupPlan(coin="LUMEX", at=0.25, fate="take_profit"),
+    SetupPlan(coin="OZARK", at=1.0, fate="take_profit"),
+    SetupPlan(coin="RUNDL", at=1 / 6, lacks="bid_depth"),
+    SetupPlan(coin="WOXEN", at=4 / 6, lacks="oi_divergence"),
+)
 _FIVE_MINUTES_MS = 300_000
 _BAN_MS = 120_000
 _PATIENCE = 10  # refused requests in one minute before the ban
@@ -438,3 +446,6 @@ def _ticker(row: Row) -> str:
         f'"lastPrice":"{price}","lastQty":"1","openPrice":"{price}","highPrice":"{price}","lowPrice":"{price}",'
         f'"volume":"{quantity}","quoteVolume":"%.2f","openTime":%d,"closeTime":%d,"firstId":1,"lastId":2,"count":2}}'
     )
+
+
+WIRE = BinanceWire

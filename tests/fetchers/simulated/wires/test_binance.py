@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from fetchers.simulated.binance import BinanceWire
+from fetchers.simulated.wires.binance import BinanceWire
 from tests.fetchers.simulated.stage import START_MS, get, get_json, make_market
 
 MARKET = make_market(coins_per_venue=60)
