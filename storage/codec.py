@@ -43,7 +43,7 @@ def to_json(value: Any) -> str:
 
 
 def to_text(plain: Any) -> str:
-    """Return what is plain already as compact JSON text."""
+    """Return plain dicts, lists and scalars as compact JSON text."""
     return orjson.dumps(plain).decode()
 
 

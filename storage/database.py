@@ -246,7 +246,7 @@ async def _connect_to_read(path: Path, resources: AsyncExitStack) -> aiosqlite.C
 async def _connect(path: Path, mode: str, resources: AsyncExitStack) -> aiosqlite.Connection:
     """Open a connection in SQLite's `mode` "ro" or "rwc"; the first change begins a transaction."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"  # noqa: ASYNC240 - asks for the working directory, waits for nothing
-    # What cannot be opened fails here: aiosqlite would leave a thread behind that outlives the loop and says so loudly.
+    # Fail here where it cannot be opened: aiosqlite would leave a thread behind that outlives the loop.
     sqlite3.connect(uri, uri=True).close()
     return await resources.enter_async_context(
         aiosqlite.connect(uri, uri=True, isolation_level="IMMEDIATE", timeout=_BUSY_S, iter_chunk_size=_ROWS_AT_ONCE)

@@ -1,4 +1,4 @@
-"""The files of a database: which there are, who may read them, and who uses them."""
+"""The files of a database: their names, their permissions, and the lock of the process that uses them."""
 
 import os
 import sqlite3
@@ -13,7 +13,7 @@ _BESIDE = (WAL, SHARED_MEMORY, "-journal", LOCK)
 
 
 def lock(path: Path, resources: ExitStack | AsyncExitStack) -> None:
-    """Keep an empty database beside `path` locked; the system lets go of it when the process ends, however it ends.
+    """Lock an empty database beside `path`; the system releases it when the process ends, however it ends.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def lock(path: Path, resources: ExitStack | AsyncExitStack) -> None:
 
 
 def make_private(path: Path) -> None:
-    """Create the file if there is none, and take from others the right to read and write it."""
+    """Create the file where there is none, and leave the right to read and write it to its owner only."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:

@@ -62,7 +62,7 @@ def _copy_whole(backup: Path, part: Path) -> None:
 
 
 def _set_aside(path: Path, replaced: Path) -> None:
-    """Keep the database under another name too; no log of it stays for the next one to be mixed up with."""
+    """Keep the database under another name too, and leave no log of it that the next one would take for its own."""
     try:
         with closing(sqlite3.connect(path, timeout=1)) as connection:
             ((is_busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -1,4 +1,4 @@
-"""One batch of changes from the SQLite database to MySQL: what it holds, how far the copy has come, and its rows."""
+"""Copies one batch of changes from the SQLite database to MySQL, and keeps in MySQL how far the copy has come."""
 
 import sqlite3
 from collections import defaultdict
@@ -41,9 +41,9 @@ CHANGED = """
 def copy_batch(
     source: sqlite3.Connection, target: "Connection[Cursor]", most_changes: int = MOST_CHANGES
 ) -> tuple[int, int]:
-    """Copy the oldest changes that the history lacks in one transaction.
+    """Copy the oldest changes that are not in the history yet, in one transaction.
 
-    Returns how many it lacks then, at most, and the last that it has.
+    Return how many are still missing, at most, and the last that is there.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def copy_batch(
 
 
 def set_aside(source: sqlite3.Connection, target: "Connection[Cursor]", error: str) -> None:
-    """Note the oldest change that the history lacks as refused, and go on behind it."""
+    """Record the oldest change that is not copied yet as refused, and continue after it."""
     with target.cursor() as cursor:
         database_id, watermark = _position(source, cursor)
         found = source.execute(
@@ -118,7 +118,7 @@ def _position(source: sqlite3.Connection, cursor: Cursor) -> tuple[str, int]:
 
 
 def _goes_on(watermark: int, newest: int, known: set[str], generations: Sequence[tuple[str, int]]) -> bool:
-    """Return whether what the history has of the generation it knows is what the database still has of it."""
+    """Return whether the database still has all changes of the generation that the history was copied from."""
     if watermark > newest:
         return False
     ids = [generation for generation, _ in generations]
@@ -129,7 +129,7 @@ def _goes_on(watermark: int, newest: int, known: set[str], generations: Sequence
 
 
 def _forget_lost_rows(source: sqlite3.Connection, cursor: Cursor) -> None:
-    """Delete what may come from the time after the backup; the rest is copied anew, what was pruned stays."""
+    """Delete rows that may be younger than the backup; the rest is copied again, and what was pruned stays."""
     logger.warning("the database was restored from a backup: the history in MySQL is copied anew")
     cursor.execute("SET SESSION foreign_key_checks = 0")
     for table in _COPIED_ANEW:

@@ -1,4 +1,4 @@
-"""Rows of the SQLite database to rows of the history: prices as decimals, times as UTC, what has no value as NULL."""
+"""Rows of SQLite to rows of the history: prices as decimals, times as UTC, NaN and infinity as NULL."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta

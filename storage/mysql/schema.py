@@ -280,6 +280,6 @@ def tables(connection: "Connection[Cursor]") -> set[str]:
 
 
 def forget(connection: "Connection[Cursor]") -> None:
-    """Make the next `migrate` create what is missing, and the next copy begin from the first change."""
+    """Let the next `migrate` create what is missing, and the next copy start from the first change."""
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS schema_version, sync, generation")
