@@ -27,10 +27,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from bot.__main__ import Interrupt, Run, run_bot
 from bot.chat.charts import draw_price
 from bot.cli.demo import simulated_market
+from bot.cli.run import Run, run_bot
 from bot.config.load import load_config
+from bot.lifecycle import Interrupt
 from tests.bench_wire import compare
 from tests.yardstick import yardstick_ms
 

@@ -1,8 +1,9 @@
-"""The demo: the bot's main job against a simulated market that runs in a process of its own.
+"""`bot demo`: the bot's main job against a simulated market that runs in a process of its own.
 
 Time is compressed by settings alone; the bot's code knows nothing of it. What the demo overrides it prints.
 """
 
+import argparse
 import asyncio
 import sys
 import tempfile
@@ -14,7 +15,12 @@ from pathlib import Path
 
 import orjson
 
+from bot.cli.run import Run, run_bot
+from bot.cli.shared import DONE, Subparsers, say
+from bot.clock import SystemClock
 from bot.config.load import Config, load_config
+from bot.lifecycle import Interrupt
+from features.facts.venues import venue_title
 from fetchers.simulated.scenario import Planted, Scenario, default_scenario
 
 SECONDS = 120.0
@@ -48,6 +54,44 @@ class Market:
     urls: Mapping[str, str]
     planted: tuple[Planted, ...]
     start_ms: int
+
+
+def add(commands: Subparsers) -> None:
+    """Add the command."""
+    command = commands.add_parser("demo", help="the same on a simulated market, with nothing configured")
+    add_market_arguments(command, "how long (default %(default).0f)")
+    command.set_defaults(run=run)
+
+
+def add_market_arguments(command: argparse.ArgumentParser, seconds_help: str) -> None:
+    """Add the length and the size of the simulated market."""
+    command.add_argument("--seconds", type=_seconds, default=SECONDS, help=seconds_help)
+    command.add_argument("--coins", type=_coins, default=COINS, help="coins a venue (default %(default)s)")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 1 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"was {text}, expected 1 to 86400")
+    return seconds
+
+
+def _coins(text: str) -> int:
+    coins = int(text)
+    if not 10 <= coins <= 1000:
+        raise argparse.ArgumentTypeError(f"was {text}, expected 10 to 1000")
+    return coins
+
+
+async def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
+    """Run the bot against the simulated market, then print what it did."""
+    say("SGNL demo: a simulated market of four venues on this machine. Overridden for it:")
+    say("  " + ", ".join(f"{name}={value}" for name, value in OVERRIDES.items()))
+    async with simulated_market(options.seconds, options.coins) as market, temporary_data() as data_dir:
+        done = await run_bot(demo_config(market, data_dir), interrupt, seconds=options.seconds)
+    say(_summary(done))
+    say(planted_summary(market, done.coins, SystemClock().now_ms()))
+    return DONE
 
 
 def demo_settings() -> Config:
@@ -122,3 +166,17 @@ def planted_summary(market: Market, alerted_coins: Iterable[str], ended_ms: int)
 def _named(coins: Iterable[str]) -> str:
     names = ", ".join(coins)
     return f" ({names})" if names else ""
+
+
+def _summary(run: Run) -> str:
+    lines = [
+        f"{run.ticks} ticks (p50 {run.tick_p50_ms:.0f} ms, p95 {run.tick_p95_ms:.0f} ms)",
+        f"{run.instruments} instruments scored, {run.signals} signals, {run.exits} exits",
+        "first alert: " + ("none" if run.first_alert_s is None else f"{run.first_alert_s:.1f} s after the start"),
+        "decision to delivery: "
+        + (f"p50 {run.latency.p50_ms:.0f} ms, p95 {run.latency.p95_ms:.0f} ms" if run.latency else "nothing delivered"),
+    ]
+    for name, report in run.venues.items():
+        shares = ", ".join(f"{pool} {share:.0%}" for pool, share in report.used_share.items())
+        lines.append(f"{venue_title(name)}: {report.requests} requests, at most this share of each limit: {shares}")
+    return "\n".join(lines)

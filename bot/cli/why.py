@@ -1,93 +1,45 @@
-"""`why SIGNAL`: a signal decided again from its stored input, and whether that gives the same bits."""
+"""`bot why SIGNAL`: a signal decided again from its stored input, in words or as JSON."""
 
+import argparse
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from loguru import logger
 
-from bot.version import code_hash
+from bot.cli.shared import DONE, FAILED, Subparsers, read_config, say
+from bot.core.recompute import Why, explain_signal, repetition
+from bot.lifecycle import Interrupt
 from features.facts.venues import venue_title
-from scoring.capture import Capture, Recomputed, recompute
 from scoring.prices import format_price
-from scoring.signals import Outcome, Signal
-from scoring.strategies import STRATEGIES
 from storage.codec import to_plain
 from storage.store import StoreReader
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Why:
-    """A signal, what it was decided on, and what this code makes of that."""
-
-    signal: Signal
-    outcome: Outcome | None
-    captured: Capture | None  #: None where it was not kept, or not as this code keeps it
-    recomputed: Recomputed | None
-    code_hash: str  #: of this code
-    differences: tuple[str, ...]  #: names of what comes out otherwise
-
-    @property
-    def is_same(self) -> bool:
-        """Whether the same signal comes out, to the bit."""
-        return self.recomputed is not None and not self.differences
+def add(commands: Subparsers) -> None:
+    """Add the command."""
+    command = commands.add_parser("why", help="decide a past signal again from what was kept of its input")
+    command.add_argument("signal", type=int, help="the number after # in the alert")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=run)
 
 
-async def explain_signal(history: StoreReader, signal_id: int) -> Why | None:
-    """Decide a signal again; None where there is no such signal.
-
-    Raises
-    ------
-    StorageError
-        The database cannot be read.
-    """
-    found = await history.signals.get(signal_id)
-    if found is None:
-        return None
-    try:
-        captured = await history.signals.capture(signal_id)
-        strategy = STRATEGIES.get(found[0].strategy)  # None: another version's code, or somebody's own, found it
-        recomputed = recompute(captured, strategy) if captured is not None and strategy is not None else None
-    except ValueError as error:
-        logger.warning("signal {} cannot be decided again: {}", signal_id, error)
-        captured = recomputed = None
-    return Why(
-        signal=found[0],
-        outcome=found[1],
-        captured=captured,
-        recomputed=recomputed,
-        code_hash=code_hash(),
-        differences=tuple(_differences(found[0], recomputed)) if recomputed is not None else (),
-    )
-
-
-def _differences(signal: Signal, recomputed: Recomputed) -> Iterator[str]:
-    if recomputed.signal is None:
-        yield "signal"
-        return
-    before, after = to_plain(signal), to_plain(recomputed.signal)
-    for name, value in before.items():
-        if isinstance(value, dict):
-            yield from (f"{name}.{key}" for key in value | after[name] if value.get(key) != after[name].get(key))
-        elif value != after[name]:
-            yield name
-    if not recomputed.books_agree:
-        yield "books"
+async def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
+    """Decide it again; fail where anything comes out otherwise."""
+    database = read_config().database
+    async with await StoreReader.open(database) as reader:
+        explained = await explain_signal(reader, options.signal)
+    if explained is None:
+        say(f"there is no signal {options.signal} in {database}", to=sys.stderr)
+        return FAILED
+    say(as_json(explained) if options.json else as_text(explained))
+    return DONE if explained.is_same else FAILED
 
 
 def as_text(why: Why) -> str:
     """Return it for a terminal."""
     return "\n".join(_lines(why))
-
-
-def repetition(why: Why) -> str:
-    """Return in one line what comes of deciding it again."""
-    if why.recomputed is None:
-        return "its input was not kept, or by other code: it cannot be decided again"
-    made = f"differs in {', '.join(why.differences)}" if why.differences else "the same to the bit"
-    return f"decided again from its input: {made}"
 
 
 def as_json(why: Why) -> str:

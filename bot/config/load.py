@@ -143,6 +143,11 @@ class Config:
     heartbeat_url: str = field(repr=False)  #: "": none is asked
     texts: dict[str, str] = field(repr=False)  #: every setting that is no secret, by its name, as it was written
 
+    @property
+    def database(self) -> Path:
+        """The file of SQLite."""
+        return self.data_dir / "sgnl.db"
+
     def secrets(self) -> Iterator[str]:
         """Yield what no log may show; "" where there is none."""
         yield from (self.telegram.bot_token, self.http.token, self.mysql.password if self.mysql else "")

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from bot.cli.history_report import Filters, as_plain, make_report
 from bot.config.load import HttpSettings, is_loopback
+from bot.core.performance import Filters, as_plain, make_report
 from bot.core.status import BotStatus
 from bot.web.door import HEADERS, Door, json_response, timed
 from scoring.signals import Outcome, Signal

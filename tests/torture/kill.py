@@ -21,8 +21,8 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
-from bot.cli.why import explain_signal
 from bot.clock import SystemClock
+from bot.core.recompute import explain_signal
 from storage.store import StoreReader
 from tests.telegram_stand_in import TOKEN, Fault, Received, TelegramStandIn
 from tests.torture.killable import AT_THE_START, NEVER, STEPS

@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 import aiosqlite
 
 import bot.core.orchestrator
-from bot.__main__ import main
 from bot.chat.bot_api.edge import TelegramSender
+from bot.cli.parser import main
 from storage.store import Store
 from storage.windows import Windows
 

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bot.__main__ import DATABASE, Interrupt, Run, run_bot
 from bot.cli.demo import simulated_market
+from bot.cli.run import Run, run_bot
 from bot.clock import SystemClock
 from bot.config.load import load_config
+from bot.lifecycle import Interrupt
 from tests.bench_mysql import fill
 from tests.storage.mysql.mariadb import PASSWORD, USER, MariaDb
 from tests.storage.mysql.mirrored import of_mysql, of_sqlite
@@ -105,13 +106,13 @@ async def torture(folder: Path, calm_s: float, frozen_s: float) -> bool:
     """Return whether all is well in the end."""
 
     async def calm(name: str) -> Run:
-        await fill(folder / name / DATABASE, SIGNALS)
+        await fill(folder / name / "sgnl.db", SIGNALS)
         run = await run_while(lambda: asyncio.sleep(calm_s), folder / name, {})
         say(f"{name}, without MySQL: p95 of {run.ticks} ticks {run.tick_p95_ms:.0f} ms")
         return run
 
     before = await calm("before")
-    path = folder / "during" / DATABASE
+    path = folder / "during" / "sgnl.db"
     await fill(path, SIGNALS)
     server = MariaDb(folder / "mariadb")
     server.start()

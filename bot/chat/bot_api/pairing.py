@@ -16,7 +16,7 @@ from telegram.ext import ContextTypes, MessageHandler, filters
 from bot.chat.bot_api.edge import AnyApplication, TelegramEdge
 from bot.chat.delivery.sender import plain_text
 from bot.clock import Clock
-from bot.config.load import TelegramSettings
+from bot.config.load import Config, TelegramSettings
 from storage.store import Store, StoreReader
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  #: nothing that looks like something else
@@ -27,10 +27,12 @@ _MOST_GUESSERS = 1000
 _PAIRED = "paired"  #: {"chat_id": ..., "user_id": ...} in the store's state
 
 
-async def paired(settings: TelegramSettings, store: StoreReader) -> TelegramSettings | None:
-    """Return the settings with the chat of an earlier pairing, None where there was none."""
-    known = await store.state.get(_PAIRED)
-    return None if known is None else _with_owner(settings, known)
+async def with_paired_chat(config: Config, reader: StoreReader) -> Config:
+    """Return the settings with the chat of an earlier pairing where they name none."""
+    if config.telegram.chat_ids or not config.telegram.bot_token:
+        return config
+    known = await reader.state.get(_PAIRED)
+    return config if known is None else replace(config, telegram=_with_owner(config.telegram, known))
 
 
 async def unpair(store: Store) -> bool:

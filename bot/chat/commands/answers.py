@@ -41,11 +41,11 @@ from bot.chat.texts.answers import (
 from bot.chat.texts.daily_report import DayLog, render_report
 from bot.chat.texts.messages import exit_words, render_status
 from bot.chat.texts.phrases import counted, duration_text, fit, headline, local_time, net_text, until_text, venue_name
-from bot.cli.why import explain_signal, repetition
 from bot.clock import Clock
 from bot.config.load import Config
 from bot.config.settings import GROUPS
 from bot.core.orchestrator import Orchestrator
+from bot.core.recompute import explain_signal, repetition
 from bot.live_status import LEADERS, Reports
 from bot.logs import LogFile
 from bot.version import VERSION, code_hash

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.why import Why, as_json, as_text, explain_signal
+from bot.cli.why import as_json, as_text
+from bot.core.recompute import Why, explain_signal
 from fetchers.simulated.scenario import Planted
 from scoring.capture import Capture
 from storage.blobs import from_blob, to_blob

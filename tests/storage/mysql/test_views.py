@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from bot.cli.history_report import Filters, as_json, make_report
-from bot.cli.history_report import figures as figures_of
+from bot.cli.report import as_json
+from bot.core.performance import Filters, make_report
+from bot.core.performance import figures as figures_of
 from scoring import statistics
 from scoring.signals import Arm, Result
 from scoring.statistics import Record

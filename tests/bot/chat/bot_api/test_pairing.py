@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.chat.bot_api.pairing import ALPHABET, CODE_LENGTH, GUESSES, Pairing, paired
+from bot.chat.bot_api.pairing import ALPHABET, CODE_LENGTH, GUESSES, Pairing, with_paired_chat
 from bot.cli.demo import OVERRIDES, simulated_market
 from bot.clock import SystemClock
 from bot.config.load import TelegramSettings, load_config
@@ -16,7 +16,8 @@ from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, eventually
 from tests.bot.test_main import finish, run, start
 from tests.telegram_stand_in import TOKEN, Fault, TelegramStandIn
 
-SETTINGS = load_config({"TELEGRAM_BOT_TOKEN": TOKEN}).telegram
+CONFIG = load_config({"TELEGRAM_BOT_TOKEN": TOKEN})
+SETTINGS = CONFIG.telegram
 
 
 def free_port() -> int:
@@ -65,7 +66,7 @@ async def test_the_code_makes_the_owner(
     settings = await asyncio.wait_for(pairing, 5)
     assert settings.chat_ids == (str(PERSON),)
     assert settings.steering_ids == {PERSON}
-    assert await paired(SETTINGS, world.store) == settings
+    assert (await with_paired_chat(CONFIG, world.store)).telegram == settings
 
 
 async def test_wrong_guesses(world: World, pairing: "asyncio.Future[TelegramSettings]", shown: list[str]) -> None:
@@ -90,7 +91,7 @@ async def test_a_group_cannot_own(world: World, pairing: "asyncio.Future[Telegra
 
 async def test_not_paired(world: World) -> None:
     """Before the first pairing nobody is the owner."""
-    assert await paired(SETTINGS, world.store) is None
+    assert await with_paired_chat(CONFIG, world.store) == CONFIG
 
 
 async def test_codes_are_drawn(world: World, shown: list[str]) -> None:
@@ -191,11 +192,18 @@ async def test_telegram_out_of_reach_meanwhile(world: World, shown: list[str]) -
     await world.pass_time(running.done)
 
 
+@pytest.mark.parametrize("named", [{"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": "5"}, {}])
+async def test_settings_win(world: World, named: dict[str, str]) -> None:
+    """Where the settings name a chat, or no Telegram, an earlier pairing counts for nothing."""
+    await world.store.state.put("paired", {"chat_id": 7, "user_id": 7})
+    config = load_config(named)
+    assert await with_paired_chat(config, world.store) == config
+
+
 async def test_admins_stay(world: World) -> None:
     """Who was named as admin stays it when another chat is paired."""
     await world.store.state.put("paired", {"chat_id": 7, "user_id": 7})
-    settings = load_config({"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_ADMIN_IDS": "5"}).telegram
-    known = await paired(settings, world.store)
-    assert known is not None
+    settings = load_config({"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_ADMIN_IDS": "5"})
+    known = (await with_paired_chat(settings, world.store)).telegram
     assert known.chat_ids == ("7",)
     assert known.steering_ids == {5}

@@ -1,8 +1,10 @@
 """`bot check`: is everything that was configured there, before anyone relies on it."""
 
+import argparse
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,8 +14,14 @@ from telegram import Bot
 from telegram.error import BadRequest, Forbidden, InvalidToken, TelegramError
 
 from bot.chat.bot_api.edge import UNKNOWN_BOT, build_application
-from bot.clock import Clock
-from bot.config.load import Config, MySqlSettings
+from bot.chat.bot_api.pairing import with_paired_chat
+from bot.cli.shared import DONE, ENV_FILE, FAILED, Subparsers, read_config, say
+from bot.clock import Clock, SystemClock
+from bot.config.load import Config, MySqlSettings, hints
+from bot.lifecycle import Interrupt
+from bot.logs import set_up_logs
+from bot.wiring import configured_venues
+from features.facts.venues import venue_title
 from fetchers.base import ProbedVenue, Venue
 from fetchers.deep_check import DeepCheck
 from fetchers.errors import FetchError
@@ -21,6 +29,7 @@ from fetchers.transport.client import Reply
 from fetchers.universe import UniverseSettings, build_universe
 from storage.errors import StorageError
 from storage.mysql.server import Server, server_version
+from storage.store import StoreReader
 
 DEADLINE_S = 15.0
 DEEP_DEADLINE_S = 120.0
@@ -37,6 +46,36 @@ class Check:
     name: str
     is_ok: bool
     text: str
+
+
+def add(commands: Subparsers) -> None:
+    """Add the command."""
+    command = commands.add_parser("check", help="try settings, venues, Telegram and MySQL; exit code 1 if one fails")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument(
+        "--deep", action="store_true", help="ask the venues for all that the bot asks, and say what came"
+    )
+    command.set_defaults(run=run)
+
+
+async def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
+    """Print a line of each part; fail where one does."""
+    config = read_config()
+    set_up_logs(config.log_level, secrets=config.secrets())
+    with suppress(StorageError):  # there is no database before the first run
+        async with await StoreReader.open(config.database) as reader:
+            config = await with_paired_chat(config, reader)
+    clock = SystemClock()
+    results = await check_all(config, configured_venues(config, clock), config.universe)
+    if options.deep:
+        results += await check_deep(config, configured_venues(config, clock), clock)
+    results[1:1] = [Check(name="settings", is_ok=True, text=hint) for hint in hints(config, ENV_FILE)]
+    if options.json:
+        say(orjson.dumps([asdict(result) for result in results]).decode())
+    else:
+        for result in results:
+            say(f"{'ok    ' if result.is_ok else 'FAILED'} {venue_title(result.name)}: {result.text}")
+    return DONE if all(result.is_ok for result in results) else FAILED
 
 
 async def check_all(config: Config, venues: Sequence[Venue], universe: UniverseSettings) -> list[Check]:

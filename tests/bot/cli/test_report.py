@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.__main__ import main
-from bot.cli.history_report import Filters, HistoryReport, as_csv, as_json, as_table, make_report
+from bot.cli.parser import main
+from bot.cli.report import as_csv, as_json, as_table
+from bot.core.performance import Filters, HistoryReport, make_report
 from scoring.signals import Result
 from scoring.statistics import compare
 from storage.store import Store

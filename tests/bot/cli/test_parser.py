@@ -1,0 +1,40 @@
+"""One file a command, and one row."""
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import bot.cli
+from bot.cli import run
+from bot.cli.parser import COMMANDS, make_parser
+
+FILES = sorted(path.stem for path in Path(bot.cli.__path__[0]).glob("*.py"))
+
+
+def test_every_file_is_a_row() -> None:
+    """Whatever file adds a command is called by its name, and none is forgotten."""
+    modules = [import_module(f"bot.cli.{name}") for name in FILES if name != "__init__"]
+    commands = [module for module in modules if hasattr(module, "add")]
+    assert {module.__name__ for module in commands} == {module.__name__ for module in COMMANDS}
+    assert {module.__name__.rpartition(".")[2] for module in COMMANDS} == _choices()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_runs_its_own(command: ModuleType) -> None:
+    """Each command's options hold the function of its file."""
+    arguments = {"why": ["1"], "backup": ["file"], "restore": ["file"]}
+    name = command.__name__.rpartition(".")[2]
+    assert make_parser().parse_args([name, *arguments.get(name, [])]).run is command.run
+
+
+def test_without_a_command() -> None:
+    """It runs."""
+    assert make_parser().parse_args([]).run is run.run
+
+
+def _choices() -> set[str]:
+    (commands,) = (one for one in make_parser()._actions if isinstance(one, argparse._SubParsersAction))
+    return set(commands.choices)
