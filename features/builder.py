@@ -28,7 +28,9 @@ from features.phenomena.trade_flow import (
     usual_second,
     usual_second_is_at_most,
 )
-from features.state.market_state import MarketState, stretches
+from features.state.market_state import MarketState
+from features.state.prints import open_runs
+from features.state.ring import read_rings, stretches
 
 PRESENT, NOT_PUBLISHED, NOT_SEEN, STALE, WARMING_UP = (
     np.int8(reason)
@@ -163,7 +165,7 @@ class Parts:
         column = np.flatnonzero(is_present & lasts)
         counts = np.zeros(len(lasts), dtype=bool)
         tape = np.where(borrows_flow, lender, np.arange(len(lasts)))[column]
-        traded = state.rings(state.traded_at, tape, self._baseline_seconds(), 0.0)
+        traded = read_rings(state.traded_at, tape, self._baseline_seconds(), 0.0)
         counts[column] = usual_second_is_at_most(traded, state.wall_notional[column] / WALL_SECONDS)
         self.values["wall_ratio"][is_present & ~counts] = 0.0
 
@@ -194,7 +196,7 @@ class Parts:
             _code(np.isnan(share), Missing.THIN),
             taker_sell_share=share,
         )
-        traded = state.rings(state.traded_at, column, self._baseline_seconds(), 0.0)
+        traded = read_rings(state.traded_at, column, self._baseline_seconds(), 0.0)
         multiple[column], age_s[column] = self._sweeps(column, traded)
         is_thin = np.isnan(multiple)
         is_covered = self._is_covered(settings.sweep_baseline_s)
@@ -210,9 +212,9 @@ class Parts:
     def _sweeps(self, column: IntArray, traded: FloatArray) -> Sweeps:
         # A run still open counts too. The usual second matters only where there is a run to compare with it.
         state, settings = self.state, self.settings
-        open_runs = state.open_runs(column)
-        open_notional = np.where(open_runs.can_be_sweeps(settings.min_sweep_usdt), open_runs.notional, 0.0)
-        end_ms = np.concatenate([state.run_end_ms[:, column], open_runs.end_ms[None]])
+        unfinished = open_runs(state, column)
+        open_notional = np.where(unfinished.can_be_sweeps(settings.min_sweep_usdt), unfinished.notional, 0.0)
+        end_ms = np.concatenate([state.run_end_ms[:, column], unfinished.end_ms[None]])
         notional = np.concatenate([state.run_notional[:, column], open_notional[None]])
         age_ms = self.now_ms - end_ms
         alive = np.where((age_ms >= -FUTURE_MS) & (age_ms < settings.sweep_ttl_s * 1000), notional, 0.0)

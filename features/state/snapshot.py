@@ -82,7 +82,7 @@ def restore(snapshot: Snapshot) -> MarketState:
     needed = {name: getattr(state, name).shape for name in ("tick_ms", *(quantity.name for quantity in STATE))}
     if needed.keys() - taken.keys() - FLOW or taken.items() - needed.items():
         raise ValueError("the arrays were not those that the settings need")
-    state.resume(snapshot.tick_ms.copy(), snapshot.ticks)
+    state.ring.restore(snapshot.tick_ms.copy(), snapshot.ticks)
     for name, array in snapshot.arrays.items():
         getattr(state, name)[...] = array
     return state

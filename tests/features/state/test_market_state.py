@@ -15,7 +15,9 @@ from features.facts.market import Candles, Instrument, Observation
 from features.frame import FeatureFrame, compute_features
 from features.missing import Missing
 from features.settings import FeatureSettings
-from features.state.market_state import CLEARED_S, LEAD_S, MarketState
+from features.state.market_state import MarketState
+from features.state.prints import open_runs
+from features.state.ring import CLEARED_S, LEAD_S
 from scoring.settings import ScoringSettings
 from tests.builders import ID, NOW_MS, VENUE, instrument, open_interest, order_book, quotes, trades
 from tests.features.markets import SHORT, random_market
@@ -64,7 +66,7 @@ def test_unknown_ids_are_counted() -> None:
     state = told(
         quotes(ids=("X", ID)), order_book(id="Y"), open_interest(id="Z"), trades(venue="mexc"), quotes(venue="kraken")
     )
-    assert state.unknown_ids == {(VENUE, "X"), (VENUE, "Y"), (VENUE, "Z"), ("mexc", ID), ("kraken", ID)}
+    assert state.index.unknown_ids == {(VENUE, "X"), (VENUE, "Y"), (VENUE, "Z"), ("mexc", ID), ("kraken", ID)}
     assert state.price.tolist() == [100.0]
 
 
@@ -374,7 +376,7 @@ FALLING = [(NOW_MS - 900 + i * 100, 100.0 - i, 10.0, True) for i in range(6)]
 def test_a_sweep_may_arrive_in_pieces(cut: int) -> None:
     """Wherever a reply ends, the run is the same."""
     state = told(trades(FALLING[:cut]), trades(FALLING[cut:]))
-    runs = state.open_runs(np.array([0]))
+    runs = open_runs(state, np.array([0]))
     assert runs.notional[0] == pytest.approx(sum(p * q for _, p, q, _ in FALLING))
     assert runs.can_be_sweeps(2000.0).tolist() == [True]
     assert (runs.start_ms[0], runs.end_ms[0]) == (FALLING[0][0], FALLING[-1][0])
@@ -384,7 +386,7 @@ def test_a_gap_closes_the_open_run() -> None:
     """What may have been missed in between is not assumed; the run before stays a sweep."""
     state = told(trades(FALLING[:4]), trades(FALLING[4:], continues=False))
     assert state.run_notional[-1, 0] == pytest.approx(10 * (100 + 99 + 98 + 97))
-    assert state.open_runs(np.array([0])).notional[0] == pytest.approx(10 * (96 + 95))
+    assert open_runs(state, np.array([0])).notional[0] == pytest.approx(10 * (96 + 95))
     assert state.covered_from_ms[0] == FALLING[4][0]
 
 
