@@ -22,8 +22,8 @@ from bot.version import VERSION
 from features.facts.market import Instrument
 from features.frame import features_at
 from features.missing import Missing
-from fetchers.feed import Feed
-from fetchers.venue_poller import VenueReport
+from fetchers.base import MarketFeed
+from fetchers.venue_report import VenueReport
 from scoring.decide import explain
 from scoring.limits import signals_today
 from scoring.reasons import missing_parts
@@ -43,7 +43,7 @@ class Reports:
         *,
         config: Config,
         clock: Clock,
-        feed: Feed,
+        feed: MarketFeed,
         orchestrator: Orchestrator,
         delivery: Delivery,
     ) -> None:

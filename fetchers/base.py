@@ -1,33 +1,17 @@
-"""What the rest of the bot may ask of a venue."""
+"""What the feed asks of a venue, and what the bot asks of a feed."""
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
-from features.facts.market import Candles, Instrument, OpenInterest, OrderBook, Quotes, Trades
-from fetchers.parsing.tallies import Tallies
+from features.facts.market import Candles, Observation, OpenInterest, OrderBook, Quotes, Trades
+from fetchers.health import Notice
+from fetchers.listing import ClockOffset, Listing
+from fetchers.parsing.tallies import Change, Tallies
+from fetchers.poll_plan import Key, Wanted
 from fetchers.transport.budget import RateBudget
 from fetchers.transport.client import Reply
-
-MARKETS_DEADLINE_S = 20.0  #: of a request for a market list
-NOT_CRYPTO = "not crypto"  #: why shares and commodities are dropped
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """One row of a venue's market list: an instrument, or why it is none for us."""
-
-    instrument: Instrument
-    dropped: str = ""  #: "" keeps it; otherwise a short reason such as "delisting", counted in the universe
-    is_crypto: bool | None = None  #: by the venue's own flags, whatever else is said of the row; None: it does not say
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockOffset:
-    """How far a venue's clock is ahead of ours (add nothing: fetchers have already corrected `exchange_ms` by it)."""
-
-    offset_ms: float
-    round_trip_ms: float
+from fetchers.universe import Universe
+from fetchers.venue_report import VenueReport
 
 
 class Venue(Protocol):
@@ -94,3 +78,40 @@ class ProbedVenue(Venue, Protocol):
 
     async def ask(self, path: str, params: Mapping[str, str | int], *, cost: Mapping[str, float]) -> Reply:
         """Make a call that the bot does not make otherwise."""
+
+
+class MarketFeed(Protocol):
+    """All venues as the bot sees them: live (`fetchers.feed.Feed`), from a tape, or a test's own.
+
+    Times are epoch milliseconds on the clock that the bot was given.
+    """
+
+    @property
+    def universe(self) -> Universe:
+        """What is watched; another object after every reload."""
+
+    async def poll_quotes(self) -> list[Observation]:
+        """Make the bulk calls of all venues and return what has arrived since the last poll, of whatever kind."""
+
+    def poll_candidates(
+        self, wanted: Sequence[Wanted], *, held: Collection[str] = ()
+    ) -> AsyncIterator[list[Observation]]:
+        """Poll single instruments, and yield what has arrived since the last poll, in portions.
+
+        Coins and instruments in `held`, by name, keep their name when the universe is reloaded.
+        """
+
+    async def fetch_candles(self, key: Key, since_ms: int, /) -> Candles | None:
+        """Return 1-minute candles from the minute of `since_ms` on; None where there are none, or no answer."""
+
+    def renew(self) -> None:
+        """Fill the windows again and measure the venues' clocks: ours was set."""
+
+    def notices(self) -> list[Notice]:
+        """Return what became worth a message since the last call: a venue blind for two minutes, or back."""
+
+    def changes(self) -> Mapping[str, Sequence[Change]]:
+        """Return by venue the endpoints whose replies are no longer what they were, each once."""
+
+    def status(self) -> Mapping[str, VenueReport]:
+        """Return how every venue is doing, by name."""

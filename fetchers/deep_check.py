@@ -15,8 +15,9 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from features.facts.market import Candles, Instrument, OpenInterest, OrderBook, Quotes, Trades
-from fetchers.base import ClockOffset, Listing, ProbedVenue
+from fetchers.base import ProbedVenue
 from fetchers.errors import FetchError, UnknownSymbol
+from fetchers.listing import ClockOffset, Listing
 from fetchers.parsing.build_records import MINUTE_MS
 from fetchers.parsing.market_lists import UNREADABLE
 from fetchers.parsing.payload import member, objects

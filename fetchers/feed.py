@@ -16,7 +16,8 @@ from fetchers.identity import Identities
 from fetchers.parsing.tallies import Change
 from fetchers.poll_plan import Key, Plan, Wanted, make_plan
 from fetchers.universe import Universe, UniverseSettings, build_universe
-from fetchers.venue_poller import Lane, Spawn, VenueReport
+from fetchers.venue_poller import Spawn, VenuePoller
+from fetchers.venue_report import VenueReport
 
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 60.0  #: of a venue that could not be loaded
 EARLIEST_RELOAD_MS = 60_000  #: after the last, when an unknown id shows up
@@ -54,8 +55,8 @@ class Feed:
         self._tick_ms = round(1000 * refresh_interval_s)
         self._reload_ms = round(1000 * reload_s)
         self._deadline_s = DEADLINE_SHARE * refresh_interval_s
-        self._lanes = {
-            venue.name: Lane(
+        self._pollers = {
+            venue.name: VenuePoller(
                 venue,
                 now_ms=self._now_ms,
                 sleep=sleep,
@@ -94,10 +95,10 @@ class Feed:
         self._keep = keep
         self._universe = Universe(instruments=(), identities=Identities(coins or {}))
         has_tried = []
-        for lane in self._lanes.values():
-            await lane.venue.open()
+        for poller in self._pollers.values():
+            await poller.venue.open()
             has_tried.append(asyncio.Event())
-            self._start_task(self._join(lane, has_tried[-1]), f"load {lane.venue.name}")
+            self._start_task(self._join(poller, has_tried[-1]), f"load {poller.venue.name}")
         with suppress(TimeoutError):  # said below
             async with asyncio.timeout(deadline_s):
                 for tried in has_tried:
@@ -105,7 +106,9 @@ class Feed:
                 await self._is_usable.wait()
         if not self._is_usable.is_set():
             await self.close()
-            why = "; ".join(f"{name}: {lane.health.last_error or 'no answer'}" for name, lane in self._lanes.items())
+            why = "; ".join(
+                f"{name}: {poller.health.last_error or 'no answer'}" for name, poller in self._pollers.items()
+            )
             raise Unreachable(f"no venue could be reached within {deadline_s:g} s: {why}")
         self._rebuild()
 
@@ -115,14 +118,14 @@ class Feed:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*(lane.venue.close() for lane in self._lanes.values()))
+        await asyncio.gather(*(poller.venue.close() for poller in self._pollers.values()))
 
     async def poll_quotes(self, deadline_s: float | None = None) -> list[Observation]:
         """Make the bulk calls of all venues and return what has arrived since the last poll, of whatever kind.
 
         A venue whose bulk calls fail is asked but not waited for; what comes too late now comes with the next poll.
         """
-        started = [task for lane in self._loaded() if (task := lane.start_quotes()) is not None]
+        started = [task for poller in self._loaded() if (task := poller.start_quotes()) is not None]
         if started:
             await asyncio.wait(started, timeout=deadline_s or self._deadline_s)
         self._reload_if_due()
@@ -142,9 +145,9 @@ class Feed:
         await asyncio.sleep(0)  # whoever is ready goes before the plan, which thousands of candidates make long
         plan = self._plan(wanted)
         await asyncio.sleep(0)
-        polls = {name: self._lanes[name].start_polls(ids, plan.awaited[name]) for name, ids in plan.polls.items()}
+        polls = {name: self._pollers[name].start_polls(ids, plan.awaited[name]) for name, ids in plan.polls.items()}
         answered = {
-            self._start_task(self._lanes[name].wait_for(started), f"answers of {name}")
+            self._start_task(self._pollers[name].wait_for(started), f"answers of {name}")
             for name, started in polls.items()
         }
         left_s = deadline_s or self._deadline_s
@@ -159,28 +162,30 @@ class Feed:
     async def fetch_candles(self, key: Key, since_ms: int) -> Candles | None:
         """Return 1-minute candles from the minute of `since_ms` on; None where there are none, or no answer."""
         venue, instrument_id = key
-        candles = await self._lanes[venue].fetch_candles(instrument_id, since_ms)
+        candles = await self._pollers[venue].fetch_candles(instrument_id, since_ms)
         return None if candles is None else moved(candles, self._ahead_ms)
 
     def renew(self) -> None:
         """Have the windows filled again, and the venues' clocks measured: ours was set."""
-        for lane in self._lanes.values():
-            lane.renew()
+        for poller in self._pollers.values():
+            poller.renew()
 
     def notices(self) -> list[Notice]:
         """Return what has become worth a message since the last call: a venue blind for two minutes, or back."""
         now_ms = self._now_ms()
-        notices = [lane.health.notice(now_ms) for lane in self._lanes.values()]
+        notices = [poller.health.notice(now_ms) for poller in self._pollers.values()]
         return [replace(notice, since_ms=notice.since_ms + self._ahead_ms) for notice in notices if notice is not None]
 
     def changes(self) -> dict[str, list[Change]]:
         """Return by venue the endpoints whose replies are no longer what they were, each once."""
         now_ms = self._now_ms()
-        return {name: changes for name, lane in self._lanes.items() if (changes := lane.venue.tallies.changes(now_ms))}
+        return {
+            name: changes for name, poller in self._pollers.items() if (changes := poller.venue.tallies.changes(now_ms))
+        }
 
     def status(self) -> dict[str, VenueReport]:
         """Return how every venue is doing, by name."""
-        reports = {name: lane.report(self._universe.dropped.get(name, {})) for name, lane in self._lanes.items()}
+        reports = {name: poller.report(self._universe.dropped.get(name, {})) for name, poller in self._pollers.items()}
         return {name: report.moved(self._ahead_ms) for name, report in reports.items()}
 
     @property
@@ -188,77 +193,77 @@ class Feed:
         # How far UTC is ahead of the clock that the venues run by: 0 until somebody sets the machine's clock.
         return self._utc_ms() - self._now_ms()
 
-    async def _join(self, lane: Lane, has_tried: asyncio.Event) -> None:
+    async def _join(self, poller: VenuePoller, has_tried: asyncio.Event) -> None:
         delay_s = FIRST_RETRY_S
         while True:
-            if lane.listings is None:
-                await lane.load()
-            if lane.listings is not None:
-                await lane.quote()
-            if lane.is_loaded:
+            if poller.listings is None:
+                await poller.load()
+            if poller.listings is not None:
+                await poller.quote()
+            if poller.is_loaded:
                 break
             has_tried.set()
             await self._sleep(delay_s)
             delay_s = min(2 * delay_s, LAST_RETRY_S)
-        self._start_task(lane.keep_history(), f"history of {lane.venue.name}")
+        self._start_task(poller.keep_history(), f"history of {poller.venue.name}")
         self._is_usable.set()
         has_tried.set()
         if self._universe.instruments:  # the others run already
             self._rebuild()
 
     def _reload_if_due(self) -> None:
-        is_asked = any(lane.wants_reload for lane in self._loaded())
+        is_asked = any(poller.wants_reload for poller in self._loaded())
         due_ms = self._reloaded_ms + (min(EARLIEST_RELOAD_MS, self._reload_ms) if is_asked else self._reload_ms)
         if self._now_ms() >= due_ms and (self._reloading is None or self._reloading.done()):
             self._reloading = self._start_task(self._reload(), "reload the universe")
 
     async def _reload(self) -> None:
-        await asyncio.gather(*(lane.load() for lane in self._loaded()))
+        await asyncio.gather(*(poller.load() for poller in self._loaded()))
         self._rebuild()
 
     def _rebuild(self) -> None:
-        lanes = {lane.venue.name: lane for lane in self._loaded()}
+        pollers = {poller.venue.name: poller for poller in self._loaded()}
         universe = build_universe(
-            {name: lane.listings or () for name, lane in lanes.items()},
-            {name: lane.quotes.values() for name, lane in lanes.items()},
+            {name: poller.listings or () for name, poller in pollers.items()},
+            {name: poller.quotes.values() for name, poller in pollers.items()},
             self._settings,
             keep=self._keep,
             before=self._universe.identities,
             held=self._held,
         )
-        delisted = frozenset((name, key) for name, lane in lanes.items() for key in lane.delisted())
+        delisted = frozenset((name, key) for name, poller in pollers.items() for key in poller.delisted())
         coins = {**self._universe.identities.coins, **universe.identities.coins}  # a venue that is away comes back
         identities = replace(universe.identities, coins=coins)
         self._universe = replace(universe, delisted=delisted, identities=identities)
-        for name, lane in lanes.items():
+        for name, poller in pollers.items():
             mine = [instrument for instrument in self._universe.instruments if instrument.venue == name]
-            lane.watch(mine)
+            poller.watch(mine)
             dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(self._universe.dropped[name].items()))
             logger.info("{}: {} instruments; left out: {}", name, len(mine), dropped or "none")
         self._reloaded_ms = self._now_ms()
 
-    def _loaded(self) -> list[Lane]:
-        return [lane for lane in self._lanes.values() if lane.is_loaded]
+    def _loaded(self) -> list[VenuePoller]:
+        return [poller for poller in self._pollers.values() if poller.is_loaded]
 
     def _plan(self, wanted: Sequence[Wanted]) -> Plan:
         now_ms = self._now_ms()
-        lanes = {name: lane for name, lane in self._lanes.items() if lane.can_be_polled}
+        pollers = {name: poller for name, poller in self._pollers.items() if poller.can_be_polled}
         plan = make_plan(
             [
                 want
                 for want in wanted
-                if want.kind == "open" or not self._lanes[want.key[0]].quarantine.holds(want.key[1], now_ms)
+                if want.kind == "open" or not self._pollers[want.key[0]].quarantine.holds(want.key[1], now_ms)
             ],
-            rotation={name: lane.rotation() for name, lane in lanes.items()},
+            rotation={name: poller.rotation() for name, poller in pollers.items()},
             eligible=self._universe.eligible_by_venue(),
-            available={name: lane.available(self._tick_ms) for name, lane in lanes.items()},
-            costs={name: lane.venue.candidate_cost for name, lane in lanes.items()},
+            available={name: poller.available(self._tick_ms) for name, poller in pollers.items()},
+            costs={name: poller.venue.candidate_cost for name, poller in pollers.items()},
         )
         for name, counts in plan.counts.items():
-            self._lanes[name].counts = counts
-        for name, lane in lanes.items():
+            self._pollers[name].counts = counts
+        for name, poller in pollers.items():
             here = sorted((want for want in wanted if want.key[0] == name), key=lambda want: -want.bound)
-            lane.history.prefer([want.key[1] for want in here])
+            poller.history.prefer([want.key[1] for want in here])
         return plan
 
     def _start_task(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -269,7 +274,7 @@ class Feed:
 
     def _drain(self) -> list[Observation]:
         arrived: list[Observation] = []
-        for lane in self._lanes.values():
-            arrived += lane.arrived
-            lane.arrived = []
+        for poller in self._pollers.values():
+            arrived += poller.arrived
+            poller.arrived = []
         return [moved(one, self._ahead_ms) for one in arrived] if self._ahead_ms else arrived

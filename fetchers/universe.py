@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from features.facts.market import BTC, FloatArray, Instrument, Quotes
-from fetchers.base import NOT_CRYPTO, Listing
 from fetchers.identity import Identities, Price, identify
+from fetchers.listing import NOT_CRYPTO, Listing
 
 SAME_THING = 2.0  #: beyond this factor a coin and a share of one name are two things; a halted share's price is old
 

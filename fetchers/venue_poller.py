@@ -7,7 +7,7 @@ Every call runs as a task of its own and leaves what it learned in `arrived`. So
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -15,11 +15,12 @@ from loguru import logger
 
 from features.facts.market import Candles, Instrument, Observation, Quotes
 from fetchers.backfill import PAUSE_S, History
-from fetchers.base import ClockOffset, Listing, Venue
+from fetchers.base import Venue
 from fetchers.errors import BadPayload, FetchError, RateLimited, UnknownSymbol
 from fetchers.health import QUOTES, Condition, Quarantine, VenueHealth
-from fetchers.parsing.tallies import Tally
+from fetchers.listing import ClockOffset, Listing
 from fetchers.poll_plan import Counts
+from fetchers.venue_report import VenueReport
 
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 
@@ -32,33 +33,6 @@ CLOCK_EVERY_MS, CLOCK_DOUBT_MS = 300_000, 5_000  #: quotes that come this old ma
 VOLUME = "volume_usdt_24h"
 CLOSED = ("not trading", "delisting")  #: what a market list says of a pair that ends
 READINGS = 2  #: of the market list before a pair is taken for gone
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VenueReport:
-    """One venue as /status tells of it."""
-
-    condition: Condition
-    since_ms: int | None  #: when the trouble began, or a hold ends; None where all is well
-    last_error: str
-    last_quotes_ms: int | None  #: None before the first
-    requests: int
-    errors: int
-    used_share: Mapping[str, float]  #: [0...1] by pool, the most of the published limit in any window so far
-    kept: int  #: instruments in the universe
-    dropped: Mapping[str, int]  #: by reason
-    quarantined: int
-    warming: int  #: instruments whose history has not come yet
-    full_by_ms: int | None  #: when all windows will be full, as far as one can tell; None where they are
-    warmed_after_s: float | None  #: from the start until every instrument had its history; None before that
-    polls: Counts  #: of the last plan
-    clock: ClockOffset | None  #: None before it was measured
-    tallies: Mapping[str, Tally]  #: by endpoint
-
-    def moved(self, by_ms: int) -> "VenueReport":
-        """Return the same on a clock that is so much ahead."""
-        times = {name: getattr(self, name) for name in ("since_ms", "last_quotes_ms", "full_by_ms")}
-        return replace(self, **{name: at_ms + by_ms for name, at_ms in times.items() if at_ms is not None})
 
 
 @dataclass(slots=True)
@@ -79,7 +53,7 @@ class Polls:
     is_out: asyncio.Event = field(default_factory=asyncio.Event)  #: all of those that fit into the budget at once are
 
 
-class Lane:
+class VenuePoller:
     """One venue, its market list, and everything that is under way.
 
     A request has `deadline_s`: no longer than a tick, so that a venue that hung is asked again in time.

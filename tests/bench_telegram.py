@@ -8,12 +8,10 @@ import asyncio
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 from aiohttp import web
@@ -26,9 +24,11 @@ from bot.config.load import load_config
 from bot.core.orchestrator import Orchestrator
 from bot.tasks import spawn
 from features.facts.market import Candles, FloatArray, Observation, OrderBook, Trades, read_only
-from fetchers.feed import Feed
-from fetchers.health import Condition
+from fetchers.health import Condition, Notice
+from fetchers.parsing.tallies import Change
+from fetchers.poll_plan import Counts, Key, Wanted
 from fetchers.universe import Universe
+from fetchers.venue_report import VenueReport
 from storage.store import Store
 from tests.bench_frame import STEADY, Maker
 from tests.telegram_stand_in import TOKEN, Fault, TelegramStandIn
@@ -46,6 +46,25 @@ MANY = {
     "STOPLOSS_GUARD_COUNT": "10000",
     "TP_PERCENT": "50",
 }
+
+WELL = VenueReport(
+    condition=Condition.OK,
+    since_ms=None,
+    last_error="",
+    last_quotes_ms=None,
+    requests=0,
+    errors=0,
+    used_share={},
+    kept=0,
+    dropped={},
+    quarantined=0,
+    warming=0,
+    full_by_ms=None,
+    warmed_after_s=None,
+    polls=Counts(),
+    clock=None,
+    tallies={},
+)
 
 
 class LeapingClock(SystemClock):
@@ -81,27 +100,26 @@ class Door(TelegramStandIn):
         return await super()._handle(request)
 
 
-class Market(Feed):
-    """Hands over the next tick of a random market at once."""
+class Market:
+    """A `MarketFeed` that yields the next tick of a random market at once."""
 
-    def __init__(self, maker: Maker, **settings: Any) -> None:
-        super().__init__([], **settings)
+    def __init__(self, maker: Maker, now_ms: Callable[[], int]) -> None:
+        self.universe = Universe(instruments=tuple(maker.instruments))
+        self.replied_s = 0.0
         self._maker = maker
+        self._now_ms = now_ms
         self._prices: deque[FloatArray] = deque(maxlen=180)  # of the open-interest window
         self._done: set[int] = set()
-        self._universe = Universe(instruments=tuple(maker.instruments))
-        self.replied_s = 0.0
 
-    async def poll_quotes(self, deadline_s: float | None = None) -> list[Observation]:
-        """Nothing: all comes with the candidates."""
-        del deadline_s
+    async def poll_quotes(self) -> list[Observation]:
+        """Return nothing: all comes with the candidates."""
         return []
 
     async def poll_candidates(
-        self, wanted: Sequence[object], deadline_s: float | None = None, *, held: Collection[str] = ()
+        self, wanted: Sequence[Wanted], *, held: Collection[str] = ()
     ) -> AsyncIterator[list[Observation]]:
-        """A tick of the whole market as it comes from the venues, and at its end a setup of one instrument."""
-        del wanted, deadline_s, held
+        """Yield a tick of the whole market as it comes from the venues, and at its end a setup of one instrument."""
+        del wanted, held
         now_ms = self._now_ms()
         found = self.tick(now_ms)
         for first in range(0, len(found), len(found) // PORTIONS):
@@ -110,15 +128,24 @@ class Market(Feed):
             self.replied_s = time.perf_counter()
             yield [*portion, *self._setup(now_ms)] if is_last else portion
 
-    async def fetch_candles(self, key: tuple[str, str], since_ms: int) -> Candles | None:
-        """Return none: this market has no candles."""
-        del key, since_ms
+    async def fetch_candles(self, _: Key, __: int, /) -> Candles | None:
+        """Return None: this market has no candles."""
         return None
 
-    def status(self) -> dict[str, Any]:
+    def renew(self) -> None:
+        """Have no windows to fill."""
+
+    def notices(self) -> list[Notice]:
+        """Return none: all is well."""
+        return []
+
+    def changes(self) -> dict[str, list[Change]]:
+        """Return none: replies stay as they are."""
+        return {}
+
+    def status(self) -> dict[str, VenueReport]:
         """Return every venue, well."""
-        well = SimpleNamespace(condition=Condition.OK, last_error="")
-        return dict.fromkeys((one.venue for one in self._maker.instruments), well)
+        return dict.fromkeys((one.venue for one in self._maker.instruments), WELL)
 
     def tick(self, now_ms: int) -> list[Observation]:
         """Return what the venues tell of the whole market."""
@@ -165,13 +192,7 @@ async def measure(alerts: int = ALERTS) -> Latency:
     with TemporaryDirectory() as folder:
         async with Door() as door, await Store.open(Path(folder) / "sgnl.db") as store:
             config = load_config(MANY | {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": "1"})
-            market = Market(
-                maker,
-                settings=config.universe,
-                now_ms=clock.now_ms,
-                sleep=clock.sleep,
-                spawn=lambda work, name: spawn(work, name=name, keep=tasks),
-            )
+            market = Market(maker, clock.now_ms)
             orchestrator = Orchestrator(config=config, clock=clock, feed=market, store=store)
             application = build_application(TOKEN, door.url)
             delivery = Delivery(store, TelegramSender(application.bot), clock, max_signal_age_s=30)

@@ -60,6 +60,12 @@ def test_pure_rooms_have_no_io(module: str) -> None:
     assert "datetime.datetime.now" not in MODULES[module].read_text()
 
 
+def test_only_the_wiring_imports_the_live_feed() -> None:
+    """Everybody else is handed a `MarketFeed`, so that a tape or a test can be one."""
+    knows = {module for module, path in MODULES.items() if "fetchers.feed" in _imports(path)}
+    assert not {module for module in knows if module.startswith(("bot.core", "bot.chat", "bot.web", "bot.live_status"))}
+
+
 def test_no_cycles() -> None:
     """The modules' imports form no cycle."""
     edges = {module: (set(_imports(path)) & MODULES.keys()) - {module} for module, path in MODULES.items()}
@@ -108,6 +114,7 @@ TESTED_IN = {
     "features.missing": "tests/test_features_doc.py",
     "fetchers.simulated.wires": "tests/fetchers/test_fifth_venue.py",
     "fetchers.venues": "tests/fetchers/test_venues.py",
+    "fetchers.venue_report": "tests/fetchers/test_venue_poller.py",
     "fetchers.errors": "tests/fetchers/transport/test_client.py",
     "fetchers.parsing.build_records": "tests/fetchers/venues/test_binance.py",
     "scoring.signals": "tests/scoring/test_limits.py",

@@ -35,7 +35,7 @@ from bot.version import VERSION, code_hash
 from bot.web.app import build_app, serve
 from bot.wiring import configured_venues
 from fetchers.feed import Feed
-from fetchers.venue_poller import VenueReport
+from fetchers.venue_report import VenueReport
 from storage.mysql.mirror import Mirror
 from storage.store import Store
 

@@ -7,7 +7,7 @@ from loguru import logger
 
 from bot.chat.texts.phrases import counted
 from bot.clock import Clock
-from fetchers.feed import Feed
+from fetchers.base import MarketFeed
 from fetchers.health import Condition
 from scoring.settings import ScoringSettings
 from scoring.thresholds import ThresholdRates, threshold_rates
@@ -30,7 +30,7 @@ class Housekeeper:
         self,
         *,
         store: Store,
-        feed: Feed,
+        feed: MarketFeed,
         mirror: Mirror | None,
         clock: Clock,
         notify: Callable[[str], Awaitable[None]],

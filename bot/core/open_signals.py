@@ -12,7 +12,7 @@ from features.frame import FeatureFrame
 from fetchers.health import Condition
 from fetchers.poll_plan import Key
 from fetchers.universe import Universe
-from fetchers.venue_poller import VenueReport
+from fetchers.venue_report import VenueReport
 from scoring.exits import (
     MINUTE_MS,
     TIMEOUT_LATE_MS,

@@ -44,7 +44,7 @@ from features.facts.venues import venue_title
 from features.frame import FeatureFrame, compute_features
 from features.state.market_state import MarketState
 from features.state.snapshot import restore, take_windows
-from fetchers.feed import Feed
+from fetchers.base import MarketFeed
 from fetchers.poll_plan import Key, Wanted
 from scoring.capture import Capture, capture
 from scoring.decide import Decision, decide
@@ -81,7 +81,7 @@ class Orchestrator:
         *,
         config: Config,
         clock: Clock,
-        feed: Feed,
+        feed: MarketFeed,
         store: Store,
     ) -> None:
         self._config = config

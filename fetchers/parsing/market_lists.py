@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from features.facts.market import Instrument
-from fetchers.base import NOT_CRYPTO, Listing
 from fetchers.errors import BadPayload
+from fetchers.listing import NOT_CRYPTO, Listing
 from fetchers.parsing.payload import LARGEST, SMALLEST
 from fetchers.universe import strip_multiplier
 

@@ -7,8 +7,8 @@ from typing import TypeVar
 from loguru import logger
 
 from features.facts.market import Candles, OpenInterest, OrderBook, Quotes, Trades
-from fetchers.base import ClockOffset
 from fetchers.errors import BadPayload, FetchError
+from fetchers.listing import ClockOffset
 from fetchers.parsing.build_records import Arrival
 from fetchers.parsing.new_trades import News, Seen
 from fetchers.parsing.tallies import Tallies

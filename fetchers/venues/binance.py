@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from features.facts.market import Candles, OpenInterest, OrderBook, Quotes, Trades, read_only
-from fetchers.base import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.errors import RateLimited, UnknownSymbol
+from fetchers.listing import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.parsing.build_records import (
     MINUTE_MS,
     Arrival,

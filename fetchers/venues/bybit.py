@@ -12,8 +12,8 @@ from urllib.parse import unquote
 import numpy as np
 
 from features.facts.market import Candles, OpenInterest, OrderBook, Quotes, Trades, read_only
-from fetchers.base import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol, Unreachable
+from fetchers.listing import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.parsing.build_records import (
     MINUTE_MS,
     Arrival,

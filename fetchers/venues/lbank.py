@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from features.facts.market import OrderBook, Quotes, read_only
-from fetchers.base import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
+from fetchers.listing import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.parsing.build_records import Arrival, bulk, newest_change_ms, order_book
 from fetchers.parsing.market_lists import CcxtVenue, Market, default_url, instrument, listed, parse_markets
 from fetchers.parsing.payload import column, error_code, member, time_ms

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from features.facts.market import Candles, FloatArray, OrderBook, Quotes, Trades, read_only
-from fetchers.base import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
+from fetchers.listing import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.parsing.build_records import MINUTE_MS, Arrival, bulk, candle_page, candles, newest_change_ms, order_book
 from fetchers.parsing.market_lists import UNREADABLE, CcxtVenue, Market, default_url, instrument, listed, parse_markets
 from fetchers.parsing.new_trades import News, PrintFormat, Seen, news_of

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from features.facts.market import Candles, OpenInterest, OrderBook, Quotes, Trades
-from fetchers.base import ClockOffset, Listing
+from fetchers.listing import ClockOffset, Listing
 from fetchers.parsing.tallies import Tallies
 from fetchers.transport.budget import Pool, RateBudget, Sliding
 from tests.builders import instrument, open_interest, order_book, quotes, trades

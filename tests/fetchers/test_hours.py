@@ -133,7 +133,7 @@ def test_no_limit_is_passed_and_nothing_waits_while_a_tenth_of_a_budget_is_idle(
                     await clock.sleep(0.5)
                     if number >= 8:  # the first minute belongs to the history, too
                         for name, shares in spent.items():
-                            shares.append(spent_share(feed._lanes[name].venue))
+                            shares.append(spent_share(feed._pollers[name].venue))
             for name, report in feed.status().items():
                 assert report.polls.starved > 0, name
                 assert report.errors == servers.requests[name].refused == 0, name
@@ -178,7 +178,7 @@ def test_nothing_leaks_over_hours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def connections(feed: Feed) -> int:
     """Return how many sockets the venues' clients hold."""
-    clients: list[Any] = [lane.venue._client for lane in feed._lanes.values()]  # type: ignore[attr-defined]  # the real venues'
+    clients: list[Any] = [poller.venue._client for poller in feed._pollers.values()]  # type: ignore[attr-defined]  # the real venues'
     connectors = [session.connector for client in clients for session in client._sessions.values()]
     return sum(len(one._acquired) + sum(map(len, one._conns.values())) for one in connectors)
 

@@ -6,8 +6,8 @@ import pytest
 from aiohttp import web
 
 from features.facts.market import Instrument
-from fetchers.base import Listing
 from fetchers.errors import FetchError, RateLimited, UnknownSymbol, Unreachable
+from fetchers.listing import Listing
 from fetchers.parsing.market_lists import parse_markets
 from fetchers.transport.client import Reply
 from fetchers.universe import Universe, UniverseSettings, build_universe, strip_multiplier

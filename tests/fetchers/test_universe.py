@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from features.facts.market import Instrument, Quotes
-from fetchers.base import Listing
+from fetchers.listing import Listing
 from fetchers.universe import Universe, UniverseSettings, build_universe, strip_multiplier
 from tests.builders import instrument, quotes
 

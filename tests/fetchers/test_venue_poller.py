@@ -9,7 +9,7 @@ from loguru import logger
 from bot.tasks import spawn
 from features.facts.market import OrderBook
 from fetchers.errors import BadPayload, FetchError, UnknownSymbol, Unreachable
-from fetchers.venue_poller import POLLS_IN_FLIGHT, Lane
+from fetchers.venue_poller import POLLS_IN_FLIGHT, VenuePoller
 from tests.builders import instrument, quotes
 from tests.fetchers.memory_venue import MemoryVenue
 from tests.hand_clock import HandClock, settle
@@ -26,32 +26,32 @@ def log() -> Iterator[list[str]]:
     logger.remove(sink)
 
 
-def lane_of(venue: MemoryVenue, clock: HandClock) -> Lane:
-    """Return a lane that watches all the venue lists."""
+def lane_of(venue: MemoryVenue, clock: HandClock) -> VenuePoller:
+    """Return a poller that watches all the venue lists."""
     keep: set[asyncio.Task[None]] = set()
-    lane = Lane(
+    poller = VenuePoller(
         venue,
         now_ms=clock.now_ms,
         sleep=clock.sleep,
         start=lambda coroutine, name: spawn(coroutine, name=name, keep=keep),
         window_s=900,
     )
-    lane.watch([instrument(venue=venue.name, id=one) for one in venue.listed])
-    return lane
+    poller.watch([instrument(venue=venue.name, id=one) for one in venue.listed])
+    return poller
 
 
 async def test_a_trouble_is_logged_once_when_it_begins_and_once_when_it_ends(log: list[str]) -> None:
     """Ten failing ticks and the recovery make two lines."""
     clock = HandClock()
     venue = MemoryVenue("mexc", MANY, now_ms=clock.now_ms)
-    lane = lane_of(venue, clock)
+    poller = lane_of(venue, clock)
     venue.errors["quotes"] = BadPayload("mexc /ticker: HTTP 200, an empty body where JSON was expected")
     for _ in range(10):
-        await lane.quote()
+        await poller.quote()
         await clock.advance(5)
     venue.errors.clear()
     for _ in range(3):
-        await lane.quote()
+        await poller.quote()
         await clock.advance(5)
     assert log == [
         "mexc quotes: failing: mexc /ticker: HTTP 200, an empty body where JSON was expected",
@@ -63,15 +63,15 @@ async def test_polls_in_flight_are_bounded_and_leave_the_bulk_calls_free() -> No
     """Hanging books occupy their slots and no more; quotes go through, and the rest follows when books come again."""
     clock = HandClock()
     venue = MemoryVenue("mexc", MANY, now_ms=clock.now_ms)
-    lane = lane_of(venue, clock)
+    poller = lane_of(venue, clock)
     hang = venue.hangs["book"] = asyncio.Event()
-    polls = lane.start_polls(MANY, MANY)
+    polls = poller.start_polls(MANY, MANY)
     await settle()
-    await lane.quote()
+    await poller.quote()
     assert len(venue.asked("book")) == POLLS_IN_FLIGHT
-    assert len(lane.arrived) == 1
+    assert len(poller.arrived) == 1
     hang.set()
-    await lane.wait_for(polls)
+    await poller.wait_for(polls)
     assert venue.asked("book") == list(MANY)
 
 
@@ -80,70 +80,70 @@ async def test_an_instrument_that_fails_alone_is_left_out(error: FetchError, log
     """It leaves the rotation for a while, the venue stays in use, and the others are polled on."""
     clock = HandClock()
     venue = MemoryVenue("mexc", MANY[:3], now_ms=clock.now_ms)
-    lane = lane_of(venue, clock)
+    poller = lane_of(venue, clock)
     venue.errors["C1USDT"] = error
     for _ in range(3):
-        await lane.wait_for(lane.start_polls(lane.rotation(), MANY))
+        await poller.wait_for(poller.start_polls(poller.rotation(), MANY))
         await settle()
         await clock.advance(5)
-    assert lane.rotation() == ["C0USDT", "C2USDT"]
-    assert lane.can_be_polled
-    assert lane.report({}).quarantined == 1
+    assert poller.rotation() == ["C0USDT", "C2USDT"]
+    assert poller.can_be_polled
+    assert poller.report({}).quarantined == 1
     assert any("left out for 30 s" in line for line in log)
     await clock.advance(30)
-    assert "C1USDT" in lane.rotation()
+    assert "C1USDT" in poller.rotation()
 
 
 async def test_an_unknown_symbol_asks_for_the_market_list_once() -> None:
     """What is listed and the venue does not know is left out at once, and a reason to look again, but not each time."""
     clock = HandClock()
     venue = MemoryVenue("mexc", MANY[:2], now_ms=clock.now_ms)
-    lane = lane_of(venue, clock)
-    await lane.load()
+    poller = lane_of(venue, clock)
+    await poller.load()
     venue.errors["C1USDT"] = UnknownSymbol("mexc C1USDT: code 1001")
-    await lane.wait_for(lane.start_polls(["C1USDT"], ["C1USDT"]))
-    assert lane.wants_reload
-    assert lane.report({}).quarantined == 1
-    lane.wants_reload = False
-    await lane.wait_for(lane.start_polls(["C1USDT"], ["C1USDT"]))
-    assert not lane.wants_reload
+    await poller.wait_for(poller.start_polls(["C1USDT"], ["C1USDT"]))
+    assert poller.wants_reload
+    assert poller.report({}).quarantined == 1
+    poller.wants_reload = False
+    await poller.wait_for(poller.start_polls(["C1USDT"], ["C1USDT"]))
+    assert not poller.wants_reload
 
 
 async def test_a_trouble_of_the_whole_venue_leaves_no_instrument_out() -> None:
     """After an hour of HTML in place of books everything is polled again at once."""
     clock = HandClock()
     venue = MemoryVenue("mexc", MANY[:3], now_ms=clock.now_ms)
-    lane = lane_of(venue, clock)
+    poller = lane_of(venue, clock)
     venue.errors["book"] = BadPayload("mexc /depth: HTML")
     for _ in range(5):
-        await lane.wait_for(lane.start_polls(lane.rotation(), MANY))
+        await poller.wait_for(poller.start_polls(poller.rotation(), MANY))
         await settle()
         await clock.advance(5)
-    assert sorted(lane.rotation()) == ["C0USDT", "C1USDT", "C2USDT"]
+    assert sorted(poller.rotation()) == ["C0USDT", "C1USDT", "C2USDT"]
 
 
 async def test_a_poll_ends_with_its_first_failure() -> None:
     """No prints are asked for where the book did not come."""
     clock = HandClock()
     venue = MemoryVenue("mexc", MANY[:1], now_ms=clock.now_ms)
-    lane = lane_of(venue, clock)
+    poller = lane_of(venue, clock)
     venue.errors["book"] = Unreachable("mexc /depth: reset")
-    await lane.wait_for(lane.start_polls(MANY[:1], MANY[:1]))
+    await poller.wait_for(poller.start_polls(MANY[:1], MANY[:1]))
     await settle()
     assert [what for what, _ in venue.calls] == ["book"]
-    assert lane.report({}).errors == 1
+    assert poller.report({}).errors == 1
 
 
 async def test_nobody_waits_for_books_that_do_not_come() -> None:
     """After the first failure a hanging venue costs the tick no time, though it is polled on."""
     clock = HandClock()
     venue = MemoryVenue("mexc", MANY, now_ms=clock.now_ms)
-    lane = lane_of(venue, clock)
+    poller = lane_of(venue, clock)
     venue.errors["book"] = Unreachable("mexc /depth: reset")
-    await lane.wait_for(lane.start_polls(MANY[:1], MANY[:1]))
+    await poller.wait_for(poller.start_polls(MANY[:1], MANY[:1]))
     venue.hangs["book"] = asyncio.Event()
     async with asyncio.timeout(1):
-        await lane.wait_for(lane.start_polls(MANY, MANY))
+        await poller.wait_for(poller.start_polls(MANY, MANY))
     await settle()
     assert len(venue.asked("book")) == 1 + POLLS_IN_FLIGHT
 
@@ -153,25 +153,25 @@ async def test_the_history_of_open_interest_is_fetched_once_or_every_five_minute
     """At the start for all, later only for what is new, or again where no bulk reply has it; a failure is retried."""
     clock = HandClock()
     venue = MemoryVenue("mexc", ("AUSDT", "BUSDT"), now_ms=clock.now_ms)
-    lane = lane_of(venue, clock)
+    poller = lane_of(venue, clock)
     if has_bulk:
-        lane.quotes[frozenset({"open_interest_base"})] = quotes(venue="mexc", open_interest_base=1.0)
+        poller.quotes[frozenset({"open_interest_base"})] = quotes(venue="mexc", open_interest_base=1.0)
     venue.errors["BUSDT"] = Unreachable("mexc: reset")
     async with asyncio.TaskGroup() as tasks:
-        keeping = tasks.create_task(lane.keep_history())
+        keeping = tasks.create_task(poller.keep_history())
         await settle()
         await clock.advance(10)
         assert (venue.asked("candles"), venue.asked("history")) == (["AUSDT", "BUSDT"], ["AUSDT"])
-        assert lane.report({}).warming == 1
+        assert poller.report({}).warming == 1
         venue.errors.clear()
         await clock.advance(60)
-        assert lane.report({}).warming == 0
-        lane.watch([instrument(venue="mexc", id=one) for one in ("AUSDT", "BUSDT", "NEWUSDT")])
-        assert lane.report({}).warming == 1
+        assert poller.report({}).warming == 0
+        poller.watch([instrument(venue="mexc", id=one) for one in ("AUSDT", "BUSDT", "NEWUSDT")])
+        assert poller.report({}).warming == 1
         await clock.advance(320)
         assert sorted(venue.asked("history")) == sorted(["AUSDT", "BUSDT", "NEWUSDT"] * rounds)
         assert sorted(venue.asked("candles")) == ["AUSDT", "BUSDT", "BUSDT", "NEWUSDT"]
-        assert len(lane.arrived) == 3 * rounds
+        assert len(poller.arrived) == 3 * rounds
         keeping.cancel()
 
 
@@ -179,39 +179,39 @@ async def test_a_failing_clock_does_not_keep_a_venue_out() -> None:
     """The market list counts; the clock is measured when it can be."""
     clock = HandClock()
     venue = MemoryVenue("mexc", MANY[:1], now_ms=clock.now_ms)
-    lane = lane_of(venue, clock)
+    poller = lane_of(venue, clock)
     venue.errors["clock"] = Unreachable("mexc /ping: reset")
-    await lane.load()
-    was_loaded = lane.is_loaded
-    await lane.quote()
-    assert (was_loaded, lane.is_loaded) == (False, True)
-    assert lane.report({}).clock is None
+    await poller.load()
+    was_loaded = poller.is_loaded
+    await poller.quote()
+    assert (was_loaded, poller.is_loaded) == (False, True)
+    assert poller.report({}).clock is None
 
 
 async def test_nobody_waits_for_the_rotation() -> None:
     """What a decision needs is awaited; the rest of the plan goes on behind it."""
     clock = HandClock()
     venue = MemoryVenue("mexc", MANY[:4], now_ms=clock.now_ms)
-    lane = lane_of(venue, clock)
+    poller = lane_of(venue, clock)
     hang = venue.hangs["C3USDT"] = asyncio.Event()
     async with asyncio.timeout(1):
-        await lane.wait_for(lane.start_polls(MANY[:4], MANY[:2]))
-    assert {one.id for one in lane.arrived if isinstance(one, OrderBook)} >= {"C0USDT", "C1USDT"}
+        await poller.wait_for(poller.start_polls(MANY[:4], MANY[:2]))
+    assert {one.id for one in poller.arrived if isinstance(one, OrderBook)} >= {"C0USDT", "C1USDT"}
     hang.set()
     await settle()
-    assert {one.id for one in lane.arrived if isinstance(one, OrderBook)} == set(MANY[:4])
+    assert {one.id for one in poller.arrived if isinstance(one, OrderBook)} == set(MANY[:4])
 
 
 async def test_quotes_that_come_old_have_the_clock_measured_again() -> None:
     """Ours or theirs was set: at once, not only when the market list is due."""
     clock = HandClock()
     venue = MemoryVenue("mexc", MANY[:1], now_ms=clock.now_ms)
-    lane = lane_of(venue, clock)
-    await lane.load()
-    await lane.quote()
+    poller = lane_of(venue, clock)
+    await poller.load()
+    await poller.quote()
     assert len(venue.asked("clock")) == 1
     venue.quotes_age_ms = 30_000
-    await lane.quote()
+    await poller.quote()
     assert len(venue.asked("clock")) == 2
 
 
@@ -219,33 +219,33 @@ async def test_a_minute_without_quotes_has_the_windows_filled_again() -> None:
     """After a hold or a blind time the history is asked for once more."""
     clock = HandClock()
     venue = MemoryVenue("mexc", MANY[:2], now_ms=clock.now_ms)
-    lane = lane_of(venue, clock)
+    poller = lane_of(venue, clock)
     for one in MANY[:2]:
-        lane.history.came(one, clock.now_ms(), is_renewed=False)
-    await lane.quote()
-    assert lane.report({}).warming == 0
+        poller.history.came(one, clock.now_ms(), is_renewed=False)
+    await poller.quote()
+    assert poller.report({}).warming == 0
     await clock.advance(61)
-    await lane.quote()
-    assert lane.report({}).warming == 2
+    await poller.quote()
+    assert poller.report({}).warming == 2
 
 
 async def test_instruments_that_leave_are_forgotten() -> None:
     """Hundreds of listings come and go in hours, and nothing of them stays."""
     clock = HandClock()
     venue = MemoryVenue("mexc", MANY[:2], now_ms=clock.now_ms)
-    lane = lane_of(venue, clock)
+    poller = lane_of(venue, clock)
     for day in range(200):
         venue.listed = venue.quoted = ["C0USDT", f"N{day}USDT"]
         venue.errors = {f"N{day}USDT": UnknownSymbol("mexc: code 1001")} if day % 2 else {}
-        await lane.load()
-        await lane.quote()
-        lane.watch([instrument(venue="mexc", id=one) for one in venue.listed])
-        await lane.wait_for(lane.start_polls(lane.rotation(), venue.listed))
-        lane.arrived = []
-    sizes = [len(value) for value in vars(lane).values() if isinstance(value, dict | set | tuple)]
-    sizes += [len(value) for value in vars(lane.history).values() if isinstance(value, dict | set)]
+        await poller.load()
+        await poller.quote()
+        poller.watch([instrument(venue="mexc", id=one) for one in venue.listed])
+        await poller.wait_for(poller.start_polls(poller.rotation(), venue.listed))
+        poller.arrived = []
+    sizes = [len(value) for value in vars(poller).values() if isinstance(value, dict | set | tuple)]
+    sizes += [len(value) for value in vars(poller.history).values() if isinstance(value, dict | set)]
     assert max(sizes) <= 4
-    assert len(lane.quarantine._strikes) <= 1
+    assert len(poller.quarantine._strikes) <= 1
     assert venue.watched == set(venue.listed)
 
 
@@ -253,24 +253,24 @@ async def test_two_readings_and_the_venues_word_make_a_delisting() -> None:
     """A list that lacks a pair once says nothing; twice it does, if the venue calls the pair closed or unknown."""
     clock = HandClock()
     venue = MemoryVenue("mexc", MANY[:2], now_ms=clock.now_ms)
-    lane = lane_of(venue, clock)
+    poller = lane_of(venue, clock)
 
     async def reading(*listed: str) -> set[str]:
         venue.listed = list(listed)
-        await lane.load()
-        return lane.delisted()
+        await poller.load()
+        return poller.delisted()
 
     assert await reading("C1USDT") == set()
     assert await reading("C0USDT", "C1USDT") == set(), "one reading without it is nothing"
     await reading("C1USDT")
     assert await reading("C1USDT") == set(), "the venue itself has said nothing of it"
     venue.errors["C0USDT"] = UnknownSymbol("mexc C0USDT: code 1001")
-    assert await lane.fetch_candles("C0USDT", 0) is None
-    assert lane.delisted() == {"C0USDT"}
-    assert lane.wants_reload
+    assert await poller.fetch_candles("C0USDT", 0) is None
+    assert poller.delisted() == {"C0USDT"}
+    assert poller.wants_reload
     venue.errors["C1USDT"] = UnknownSymbol("mexc C1USDT: code 1001")
-    await lane.fetch_candles("C1USDT", 0)
-    assert lane.delisted() == {"C0USDT"}, "its word alone, while the list has the pair"
+    await poller.fetch_candles("C1USDT", 0)
+    assert poller.delisted() == {"C0USDT"}, "its word alone, while the list has the pair"
     assert await reading("C0USDT", "C1USDT") == set()
 
 
@@ -278,8 +278,8 @@ async def test_a_list_that_calls_a_pair_closed_is_the_venues_word() -> None:
     """Such a row twice in a row is a delisting; once, and traded again, is a halt."""
     clock = HandClock()
     venue = MemoryVenue("mexc", MANY[:2], now_ms=clock.now_ms)
-    lane = lane_of(venue, clock)
+    poller = lane_of(venue, clock)
     for closed, delisted in ((True, False), (False, False), (True, False), (True, True)):
         venue.closed = {"C0USDT"} if closed else set()
-        await lane.load()
-        assert lane.delisted() == ({"C0USDT"} if delisted else set())
+        await poller.load()
+        assert poller.delisted() == ({"C0USDT"} if delisted else set())

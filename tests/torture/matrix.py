@@ -103,7 +103,7 @@ async def try_cell(bot: RunningBot, venue: str, role: str, name: str, fault: Fau
     faults = bot.stage.servers.faults[venue]
     with _log() as lines:
         faults[ENDPOINTS[venue][role]] = fault
-        bot.feed._lanes[venue].history.renew(bot.stage.clock.now_ms())  # so that its endpoints are asked as well
+        bot.feed._pollers[venue].history.renew(bot.stage.clock.now_ms())  # so that its endpoints are asked as well
         await _ticks(bot, cell, FAULTY_TICKS)
         faults.clear()
         await _sit_out_hold(bot, venue)
@@ -189,13 +189,13 @@ async def _tick(bot: RunningBot, cell: Cell) -> None:
 
 async def _sit_out_hold(bot: RunningBot, venue: str) -> None:
     """Pass over the time the venue asked for, and that until its budget has room: no call of ours goes until then."""
-    lane = bot.feed._lanes[venue]
-    pools = dict.fromkeys((*lane.venue.candidate_cost, *lane.venue.quotes_cost, *lane.venue.history_cost), 1.0)
-    while (left_ms := lane.venue.budget.held_until_ms(pools) - bot.stage.clock.now_ms()) > 0:
+    poller = bot.feed._pollers[venue]
+    pools = dict.fromkeys((*poller.venue.candidate_cost, *poller.venue.quotes_cost, *poller.venue.history_cost), 1.0)
+    while (left_ms := poller.venue.budget.held_until_ms(pools) - bot.stage.clock.now_ms()) > 0:
         await bot.stage.clock.sleep(left_ms / 1000)
     # nor is a poll that the cells before have spent the minute's budget for, asking for all history again
-    budget, cost = lane.venue.budget, lane.venue.candidate_cost
-    kept_free = {pool: (BACK_WITHIN_TICKS + 1) * amount for pool, amount in lane.venue.quotes_cost.items()}
+    budget, cost = poller.venue.budget, poller.venue.candidate_cost
+    kept_free = {pool: (BACK_WITHIN_TICKS + 1) * amount for pool, amount in poller.venue.quotes_cost.items()}
     while (wait_s := budget.wait_s(cost, bot.stage.clock.now_ms(), kept_free=kept_free)) > 0:
         await bot.stage.clock.sleep(wait_s)
 
@@ -206,7 +206,7 @@ def _check_back(bot: RunningBot, cell: Cell) -> None:
         cell.problems.append(f"still {report.condition} after two ticks")
     state = bot.orchestrator._state
     here = np.array([instrument.venue == cell.venue for instrument in state.instruments])
-    waiting = [one.exchange_ms for one in bot.feed._lanes[cell.venue].arrived if isinstance(one, OrderBook)]
+    waiting = [one.exchange_ms for one in bot.feed._pollers[cell.venue].arrived if isinstance(one, OrderBook)]
     newest = {
         "prices": int(state.price_ms[here].max(initial=0)),
         "books": max(int(state.book_ms[here].max(initial=0)), *waiting, 0),  # the next tick takes the rotation's

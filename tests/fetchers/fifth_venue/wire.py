@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from features.facts.market import Instrument, OrderBook, Quotes, Trades
-from fetchers.base import ClockOffset, Listing
 from fetchers.errors import RateLimited, UnknownSymbol
+from fetchers.listing import ClockOffset, Listing
 from fetchers.parsing.build_records import Arrival, bulk, order_book
 from fetchers.parsing.new_trades import News, PrintFormat, Seen, news_of
 from fetchers.parsing.payload import each, member, number, objects, time_ms, usable, whole_number

@@ -5,8 +5,8 @@ from importlib import import_module
 
 import pytest
 
-from fetchers.base import Listing
 from fetchers.errors import BadPayload
+from fetchers.listing import Listing
 from fetchers.parsing.market_lists import UNREADABLE, Market, default_url, parse_markets
 from fetchers.venues import VENUES
 from fetchers.venues.lbank import CCXT, listing

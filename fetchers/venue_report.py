@@ -1,0 +1,36 @@
+"""One venue as the feed reports it: its condition, its last error, and how much of it is watched."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from fetchers.health import Condition
+from fetchers.listing import ClockOffset
+from fetchers.parsing.tallies import Tally
+from fetchers.poll_plan import Counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueReport:
+    """One venue, for /status and the record."""
+
+    condition: Condition
+    since_ms: int | None  #: when the trouble began, or a hold ends; None where all is well
+    last_error: str
+    last_quotes_ms: int | None  #: None before the first
+    requests: int
+    errors: int
+    used_share: Mapping[str, float]  #: [0...1] by pool, the most of the published limit in any window so far
+    kept: int  #: instruments in the universe
+    dropped: Mapping[str, int]  #: by reason
+    quarantined: int
+    warming: int  #: instruments whose history has not come yet
+    full_by_ms: int | None  #: when all windows will be full, as far as one can tell; None where they are
+    warmed_after_s: float | None  #: from the start until every instrument had its history; None before that
+    polls: Counts  #: of the last plan
+    clock: ClockOffset | None  #: None before it was measured
+    tallies: Mapping[str, Tally]  #: by endpoint
+
+    def moved(self, by_ms: int) -> "VenueReport":
+        """Return the report with its times on a clock that is `by_ms` ahead."""
+        times = {name: getattr(self, name) for name in ("since_ms", "last_quotes_ms", "full_by_ms")}
+        return replace(self, **{name: at_ms + by_ms for name, at_ms in times.items() if at_ms is not None})
