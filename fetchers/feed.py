@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from loguru import logger
 
+from features.backoff import backoff
 from features.facts.market import Candles, Observation, moved
 from fetchers.base import Venue
 from fetchers.errors import Unreachable
@@ -29,7 +31,8 @@ class Feed:
     """The venues' edge as the orchestrator sees it.
 
     `spawn` starts a named background task and reports the exception that ends it (bot/tasks.py). `window_s` is how far
-    back the features look at prices and open interest, and so how much history is asked for.
+    back the features look at prices and open interest, and so how much history is asked for. `draw` returns random
+    numbers in [0, 1), by which venues that failed together are tried again apart.
 
     The venues and all that waits run by `monotonic_ms`, which nobody sets; what leaves the feed has times by `now_ms`.
     """
@@ -46,12 +49,14 @@ class Feed:
         refresh_interval_s: float = 5.0,
         reload_s: float = 900.0,
         window_s: float = 900.0,
+        draw: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._settings = settings
         self._utc_ms = now_ms
         self._now_ms = monotonic_ms or now_ms
         self._sleep = sleep
         self._spawn = spawn
+        self._draw = draw
         self._tick_ms = round(1000 * refresh_interval_s)
         self._reload_ms = round(1000 * reload_s)
         self._deadline_s = DEADLINE_SHARE * refresh_interval_s
@@ -194,8 +199,7 @@ class Feed:
         return self._utc_ms() - self._now_ms()
 
     async def _join(self, poller: VenuePoller, has_tried: asyncio.Event) -> None:
-        delay_s = FIRST_RETRY_S
-        while True:
+        for failures in count():
             if poller.listings is None:
                 await poller.load()
             if poller.listings is not None:
@@ -203,8 +207,7 @@ class Feed:
             if poller.is_loaded:
                 break
             has_tried.set()
-            await self._sleep(delay_s)
-            delay_s = min(2 * delay_s, LAST_RETRY_S)
+            await self._sleep(backoff(failures, first=FIRST_RETRY_S, longest=LAST_RETRY_S, draw=self._draw()))
         self._start_task(poller.keep_history(), f"history of {poller.venue.name}")
         self._is_usable.set()
         has_tried.set()

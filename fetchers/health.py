@@ -15,6 +15,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from features.backoff import backoff
+
 CALM_MS = 8_000
 BLIND_MS = 15_000
 NOTICE_MS = 120_000
@@ -151,7 +153,7 @@ class Quarantine:
         strikes.last_ms = now_ms
         if not (is_certain or is_alone):
             return 0.0
-        out_ms = min(QUARANTINE_MS << strikes.times_out, LONGEST_QUARANTINE_MS)
+        out_ms = round(backoff(strikes.times_out, first=QUARANTINE_MS, longest=LONGEST_QUARANTINE_MS))
         strikes.times_out += 1
         strikes.out_until_ms = now_ms + out_ms
         return out_ms / 1000

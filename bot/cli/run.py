@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import random
 import sys
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -104,6 +105,7 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
             refresh_interval_s=config.features.refresh_interval_s,
             reload_s=config.venues.universe_reload_s,
             window_s=config.features.history_s,
+            draw=random.random,
         )
         orchestrator = Orchestrator(config=config, clock=clock, feed=feed, store=store)
         delivery = Delivery(
@@ -112,6 +114,7 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
             clock,
             max_signal_age_s=config.telegram.max_signal_age_s,
             current_price=orchestrator.current_price,
+            draw=random.random,
             modes=config.telegram.modes,
             quiet_hours=config.telegram.quiet_hours,
             timezone=config.scoring.timezone,
@@ -168,6 +171,7 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
                 menus=commands.menus(),
                 clock=clock,
                 notify=orchestrator.notify,
+                draw=random.random,
             )
             resources.push_async_callback(edge.close)
             resources.push_async_callback(commands.finish)
@@ -216,7 +220,7 @@ def _mirror(config: Config, resources: AsyncExitStack) -> Mirror | None:
     """Begin to copy the history to MySQL where there is one."""
     if config.mysql is None:
         return None
-    mirror = Mirror(config.database, **asdict(config.mysql))
+    mirror = Mirror(config.database, random.random, **asdict(config.mysql))
     mirror.start()
     resources.push_async_callback(mirror.close)
     return mirror

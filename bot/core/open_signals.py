@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
+from features.backoff import backoff
 from features.facts.market import Candles, Observation, OrderBook, Trades, read_only
 from features.frame import FeatureFrame
 from fetchers.health import Condition
@@ -69,7 +70,7 @@ class _Unjudged:
     waiting: list[_Waiting] = field(default_factory=list)
     tape_ms: int = 0  # every print up to here has been seen, or candles stood in for it
     ask_ms: int = 0
-    wait_ms: int = 0
+    failures: int = 0
     asked_ms: int = 0  # the first time in vain, of a venue that is well
 
 
@@ -269,10 +270,10 @@ class OpenSignals:
         unjudged.asked_ms = (unjudged.asked_ms or now_ms) if self._is_well(one) else 0
         is_all = page is not None and now_ms - (unjudged.asked_ms or now_ms) >= TAIL_MS
         if pages and (from_ms >= until_ms or is_all):
-            unjudged.ask_ms = unjudged.wait_ms = unjudged.asked_ms = 0
+            unjudged.ask_ms = unjudged.failures = unjudged.asked_ms = 0
             return _joined(pages), True
-        unjudged.wait_ms = min(max(FIRST_RETRY_MS, 2 * unjudged.wait_ms), LAST_RETRY_MS)
-        unjudged.ask_ms = now_ms + unjudged.wait_ms
+        unjudged.ask_ms = now_ms + round(backoff(unjudged.failures, first=FIRST_RETRY_MS, longest=LAST_RETRY_MS))
+        unjudged.failures += 1
         return (_joined(pages) if pages else None), False
 
     def _is_given_up(self, one: OpenSignal, unjudged: _Unjudged) -> bool:

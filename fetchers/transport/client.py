@@ -15,6 +15,7 @@ import aiohttp
 import orjson
 from aiohttp_socks import ProxyError
 
+from features.backoff import backoff
 from fetchers.errors import BadPayload, RateLimited, Unreachable
 from fetchers.transport.budget import RateBudget
 from fetchers.transport.refusals import explain
@@ -143,8 +144,9 @@ class VenueClient:
             return until_ms
         if reply.sent_ms >= self._edge_until_ms:  # else it was on its way when the last refusal came
             self._edge_refusals += 1
-        hold_ms = min((until_ms - reply.received_ms) << (self._edge_refusals - 1), LONGEST_EDGE_HOLD_MS)
-        self._edge_until_ms = max(until_ms, reply.received_ms + hold_ms)
+        first_ms = until_ms - reply.received_ms
+        hold_ms = backoff(self._edge_refusals - 1, first=first_ms, longest=LONGEST_EDGE_HOLD_MS)
+        self._edge_until_ms = max(until_ms, reply.received_ms + round(hold_ms))
         return self._edge_until_ms
 
     async def _take(self, cost: Mapping[str, float], kept_free: Mapping[str, float], *, longest_hold_s: float) -> None:

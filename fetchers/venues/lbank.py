@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from features.backoff import backoff
 from features.facts.market import OrderBook, Quotes, read_only
 from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
 from fetchers.listing import MARKETS_DEADLINE_S, ClockOffset, Listing
@@ -123,8 +124,8 @@ def raise_for_reply(reply: Reply, complaints: int = 0) -> None:
     code = error_code(reply.json, "error_code")
     what = f"lbank {reply.path}: HTTP {reply.status}, code {code}, {words(reply, 'msg')[:240]!r}"
     if code in TOO_FREQUENT or reply.status in REFUSED:
-        hold_ms = min(FIRST_HOLD_MS * 2**complaints, LONGEST_HOLD_MS)
-        raise RateLimited(what, until_ms=reply.received_ms + hold_ms)
+        hold_ms = backoff(complaints, first=FIRST_HOLD_MS, longest=LONGEST_HOLD_MS)
+        raise RateLimited(what, until_ms=reply.received_ms + round(hold_ms))
     if code == UNKNOWN_CONTRACT:
         raise UnknownSymbol(what)
     if reply.status == OK and (code != 0 or (isinstance(reply.json, dict) and reply.json.get("success") is False)):

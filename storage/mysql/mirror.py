@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pymysql.connections import Connection
 from pymysql.constants import CR, ER
 from pymysql.cursors import Cursor
 
+from features.backoff import backoff
 from storage.mysql.copying import MOST_CHANGES, copy_batch, refused_rows, set_aside
 from storage.mysql.rows import COLUMNS
 from storage.mysql.schema import VIEW_NAMES, forget, migrate, tables
@@ -50,8 +52,9 @@ class Mirror:
     connection or this process, the copy goes on from what the server really has, and a row copied twice stays one row.
     """
 
-    def __init__(self, path: Path, **server: Any) -> None:
-        """Take the fields of `Server` by their names."""
+    def __init__(self, path: Path, draw: Callable[[], float] = lambda: 0.0, **server: Any) -> None:
+        """Take the fields of `Server` by their names; `draw` returns random numbers in [0, 1) for the waits."""
+        self._draw = draw
         self._path = path
         self._server = Server(**server)
         self._most_changes = MOST_CHANGES  #: in a batch; fewer after one that was refused
@@ -75,13 +78,14 @@ class Mirror:
         await asyncio.to_thread(self._thread.join, seconds)
 
     def _run(self) -> None:
-        wait_s = 0.0
+        wait_s, failures = 0.0, 0
         while not self._stop.wait(wait_s):
             try:
                 with closing(self._open_source()) as source, closing(self._connect()) as target:
                     self._follow(source, target)
             except Exception as error:  # noqa: BLE001 - whatever ails the history, it is tried again and alerts go on
-                wait_s = min(_LONGEST_BACKOFF_S, 2 * wait_s) if self._status.trouble else _SHORTEST_BACKOFF_S
+                failures = failures + 1 if self._status.trouble else 0
+                wait_s = backoff(failures, first=_SHORTEST_BACKOFF_S, longest=_LONGEST_BACKOFF_S, draw=self._draw())
                 self._note(self._status.behind, self._status.copied, f"{type(error).__name__}: {error}"[:LONGEST_ERROR])
 
     def _open_source(self) -> sqlite3.Connection:

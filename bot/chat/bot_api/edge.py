@@ -62,6 +62,7 @@ from bot.chat.delivery.sender import (
 from bot.chat.texts.messages import render_deaf, render_hearing
 from bot.clock import Clock
 from bot.tasks import spawn
+from features.backoff import backoff
 from fetchers.transport.route import ANY_ROUTE, Route
 from storage.errors import StorageError
 from storage.messages import Button
@@ -336,15 +337,17 @@ class TelegramEdge:
         clock: Clock,
         poll_s: int = Timeouts().poll_s,
         notify: Callable[[str], Awaitable[None]] | None = None,
+        draw: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._application = application
+        self._draw = draw
         self._menus = menus
         self._clock = clock
         self._poll_s = poll_s
         self._notify = notify
         self._is_prepared = False
         self._offset = 0
-        self._pause_s = 0.0
+        self._failures = 0  #: in a row, to get updates
         self._deaf_for = ""  #: why no commands are heard, where that has been said
         self._unreadable: set[str] = set()
         self._tasks: set[Task[None]] = set()
@@ -449,18 +452,22 @@ class TelegramEdge:
         """Say why nothing is heard, each reason once, and wait, longer each time."""
         if isinstance(error, Conflict):
             self.trouble = WEBHOOK if "webhook" in str(error).lower() else CONFLICT
-            self._pause_s = min(max(2 * self._pause_s, _FIRST_DEAF_PAUSE_S), _LONGEST_DEAF_PAUSE_S)
+            pause_s = self._pause_s(_FIRST_DEAF_PAUSE_S, _LONGEST_DEAF_PAUSE_S)
             if self._deaf_for != self.trouble:
                 self._deaf_for = self.trouble
                 logger.error("Telegram: {}", self.trouble)
                 await self._say(render_deaf(self.trouble))
-            await self._clock.sleep(self._pause_s)
+            await self._clock.sleep(pause_s)
             return
         if not isinstance(error, TelegramError):
             logger.opt(exception=error).error("what Telegram says of updates cannot be read")
         self._out_of_reach(error)
-        self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
-        await self._clock.sleep(_wait_s(error) if isinstance(error, RetryAfter) else self._pause_s)
+        pause_s = self._pause_s(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+        await self._clock.sleep(_wait_s(error) if isinstance(error, RetryAfter) else pause_s)
+
+    def _pause_s(self, first_s: float, longest_s: float) -> float:
+        self._failures += 1
+        return backoff(self._failures - 1, first=first_s, longest=longest_s, draw=self._draw())
 
     async def _note_hearing(self) -> None:
         if self.trouble:
@@ -468,7 +475,7 @@ class TelegramEdge:
         if self._deaf_for:
             await self._say(render_hearing())
         self.trouble = self._deaf_for = ""
-        self._pause_s = 0.0
+        self._failures = 0
 
     async def _say(self, html: str) -> None:
         if self._notify is not None:

@@ -14,6 +14,7 @@ from bot.chat.delivery.sender import Blocked, NoTopic, Sender
 from bot.chat.texts.messages import render_refusing, render_taking
 from bot.chat.texts.phrases import local_time
 from bot.clock import Clock
+from features.backoff import backoff
 from storage.store import Store
 
 _FIRST_HOLD_S, _LONGEST_HOLD_S = 15.0, 3600.0  #: of a chat that refuses the bot: an alert may still be in time
@@ -209,4 +210,4 @@ class ChatStates:
 
 def hold_for_s(refusals: int) -> float:
     """Return how long a chat, or a change of what stands there, rests after so many refusals before this one [s]."""
-    return min(_FIRST_HOLD_S * 2.0 ** min(refusals, 10), _LONGEST_HOLD_S)
+    return backoff(refusals, first=_FIRST_HOLD_S, longest=_LONGEST_HOLD_S)

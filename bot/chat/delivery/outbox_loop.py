@@ -48,12 +48,13 @@ from bot.chat.texts.messages import (
 from bot.chat.texts.phrases import local_time
 from bot.clock import Clock
 from bot.core.status import Incident
+from features.backoff import backoff
 from storage.errors import StorageError
 from storage.messages import DeliveryState, Kind, Lost, NewMessage, OutboxMessage
 from storage.store import Store
 
 _LOOK_AGAIN_S = 5.0  #: finds what a bot that stopped had left to be tried later
-_LONGEST_BACKOFF_S = 30.0
+_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 1.0, 30.0
 _ANSWER_TRIES = 4
 _LONGEST_ANSWER_WAIT_S = 60.0  #: whoever asked has gone by then
 _LONG_FLOOD_S = 60.0  #: from here on a flood wait is a fault: that chat gets no alert in time
@@ -91,8 +92,10 @@ class Delivery:
         timezone: str = "UTC",
         chats: Collection[str] | None = None,
         operator: str = "",
+        draw: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._store = store
+        self._draw = draw
         self._sender = sender
         self._clock = clock
         self._max_age_s = max_signal_age_s
@@ -226,7 +229,7 @@ class Delivery:
             try:
                 await send()
             except (NotSent, MaybeSent) as error:
-                wait_s = (isinstance(error, NotSent) and error.retry_after_s) or _backoff_s(attempt)
+                wait_s = (isinstance(error, NotSent) and error.retry_after_s) or self._backoff_s(attempt)
                 if attempt == _ANSWER_TRIES or wait_s > _LONGEST_ANSWER_WAIT_S:
                     raise
                 await self._clock.sleep(wait_s)
@@ -301,7 +304,7 @@ class Delivery:
             message_id = await self._send_or_edit(message, target, html)
         except NotSent as error:
             if error.retry_after_s is None:
-                return await self._retry(message, str(error), _backoff_s(message.attempts))
+                return await self._retry(message, str(error), self._backoff_s(message.attempts))
             return await self._keep_away(message, str(error), error.retry_after_s)
         except Blocked as error:
             self._within_reach()
@@ -361,7 +364,7 @@ class Delivery:
                     await self._sender.probe()
                     self._is_in_doubt, self._failed_probes = False, 0
         except Exception as error:  # noqa: BLE001 - the loop outlives what nobody expected of the sender
-            return await self._retry(message, str(error), _backoff_s(self._failed_probes))
+            return await self._retry(message, str(error), self._backoff_s(self._failed_probes))
         return None
 
     async def _send_or_edit(self, message: OutboxMessage, target: str, html: str) -> int:
@@ -499,11 +502,10 @@ class Delivery:
             logger.info("messages get out again")
         self.trouble = ""
 
+    def _backoff_s(self, failures_before: int) -> float:
+        return backoff(failures_before, first=_FIRST_BACKOFF_S, longest=_LONGEST_BACKOFF_S, draw=self._draw())
+
     def _note_success(self, message: OutboxMessage) -> None:
         self._within_reach()
         if message.message.kind is Kind.ENTRY and message.message_id is None:
             self._latencies_ms.append(self._clock.monotonic_ms() - message.message.created_ms)
-
-
-def _backoff_s(attempts: int) -> float:
-    return min(2.0 ** min(attempts, 10), _LONGEST_BACKOFF_S)
