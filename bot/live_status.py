@@ -10,13 +10,13 @@ from bot.chat.bot_api.edge import TelegramEdge
 from bot.chat.bot_api.pairing import Pairing
 from bot.chat.bot_api.request import TelegramClock
 from bot.chat.delivery.outbox_loop import Delivery
-from bot.chat.texts.messages import render_status
 from bot.chat.texts.phrases import duration_text, until_text
 from bot.clock import Clock
 from bot.config.load import Config
 from bot.core.housekeeping import Housekeeper
-from bot.core.orchestrator import Orchestrator, Tick
+from bot.core.orchestrator import Orchestrator
 from bot.core.status import BotStatus, Replies, VenueStatus
+from bot.core.tick import Tick
 from bot.heartbeat import Heartbeat
 from bot.version import VERSION
 from features.facts.market import Instrument
@@ -61,29 +61,29 @@ class Reports:
     def status(self) -> BotStatus:
         """Return the bot's state now."""
         bot, now_ms = self._orchestrator, self._clock.now_ms()
-        used = signals_today(bot.limits, now_ms, self._config.scoring.timezone)
-        p50_ms, p95_ms = np.percentile(bot.durations_ms or [np.nan], (50, 95))
+        used = signals_today(bot.ledger.limits, now_ms, self._config.scoring.timezone)
+        p50_ms, p95_ms = np.percentile(bot.activity.durations_ms or [np.nan], (50, 95))
         troubled = (self.pairing, bot, self._delivery, self.edge)
         faults = [*(one.trouble for one in troubled if one is not None), *self._delivery.chat_states.faults()]
         return BotStatus(
             version=VERSION,
             now_ms=now_ms,
-            started_ms=bot.started_ms,
+            started_ms=bot.activity.started_ms,
             refresh_interval_s=self._config.features.refresh_interval_s,
-            ticks=bot.ticks,
-            last_tick_ms=bot.last_tick.ended_ms if bot.last_tick else None,
+            ticks=bot.activity.ticks,
+            last_tick_ms=bot.activity.last_tick.ended_ms if bot.activity.last_tick else None,
             tick_p50_ms=float(p50_ms),
             tick_p95_ms=float(p95_ms),
             venues=tuple(self._venue(name, report) for name, report in self._feed.status().items()),
             best=self._best(),
-            open_signals=tuple(bot.open_signals.values()),
+            open_signals=tuple(bot.ledger.open_signals.values()),
             signals_today=int(used) if math.isfinite(used) else None,
             max_daily_signals=self._config.scoring.max_daily_trades,
-            paused_until_ms=bot.limits.paused_until_ms,
-            guard_until_ms=bot.limits.guard_until_ms,
-            funnels={name: log.means() for name, log in bot.funnels.items()},
+            paused_until_ms=bot.ledger.limits.paused_until_ms,
+            guard_until_ms=bot.ledger.limits.guard_until_ms,
+            funnels={name: log.means() for name, log in bot.activity.funnels.items()},
             thresholds=self.housekeeper.thresholds if self.housekeeper else None,
-            outbox=bot.outbox,
+            outbox=bot.activity.last_tick.outbox if bot.activity.last_tick else {},
             faults=tuple(fault for fault in faults if fault),
             notes=tuple(self._notes()),
             incidents=self._delivery.incidents(),
@@ -91,7 +91,7 @@ class Reports:
 
     def markets(self) -> Sequence[Mapping[str, Any]]:
         """Return the leaderboard: the LEADERS best scores, best first."""
-        tick = self._orchestrator.last_tick
+        tick = self._orchestrator.activity.last_tick
         if tick is None:
             return []
         eligible = [column for column, instrument in enumerate(tick.features.instruments) if instrument.is_eligible]
@@ -101,7 +101,7 @@ class Reports:
 
     def market(self, venue: str, instrument_id: str) -> Mapping[str, Any] | None:
         """Return everything known of one pair, None where it is not watched."""
-        tick = self._orchestrator.last_tick
+        tick = self._orchestrator.activity.last_tick
         keys = [instrument.key for instrument in tick.features.instruments] if tick else []
         if tick is None or (venue, instrument_id) not in keys:
             return None
@@ -119,8 +119,8 @@ class Reports:
                 strategy,
                 tick.features.now_ms,
                 tick.features,
-                bot.limits,
-                bot.open_names(),
+                bot.ledger.limits,
+                bot.ledger.open_names(),
                 self._config.scoring,
                 column,
             ),
@@ -128,7 +128,7 @@ class Reports:
 
     def find(self, symbol: str) -> list[Instrument]:
         """Return the instruments of a coin, a pair or a venue's id, the best score first."""
-        tick, wanted = self._orchestrator.last_tick, symbol_key(symbol)
+        tick, wanted = self._orchestrator.activity.last_tick, symbol_key(symbol)
         if tick is None:
             return []
         total, instruments = _leading(tick).total, tick.features.instruments
@@ -141,20 +141,8 @@ class Reports:
 
     def is_alive(self) -> bool:
         """Return whether ticks end, slowly or not: where they hang, only a new start helps."""
-        tick = self._orchestrator.last_tick
+        tick = self._orchestrator.activity.last_tick
         return tick is None or self._clock.now_ms() - tick.ended_ms < _DEAD_AFTER_MS
-
-    async def status_text(self) -> str:
-        """Return the answer to /status, HTML."""
-        return render_status(self.status(), self._config.scoring.timezone)
-
-    async def pause(self, until_ms: int | None) -> None:
-        """Give no new signals until then, or until `resume` where None."""
-        await self._orchestrator.pause(until_ms)
-
-    async def resume(self) -> None:
-        """Give signals again."""
-        await self._orchestrator.resume()
 
     def _notes(self) -> Iterator[str]:
         if self.housekeeper is not None:
@@ -197,7 +185,7 @@ class Reports:
 
     def _warming(self, venue: str, full_by_ms: int | None) -> str:
         """How many of the venue's instruments still wait for their windows to fill, and until when."""
-        tick = self._orchestrator.last_tick
+        tick = self._orchestrator.activity.last_tick
         if tick is None:
             return ""
         here = np.array([instrument.venue == venue for instrument in tick.features.instruments], bool)

@@ -17,6 +17,7 @@ import numpy as np
 from aiohttp import web
 from loguru import logger
 
+from bot.chat.announcer import ChatAnnouncer
 from bot.chat.bot_api.edge import TelegramSender, build_application
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.clock import SystemClock
@@ -31,6 +32,7 @@ from fetchers.universe import Universe
 from fetchers.venue_report import VenueReport
 from storage.store import Store
 from tests.bench_frame import STEADY, Maker
+from tests.bot.builders import make_core
 from tests.telegram_stand_in import TOKEN, Fault, TelegramStandIn
 from tests.yardstick import at_quiet_moments, yardstick_ms
 
@@ -193,24 +195,23 @@ async def measure(alerts: int = ALERTS) -> Latency:
         async with Door() as door, await Store.open(Path(folder) / "sgnl.db") as store:
             config = load_config(MANY | {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": "1"})
             market = Market(maker, clock.now_ms)
-            orchestrator = Orchestrator(config=config, clock=clock, feed=market, store=store)
             application = build_application(TOKEN, door.url)
             delivery = Delivery(store, TelegramSender(application.bot), clock, max_signal_age_s=30)
             spawn(delivery.run(), name="delivery", keep=tasks)
-            orchestrator._announce = delivery.wake
+            orchestrator, announcer = make_core(config, clock, market, store, delivery.wake)
             _warm_up(orchestrator, market, clock.now_ms())
             took_ms, yardsticks_ms = [], []
             for number in range(alerts):
                 clock.leap()
                 yard_ms = yardstick_ms()
-                if (alert_ms := await _alert(orchestrator, market, door, chat=number + 1)) is not None:
+                if (alert_ms := await _alert(orchestrator, announcer, market, door, chat=number + 1)) is not None:
                     took_ms.append(alert_ms)
                     yardsticks_ms.append(yard_ms)
             door.faults += [("sendMessage", Fault.HANG)] * 5
             hung_ms = []
             for number in range(5):
                 door.people.add(10_000 + number)
-                orchestrator.chats = (str(10_000 + number),)
+                announcer.chats = (str(10_000 + number),)
                 clock.leap()
                 before_s = time.perf_counter()
                 await orchestrator.tick()
@@ -231,24 +232,26 @@ async def measure(alerts: int = ALERTS) -> Latency:
 
 
 def _warm_up(orchestrator: Orchestrator, market: Market, now_ms: int) -> None:
-    orchestrator._follow_universe()
+    orchestrator.market.begin_tick(now_ms - TICK_MS * (WARM_TICKS + 1))
     for tick in range(WARM_TICKS, 0, -1):
         at_ms = now_ms - TICK_MS * tick
-        orchestrator._state.advance(at_ms)
-        orchestrator._state.append(market.tick(at_ms))
+        orchestrator.market.state.advance(at_ms)
+        orchestrator.market.state.append(market.tick(at_ms))
 
 
-async def _alert(orchestrator: Orchestrator, market: Market, door: Door, *, chat: int) -> float | None:
+async def _alert(
+    orchestrator: Orchestrator, announcer: ChatAnnouncer, market: Market, door: Door, *, chat: int
+) -> float | None:
     """Tick once and return how long its alert, if any, took to the door of a chat that nothing holds up [ms].
 
     Earlier signals are forgotten: there are eight a day, not one a tick.
     """
-    orchestrator.open_signals.clear()
+    orchestrator.ledger.open_signals.clear()
     door.people.add(chat)
-    orchestrator.chats = (str(chat),)
+    announcer.chats = (str(chat),)
     before = len(door.arrived_s)
     await orchestrator.tick()
-    if orchestrator.last_tick is None or not orchestrator.last_tick.decision.signals:
+    if orchestrator.activity.last_tick is None or not orchestrator.activity.last_tick.decision.signals:
         return None
     await door.wait_for_messages(before + 1)
     return 1000 * (door.arrived_s[before] - market.replied_s)

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from bot.core.market import PriceHistory
 from features.facts.market import FloatArray, IntArray, OrderBook
 from scoring.prices import format_price
 
@@ -44,24 +45,6 @@ _STYLE: dict[Any, Any] = {
 _WIDTH = 7.2  #: [inches], at the 110 pixels each of _STYLE
 _BEHIND_TEXT = {"facecolor": _GROUND, "edgecolor": "none", "alpha": 0.7, "pad": 1}  #: keeps it off the lines
 _DEPTH_PERCENT = 1.0  #: how far from the mid the book is shown
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceHistory:
-    """What is known of one instrument over time, oldest first, (k,) each; NaN where it was not known."""
-
-    time_ms: IntArray
-    price: FloatArray  #: [USDT]
-    open_interest: FloatArray  #: [base]
-
-    def between(self, from_ms: int, to_ms: int) -> "PriceHistory | None":
-        """Return that stretch, None where nothing is known in it."""
-        inside = (self.time_ms >= from_ms) & (self.time_ms <= to_ms)
-        if not np.isfinite(self.price[inside]).any():
-            return None
-        return PriceHistory(
-            time_ms=self.time_ms[inside], price=self.price[inside], open_interest=self.open_interest[inside]
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,19 +12,21 @@ from typing import Any
 
 from loguru import logger
 
+from bot.chat.announcer import ChatAnnouncer
 from bot.chat.bot_api.edge import TelegramEdge, TelegramSender, build_application
 from bot.chat.bot_api.pairing import Pairing, with_paired_chat
 from bot.chat.bot_api.request import TelegramClock
 from bot.chat.commands.answers import Answers
 from bot.chat.commands.handlers import Commands
 from bot.chat.delivery.outbox_loop import Delivery, Latency
-from bot.chat.delivery.sender import TerminalSender
-from bot.chat.texts.daily_report import tell_daily
+from bot.chat.delivery.sender import TERMINAL_CHAT, TerminalSender
 from bot.cli.shared import DONE, ENV_FILE, Subparsers, read_config, say
 from bot.clock import SystemClock
 from bot.config.load import Config, hints
+from bot.core.activity import Activity
 from bot.core.housekeeping import Housekeeper
 from bot.core.orchestrator import Orchestrator
+from bot.daily import tell_daily
 from bot.heartbeat import Heartbeat
 from bot.lifecycle import Interrupt
 from bot.live_status import Reports
@@ -37,6 +39,7 @@ from bot.web.app import build_app, serve
 from bot.wiring import configured_venues
 from fetchers.feed import Feed
 from fetchers.venue_report import VenueReport
+from scoring.strategies import chosen
 from storage.mysql.mirror import Mirror
 from storage.store import Store
 
@@ -107,17 +110,29 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
             window_s=config.features.history_s,
             draw=random.random,
         )
-        orchestrator = Orchestrator(config=config, clock=clock, feed=feed, store=store)
+        activity = Activity(clock.now_ms(), [one.name for one in chosen(config.strategies)])
         delivery = Delivery(
             store,
             TelegramSender(application.bot) if application else TerminalSender(sys.stdout),
             clock,
             max_signal_age_s=config.telegram.max_signal_age_s,
-            current_price=orchestrator.current_price,
+            current_price=activity.current_price,
             draw=random.random,
             modes=config.telegram.modes,
             quiet_hours=config.telegram.quiet_hours,
             timezone=config.scoring.timezone,
+        )
+        announcer = ChatAnnouncer(
+            store=store,
+            clock=clock,
+            wake=delivery.wake,
+            settings=config.scoring,
+            modes=config.telegram.modes,
+            chats=config.telegram.chat_ids if token else (TERMINAL_CHAT,),
+            operator=config.telegram.operator if token else TERMINAL_CHAT,
+        )
+        orchestrator = Orchestrator(
+            config=config, clock=clock, feed=feed, store=store, announcer=announcer, activity=activity
         )
         reports = Reports(config=config, clock=clock, feed=feed, orchestrator=orchestrator, delivery=delivery)
         reports.telegram_clock = telegram_clock
@@ -126,7 +141,7 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
             feed=feed,
             mirror=mirror,
             clock=clock,
-            notify=orchestrator.notify,
+            announcer=announcer,
             retention_days=config.retention_days,
             scoring=config.scoring,
         )
@@ -144,14 +159,15 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
         if application is not None and not config.telegram.chat_ids:
             reports.pairing = Pairing(application, store, clock, show=say)
             config = replace(config, telegram=await reports.pairing.run(config.telegram))
-            orchestrator.chats, orchestrator.operator = config.telegram.chat_ids, config.telegram.operator
+            announcer.chats, announcer.operator = config.telegram.chat_ids, config.telegram.operator
             reports.pairing = None
-        delivery.chats, delivery.operator = orchestrator.chats, orchestrator.operator
+        delivery.chats, delivery.operator = announcer.chats, announcer.operator
         answers = Answers(
             config=config,
             clock=clock,
             store=store,
             orchestrator=orchestrator,
+            announcer=announcer,
             delivery=delivery,
             reports=reports,
             log_file=log_file,
@@ -170,7 +186,7 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
                 handlers=commands.handlers(),
                 menus=commands.menus(),
                 clock=clock,
-                notify=orchestrator.notify,
+                notify=announcer.notify,
                 draw=random.random,
             )
             resources.push_async_callback(edge.close)
@@ -179,7 +195,7 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
             await edge.start()
         await orchestrator.restore()
         resources.push_async_callback(feed.close)
-        await feed.start(keep=orchestrator.open_keys(), coins=orchestrator.known_coins())
+        await feed.start(keep=orchestrator.ledger.open_keys(), coins=orchestrator.known_coins())
         interrupt.is_graceful = True
         try:
             telling = tell_daily(clock, config.telegram.report_hour, config.scoring.timezone, answers.send_daily_report)
@@ -207,7 +223,7 @@ async def _watch(
             beside.append(group.create_task(reports.housekeeper.run(), name="housekeeping"))
         if reports.edge is not None:
             beside.append(group.create_task(reports.edge.run(), name="commands"))
-        await orchestrator.start(delivery.wake)
+        await orchestrator.start()
         await orchestrator.run(stop)
         await orchestrator.stop()
         if unsent := await delivery.drain(DRAIN_S):
@@ -228,16 +244,16 @@ def _mirror(config: Config, resources: AsyncExitStack) -> Mirror | None:
 
 async def _report(orchestrator: Orchestrator, delivery: Delivery, reports: Reports, store: Store, feed: Feed) -> Run:
     signals = [signal for signal, _ in await store.signals.find(limit=10_000)]
-    status, last = reports.status(), orchestrator.last_tick
+    status, activity = reports.status(), orchestrator.activity
     return Run(
-        ticks=orchestrator.ticks,
-        instruments=len(last.features.instruments) if last else 0,
-        signals=orchestrator.signals,
-        exits=orchestrator.exits,
+        ticks=activity.ticks,
+        instruments=len(activity.last_tick.features.instruments) if activity.last_tick else 0,
+        signals=activity.signals,
+        exits=activity.exits,
         coins=tuple(signal.coin for signal in signals),
         venues=feed.status(),
         latency=delivery.latency(),
         tick_p50_ms=status.tick_p50_ms,
         tick_p95_ms=status.tick_p95_ms,
-        first_alert_s=min(((signal.decided_ms - orchestrator.started_ms) / 1000 for signal in signals), default=None),
+        first_alert_s=min(((one.decided_ms - activity.started_ms) / 1000 for one in signals), default=None),
     )

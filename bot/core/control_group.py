@@ -1,10 +1,10 @@
 """The control group: what chance drew with each alert, followed by the same code and polls, and never told of."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
-from bot.core.open_signals import OpenSignals, Seen
-from features.frame import FeatureFrame
+from bot.core.open_signals import OpenSignals
+from bot.core.tick import View
 from fetchers.poll_plan import Key
 from scoring.controls import as_signal, begin_control
 from scoring.settings import ScoringSettings
@@ -46,13 +46,7 @@ class ControlGroup:
             else:
                 self._open_signals.add([followed])
 
-    def add(
-        self,
-        controls: Iterable[Control],
-        signals: Iterable[Signal],
-        features: FeatureFrame,
-        column: Mapping[Key, int],
-    ) -> None:
+    def add(self, controls: Iterable[Control], signals: Iterable[Signal], view: View) -> None:
         """Follow what was drawn with `signals`, once it is stored."""
         alerts = {signal.id: signal for signal in signals}
         for control in controls:
@@ -60,7 +54,7 @@ class ControlGroup:
             if control.levels is None:
                 self._waiting[control.id] = control
             else:
-                self._begin(control, features, column)
+                self._begin(control, view)
 
     def shift_clock(self, step_ms: int) -> None:
         """Move every time by as much as the clock was set."""
@@ -69,27 +63,27 @@ class ControlGroup:
             control_id: replace(one, decided_ms=one.decided_ms + step_ms) for control_id, one in self._waiting.items()
         }
 
-    async def follow(self, features: FeatureFrame, column: Mapping[Key, int], seen: Seen) -> list[Closed]:
+    async def follow(self, view: View) -> list[Closed]:
         """Judge each by what this tick saw, begin those whose time has come, and return what has ended, stored."""
-        judged = [after for _, after in await self._open_signals.judge(features, column, seen)]
+        judged = [after for _, after in await self._open_signals.judge(view)]
         ended = [one for one in judged if isinstance(one, Outcome)]
         begun: list[Control] = []
         for control in self._waiting.values():
-            if control.decided_ms <= features.now_ms:
+            if control.decided_ms <= view.features.now_ms:
                 alert = self._alerts[control.id]
-                place = column.get(control.key)
+                place = view.column.get(control.key)
                 strategy = self._strategies.get(alert.strategy)
-                found = begin_control(control, alert, features, place, self._settings, strategy)
+                found = begin_control(control, alert, view.features, place, self._settings, strategy)
                 begun += [found] if isinstance(found, Control) else []
                 ended += [found] if isinstance(found, Outcome) else []
         await self._store.record_controls(begun, [one for one in judged if isinstance(one, OpenSignal)], ended)
         for control in begun:
             del self._waiting[control.id]
-            self._begin(control, features, column)
+            self._begin(control, view)
         return [self._end(outcome) for outcome in ended]
 
-    def _begin(self, control: Control, features: FeatureFrame, column: Mapping[Key, int]) -> None:
-        self._open_signals.begin([as_signal(control, self._alerts[control.id])], features, column)
+    def _begin(self, control: Control, view: View) -> None:
+        self._open_signals.begin([as_signal(control, self._alerts[control.id])], view)
 
     def _end(self, outcome: Outcome) -> Closed:
         if self._waiting.pop(outcome.signal_id, None) is None:

@@ -1,12 +1,9 @@
 """What the bot looks after beside its ticks: the disk, the age of what is on it, and how the venues were."""
 
-from collections.abc import Awaitable, Callable
-from html import escape
-
 from loguru import logger
 
-from bot.chat.texts.phrases import counted
 from bot.clock import Clock
+from bot.core.announcer import Announcer
 from fetchers.base import MarketFeed
 from fetchers.health import Condition
 from scoring.settings import ScoringSettings
@@ -33,7 +30,7 @@ class Housekeeper:
         feed: MarketFeed,
         mirror: Mirror | None,
         clock: Clock,
-        notify: Callable[[str], Awaitable[None]],
+        announcer: Announcer,
         retention_days: int,
         scoring: ScoringSettings,
     ) -> None:
@@ -41,7 +38,7 @@ class Housekeeper:
         self._feed = feed
         self._mirror = mirror
         self._clock = clock
-        self._notify = notify
+        self._announcer = announcer
         self._retention_ms = retention_days * _DAY_MS
         self._scoring = scoring
         self._looks = 0
@@ -67,7 +64,8 @@ class Housekeeper:
         await self._store.database.recover()
         if bool(self._store.database.trouble) != self._is_trouble_told:
             self._is_trouble_told = bool(self._store.database.trouble)
-            await self._notify(render_disk(self._store.database.trouble))
+            await self._store.outbox.enqueue(self._announcer.disk(self._store.database.trouble))
+            self._announcer.wake()
         for venue, report in self._feed.status().items():
             if self._health.get(venue) != report.condition:
                 self._health[venue] = report.condition
@@ -103,16 +101,5 @@ class Housekeeper:
         if mirror is not None and mirror.trouble:
             notes.append(f"the history in MySQL is behind: {mirror.trouble}")
         if mirror is not None and mirror.set_aside:
-            notes.append(f"MySQL has refused {counted(mirror.set_aside, 'row')}: its table refused_rows says why")
+            notes.append(f"rows that MySQL has refused: {mirror.set_aside}; its table refused_rows says why")
         return tuple(notes)
-
-
-def render_disk(trouble: str) -> str:
-    """Return what the phone is told when the disk stops or begins to take writes, HTML."""
-    if not trouble:
-        return "<b>The database is written again.</b> What was kept in memory is on the disk now."
-    return (
-        f"<b>The database cannot be written:</b> {escape(trouble)}\n"
-        "Alerts go on, kept in memory only: a restart would forget them and could repeat them. "
-        "Once the disk is well everything is written down."
-    )

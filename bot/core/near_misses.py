@@ -1,10 +1,9 @@
 """What near misses would have made: followed beside the signals, from whatever a tick sees of them anyway."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from bot.core.open_signals import OpenSignals, Seen
-from features.frame import FeatureFrame
-from fetchers.poll_plan import Key
+from bot.core.open_signals import OpenSignals
+from bot.core.tick import View
 from scoring.exits import start_near_miss
 from scoring.signals import NearMiss, OpenSignal, Outcome
 from storage.store import Store
@@ -48,9 +47,9 @@ class NearMisses:
         """Move every time by as much as the clock was set."""
         self._open_signals.shift_clock(step_ms)
 
-    async def follow(self, features: FeatureFrame, column: Mapping[Key, int], seen: Seen) -> None:
+    async def follow(self, view: View) -> None:
         """Judge each by what this tick saw, and store what has ended."""
-        judged = await self._open_signals.judge(features, column, seen)
+        judged = await self._open_signals.judge(view)
         outcomes = [after for _, after in judged if isinstance(after, Outcome)]
         if outcomes:
             await self._store.record_near_misses(outcomes)

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 
+from bot.core.tick import View
 from features.backoff import backoff
-from features.facts.market import Candles, Observation, OrderBook, Trades, read_only
+from features.facts.market import Candles, Observation, Trades, read_only
 from features.frame import FeatureFrame
 from fetchers.health import Condition
 from fetchers.poll_plan import Key
@@ -29,8 +30,6 @@ from scoring.exits import (
 from scoring.levels import settlement_times_ms
 from scoring.settings import ScoringSettings
 from scoring.signals import OpenSignal, Outcome, Signal
-
-Seen: TypeAlias = Mapping[Key, Sequence[Observation]]  #: the books and prints of one tick
 
 TICKS_MISSED = 2.5  #: so many may bring nothing before that is a gap
 FIRST_RETRY_MS, LAST_RETRY_MS = 5_000, 60_000  #: until candles are asked for again
@@ -95,9 +94,9 @@ class OpenSignals:
         """Follow these too."""
         self.open |= {one.signal.id: one for one in signals}
 
-    def begin(self, signals: Iterable[Signal], features: FeatureFrame, column: Mapping[Key, int]) -> None:
-        """Follow what was just decided on `features`."""
-        rates = ((one, _funding_rate(features, column[one.key])) for one in signals)
+    def begin(self, signals: Iterable[Signal], view: View) -> None:
+        """Follow what was just decided on what `view` shows."""
+        rates = ((one, _funding_rate(view.features, view.column[one.key])) for one in signals)
         self.add(start(one, rate) for one, rate in rates)
 
     def remove(self, signal_id: int) -> None:
@@ -123,9 +122,7 @@ class OpenSignals:
             unjudged.ask_ms = unjudged.ask_ms and unjudged.ask_ms + step_ms
             unjudged.asked_ms = unjudged.asked_ms and unjudged.asked_ms + step_ms
 
-    async def judge(
-        self, features: FeatureFrame, column: Mapping[Key, int], seen: Seen
-    ) -> list[tuple[OpenSignal, OpenSignal | Outcome]]:
+    async def judge(self, view: View) -> list[tuple[OpenSignal, OpenSignal | Outcome]]:
         """Judge each by what this tick saw and what earlier ticks left; return how each was and what it is now.
 
         One that has ended stays until it is removed, so that nothing is lost where its end cannot be stored.
@@ -134,7 +131,7 @@ class OpenSignals:
         for signal_id, before in list(self.open.items()):
             key = before.signal.key
             unjudged = self._unjudged.setdefault(signal_id, _Unjudged(tape_ms=before.tape_ms))
-            noted = self._note(before, unjudged, features, column.get(key), seen.get(key, ()))
+            noted = self._note(before, unjudged, view.features, view.column.get(key), view.seen.get(key, ()))
             followed = await self._judge(noted, unjudged)
             if isinstance(followed, OpenSignal):
                 self.open[signal_id] = followed
@@ -286,13 +283,6 @@ class OpenSignals:
 
     def _is_well(self, one: OpenSignal) -> bool:
         return self._source.status()[one.signal.venue].condition in (Condition.OK, Condition.DEGRADED)
-
-
-def note_looks(seen: dict[Key, list[OrderBook | Trades]], observations: Iterable[Observation]) -> None:
-    """Add to the books and prints of each instrument what has arrived."""
-    for one in observations:
-        if isinstance(one, OrderBook | Trades):
-            seen.setdefault((one.venue, one.id), []).append(one)
 
 
 def _sight(

@@ -63,7 +63,7 @@ class BotStatus:
     guard_until_ms: int
     funnels: dict[str, FunnelMeans]  #: by strategy, of a usual tick since the start
     thresholds: ThresholdRates | None  #: of the last week; None where nothing can be said
-    outbox: dict[str, int]  #: messages by delivery state
+    outbox: Mapping[str, int]  #: messages by delivery state
     faults: tuple[str, ...]  #: what Telegram, the web app or the databases have to complain of; () is all well
     notes: tuple[str, ...] = ()  #: what ails the databases while alerts go on: no reason to be called unwell
     incidents: tuple[Incident, ...] = ()  #: what Telegram did to our messages, the latest first

@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 
 import pytest
 
+from bot.chat.announcer import ChatAnnouncer
 from bot.chat.bot_api.edge import AnyApplication, TelegramEdge, TelegramSender, Timeouts, build_application
 from bot.chat.commands.answers import Answers
 from bot.chat.commands.handlers import Commands
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.config.load import load_config
-from bot.core.orchestrator import Orchestrator, Tick
+from bot.core.orchestrator import Orchestrator
+from bot.core.tick import Tick
 from bot.live_status import Reports
 from bot.tasks import spawn
 from features.facts.market import Instrument
@@ -21,6 +23,7 @@ from fetchers.feed import Feed
 from scoring.decide import decide
 from storage.messages import DeliveryState, FollowUp, NewMessage
 from storage.store import Store
+from tests.bot.builders import make_core
 from tests.builders import feature_frame
 from tests.hand_clock import HandClock
 from tests.storage.builders import make_limits, make_signal
@@ -43,6 +46,7 @@ class World:
     delivery: Delivery
     prices: dict[int, float]  #: by signal, what `current_price` answers
     orchestrator: Orchestrator
+    announcer: ChatAnnouncer
     answers: Answers
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     commands: list[Commands] = field(default_factory=list)
@@ -71,10 +75,20 @@ class World:
 
 def look(orchestrator: Orchestrator, *instruments: Instrument, **features: Any) -> None:
     """Let the bot have looked at these instruments once, with remarkable `features` where they are given."""
-    now_ms = orchestrator.started_ms
+    now_ms = orchestrator.activity.started_ms
     frame = feature_frame(instruments, **features)
-    decision = decide(now_ms, frame, orchestrator.limits, (), orchestrator._config.scoring, orchestrator.strategies)
-    orchestrator.last_tick = Tick(features=frame, decision=decision, ended_ms=now_ms)
+    settings, limits = orchestrator._config.scoring, orchestrator.ledger.limits
+    decision = decide(now_ms, frame, limits, (), settings, orchestrator.strategies)
+    orchestrator.activity.last_tick = Tick(
+        started_ms=now_ms,
+        features=frame,
+        decided_ms=now_ms,
+        decision=decision,
+        open_signals={},
+        conditions={},
+        outbox={},
+        ended_ms=now_ms,
+    )
 
 
 def build_edge(
@@ -135,8 +149,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             sleep=clock.sleep,
             spawn=lambda work, name: spawn(work, name=name, keep=tasks),
         )
-        orchestrator = Orchestrator(config=config, clock=clock, feed=feed, store=store)
-        orchestrator._announce = delivery.wake
+        orchestrator, announcer = make_core(config, clock, feed, store, delivery.wake)
         reports = Reports(config=config, clock=clock, feed=feed, orchestrator=orchestrator, delivery=delivery)
         world = World(
             clock=clock,
@@ -146,8 +159,15 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             delivery=delivery,
             prices=prices,
             orchestrator=orchestrator,
+            announcer=announcer,
             answers=Answers(
-                config=config, clock=clock, store=store, orchestrator=orchestrator, delivery=delivery, reports=reports
+                config=config,
+                clock=clock,
+                store=store,
+                orchestrator=orchestrator,
+                announcer=announcer,
+                delivery=delivery,
+                reports=reports,
             ),
             tasks=tasks,
         )

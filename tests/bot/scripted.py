@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from bot.chat.announcer import ChatAnnouncer
 from bot.config.load import load_config
 from bot.core.orchestrator import Orchestrator
 from features.facts.market import Candles, Instrument, Observation
@@ -16,6 +17,7 @@ from fetchers.parsing.tallies import Change
 from fetchers.poll_plan import Key, Wanted
 from fetchers.universe import Universe
 from storage.store import Store
+from tests.bot.builders import make_core
 from tests.builders import instrument
 from tests.hand_clock import HandClock
 
@@ -71,6 +73,7 @@ class Scripted:
     feed: ScriptedFeed
     store: Store
     bot: Orchestrator
+    announcer: ChatAnnouncer
     ticked_ms: list[int] = field(default_factory=list)  #: by the monotonic clock
 
     async def tick(self, *observations: Observation, after_s: float = 5.0) -> None:
@@ -86,5 +89,5 @@ async def scripted(clock: HandClock, **env: str) -> AsyncIterator[Scripted]:
     feed = ScriptedFeed([instrument(), instrument(id="BTCUSDT", coin="BTC", base="BTC")])
     with tempfile.TemporaryDirectory() as folder:
         async with await Store.open(Path(folder) / "sgnl.db") as store:
-            bot = Orchestrator(config=load_config(env), clock=clock, feed=feed, store=store)  # type: ignore[arg-type]
-            yield Scripted(clock=clock, feed=feed, store=store, bot=bot)
+            bot, announcer = make_core(load_config(env), clock, feed, store)
+            yield Scripted(clock=clock, feed=feed, store=store, bot=bot, announcer=announcer)

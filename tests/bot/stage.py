@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.chat.announcer import ChatAnnouncer
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import TerminalSender
 from bot.cli.demo import OVERRIDES
@@ -20,6 +21,7 @@ from fetchers.simulated.scenario import Planted, Scenario
 from fetchers.simulated.server import Servers, serve
 from fetchers.venues import build_venues
 from storage.store import Store
+from tests.bot.builders import make_core
 from tests.builders import NOW_MS
 from tests.hand_clock import HandClock
 
@@ -53,19 +55,25 @@ class Stage:
                 reload_s=self.config.venues.universe_reload_s,
                 window_s=self.config.features.history_s,
             )
-            orchestrator = Orchestrator(config=self.config, clock=self.clock, feed=feed, store=store)
             delivery = Delivery(store, TerminalSender(self.terminal), self.clock, max_signal_age_s=30)
+            orchestrator, announcer = make_core(self.config, self.clock, feed, store, delivery.wake)
             reports = Reports(
                 config=self.config, clock=self.clock, feed=feed, orchestrator=orchestrator, delivery=delivery
             )
             bot = RunningBot(
-                stage=self, store=store, feed=feed, orchestrator=orchestrator, delivery=delivery, reports=reports
+                stage=self,
+                store=store,
+                feed=feed,
+                orchestrator=orchestrator,
+                announcer=announcer,
+                delivery=delivery,
+                reports=reports,
             )
             await orchestrator.restore()
-            loading = feed.start(keep=orchestrator.open_keys(), coins=orchestrator.known_coins())
+            loading = feed.start(keep=orchestrator.ledger.open_keys(), coins=orchestrator.known_coins())
             starting = spawn(loading, name="start", keep=tasks)
             await bot.until_done(starting)
-            await orchestrator.start(delivery.wake)
+            await orchestrator.start()
             spawn(delivery.run(), name="delivery", keep=tasks)
             try:
                 yield bot
@@ -84,6 +92,7 @@ class RunningBot:
     store: Store
     feed: Feed
     orchestrator: Orchestrator
+    announcer: ChatAnnouncer
     delivery: Delivery
     reports: Reports
     tasks: set[asyncio.Task[None]] = field(default_factory=set)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import Content, FoundChat, NotSent
 from bot.config.load import load_config
-from bot.core.orchestrator import Orchestrator
 from bot.tasks import spawn
 from features.facts.market import Observation
 from scoring.exits import start
@@ -19,6 +18,7 @@ from scoring.limits import after_signal, newest_ms, pause
 from scoring.settings import ScoringSettings
 from scoring.signals import FOREVER_MS, Arm, ExitReason, Outcome
 from storage.messages import Kind, NewMessage
+from tests.bot.builders import make_core
 from tests.bot.scripted import Scripted, scripted
 from tests.builders import NOW_MS, quotes, trades
 from tests.hand_clock import HandClock
@@ -33,8 +33,8 @@ each_step = pytest.mark.parametrize("step_s", STEPS_S)
 async def open_one(stage: Scripted) -> None:
     """Let the bot follow a SHORT from 100, target 98, stop 101."""
     one = signal(decided_ms=stage.clock.now_ms())
-    await stage.store.remember([one], stage.bot.limits, [])
-    stage.bot.open_signals[one.id] = start(one)
+    await stage.store.remember([one], stage.bot.ledger.limits, [])
+    stage.bot.ledger.open_signals[one.id] = start(one)
 
 
 def seen_at(now_ms: int, bid: float, prints: Sequence[float] = ()) -> list[Observation]:
@@ -57,7 +57,7 @@ def test_no_tick_is_lost(step_s: float) -> None:
             loop.call_later(21, clock.set_wall_clock, step_s)
             loop.call_later(58, stop.set)
             await stage.bot.run(stop)
-            return stage.bot.ticks
+            return stage.bot.activity.ticks
 
     assert run_virtually(watch()) == 12
 
@@ -86,8 +86,8 @@ async def test_the_market_begins_anew(step_s: float) -> None:
         for _ in range(3):
             await stage.tick(*seen_at(stage.clock.now_ms() + 5_000 + round(1000 * step_s), 110.0))
             step_s = 0
-            assert stage.bot.last_tick is not None
-            assert stage.bot.last_tick.features.best_bid[0] == 110.0
+            assert stage.bot.activity.last_tick is not None
+            assert stage.bot.activity.last_tick.features.best_bid[0] == 110.0
         assert stage.feed.renewed == 1
         due = await stage.store.outbox.due(stage.clock.now_ms(), limit=10)
         assert ["clock was set" in one.message.html for one in due] == [True]
@@ -100,7 +100,7 @@ async def test_what_waits_goes_on(step_s: float) -> None:
     async with scripted(HandClock()) as stage:
         await open_one(stage)
         now_ms = stage.clock.now_ms()
-        await stage.bot.change_limits(
+        await stage.bot.ledger.change_limits(
             lambda limits: replace(pause(limits, now_ms + 60_000), muted_coins={"X": FOREVER_MS})
         )
         message = NewMessage(chat_id="1", kind=Kind.ENTRY, html="x", created_ms=now_ms - 3_000)
@@ -110,11 +110,11 @@ async def test_what_waits_goes_on(step_s: float) -> None:
         stage.clock.set_wall_clock(step_s)
         await stage.tick()
         saved = await stage.store.load()
-        assert stage.bot.limits == saved.limits
+        assert stage.bot.ledger.limits == saved.limits
         assert saved.limits.paused_until_ms == now_ms + 60_000 + step_ms
         assert saved.limits.muted_coins == {"X": FOREVER_MS}
         assert [one.signal.decided_ms for one in saved.open_signals] == [now_ms + step_ms]
-        assert stage.clock.now_ms() - stage.bot.started_ms == 5_000
+        assert stage.clock.now_ms() - stage.bot.activity.started_ms == 5_000
         (waiting,) = (
             one for one in await stage.store.outbox.due(now_ms + 20_000 + step_ms, limit=9) if one.id == queued.id
         )
@@ -142,7 +142,7 @@ def test_outcomes_are_as_without_steps(prices: list[float], steps: dict[int, int
                 )
                 await stage.tick(*seen_at(stage.clock.monotonic_ms() + 5_000 + ahead_ms, price, [price]))
             ((_, outcome),) = await stage.store.signals.find()
-            return stage.bot.ticks, None if outcome is None else timeless(outcome)
+            return stage.bot.activity.ticks, None if outcome is None else timeless(outcome)
 
     def timeless(outcome: Outcome) -> object:
         return (
@@ -214,21 +214,21 @@ async def test_controls_move_with_the_clock() -> None:
         one = signal(decided_ms=clock.now_ms())
         begun = make_control(levels=one.levels, decided_ms=clock.now_ms())
         waits = make_control(arm=Arm.OTHER_TIME, levels=None, decided_ms=clock.now_ms() + 3_600_000)
-        await stage.store.remember([one], stage.bot.limits, [], controls=[begun, waits])
-        await stage.store.record_outcome(outcome(), stage.bot.limits, [])
+        await stage.store.remember([one], stage.bot.ledger.limits, [], controls=[begun, waits])
+        await stage.store.record_outcome(outcome(), stage.bot.ledger.limits, [])
         await stage.bot.restore()
         for step_s in (-3600.0, 7200.0):
             clock.set_wall_clock(step_s)
             await stage.bot.tick()
         await stage.store.outbox.expire(2**62, 2**62, ())  # no message knows the time
         other = HandClock(clock.now_ms() - 400 * 86_400_000)
-        again = Orchestrator(config=load_config({}), clock=other, feed=stage.feed, store=stage.store)  # type: ignore[arg-type]
+        again, _ = make_core(load_config({}), other, stage.feed, stage.store)
         for bot, now_ms in ((stage.bot, clock.now_ms()), (again, other.now_ms())):
             if bot is again:
                 await bot.restore()
-            (followed,) = bot._controls.followed.values()
+            (followed,) = bot.ledger._controls.followed.values()
             assert 0 <= now_ms - followed.decided_ms < 1000
-            assert bot.open_signals == {}
+            assert bot.ledger.open_signals == {}
             saved = {control.id: control.decided_ms for control, *_ in (await stage.store.load()).controls}
             assert saved[begun.id] == followed.decided_ms
             assert 3_599_000 < saved[waits.id] - now_ms <= 3_600_000
@@ -240,21 +240,21 @@ async def test_a_clock_set_back_while_nobody_ran(back_s: float) -> None:
     clock = HandClock()
     async with scripted(clock) as stage:
         await open_one(stage)
-        one = stage.bot.open_signals[1]
-        limits = after_signal(stage.bot.limits, one.signal, ScoringSettings())
+        one = stage.bot.ledger.open_signals[1]
+        limits = after_signal(stage.bot.ledger.limits, one.signal, ScoringSettings())
         limits = pause(limits, clock.now_ms() + 60_000)
         await stage.store.state.save_limits(limits)
-        await stage.bot.notify("before")
+        await stage.announcer.notify("before")
         other = HandClock(clock.now_ms() - round(1000 * back_s))
-        again = Orchestrator(config=load_config({}), clock=other, feed=stage.feed, store=stage.store)  # type: ignore[arg-type]
+        again, _ = make_core(load_config({}), other, stage.feed, stage.store)
         await again.restore()
         now_ms = other.now_ms()
-        assert newest_ms(again.limits) <= now_ms
-        assert (again.limits.paused_until_ms or 0) - now_ms == 60_000
-        assert [open_signal.decided_ms for open_signal in again.open_signals.values()] == [now_ms]
+        assert newest_ms(again.ledger.limits) <= now_ms
+        assert (again.ledger.limits.paused_until_ms or 0) - now_ms == 60_000
+        assert [open_signal.decided_ms for open_signal in again.ledger.open_signals.values()] == [now_ms]
         assert await stage.store.outbox.latest_unsent_ms() <= now_ms
-        assert (await stage.store.load()).limits == again.limits
-        assert again.started_ms == now_ms
+        assert (await stage.store.load()).limits == again.ledger.limits
+        assert again.activity.started_ms == now_ms
         waiting = await stage.store.outbox.due(now_ms)
         before, clock_set = (message.message.html for message in waiting)
         assert before == "before"

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from bot.chat.texts.answers import render_count
+from bot.chat.texts.messages import render_status
 from bot.config.load import HttpSettings
 from bot.web.app import build_app, serve
 from fetchers.simulated.scenario import Planted
@@ -30,14 +31,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def test_status(bot: RunningBot) -> None:
     """The status counts ticks, today's signals, what is open, and what each venue keeps and polls."""
     status = bot.reports.status()
-    assert status.ticks == bot.orchestrator.ticks == len(bot.orchestrator.durations_ms)
+    assert status.ticks == bot.orchestrator.activity.ticks == len(bot.orchestrator.activity.durations_ms)
     assert (status.signals_today, len(status.open_signals)) == (1, 1)
     assert list(status.problems()) == []
     assert {venue.venue: venue.instruments for venue in status.venues} == {
         name: report.kept for name, report in bot.feed.status().items()
     }
     assert all("polled a tick" in venue.note for venue in status.venues)
-    assert "Signals today: 1 of 50" in await bot.reports.status_text()
+    assert "Signals today: 1 of 50" in render_status(bot.reports.status(), "UTC")
 
 
 async def test_leaderboard(bot: RunningBot) -> None:
@@ -87,17 +88,17 @@ async def test_over_http(bot: RunningBot) -> None:
 @pytest.mark.parametrize("ahead_ms", [1, 2_000, 3_600_000])
 async def test_the_clock_is_behind_the_last_signal(bot: RunningBot, ahead_ms: int) -> None:
     """Everything still answers, and says so in words."""
-    limits = bot.orchestrator.limits
-    bot.orchestrator.limits = replace(limits, signal_times_ms=(bot.stage.clock.now_ms() + ahead_ms,))
+    limits = bot.orchestrator.ledger.limits
+    bot.orchestrator.ledger.limits = replace(limits, signal_times_ms=(bot.stage.clock.now_ms() + ahead_ms,))
     try:
         status = bot.reports.status()
         assert status.signals_today is None
-        assert "clock is behind the last signal" in await bot.reports.status_text()
-        assert "clock is behind the last signal" in render_count(status, bot.orchestrator.limits, "UTC")
+        assert "clock is behind the last signal" in render_status(bot.reports.status(), "UTC")
+        assert "clock is behind the last signal" in render_count(status, bot.orchestrator.ledger.limits, "UTC")
         served = serve(build_app(bot.reports, bot.store, ""), HttpSettings(host="127.0.0.1", port=0, token=""))
         async with served as url, aiohttp.ClientSession() as session:
             for path in ("/health", "/api/status"):
                 async with session.get(url + path) as response:
                     assert response.status == 200, await response.text()
     finally:
-        bot.orchestrator.limits = limits
+        bot.orchestrator.ledger.limits = limits

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bot.core.open_signals import OpenSignals
+from bot.core.tick import View
 from features.facts.market import Candles, Trades, read_only
 from fetchers.health import Condition
 from fetchers.poll_plan import Key
@@ -108,7 +109,9 @@ class Watched:
         if prints is not None:
             rows = [(at(time_s), price, 1.0, True) for time_s, price in prints]
             seen[key] = [trades(rows, venue=key[0], id=key[1], exchange_ms=now_ms, continues=continues)]
-        ((_, after),) = await self.following.judge(frame, {key: 0} if is_listed else {}, seen)
+        ((_, after),) = await self.following.judge(
+            View(features=frame, column={key: 0} if is_listed else {}, seen=seen)
+        )
         if isinstance(after, Outcome):
             self.outcome = after
         if self.outcome is not None and not self.keeps:

@@ -96,7 +96,7 @@ def test_a_cold_start_is_warm_within_a_minute(tmp_path: Path) -> None:
             for _ in range(12):
                 await bot.orchestrator.tick()
                 said.append([venue.note for venue in bot.reports.status().venues])
-                last = bot.orchestrator.last_tick
+                last = bot.orchestrator.activity.last_tick
                 assert last is not None
                 eligible = last.features.instruments.is_eligible
                 assert eligible.sum() > 10

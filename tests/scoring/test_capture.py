@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from bot.core.open_signals import note_looks
+from bot.core.market import note_looks
 from features.facts.market import BTC, OrderBook, Trades
 from features.frame import compute_features
 from features.state.market_state import MarketState

@@ -19,6 +19,7 @@ from typing import Any, Self
 import numpy as np
 
 from bot.core.open_signals import OpenSignals
+from bot.core.tick import View
 from features.facts.market import Candles, Trades, read_only
 from fetchers.health import Condition
 from fetchers.poll_plan import Key
@@ -405,7 +406,7 @@ async def judged_by_bot(tape: Tape) -> dict[int, tuple[Outcome, int]]:
         frame = replace(FRAMES[seen.has_prints], now_ms=seen.now + offset_ms, btc_return=seen.btc_return, **arrays)
         column = {venue.key: 0} if seen.is_listed else {}
         for one in following.values():
-            for before, after in await one.judge(frame, column, {venue.key: venue.prints()}):
+            for before, after in await one.judge(View(features=frame, column=column, seen={venue.key: venue.prints()})):
                 if isinstance(after, Outcome):
                     outcomes[before.signal.id] = after, offset_ms
                     one.remove(before.signal.id)

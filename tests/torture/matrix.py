@@ -143,7 +143,7 @@ async def try_delisting(bot: RunningBot, venue: str) -> Cell:
         watched_keys = {one.key for one in bot.feed.universe.instruments}
         if any((one.key in watched_keys) == gone for one in mine):
             cell.problems.append(f"after a reload the coins had not {'left' if gone else 'come back'}")
-        state = bot.orchestrator._state
+        state = bot.orchestrator.market.state
         if [one.key for one in state.instruments] != list(state.column):
             cell.problems.append("a column was shifted")
     _check_back(bot, cell)
@@ -204,7 +204,7 @@ def _check_back(bot: RunningBot, cell: Cell) -> None:
     report, now_ms = bot.feed.status()[cell.venue], bot.stage.clock.now_ms()
     if report.condition not in (Condition.OK, Condition.DEGRADED):
         cell.problems.append(f"still {report.condition} after two ticks")
-    state = bot.orchestrator._state
+    state = bot.orchestrator.market.state
     here = np.array([instrument.venue == cell.venue for instrument in state.instruments])
     waiting = [one.exchange_ms for one in bot.feed._pollers[cell.venue].arrived if isinstance(one, OrderBook)]
     newest = {

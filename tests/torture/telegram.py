@@ -34,6 +34,7 @@ from bot.tasks import spawn
 from fetchers.feed import Feed
 from storage.messages import DeliveryState, FollowUp, Kind, NewMessage
 from storage.store import Store
+from tests.bot.builders import make_core
 from tests.storage.builders import make_limits, make_signal
 from tests.telegram_stand_in import TOKEN, Fault, Received, TelegramStandIn
 from tests.virtual_time import VirtualClock, run_virtually
@@ -146,10 +147,19 @@ class Storm:
                 sleep=self.clock.sleep,
                 spawn=lambda work, name: spawn(work, name=name, keep=self.tasks),
             )
-            parts = {"config": self.config, "clock": self.clock, "delivery": self.delivery}
-            orchestrator = Orchestrator(config=self.config, clock=self.clock, feed=feed, store=self.store)
-            reports = Reports(feed=feed, orchestrator=orchestrator, **parts)  # type: ignore[arg-type]
-            answers = Answers(store=self.store, orchestrator=orchestrator, reports=reports, **parts)  # type: ignore[arg-type]
+            orchestrator, announcer = make_core(self.config, self.clock, feed, self.store, self.delivery.wake)
+            reports = Reports(
+                config=self.config, clock=self.clock, feed=feed, orchestrator=orchestrator, delivery=self.delivery
+            )
+            answers = Answers(
+                config=self.config,
+                clock=self.clock,
+                store=self.store,
+                orchestrator=orchestrator,
+                announcer=announcer,
+                delivery=self.delivery,
+                reports=reports,
+            )
             commands = Commands(
                 answers,
                 self.delivery,

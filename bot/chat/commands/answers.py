@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from bot.chat.charts import PriceChart, PriceHistory, draw_equity, draw_price
+from bot.chat.announcer import ChatAnnouncer
+from bot.chat.charts import PriceChart, draw_equity, draw_price
 from bot.chat.commands.arguments import (
     UsageError,
     is_id,
@@ -38,12 +39,13 @@ from bot.chat.texts.answers import (
     signal_line,
     top_line,
 )
-from bot.chat.texts.daily_report import DayLog, render_report
+from bot.chat.texts.daily_report import render_report
 from bot.chat.texts.messages import exit_words, render_status
 from bot.chat.texts.phrases import counted, duration_text, fit, headline, local_time, net_text, until_text, venue_name
 from bot.clock import Clock
 from bot.config.load import Config
 from bot.config.settings import GROUPS
+from bot.core.market import PriceHistory
 from bot.core.orchestrator import Orchestrator
 from bot.core.recompute import explain_signal, repetition
 from bot.live_status import LEADERS, Reports
@@ -90,6 +92,7 @@ class Answers:
         clock: Clock,
         store: Store,
         orchestrator: Orchestrator,
+        announcer: ChatAnnouncer,
         delivery: Delivery,
         reports: Reports,
         log_file: LogFile | None = None,
@@ -98,6 +101,7 @@ class Answers:
         self._clock = clock
         self._store = store
         self._bot = orchestrator
+        self._announcer = announcer
         self._delivery = delivery
         self._reports = reports
         self._log_file = log_file
@@ -115,16 +119,16 @@ class Answers:
     async def pause(self, argument: str) -> Said:
         """/pause [2h]."""
         if not argument:
-            await self._bot.pause(None)
+            await self._bot.ledger.pause(None)
             return Content(html="Paused until /resume. Open signals are followed to their exit.")
         until_ms = self._clock.now_ms() + parse_duration_ms(argument)
-        await self._bot.pause(until_ms)
+        await self._bot.ledger.pause(until_ms)
         until = until_text(until_ms, self._timezone)
         return Content(html=f"Paused {until}. Open signals are followed to their exit; /resume ends the pause.")
 
     async def resume(self, _argument: str) -> Said:
         """/resume."""
-        await self._bot.resume()
+        await self._bot.ledger.resume()
         return Content(html="Alerting again.")
 
     async def signals(self, argument: str) -> Said:
@@ -138,8 +142,8 @@ class Answers:
         """/open."""
         now_ms = self._clock.now_ms()
         lines = [
-            open_line(open_signal, self._bot.current_price(open_signal.signal.id), now_ms)
-            for open_signal in self._bot.open_signals.values()
+            open_line(open_signal, self._bot.activity.entry_price(open_signal.signal), now_ms)
+            for open_signal in self._bot.ledger.open_signals.values()
         ]
         return Listing(title=f"<b>{len(lines)} open</b>", lines=lines)
 
@@ -196,7 +200,7 @@ class Answers:
 
     async def report(self) -> str:
         """Return the report on the time since the last one."""
-        log = self._bot.day
+        log = self._bot.activity.day
         given = await self._store.signals.find(since_ms=log.since_ms, limit=10_000)
         rows, controls, left_out = await self._closed_since(log.since_ms)
         ended = compare(rows, controls, left_out) if rows or left_out else None
@@ -205,16 +209,16 @@ class Answers:
     async def send_daily_report(self) -> None:
         """Send it to every chat, and count anew."""
         html = await self.report()
-        self._bot.day = DayLog(since_ms=self._clock.now_ms())
-        await self._bot.notify(html, Kind.REPORT)
+        self._bot.activity.begin_day(self._clock.now_ms())
+        await self._announcer.notify(html, Kind.REPORT)
 
     async def count(self, _argument: str) -> Said:
         """/count."""
-        return Content(html=render_count(self._reports.status(), self._bot.limits, self._timezone))
+        return Content(html=render_count(self._reports.status(), self._bot.ledger.limits, self._timezone))
 
     async def mutes(self, _argument: str) -> Said:
         """/mutes."""
-        return Content(html=render_mutes(self._bot.limits, self._clock.now_ms(), self._timezone))
+        return Content(html=render_mutes(self._bot.ledger.limits, self._clock.now_ms(), self._timezone))
 
     async def mute(self, argument: str) -> Said:
         """/mute COIN [1h]."""
@@ -223,10 +227,10 @@ class Answers:
         until_ms = now_ms + parse_duration_ms(length) if length else FOREVER_MS
         until = until_text(until_ms, self._timezone, ended_by="/unmute")
         if (venue := name.lower()) in VENUES:
-            await self._bot.change_limits(lambda limits: mute_venue(limits, venue, now_ms, until_ms))
+            await self._bot.ledger.change_limits(lambda limits: mute_venue(limits, venue, now_ms, until_ms))
             return Content(html=f"{venue_name(venue)} is muted {until}.")
         coin = self._find(name)[0].coin
-        await self._bot.change_limits(lambda limits: mute_coin(limits, coin, now_ms, until_ms))
+        await self._bot.ledger.change_limits(lambda limits: mute_coin(limits, coin, now_ms, until_ms))
         return Content(html=f"{escape(coin)} is muted {until}.")
 
     async def mute_for_an_hour(self, signal: Signal) -> tuple[Callable[[], Awaitable[None]], str]:
@@ -235,17 +239,17 @@ class Answers:
         A mute that lasts longer stays as it is.
         """
         coin, now_ms = signal.coin, self._clock.now_ms()
-        before_ms = self._bot.limits.muted_coins.get(coin, 0)
+        before_ms = self._bot.ledger.limits.muted_coins.get(coin, 0)
         if before_ms >= now_ms + HOUR_MS:
 
             async def leave() -> None:
                 """Change nothing, as nothing was changed."""
 
             return leave, f"{coin} stays muted {until_text(before_ms, self._timezone, ended_by='/unmute')}."
-        await self._bot.change_limits(lambda limits: mute_coin(limits, coin, now_ms, now_ms + HOUR_MS))
+        await self._bot.ledger.change_limits(lambda limits: mute_coin(limits, coin, now_ms, now_ms + HOUR_MS))
 
         async def undo() -> None:
-            await self._bot.change_limits(
+            await self._bot.ledger.change_limits(
                 lambda limits: (
                     mute_coin(limits, coin, now_ms, before_ms)
                     if before_ms > now_ms
@@ -258,16 +262,16 @@ class Answers:
     async def unmute(self, argument: str) -> Said:
         """/unmute COIN."""
         name, _ = split_coin(argument)
-        now_ms, limits = self._clock.now_ms(), self._bot.limits
+        now_ms, limits = self._clock.now_ms(), self._bot.ledger.limits
         names = {symbol_key(name)} | {symbol_key(other) for one in self._reports.find(name) for other in one.names}
         muted = [coin for coin in limits.muted_coins if name.lower() == "all" or symbol_key(coin) in names]
         venues = [venue for venue in limits.muted_venues if name.lower() in {"all", venue}]
         if not muted and not venues:
             raise UsageError(f"{name} is not muted; /mutes lists what is")
         for coin in muted:
-            await self._bot.change_limits(lambda limits, coin=coin: unmute_coin(limits, coin, now_ms))  # type: ignore[misc]
+            await self._bot.ledger.change_limits(lambda limits, coin=coin: unmute_coin(limits, coin, now_ms))  # type: ignore[misc]
         for venue in venues:
-            await self._bot.change_limits(lambda limits, venue=venue: unmute_venue(limits, venue, now_ms))  # type: ignore[misc]
+            await self._bot.ledger.change_limits(lambda limits, venue=venue: unmute_venue(limits, venue, now_ms))  # type: ignore[misc]
         return Content(html=f"No longer muted: {escape(', '.join([*muted, *venues]))}.")
 
     async def quiet(self, argument: str) -> Said:
@@ -289,22 +293,24 @@ class Answers:
     async def test(self, _argument: str) -> Said:
         """/test."""
         self._delivery.chat_states.try_again()
-        await self._bot.notify_all("<b>Test</b>: this chat gets the messages of SGNL. No alert, nothing to trade.")
+        text = "<b>Test</b>: this chat gets the messages of SGNL. No alert, nothing to trade."
+        await self._announcer.notify_all(text)
         refused = [f"Before that {escape(fault)}" for fault in self._delivery.chat_states.faults()]
-        return Content(html="\n".join([f"A test is on its way to {counted(len(self._bot.chats), 'chat')}.", *refused]))
+        on_its_way = f"A test is on its way to {counted(len(self._announcer.chats), 'chat')}."
+        return Content(html="\n".join([on_its_way, *refused]))
 
     async def chats(self, _argument: str) -> Said:
         """/chats."""
         sent_ms, waiting = await self._store.chats.last_sent_ms(), await self._store.chats.waiting_counts()
         states = self._delivery.chat_states
-        names = dict.fromkeys(filter(None, [*self._bot.chats, self._bot.operator]))
+        names = dict.fromkeys(filter(None, [*self._announcer.chats, self._announcer.operator]))
         lines = [
             chat_line(
                 name,
                 states[name],
                 last_sent_ms=sent_ms.get(name),
                 waiting=waiting.get(name, 0),
-                is_operator=name == self._bot.operator,
+                is_operator=name == self._announcer.operator,
                 now_ms=self._clock.now_ms(),
                 monotonic_ms=self._clock.monotonic_ms(),
                 timezone=self._timezone,
@@ -333,7 +339,7 @@ class Answers:
 
     async def version(self, _argument: str) -> Said:
         """/version."""
-        up = duration_text((self._clock.now_ms() - self._bot.started_ms) / 1000)
+        up = duration_text((self._clock.now_ms() - self._bot.activity.started_ms) / 1000)
         scoring = self._config.scoring
         return Content(html=f"SGNL {VERSION}, code {code_hash()}, settings {scoring.config_hash}, up {up}")
 
@@ -344,7 +350,7 @@ class Answers:
             return await self._chart_of_signal(signal, outcome)
         coin, _ = split_coin(argument)
         instrument = self._find(coin)[0]
-        history = await self._bot.price_history(instrument.key)
+        history = await self._bot.market.price_history(instrument.key)
         if history is None:
             raise UsageError(f"No prices of {instrument.base} are kept yet")
         name = f"{instrument.base} {venue_title(instrument.venue)}"
@@ -355,7 +361,7 @@ class Answers:
             timezone=self._timezone,
             levels={},
             marks={},
-            book=self._bot.books.get(instrument.key),
+            book=self._bot.market.books.get(instrument.key),
         )
         return await self._picture(lambda: draw_price(chart), f"{escape(name)}, {escape(instrument.pair)}")
 
@@ -380,13 +386,13 @@ class Answers:
     async def _chart_of_signal(self, signal: Signal, outcome: Outcome | None) -> Content:
         key = signal.key
         from_ms = signal.decided_ms - CHART_LEAD_MS
-        history = await self._bot.price_history(key, signal.decided_ms, CHART_LEAD_MS)
+        history = await self._bot.market.price_history(key, signal.decided_ms, CHART_LEAD_MS)
         end_ms = self._clock.now_ms() if outcome is None else outcome.exit_ms + CHART_TRAIL_MS
         if history is not None:
             history = history.between(from_ms, end_ms)
         if history is None:
             raise UsageError(f"The prices around #{signal.id} are no longer kept, and the venue gives none")
-        chart = chart_of_signal(signal, outcome, history, self._bot.books.get(key), self._timezone)
+        chart = chart_of_signal(signal, outcome, history, self._bot.market.books.get(key), self._timezone)
         end = "open" if outcome is None else net_text(outcome.ideal)
         return await self._picture(lambda: draw_price(chart), f"#{signal.id} {headline(signal)}: {end}")
 
@@ -414,9 +420,9 @@ class Answers:
         """Return the coin's pairs, the best score first, or raise UsageError with the nearest names."""
         if found := self._reports.find(coin):
             return found
-        if self._bot.last_tick is None:
+        if self._bot.activity.last_tick is None:
             raise UsageError(_NOTHING_SEEN)
-        coins = {one.coin for one in self._bot.last_tick.features.instruments}
+        coins = {one.coin for one in self._bot.activity.last_tick.features.instruments}
         near = get_close_matches(symbol_key(coin), coins, n=3)
         raise UsageError(f"{coin} is not watched" + (f", did you mean {' or '.join(near)}?" if near else ""))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from bot.chat.delivery.chat_states import ChatState
 from bot.chat.delivery.sender import plain_text
+from bot.chat.texts.funnels import funnel_lines
 from bot.chat.texts.messages import CLOCK_IS_BEHIND, exit_words
 from bot.chat.texts.phrases import (
     age_text,
@@ -25,7 +26,6 @@ from bot.chat.texts.phrases import (
     venue_name,
     words,
 )
-from bot.core.funnels import funnel_lines
 from bot.core.status import BotStatus
 from features.frame import FEATURES
 from scoring.prices import format_price

@@ -9,6 +9,7 @@ from datetime import datetime
 from html import escape
 from urllib.parse import quote
 
+from bot.chat.texts.funnels import funnel_lines, thresholds_text
 from bot.chat.texts.phrases import (
     LONGEST_SENT,
     age_text,
@@ -26,7 +27,6 @@ from bot.chat.texts.phrases import (
     venue_name,
     words,
 )
-from bot.core.funnels import funnel_lines, thresholds_text
 from bot.core.status import BotStatus, VenueStatus
 from features.facts.venues import VENUES
 from fetchers.parsing.tallies import CHANGE, Change
@@ -309,6 +309,17 @@ def render_clock_set(step_ms: int) -> str:
     return (
         f"<b>The machine's clock was set {way} by {duration_text(abs(step_ms) / 1000)}.</b> Open signals, pauses and"
         " waits go on as long as they would have. The windows of the market fill again."
+    )
+
+
+def render_disk(trouble: str) -> str:
+    """Return what the phone is told when the disk stops or begins to take writes, HTML."""
+    if not trouble:
+        return "<b>The database is written again.</b> What was kept in memory is on the disk now."
+    return (
+        f"<b>The database cannot be written:</b> {escape(trouble)}\n"
+        "Alerts go on, kept in memory only: a restart would forget them and could repeat them. "
+        "Once the disk is well everything is written down."
     )
 
 

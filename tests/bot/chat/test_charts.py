@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bot.chat.charts import PriceChart, PriceHistory, draw_equity, draw_price, drawable
+from bot.chat.charts import PriceChart, draw_equity, draw_price, drawable
+from bot.core.market import PriceHistory
 from features.state.market_state import MarketState
 from tests.bot.conftest import GROUP, PERSON, World, build_edge, look
 from tests.builders import NOW_MS, instrument, open_interest, order_book, quotes
@@ -99,8 +100,8 @@ async def bot(world: World) -> World:
         ids = {"ids": ("XLMUSDT",)}
         state.append([quotes(now_ms, bid_price=1.2e-5, ask_price=1.21e-5, **ids)])
         state.append([open_interest(id="XLMUSDT", exchange_ms=now_ms)])
-    world.orchestrator._state = state
-    world.orchestrator.books[xlm.key] = order_book(id="XLMUSDT")
+    world.orchestrator.market.state = state
+    world.orchestrator.market.books[xlm.key] = order_book(id="XLMUSDT")
     look(world.orchestrator, xlm)
     edge = build_edge(world)
     await edge.start()

@@ -30,7 +30,7 @@ from bot.chat.texts.answers import (
     signal_line,
     top_line,
 )
-from bot.chat.texts.daily_report import DayLog, render_report
+from bot.chat.texts.daily_report import render_report
 from bot.chat.texts.messages import (
     add_follow_ups,
     copy_text,
@@ -41,6 +41,7 @@ from bot.chat.texts.messages import (
     mark_sent,
     render_cap,
     render_deaf,
+    render_disk,
     render_entry,
     render_exit,
     render_guard,
@@ -53,7 +54,7 @@ from bot.chat.texts.messages import (
     render_venue_back,
     render_venue_blind,
 )
-from bot.core.housekeeping import render_disk
+from bot.core.activity import DayLog
 from bot.core.status import Incident
 from fetchers.health import Condition, Notice
 from scoring.settings import ScoringSettings

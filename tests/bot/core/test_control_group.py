@@ -3,10 +3,11 @@
 import asyncio
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from bot.core.control_group import ControlGroup
 from bot.core.open_signals import OpenSignals
+from bot.core.tick import Seen, View
 from features.facts.market import Candles
 from features.frame import FeatureFrame
 from fetchers.poll_plan import Key
@@ -52,6 +54,13 @@ def frame(now_ms: int, **changed: Any) -> FeatureFrame:
     return passing(instruments=instruments, now_ms=now_ms, **times, **changed)
 
 
+def view(
+    features: FeatureFrame, seen: Seen = MappingProxyType({}), column: Mapping[Key, int] = MappingProxyType(COLUMN)
+) -> View:
+    """Return that as the market of a tick."""
+    return View(features=features, column=column, seen=seen)
+
+
 def group_of(store: Store, started_ms: int = NOW_MS - 1000) -> ControlGroup:
     """Return the control group of a bot that started then."""
     source = WithoutCandles(ALERT)
@@ -65,7 +74,7 @@ async def alerted(store: Store, group: ControlGroup) -> dict[Arm, Control]:
     features = frame(NOW_MS)
     controls = tuple(draw_controls(ALERT, *check(features)))
     await store.remember([ALERT], (await store.load()).limits, [], controls=controls)
-    group.add(controls, [ALERT], features, COLUMN)
+    group.add(controls, [ALERT], view(features))
     return {control.arm: control for control in controls}
 
 
@@ -89,7 +98,7 @@ async def test_both_to_their_ends(store: Store) -> None:
     assert group.keys(NOW_MS) == {("bybit", other.instrument_id)}
     key = ("bybit", other.instrument_id)
     above = trades([(NOW_MS + 4000, 102.0, 1.0, False)], id=other.instrument_id, exchange_ms=NOW_MS + 5000)
-    (closed,) = await group.follow(frame(NOW_MS + 5000), COLUMN, {key: [above]})
+    (closed,) = await group.follow(view(frame(NOW_MS + 5000), {key: [above]}))
     assert closed == Closed(kind_of(ALERT), ALERT.score, NOW_MS, True, None, None, is_control=True), "before 15 s"
     stopped = (await outcomes(store))[Arm.OTHER_INSTRUMENT]
     assert stopped is not None
@@ -98,23 +107,20 @@ async def test_both_to_their_ends(store: Store) -> None:
 
     begin_ms = later.decided_ms + 2000
     assert group.keys(begin_ms) == {("bybit", "AUSDT")}, "it is polled as soon as its time has come"
-    assert await group.follow(frame(begin_ms, best_bid=90.0, best_ask=90.02), COLUMN, {}) == []
+    assert await group.follow(view(frame(begin_ms, best_bid=90.0, best_ask=90.02))) == []
     (begun, _) = (await store.controls.of_signal(ALERT.id))[1]
     assert begun.levels is not None
     assert (begun.decided_ms, begun.levels.entry) == (begin_ms, 90.0)
     prints = trades([(begin_ms + 16_000, 90.0, 1.0, True)], id="AUSDT", exchange_ms=begin_ms + 16_000)
     quote = {"best_bid": 90.0, "best_ask": 90.02}
-    await group.follow(frame(begin_ms + 16_000, **quote), COLUMN, {("bybit", "AUSDT"): [prints]})
+    await group.follow(view(frame(begin_ms + 16_000, **quote), {("bybit", "AUSDT"): [prints]}))
     below = trades([(begin_ms + 19_000, 80.0, 1.0, True)], id="AUSDT", exchange_ms=begin_ms + 20_000)
-    (closed,) = await group.follow(frame(begin_ms + 20_000, **quote), COLUMN, {("bybit", "AUSDT"): [below]})
+    (closed,) = await group.follow(view(frame(begin_ms + 20_000, **quote), {("bybit", "AUSDT"): [below]}))
     ended = (await outcomes(store))[Arm.OTHER_TIME]
     assert ideal(ended).r > 1
     assert closed.r == pytest.approx(ideal(ended).r)
     assert (closed.decided_ms, closed.score) == (NOW_MS, ALERT.score), "it stands under its alert's day and band"
-    assert [one async for one in store.controls.closed_figures()] == [
-        closed._replace(net_percent=None, r=None),
-        closed,
-    ]
+    assert [one async for one in store.controls.closed_figures()] == [closed._replace(net_percent=None, r=None), closed]
     assert group.followed == {}
     assert (await store.load()).controls == ()
 
@@ -125,13 +131,13 @@ async def test_a_restart(store: Store) -> None:
     first = group_of(store)
     first.resume((await store.load()).controls)
     assert list(first.followed) == [other.id], "killed right after the commit of the alert"
-    await first.follow(frame(NOW_MS + 5000, best_bid=99.0, best_ask=99.02), COLUMN, {})
+    await first.follow(view(frame(NOW_MS + 5000, best_bid=99.0, best_ask=99.02)))
     again = group_of(store)
     again.resume((await store.load()).controls)
     assert [(one.looked_ms, one.best_price) for one in again.followed.values()] == [(NOW_MS + 5000, 99.02)]
     assert again.keys(later.decided_ms) >= {("bybit", "AUSDT")}
-    await again.follow(frame(later.decided_ms), {}, {})
-    late = await again.follow(frame(later.decided_ms + LATE_MS + 1), {}, {})
+    await again.follow(view(frame(later.decided_ms), column={}))
+    late = await again.follow(view(frame(later.decided_ms + LATE_MS + 1), column={}))
     assert {(one.is_known, one.is_control) for one in late} == {(False, True)}
     ended = (await outcomes(store))[Arm.OTHER_TIME]
     assert ended is not None
@@ -175,9 +181,9 @@ async def test_a_full_disk(store: Store, tmp_path: Path) -> None:
         store.database._writer = broken.database._writer
         below = trades([(NOW_MS + 4000, 90.0, 1.0, True)], id=other.instrument_id, exchange_ms=NOW_MS + 5000)
         try:
-            await group.follow(frame(NOW_MS + 5000), COLUMN, {("bybit", other.instrument_id): [below]})
+            await group.follow(view(frame(NOW_MS + 5000), {("bybit", other.instrument_id): [below]}))
             assert store.database.trouble != ""
-            await group.follow(frame(later.decided_ms), COLUMN, {})
+            await group.follow(view(frame(later.decided_ms)))
         finally:
             store.database._writer = good
     await store.database.recover()
@@ -199,9 +205,9 @@ async def test_in_a_bot(tmp_path: Path) -> None:
             assert list(controls) == [Arm.OTHER_INSTRUMENT, Arm.OTHER_TIME]
             other = controls[Arm.OTHER_INSTRUMENT]
             assert (other.venue, other.decided_ms) == (alert.venue, alert.decided_ms)
-            assert ("bybit", other.instrument_id) in bot.orchestrator.open_keys()
-            assert bot.orchestrator.open_names() == {"KORVA", alert.key_name}
-            limits = bot.orchestrator.limits
+            assert ("bybit", other.instrument_id) in bot.orchestrator.ledger.open_keys()
+            assert bot.orchestrator.ledger.open_names() == {"KORVA", alert.key_name}
+            limits = bot.orchestrator.ledger.limits
             assert set(limits.last_signal_ms) == {"KORVA"}
             assert set(limits.last_of_instrument_ms) == {alert.key_name}
         async with stage.bot() as bot:
@@ -214,8 +220,8 @@ async def test_in_a_bot(tmp_path: Path) -> None:
             assert end is not None
             assert end.ideal is not None
             assert end.reason is ExitReason.TIMEOUT
-            assert bot.orchestrator.limits == after_outcome(limits, alert, outcome, stage.config.scoring)
-            record = bot.orchestrator._records.like(alert)
+            assert bot.orchestrator.ledger.limits == after_outcome(limits, alert, outcome, stage.config.scoring)
+            record = bot.orchestrator.ledger.records.like(alert)
             assert (record.alerts.n, record.chance.n) == (1, 1)
     with closing(sqlite3.connect(tmp_path / "sgnl.db")) as database:
         told = database.execute("SELECT kind, signal_id, html FROM outbox").fetchall()
@@ -240,9 +246,9 @@ def test_followed_like_an_alert(looks: list[tuple[int, float, bool, bool]]) -> N
                 group, source = group_of(store), WithoutCandles(ALERT)
                 twin = make_control(levels=ALERT.levels, decided_ms=NOW_MS, instrument_id="AUSDT", coin="A")
                 await store.remember([ALERT], (await store.load()).limits, [], controls=[twin])
-                group.add([twin], [ALERT], frame(NOW_MS), COLUMN)
+                group.add([twin], [ALERT], view(frame(NOW_MS)))
                 alerts = OpenSignals(source, SETTINGS, max_data_age_s=15.0, started_ms=NOW_MS - 1000, asks=True)
-                alerts.begin([ALERT], frame(NOW_MS), COLUMN)
+                alerts.begin([ALERT], view(frame(NOW_MS)))
                 now_ms = NOW_MS
                 for wait_s, price, has_print, has_quote in looks:
                     now_ms += 1000 * wait_s
@@ -250,8 +256,8 @@ def test_followed_like_an_alert(looks: list[tuple[int, float, bool, bool]]) -> N
                     one = trades([(now_ms, price, 1.0, True)], id="AUSDT", exchange_ms=now_ms)
                     seen = {("bybit", "AUSDT"): [one] if has_print else []}
                     features = frame(now_ms, best_bid=quote[0], best_ask=quote[1])
-                    ((_, after),) = await alerts.judge(features, COLUMN, seen)
-                    await group.follow(features, COLUMN, seen)
+                    ((_, after),) = await alerts.judge(view(features, seen))
+                    await group.follow(view(features, seen))
                     if isinstance(after, Outcome):
                         ended = (await outcomes(store))[Arm.OTHER_INSTRUMENT]
                         assert repr(ended) == repr(replace(after, signal_id=twin.id))

@@ -1,10 +1,11 @@
-"""Funnels over ticks, and their words."""
+"""Funnels over ticks."""
 
 from dataclasses import asdict
 
-from bot.core.funnels import FunnelLog, FunnelMeans, funnel_lines, thresholds_text
+from bot.chat.texts.funnels import funnel_lines
+from bot.core.funnels import FunnelLog
 from scoring.decide import Funnel
-from tests.bot.builders import make_funnel, make_status
+from tests.bot.builders import make_funnel
 
 
 def test_every_pair_is_counted_once() -> None:
@@ -34,16 +35,3 @@ def test_sums_agree() -> None:
 def test_before_the_first_tick() -> None:
     """There is nothing to divide by."""
     assert asdict(FunnelLog().means()) == {"eligible": 0, "not_seen": {}, "seen": 0, "refused": {}, "passed": 0}
-
-
-def test_small_shares_are_no_zeros() -> None:
-    """What happened once in thousands of ticks is said as such."""
-    means = FunnelMeans(eligible=10, not_seen={}, seen=10, refused={"score": 9.99}, passed=0.01)
-    assert list(funnel_lines("ups", means))[-1] == "Refused first by: score 10.0; under 0.1 passed"
-
-
-def test_thresholds() -> None:
-    """The rates are said with their days; nothing is said where nothing is known."""
-    assert thresholds_text(None) is None
-    text = thresholds_text(make_status().thresholds)
-    assert text == "Last 7 days: a threshold of 72 gave 0.0 a day, 66 would have given 3.1"

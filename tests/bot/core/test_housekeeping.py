@@ -6,7 +6,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bot.core.housekeeping import Housekeeper, render_disk
+from bot.chat.texts.messages import render_disk, render_status
+from bot.core.housekeeping import Housekeeper
 from bot.tasks import spawn
 from fetchers.simulated.scenario import Planted
 from scoring.signals import Limits
@@ -28,7 +29,7 @@ def housekeeper(stage: Stage, bot: RunningBot, mirror: Mirror | None = None) -> 
         feed=bot.feed,
         mirror=mirror,
         clock=stage.clock,
-        notify=bot.orchestrator.notify,
+        announcer=bot.announcer,
         retention_days=30,
         scoring=stage.config.scoring,
     )
@@ -67,7 +68,7 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
             assert note.startswith("kept in memory only: ")
             bot.reports.housekeeper = keeper
             assert list(bot.reports.status().problems()) == []
-            assert "Note: kept in memory only" in await bot.reports.status_text()
+            assert "Note: kept in memory only" in render_status(bot.reports.status(), "UTC")
             await bot.store.database._writer.execute("PRAGMA query_only = 0")
             await keeper.look()
             await bot.delivery.drain(1)
@@ -76,7 +77,7 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
         async with stage.bot() as bot:
             ((signal, outcome),) = await bot.store.signals.find()
             assert (signal.coin, outcome is not None) == ("KORVA", True)
-            assert bot.orchestrator.limits.next_id == 2
+            assert bot.orchestrator.ledger.limits.next_id == 2
 
 
 def test_an_ill_disk_at_the_start(tmp_path: Path) -> None:
@@ -153,7 +154,9 @@ async def test_rows_that_mysql_refuses(tmp_path: Path) -> None:
     """What is lacking in the history for good is said in /status."""
     async with staged(tmp_path, exchanges={"bybit"}) as stage, stage.bot() as bot:
         bot.reports.housekeeper = housekeeper(stage, bot, FarMirror(copied=0, set_aside=2))
-        assert "Note: MySQL has refused 2 rows: its table refused_rows says why" in await bot.reports.status_text()
+        assert "Note: rows that MySQL has refused: 2; its table refused_rows says why" in render_status(
+            bot.reports.status(), "UTC"
+        )
 
 
 def test_the_words_are_html() -> None:

@@ -1,19 +1,22 @@
 """Near misses are followed to what they would have made, at no venue's cost, through restarts too."""
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from bot.core.near_misses import MOST_FOLLOWED, NearMisses
 from bot.core.open_signals import OpenSignals
+from bot.core.tick import Seen, View
 from features.facts.market import Trades
 from features.frame import FeatureFrame
 from features.settings import FeatureSettings
 from features.state.market_state import MarketState
 from features.state.snapshot import take_windows
+from fetchers.poll_plan import Key
 from fetchers.simulated.scenario import Planted
 from scoring.settings import ScoringSettings
 from scoring.signals import ExitReason, NearMiss
@@ -51,6 +54,13 @@ def frame(seconds: float, **changed: object) -> FeatureFrame:
     return feature_frame(instruments, now_ms=NOW_MS + round(1000 * seconds), **times, **changed)
 
 
+def view(
+    features: FeatureFrame, seen: Seen = MappingProxyType({}), column: Mapping[Key, int] = MappingProxyType(COLUMN)
+) -> View:
+    """Return that as the market of a tick."""
+    return View(features=features, column=column, seen=seen)
+
+
 def following(store: Store, *, started_ms: int = NOW_MS - 1000) -> NearMisses:
     """Return what follows near misses in a bot that started then."""
     source = Watched(make_signal())
@@ -86,7 +96,7 @@ async def test_to_its_end(store: Store) -> None:
     bids, asks = [101.5, 99.0, 99.5], [101.6, 99.1, 99.6]
     key = ("bybit", "BUSDT")
     print_below = trades([(NOW_MS + 4000, 97.9, 1.0, True)], id="BUSDT")
-    await misses.follow(frame(5, best_bid=bids, best_ask=asks), COLUMN, {key: [print_below]})
+    await misses.follow(view(frame(5, best_bid=bids, best_ask=asks), {key: [print_below]}))
     assert await outcomes(store) == {"A": ExitReason.STOP_LOSS, "B": ExitReason.TAKE_PROFIT, "C": None}
     rows = {one.coin: outcome for one, outcome in await store.near_misses.find(0)}
     assert rows["A"] is not None
@@ -108,8 +118,8 @@ async def test_what_quotes_alone_have_judged_is_marked(store: Store) -> None:
 
     for seconds in range(5, 60, 5):
         seen = prints("A", seconds) | (prints("B", seconds) if seconds in (5, 55) else {})
-        await misses.follow(frame(seconds, **quiet), COLUMN, seen)
-    await misses.follow(frame(60, best_bid=97.0, best_ask=97.1), COLUMN, {})
+        await misses.follow(view(frame(seconds, **quiet), seen))
+    await misses.follow(view(frame(60, best_bid=97.0, best_ask=97.1)))
     rows = {one.coin: outcome for one, outcome in await store.near_misses.find(0)}
     assert {coin: outcome and (outcome.is_by_quotes, outcome.note) for coin, outcome in rows.items()} == {
         "A": (False, ""),
@@ -125,8 +135,8 @@ async def test_prints_with_a_hole_are_not_all(store: Store) -> None:
     for seconds, continues in ((5, True), (10, False)):
         now_ms = NOW_MS + 1000 * seconds
         one = trades([(now_ms, 99.95, 1.0, True)], id="AUSDT", exchange_ms=now_ms, continues=continues)
-        await misses.follow(frame(seconds, best_bid=99.9, best_ask=100.0), COLUMN, {("bybit", "AUSDT"): [one]})
-    await misses.follow(frame(15, best_bid=97.0, best_ask=97.1), COLUMN, {})
+        await misses.follow(view(frame(seconds, best_bid=99.9, best_ask=100.0), {("bybit", "AUSDT"): [one]}))
+    await misses.follow(view(frame(15, best_bid=97.0, best_ask=97.1)))
     ((_, outcome),) = await store.near_misses.find(0)
     assert outcome is not None
     assert outcome.is_by_quotes
@@ -136,7 +146,7 @@ async def test_a_restart(store: Store) -> None:
     """What is followed goes on from where it was saved, and says that a restart came between."""
     misses = following(store)
     await remember(store, misses, near_miss("A"), near_miss("B"))
-    await misses.follow(frame(5, best_bid=[99.0, 99.5, 1], best_ask=[99.1, 99.6, 1.1]), COLUMN, {})
+    await misses.follow(view(frame(5, best_bid=[99.0, 99.5, 1], best_ask=[99.1, 99.6, 1.1])))
     saved = await store.load()
     assert [one.signal.coin for one in saved.followed] == ["A", "B"], "killed before the windows were saved"
     assert [one.looked_ms for one in saved.followed] == [NOW_MS, NOW_MS]
@@ -146,7 +156,7 @@ async def test_a_restart(store: Store) -> None:
 
     again = following(store, started_ms=NOW_MS + 60_000)
     again.resume(saved.followed)
-    await again.follow(frame(70, best_bid=[102.0, 99.5, 1], best_ask=[102.1, 99.6, 1.1]), COLUMN, {})
+    await again.follow(view(frame(70, best_bid=[102.0, 99.5, 1], best_ask=[102.1, 99.6, 1.1])))
     ((_, ended),) = [row for row in await store.near_misses.find(0) if row[1] is not None]
     assert ended is not None
     assert ended.note == "settled from the first quote after a restart; only quotes were seen"
@@ -175,11 +185,11 @@ async def test_unseen_and_gone(store: Store) -> None:
     """One without a quote waits, be its pair watched or not; at its time-out what it made is not known."""
     misses = following(store)
     await remember(store, misses, near_miss("A"), near_miss("Z"))
-    await misses.follow(frame(5, best_bid=math.nan, best_ask=math.nan), COLUMN, {})
+    await misses.follow(view(frame(5, best_bid=math.nan, best_ask=math.nan)))
     assert [one.signal.coin for one in misses.followed.values()] == ["A", "Z"]
-    await misses.follow(frame(3610), COLUMN, {})
+    await misses.follow(view(frame(3610)))
     assert await outcomes(store) == {"A": ExitReason.TIMEOUT, "Z": None}
-    await misses.follow(frame(4000), COLUMN, {})
+    await misses.follow(view(frame(4000)))
     assert await outcomes(store) == {"A": ExitReason.TIMEOUT, "Z": ExitReason.NOT_KNOWN}
     rows = {one.coin: outcome for one, outcome in await store.near_misses.find(0)}
     assert rows["Z"] is not None

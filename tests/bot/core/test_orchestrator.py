@@ -12,7 +12,7 @@ from loguru import logger
 
 from bot.cli.demo import OVERRIDES, demo_settings, scenario_for
 from bot.config.load import load_config
-from bot.core.orchestrator import FAILED_TICKS, Orchestrator
+from bot.core.orchestrator import FAILED_TICKS
 from bot.tasks import spawn
 from features.facts.market import Observation
 from features.missing import Missing
@@ -21,6 +21,7 @@ from fetchers.simulated.scenario import Fate, Planted
 from scoring.signals import ExitReason
 from storage.errors import StorageError
 from storage.store import Store
+from tests.bot.builders import make_core
 from tests.bot.stage import staged
 from tests.hand_clock import HandClock
 from tests.scoring.frames import ideal
@@ -48,7 +49,7 @@ async def test_demo_scenario(tmp_path: Path) -> None:
         await bot.tick_for(120)
         seen_by_us = stage.config.venues.exchanges
         ended = {signal.coin: outcome for signal, outcome in await bot.store.signals.find()}
-        assert len(ended) == bot.orchestrator.signals
+        assert len(ended) == bot.orchestrator.activity.signals
         assert {coin: outcome and outcome.reason for coin, outcome in ended.items()} == {
             setup.coin: FATES[setup.fate] for setup in planted if setup.lacks is None
         }
@@ -81,10 +82,10 @@ async def test_restart(tmp_path: Path) -> None:
     async with staged(tmp_path, SETUP) as stage:
         async with stage.bot() as bot:
             await bot.tick_for(30)
-            assert len(bot.orchestrator.open_signals) == 1
+            assert len(bot.orchestrator.ledger.open_signals) == 1
         await stage.clock.advance(40)
         async with stage.bot() as bot:
-            assert len(bot.orchestrator.open_signals) == 1
+            assert len(bot.orchestrator.ledger.open_signals) == 1
             await bot.tick_for(10)
             ((_, outcome),) = await bot.store.signals.find()
             assert outcome is not None
@@ -97,11 +98,11 @@ async def test_pause(tmp_path: Path) -> None:
     """While paused nothing is alerted, and the pause outlives a restart."""
     async with staged(tmp_path, SETUP) as stage:
         async with stage.bot() as bot:
-            await bot.orchestrator.pause(None)
+            await bot.orchestrator.ledger.pause(None)
         async with stage.bot() as bot:
             await bot.tick_for(40)
             assert await bot.store.signals.find() == []
-            assert bot.orchestrator.funnels["ups"].refused["paused"] > 0
+            assert bot.orchestrator.activity.funnels["ups"].refused["paused"] > 0
 
 
 async def test_disk_trouble(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ async def test_disk_trouble(tmp_path: Path) -> None:
         bot.store.remember = full_disk  # type: ignore[method-assign]
         with pytest.raises(StorageError):
             await bot.tick_for(10)
-        assert bot.orchestrator.limits.next_id == 1
+        assert bot.orchestrator.ledger.limits.next_id == 1
         await bot.tick_for(6)
         assert [signal.id for signal, _ in await bot.store.signals.find()] == [1]
         assert stage.terminal.getvalue().count("Alerts like it") == 1
@@ -173,11 +174,11 @@ async def test_warm_restart(tmp_path: Path) -> None:
         async with stage.bot() as bot:
             await bot.tick_for(60)
             await bot.orchestrator.stop()
-            before = bot.orchestrator.last_tick
+            before = bot.orchestrator.activity.last_tick
         await stage.clock.advance(3)
         async with stage.bot() as bot:
             await bot.tick_for(2)
-            after = bot.orchestrator.last_tick
+            after = bot.orchestrator.activity.last_tick
         assert before is not None
         assert after is not None
         for part in ("momentum", "open_interest_change", "exhaustion", "btc_return"):
@@ -197,12 +198,12 @@ async def test_windows_of_no_use(tmp_path: Path, away_s: int) -> None:
         other = HandClock(stage.clock.now_ms() + 1000 * away_s)
         async with await Store.open(tmp_path / "sgnl.db") as store:
             feed = Feed((), settings=stage.config.universe, now_ms=other.now_ms, sleep=other.sleep, spawn=_no_task)
-            again = Orchestrator(config=stage.config, clock=other, feed=feed, store=store)
+            again, _ = make_core(stage.config, other, feed, store)
             said: list[str] = []
             sink = logger.add(lambda message: said.append(str(message)), format="{message}")
             await again.restore()
             logger.remove(sink)
-            assert again._state.ticks == 0
+            assert again.market.state.ticks == 0
             assert any(line.startswith("the windows begin empty: those kept are ") for line in said)
 
 
@@ -217,7 +218,7 @@ async def test_damaged_windows(tmp_path: Path) -> None:
             database.commit()
         async with stage.bot() as bot:
             await bot.tick_for(4)
-            assert bot.orchestrator.ticks == 2
+            assert bot.orchestrator.activity.ticks == 2
 
 
 async def test_restart_without_the_venue(tmp_path: Path) -> None:
@@ -225,11 +226,11 @@ async def test_restart_without_the_venue(tmp_path: Path) -> None:
     async with staged(tmp_path, SETUP) as stage:
         async with stage.bot() as bot:
             await bot.tick_for(30)
-            assert len(bot.orchestrator.open_signals) == 1
+            assert len(bot.orchestrator.ledger.open_signals) == 1
         stage.servers.faults["bybit"]["/v5/market/instruments-info"] = "empty"
         async with stage.bot() as bot:
             await bot.tick_for(10)
-            assert len(bot.orchestrator.open_signals) == 1
+            assert len(bot.orchestrator.ledger.open_signals) == 1
             del stage.servers.faults["bybit"]["/v5/market/instruments-info"]
             await bot.tick_for(90)
             ((_, outcome),) = await bot.store.signals.find()

@@ -95,7 +95,7 @@ async def test_a_running_bot(tmp_path: Path, server: MariaDb, database: str) -> 
             with TROUBLES["killed"][1](server, database):
                 await bot.tick_for(20)
             with TROUBLES["frozen"][1](server, database):
-                while not bot.orchestrator.exits:
+                while not bot.orchestrator.activity.exits:
                     await bot.tick_for(2)
                 await until(lambda: mirror.status().trouble)
             await until(lambda: not mirror.status().trouble and count(server, database, "exits") == 100 + 1)

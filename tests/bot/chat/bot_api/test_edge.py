@@ -135,7 +135,7 @@ async def test_a_webhook_that_another_program_sets(world: World, edge: TelegramE
     await world.telegram.user_sends("/pause", user_id=PERSON)
     await world.pass_time(lambda: "webhook" in edge.trouble, step_s=0)
     world.telegram.webhook_url = ""
-    await world.pass_time(lambda: bool(world.orchestrator.limits.paused_until_ms), step_s=5)
+    await world.pass_time(lambda: bool(world.orchestrator.ledger.limits.paused_until_ms), step_s=5)
 
 
 NOT_HEARD = tuple(fault for fault in Fault if fault not in (Fault.HANG, Fault.HOLD_REPLY))
@@ -151,7 +151,7 @@ async def test_nothing_telegram_says_ends_the_hearing(world: World, edge: Telegr
     await world.telegram.user_sends("/pause", user_id=PERSON)
     await world.pass_time(lambda: not world.telegram.faults, step_s=5)
     await world.pass_time(lambda: edge.trouble == "", step_s=5)
-    assert world.orchestrator.limits.paused_until_ms
+    assert world.orchestrator.ledger.limits.paused_until_ms
     assert not polling.done()
 
 
@@ -165,7 +165,7 @@ async def test_a_token_that_is_revoked(world: World, edge: TelegramEdge) -> None
     await world.pass_time(lambda: "does not know this bot" in edge.trouble)
     assert TOKEN not in edge.trouble
     world.telegram.token = TOKEN
-    await world.pass_time(lambda: bool(world.orchestrator.limits.paused_until_ms))
+    await world.pass_time(lambda: bool(world.orchestrator.ledger.limits.paused_until_ms))
     assert not polling.done()
 
 
@@ -217,7 +217,7 @@ async def test_told_to_stop_with_commands_fetched(world: World, edge: TelegramEd
     await world.telegram.wait_for_messages(1)
     polling.cancel()
     await asyncio.wait([polling])
-    assert world.orchestrator.limits.paused_until_ms
+    assert world.orchestrator.ledger.limits.paused_until_ms
     assert not world.telegram._updates
 
 
@@ -230,7 +230,7 @@ async def test_a_command_is_confirmed_once_it_is_carried_out(
     async def resume() -> None:
         await may_end.wait()
 
-    monkeypatch.setattr(world.orchestrator, "resume", resume)
+    monkeypatch.setattr(world.orchestrator.ledger, "resume", resume)
     await edge.start()
     world.run(edge.run())
     await world.telegram.user_sends("/resume", user_id=PERSON)
@@ -255,7 +255,7 @@ async def test_a_clock_that_is_off(world: World, ahead_s: int) -> None:
     await world.telegram.user_sends("/resume", user_id=PERSON, sent_ms=old_ms)
     await world.telegram.wait_for_messages(2)
     assert sorted(message.text[:6] for message in world.telegram.messages) == ["/resum", "Paused"]
-    assert world.orchestrator.limits.paused_until_ms
+    assert world.orchestrator.ledger.limits.paused_until_ms
     reports = world.answers._reports
     reports.telegram_clock = telegram_clock
     way = "behind" if ahead_s < 0 else "ahead of"
@@ -271,7 +271,7 @@ async def test_a_command_that_fails(world: World, edge: TelegramEdge, monkeypatc
     async def fail() -> None:
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr(world.orchestrator, "resume", fail)
+    monkeypatch.setattr(world.orchestrator.ledger, "resume", fail)
     lines: list[str] = []
     sink = logger.add(lines.append, level="ERROR")
     await edge.start()

@@ -89,7 +89,7 @@ async def silence(world: World) -> None:
 async def alert(world: World) -> Received:
     """Send the alert of signal 1 with its buttons."""
     signal = make_signal(1)
-    await world.orchestrator._store.outbox.enqueue(world.orchestrator._messages(Kind.ENTRY, "SHORT XLM", signal))
+    await world.store.outbox.enqueue(world.announcer._of_signal(Kind.ENTRY, "SHORT XLM", signal))
     world.run(world.delivery.run())
     await world.telegram.wait_for_messages(2)
     return next(message for message in world.telegram.messages if message.chat_id == PERSON)
@@ -150,16 +150,16 @@ async def test_pause_until_resume(world: World, bot: Orchestrator) -> None:
     """/pause and its other names hold new alerts until /resume."""
     for text in ("/pause", "/stop", "/stopentry"):
         assert await ask(world, text) == "Paused until /resume. Open signals are followed to their exit."
-        assert bot.limits.paused_until_ms == FOREVER_MS
+        assert bot.ledger.limits.paused_until_ms == FOREVER_MS
         assert await ask(world, "/resume") == "Alerting again."
-        assert bot.limits.paused_until_ms is None
+        assert bot.ledger.limits.paused_until_ms is None
 
 
 async def test_pause_for_a_while(world: World, bot: Orchestrator) -> None:
     """/pause 2h holds new alerts for two hours, after a restart too."""
     assert (await ask(world, "/pause  2h")).startswith("Paused until 15 Nov 00:13 UTC.")
-    assert bot.limits.paused_until_ms == world.clock.now_ms() + 2 * HOUR_MS
-    assert (await world.store.load()).limits == bot.limits
+    assert bot.ledger.limits.paused_until_ms == world.clock.now_ms() + 2 * HOUR_MS
+    assert (await world.store.load()).limits == bot.ledger.limits
     assert await ask(world, "/pause <soon>") == 'A time looks like 30m, 2h or 1d, was "<soon>"'
 
 
@@ -179,7 +179,7 @@ async def test_signals(world: World) -> None:
 async def test_open(world: World, bot: Orchestrator) -> None:
     """/open tells how each open signal stands."""
     assert await ask(world, "/open") == "0 open\nNothing yet"
-    bot.open_signals[1] = start(make_signal(1))
+    bot.ledger.open_signals[1] = start(make_signal(1))
     answer = await ask(world, "/open")
     assert answer.startswith("1 open\n#1 SHORT XLM Bybit 0.000012345 SL 0.000012444 TP 0.000012136\n")
 
@@ -264,12 +264,12 @@ async def test_mutes(world: World, bot: Orchestrator) -> None:
     assert (await ask(world, "/mutes")).startswith("Nothing is muted")
     assert await ask(world, "/mute pepeusdt 1h") == "PEPE is muted until 14 Nov 23:13 UTC."
     assert await ask(world, "/mute LBank") == "LBank is muted until /unmute."
-    assert (await world.store.load()).limits == bot.limits
+    assert (await world.store.load()).limits == bot.ledger.limits
     assert await ask(world, "/mutes") == "Muted\nPEPE until 14 Nov 23:13 UTC\nLBank until /unmute"
     assert await ask(world, "/unmute doge") == "doge is not muted; /mutes lists what is"
     assert await ask(world, "/unmute PEPE") == "No longer muted: PEPE."
     assert await ask(world, "/unmute all") == "No longer muted: lbank."
-    assert (bot.limits.muted_coins, bot.limits.muted_venues) == ({}, {})
+    assert (bot.ledger.limits.muted_coins, bot.ledger.limits.muted_venues) == ({}, {})
 
 
 @pytest.mark.usefixtures("bot")
@@ -347,7 +347,7 @@ async def test_strangers_are_refused(world: World, bot: Orchestrator) -> None:
         )
         await world.telegram.user_sends(f"/{name} PEPE", user_id=stranger)
     await silence(world)
-    assert bot.limits == make_limits()
+    assert bot.ledger.limits == make_limits()
 
 
 async def test_readers_do_not_steer(world: World, bot: Orchestrator) -> None:
@@ -358,7 +358,7 @@ async def test_readers_do_not_steer(world: World, bot: Orchestrator) -> None:
         assert answer.startswith("Only my admins may do that.")
         await world.telegram.user_sends(f"/{command.name} PEPE", user_id=reader, chat_id=GROUP)
     await silence(world)
-    assert bot.limits == make_limits()
+    assert bot.ledger.limits == make_limits()
 
 
 async def test_old_commands(world: World, bot: Orchestrator) -> None:
@@ -368,7 +368,7 @@ async def test_old_commands(world: World, bot: Orchestrator) -> None:
     obeyed, ignored = await world.telegram.wait_for_messages(2)
     assert obeyed.text.startswith("Paused")
     assert ignored.text == "/resume is 10 min old, so it was ignored. Send it again if you still mean it."
-    assert bot.limits.paused_until_ms == FOREVER_MS
+    assert bot.ledger.limits.paused_until_ms == FOREVER_MS
 
 
 async def test_old_commands_get_one_line(world: World, bot: Orchestrator) -> None:
@@ -382,7 +382,7 @@ async def test_old_commands_get_one_line(world: World, bot: Orchestrator) -> Non
         f"{old} Send again what you still mean.",
         "Nothing rings from 22:00-07:00 (UTC); /quiet off ends that.",
     ]
-    assert bot.limits == make_limits()
+    assert bot.ledger.limits == make_limits()
 
 
 async def test_nobodys_questions_hold_up_an_admin(world: World, bot: Orchestrator) -> None:
@@ -394,7 +394,7 @@ async def test_nobodys_questions_hold_up_an_admin(world: World, bot: Orchestrato
     await world.telegram.user_sends("/pause", user_id=PERSON, chat_id=GROUP)
     await world.telegram.wait_for_messages(2)
     await world.telegram.wait_for(lambda: not world.telegram._updates)
-    assert bot.limits.paused_until_ms == FOREVER_MS, "without the clock having moved"
+    assert bot.ledger.limits.paused_until_ms == FOREVER_MS, "without the clock having moved"
     await world.pass_time(lambda: any(one.text.startswith("Paused") for one in world.telegram.messages))
     await world.pass_time(lambda: world.clock.now_ms() > NOW_MS + 600_000, step_s=5)
     texts = [one.text for one in world.telegram.messages]
@@ -412,7 +412,7 @@ async def test_an_id_of_many_is_nobody(world: World, shared: int) -> None:
     (answer,) = await world.telegram.wait_for_messages(1)
     assert answer.text == f"Only my admins may do that. {AS_YOURSELF}"
     assert str(shared) not in answer.text
-    assert world.orchestrator.limits == make_limits()
+    assert world.orchestrator.ledger.limits == make_limits()
 
 
 async def test_a_bot_is_no_admin(world: World, bot: Orchestrator) -> None:
@@ -428,7 +428,7 @@ async def test_a_bot_is_no_admin(world: World, bot: Orchestrator) -> None:
     await world.telegram.push("message", update)
     (answer,) = await world.telegram.wait_for_messages(1)
     assert AS_YOURSELF in answer.text
-    assert bot.limits == make_limits()
+    assert bot.ledger.limits == make_limits()
 
 
 @pytest.mark.parametrize("fault", [Fault.LOSE_REPLY, Fault.BAD_GATEWAY, Fault.SERVER_ERROR_AFTER, Fault.RESET])
@@ -439,16 +439,16 @@ async def test_a_mute_whose_answer_is_lost(world: World, bot: Orchestrator, faul
     world.telegram.faults.append(("answerCallbackQuery", fault))
     await world.telegram.user_presses(message.press("Mute 1 h"), user_id=PERSON, message=message)
     await silence(world)
-    assert list(bot.limits.muted_coins) == ["XLM"]
+    assert list(bot.ledger.limits.muted_coins) == ["XLM"]
 
 
 async def test_the_mute_button_shortens_nothing(world: World, bot: Orchestrator) -> None:
     """A coin that is muted for longer stays so."""
     message = await alert(world)
     await ask(world, "/mute PEPE")
-    await bot.change_limits(lambda limits: replace(limits, muted_coins={"XLM": FOREVER_MS}))
+    await bot.ledger.change_limits(lambda limits: replace(limits, muted_coins={"XLM": FOREVER_MS}))
     assert await press(world, message, message.press("Mute 1 h")) == "XLM stays muted until /unmute."
-    assert bot.limits.muted_coins == {"XLM": FOREVER_MS}
+    assert bot.ledger.limits.muted_coins == {"XLM": FOREVER_MS}
 
 
 async def test_a_forged_page(world: World, bot: Orchestrator) -> None:
@@ -613,11 +613,11 @@ async def test_mute_button(world: World, bot: Orchestrator) -> None:
     message = await alert(world)
     group = next(one for one in world.telegram.messages if one.chat_id == GROUP)
     assert await press(world, group, group.press("Mute 1 h"), user_id=OTHER_PERSON) == "Only my admins may do that."
-    assert bot.limits.muted_coins == {}
+    assert bot.ledger.limits.muted_coins == {}
     assert await press(world, message, message.press("Mute 1 h")) == "XLM is muted for 1 h."
     await world.telegram.wait_for(lambda: True)
-    await world.pass_time(lambda: bool(bot.limits.muted_coins))
-    assert 0 < bot.limits.muted_coins["XLM"] - NOW_MS <= HOUR_MS + 8_000
+    await world.pass_time(lambda: bool(bot.ledger.limits.muted_coins))
+    assert 0 < bot.ledger.limits.muted_coins["XLM"] - NOW_MS <= HOUR_MS + 8_000
 
 
 async def test_stale_buttons(world: World, bot: Orchestrator) -> None:
@@ -625,7 +625,7 @@ async def test_stale_buttons(world: World, bot: Orchestrator) -> None:
     message = await alert(world)
     for data in ("mute:PEPE", "mute:99", "why:99", "chart:", "profit:1", "page:x:signals:", "page:1:moon:", "?"):
         assert await press(world, message, data) == "This button is out of date."
-    assert bot.limits.muted_coins == {}
+    assert bot.ledger.limits.muted_coins == {}
 
 
 async def test_a_button_of_long_ago(world: World, bot: Orchestrator) -> None:
@@ -635,7 +635,7 @@ async def test_a_button_of_long_ago(world: World, bot: Orchestrator) -> None:
     query = await world.telegram.user_presses("mute:1", user_id=PERSON, message=message, is_gone=True)
     await world.telegram.wait_for(lambda: query in world.telegram.answered)
     assert world.telegram.answered[query] == "This button is out of date."
-    assert bot.limits.muted_coins == {}
+    assert bot.ledger.limits.muted_coins == {}
 
 
 async def test_a_press_telegram_has_forgotten(world: World, bot: Orchestrator) -> None:
@@ -644,7 +644,7 @@ async def test_a_press_telegram_has_forgotten(world: World, bot: Orchestrator) -
     world.telegram.answered[str(world.telegram._next_update_id)] = "expired"
     await world.telegram.user_presses(message.press("Mute 1 h"), user_id=PERSON, message=message)
     await silence(world)
-    await world.pass_time(lambda: bot.limits.muted_coins == {}, step_s=0)
+    await world.pass_time(lambda: bot.ledger.limits.muted_coins == {}, step_s=0)
 
 
 async def test_chart_button(world: World, bot: Orchestrator) -> None:
@@ -672,7 +672,7 @@ async def test_strangers_press_nothing(world: World, bot: Orchestrator, data: st
     (message,) = await world.telegram.wait_for_messages(1)
     assert await press(world, message, data, user_id=STRANGER) == "Only my admins may do that."
     await silence(world)
-    assert bot.limits == make_limits()
+    assert bot.ledger.limits == make_limits()
 
 
 async def test_readers_turn_no_page_of_the_settings(world: World, bot: Orchestrator) -> None:

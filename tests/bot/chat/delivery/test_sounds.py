@@ -84,5 +84,5 @@ async def test_quiet_hours_survive_a_restart(world: World) -> None:
 async def test_kinds_that_are_off(world: World) -> None:
     """A kind that is off is not even queued."""
     world.orchestrator._config.telegram.modes[Kind.NOTICE] = Mode.OFF
-    await world.orchestrator.notify("nobody wants this")
+    await world.announcer.notify("nobody wants this")
     await world.wait_for_states()

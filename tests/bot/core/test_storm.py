@@ -1,6 +1,6 @@
 """One list for the coins of one storm."""
 
-from bot.chat.texts.storm import Storm
+from bot.core.storm import Storm
 from scoring.signals import NearMiss
 from tests.storage.builders import DECIDED_MS, make_near_miss
 

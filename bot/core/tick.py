@@ -1,0 +1,37 @@
+"""What is handed on in a tick: what was seen of the market, and at its end what was made of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from features.facts.market import Observation
+from features.frame import FeatureFrame
+from fetchers.health import Condition
+from fetchers.poll_plan import Key
+from scoring.decide import Decision
+from scoring.signals import OpenSignal
+
+Seen: TypeAlias = Mapping[Key, Sequence[Observation]]  #: the books and prints of one tick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """The market as one tick sees it."""
+
+    features: FeatureFrame  #: as of `features.now_ms`, when the last poll was over
+    column: Mapping[Key, int]  #: the place of each instrument in the features
+    seen: Seen  #: what came in this tick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """A tick that has ended. The clock was read at its start, after the polls, to decide, and at its end."""
+
+    started_ms: int
+    features: FeatureFrame  #: as of the end of the polls
+    decided_ms: int
+    decision: Decision
+    open_signals: Mapping[int, OpenSignal]  #: by id, with those it gave
+    conditions: Mapping[str, Condition]  #: by venue
+    outbox: Mapping[str, int]  #: messages by delivery state
+    ended_ms: int
