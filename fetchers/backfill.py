@@ -13,7 +13,7 @@ NEVER_MS = 2**62
 WARM_SHARE = 2 / 3  #: of a window that only fills as time goes: it is full enough then
 
 
-class History:
+class Backfill:
     """The instruments of one venue that are due for their history; `is_whole` says that it fills every window."""
 
     def __init__(self, cost: Mapping[str, float], *, is_whole: bool, window_s: float) -> None:

@@ -17,13 +17,13 @@ import numpy as np
 from features.facts.market import Candles, Instrument, OpenInterest, OrderBook, Quotes, Trades
 from fetchers.base import ProbedVenue
 from fetchers.errors import FetchError, UnknownSymbol
+from fetchers.listed_ids import CLOSED
 from fetchers.listing import ClockOffset, Listing
 from fetchers.parsing.build_records import MINUTE_MS
 from fetchers.parsing.market_lists import UNREADABLE
 from fetchers.parsing.payload import member, objects
 from fetchers.transport.client import HTTP_OK, Reply
 from fetchers.universe import UniverseSettings, build_universe
-from fetchers.venue_poller import CLOSED
 from fetchers.venues import binance, bybit, lbank, mexc
 
 PAUSE_S = 0.4  #: between two calls: 25 take ten seconds

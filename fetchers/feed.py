@@ -12,13 +12,14 @@ from loguru import logger
 from features.backoff import backoff
 from features.facts.market import Candles, Observation, moved
 from fetchers.base import Venue
+from fetchers.candidate_polls import Spawn
 from fetchers.errors import Unreachable
 from fetchers.health import Notice
 from fetchers.identity import Identities
 from fetchers.parsing.tallies import Change
 from fetchers.poll_plan import Key, Plan, Wanted, make_plan
 from fetchers.universe import Universe, UniverseSettings, build_universe
-from fetchers.venue_poller import Spawn, VenuePoller
+from fetchers.venue_poller import VenuePoller
 from fetchers.venue_report import VenueReport
 
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 60.0  #: of a venue that could not be loaded
@@ -150,9 +151,9 @@ class Feed:
         await asyncio.sleep(0)  # whoever is ready goes before the plan, which thousands of candidates make long
         plan = self._plan(wanted)
         await asyncio.sleep(0)
-        polls = {name: self._pollers[name].start_polls(ids, plan.awaited[name]) for name, ids in plan.polls.items()}
+        polls = {name: self._pollers[name].polls.start(ids, plan.awaited[name]) for name, ids in plan.polls.items()}
         answered = {
-            self._start_task(self._pollers[name].wait_for(started), f"answers of {name}")
+            self._start_task(self._pollers[name].polls.wait_for(started), f"answers of {name}")
             for name, started in polls.items()
         }
         left_s = deadline_s or self._deadline_s
@@ -200,22 +201,22 @@ class Feed:
 
     async def _join(self, poller: VenuePoller, has_tried: asyncio.Event) -> None:
         for failures in count():
-            if poller.listings is None:
+            if poller.listed.listings is None:
                 await poller.load()
-            if poller.listings is not None:
+            if poller.listed.listings is not None:
                 await poller.quote()
             if poller.is_loaded:
                 break
             has_tried.set()
             await self._sleep(backoff(failures, first=FIRST_RETRY_S, longest=LAST_RETRY_S, draw=self._draw()))
-        self._start_task(poller.keep_history(), f"history of {poller.venue.name}")
+        self._start_task(poller.loader.run(), f"history of {poller.venue.name}")
         self._is_usable.set()
         has_tried.set()
         if self._universe.instruments:  # the others run already
             self._rebuild()
 
     def _reload_if_due(self) -> None:
-        is_asked = any(poller.wants_reload for poller in self._loaded())
+        is_asked = any(poller.listed.wants_reload for poller in self._loaded())
         due_ms = self._reloaded_ms + (min(EARLIEST_RELOAD_MS, self._reload_ms) if is_asked else self._reload_ms)
         if self._now_ms() >= due_ms and (self._reloading is None or self._reloading.done()):
             self._reloading = self._start_task(self._reload(), "reload the universe")
@@ -227,14 +228,14 @@ class Feed:
     def _rebuild(self) -> None:
         pollers = {poller.venue.name: poller for poller in self._loaded()}
         universe = build_universe(
-            {name: poller.listings or () for name, poller in pollers.items()},
+            {name: poller.listed.listings or () for name, poller in pollers.items()},
             {name: poller.quotes.values() for name, poller in pollers.items()},
             self._settings,
             keep=self._keep,
             before=self._universe.identities,
             held=self._held,
         )
-        delisted = frozenset((name, key) for name, poller in pollers.items() for key in poller.delisted())
+        delisted = frozenset((name, key) for name, poller in pollers.items() for key in poller.listed.delisted())
         coins = {**self._universe.identities.coins, **universe.identities.coins}  # a venue that is away comes back
         identities = replace(universe.identities, coins=coins)
         self._universe = replace(universe, delisted=delisted, identities=identities)
@@ -255,9 +256,9 @@ class Feed:
             [
                 want
                 for want in wanted
-                if want.kind == "open" or not self._pollers[want.key[0]].quarantine.holds(want.key[1], now_ms)
+                if want.kind == "open" or not self._pollers[want.key[0]].polls.quarantine.holds(want.key[1], now_ms)
             ],
-            rotation={name: poller.rotation() for name, poller in pollers.items()},
+            rotation={name: poller.polls.rotation() for name, poller in pollers.items()},
             eligible=self._universe.eligible_by_venue(),
             available={name: poller.available(self._tick_ms) for name, poller in pollers.items()},
             costs={name: poller.venue.candidate_cost for name, poller in pollers.items()},
@@ -266,7 +267,7 @@ class Feed:
             self._pollers[name].counts = counts
         for name, poller in pollers.items():
             here = sorted((want for want in wanted if want.key[0] == name), key=lambda want: -want.bound)
-            poller.history.prefer([want.key[1] for want in here])
+            poller.backfill.prefer([want.key[1] for want in here])
         return plan
 
     def _start_task(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:

@@ -1,14 +1,14 @@
 """Who gets its history when."""
 
-from fetchers.backfill import EVERY_MS, PAUSE_S, RETRY_MS, History
+from fetchers.backfill import EVERY_MS, PAUSE_S, RETRY_MS, Backfill
 from tests.builders import NOW_MS
 
 IDS = ("A", "B", "C")
 
 
-def history(*, is_whole: bool = True, **cost: float) -> History:
+def history(*, is_whole: bool = True, **cost: float) -> Backfill:
     """Return one that watches three instruments."""
-    made = History(cost or {"weight": 1.0, "statistics": 1.0}, is_whole=is_whole, window_s=900)
+    made = Backfill(cost or {"weight": 1.0, "statistics": 1.0}, is_whole=is_whole, window_s=900)
     made.watch(IDS, NOW_MS)
     return made
 
@@ -74,7 +74,7 @@ def test_polls_leave_the_history_its_pace() -> None:
 
 def test_a_venue_without_history_is_never_asked() -> None:
     """LBank publishes none: its windows fill as time goes."""
-    made = History({}, is_whole=False, window_s=900)
+    made = Backfill({}, is_whole=False, window_s=900)
     made.watch(IDS, NOW_MS)
     assert (made.next(NOW_MS), made.warming, made.reserved(5000)) == (None, 0, {})
     assert made.full_by_ms(NOW_MS) == NOW_MS + 600_000

@@ -154,7 +154,7 @@ def spent_share(venue: Venue) -> float:
 
 def test_nothing_leaks_over_hours(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a fault every few ticks and the universe reloaded every quarter of an hour, all is as large as before."""
-    monkeypatch.setattr("fetchers.venue_poller.HISTORY_LOOK_S", 25.0)  # hours pass quickly where little happens in them
+    monkeypatch.setattr("fetchers.backfill_loader.LOOK_S", 25.0)  # hours pass quickly where little happens in them
 
     async def main() -> None:
         async with feed_of(

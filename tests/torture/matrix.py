@@ -103,7 +103,7 @@ async def try_cell(bot: RunningBot, venue: str, role: str, name: str, fault: Fau
     faults = bot.stage.servers.faults[venue]
     with _log() as lines:
         faults[ENDPOINTS[venue][role]] = fault
-        bot.feed._pollers[venue].history.renew(bot.stage.clock.now_ms())  # so that its endpoints are asked as well
+        bot.feed._pollers[venue].backfill.renew(bot.stage.clock.now_ms())  # so that its endpoints are asked as well
         await _ticks(bot, cell, FAULTY_TICKS)
         faults.clear()
         await _sit_out_hold(bot, venue)

@@ -1,0 +1,120 @@
+"""The polls of one venue's single instruments: book, trades and live open interest, as its budget allows."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from loguru import logger
+
+from features.facts.market import Observation
+from fetchers.errors import BadPayload, FetchError, UnknownSymbol
+from fetchers.health import Quarantine
+from fetchers.listed_ids import ListedIds
+from fetchers.venue_calls import VenueCalls
+
+Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+
+BOOK = "book"
+POLLS_IN_FLIGHT = 14  #: one call each; with the history's, some of the client's sockets stay free for the bulk calls
+
+
+@dataclass(slots=True)
+class Polls:
+    """The polls of one venue in one plan."""
+
+    ids: Sequence[str]
+    awaited: Collection[str]  #: of them, those a decision waits for
+    sent: list[asyncio.Task[None]] = field(default_factory=list)  #: of those
+    is_out: asyncio.Event = field(default_factory=asyncio.Event)  #: all of those that fit into the budget at once are
+
+
+class CandidatePolls:
+    """Polls the plan's instruments; those the venue does not know, or answers badly, are left out for a while."""
+
+    def __init__(
+        self, calls: VenueCalls, listed: ListedIds, *, start: Spawn, deliver: Callable[[Observation], None]
+    ) -> None:
+        self.quarantine = Quarantine()
+        self._calls = calls
+        self._listed = listed
+        self._start = start
+        self._deliver = deliver
+        self._slots = asyncio.Semaphore(POLLS_IN_FLIGHT)
+        self._ids: Sequence[str] = ()
+        self._last_polled: dict[str, int] = {}
+        self._sending: asyncio.Task[None] | None = None
+
+    def watch(self, ids: Sequence[str]) -> None:
+        """Take over the ids of the universe, and forget all others."""
+        self._ids, watched = ids, set(ids)
+        self._last_polled = {key: at_ms for key, at_ms in self._last_polled.items() if key in watched}
+        self.quarantine.watch(watched)
+
+    def rotation(self) -> list[str]:
+        """Return all instruments that are not left out, least recently polled first."""
+        now_ms = self._calls.now_ms()
+        inside = [instrument_id for instrument_id in self._ids if not self.quarantine.holds(instrument_id, now_ms)]
+        return sorted(inside, key=lambda instrument_id: self._last_polled.get(instrument_id, 0))
+
+    def start(self, ids: Sequence[str], awaited: Collection[str]) -> Polls:
+        """Drop what is not sent of the polls before, and start these; some a decision waits for."""
+        if self._sending is not None:
+            self._sending.cancel()
+        polls = Polls(ids, awaited)
+        self._sending = self._start(self._send(polls), f"polls of {self._calls.venue.name}")
+        return polls
+
+    async def wait_for(self, polls: Polls) -> None:
+        """Return when what fits into the budget at once has been answered; at once where books fail anyway."""
+        if self._calls.health.fails(BOOK):
+            return
+        await polls.is_out.wait()
+        if polls.sent:
+            await asyncio.wait(polls.sent)
+
+    async def _send(self, polls: Polls) -> None:
+        venue, left = self._calls.venue, len(polls.awaited)
+        try:
+            for instrument_id in polls.ids:
+                if not left:
+                    polls.is_out.set()
+                await self._calls.wait_for_room(venue.candidate_cost, before_waiting=polls.is_out.set)
+                await self._slots.acquire()
+                self._last_polled[instrument_id] = self._calls.now_ms()
+                poll = self._start(self._poll(instrument_id), f"poll {venue.name} {instrument_id}")
+                if instrument_id in polls.awaited:
+                    polls.sent.append(poll)
+                    left -= 1
+                await asyncio.sleep(0)  # it spends before the budget is looked at for the next one
+        finally:
+            polls.is_out.set()
+
+    async def _poll(self, instrument_id: str) -> None:
+        venue = self._calls.venue
+        calls: tuple[tuple[str, Callable[[str], Awaitable[Observation | None]]], ...] = (
+            (BOOK, venue.fetch_order_book),
+            ("trades", venue.fetch_trades),
+            ("open interest", venue.fetch_open_interest),
+        )
+        try:
+            for kind, fetch in calls:
+                async with self._calls.counted(kind):
+                    observation = await fetch(instrument_id)
+                if observation is not None:
+                    self._deliver(observation)
+            self.quarantine.success(instrument_id, self._calls.now_ms())
+        except (UnknownSymbol, BadPayload) as error:
+            self._suspect(instrument_id, error)
+        except FetchError:
+            return  # counted and logged; the rest of this poll would fare no better
+        finally:
+            self._slots.release()
+
+    def _suspect(self, instrument_id: str, error: FetchError) -> None:
+        is_unknown = isinstance(error, UnknownSymbol)
+        out_s = self.quarantine.failure(instrument_id, self._calls.now_ms(), is_certain=is_unknown)
+        if out_s:
+            logger.info("{} {}: left out for {:.0f} s: {}", self._calls.venue.name, instrument_id, out_s, error)
+        if is_unknown:
+            self._listed.note_unknown(instrument_id, is_polled=True)
