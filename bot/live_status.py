@@ -12,7 +12,7 @@ from bot.chat.bot_api.request import TelegramClock
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.texts.phrases import duration_text, until_text
 from bot.clock import Clock
-from bot.config.load import Config
+from bot.config.settings import Config
 from bot.core.housekeeping import Housekeeper
 from bot.core.orchestrator import Orchestrator
 from bot.core.status import BotStatus, Replies, VenueStatus

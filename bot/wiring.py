@@ -1,7 +1,7 @@
 """The parts of the bot, put together."""
 
 from bot.clock import Clock
-from bot.config.load import Config
+from bot.config.settings import Config
 from fetchers.base import ProbedVenue
 from fetchers.venues import build_venues
 

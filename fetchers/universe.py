@@ -10,10 +10,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from features.declare import COINS, FLAG, USDT, Group
 from features.facts.market import BTC, FloatArray, Instrument, Quotes
 from fetchers.identity import Identities, Price, identify
 from fetchers.listing import NOT_CRYPTO, Listing
 
+VENUES = Group("Venues")
 SAME_THING = 2.0  #: beyond this factor a coin and a share of one name are two things; a halted share's price is old
 
 _MILLION = re.compile(r"1M(?=[A-Z]{3,})")  # 1MBABYDOGE
@@ -25,10 +27,24 @@ _TRAILING = re.compile(r"(?<=\D)(10{3,})$")  # SHIB1000
 class UniverseSettings:
     """The band of daily volume that may signal, and the coins that never do."""
 
-    min_quote_volume: float = 500_000.0  #: [USDT per 24 h]
-    max_quote_volume: float = 200_000_000.0  #: [USDT per 24 h]
-    exclude_coins: frozenset[str] = frozenset()  #: in capitals
-    innovation_zone: bool = False  #: whether contracts of MEXC's Innovation Zone may signal
+    min_quote_volume: float = VENUES.setting(
+        "MIN_QUOTE_VOLUME", "500000", USDT, "Pairs that trade less are left out", unit="USDT a day"
+    )
+    max_quote_volume: float = VENUES.setting(
+        "MAX_QUOTE_VOLUME",
+        "200000000",
+        USDT,
+        "Pairs that trade more are left out: the low caps stay",
+        unit="USDT a day",
+    )
+    #: in capitals
+    exclude_coins: frozenset[str] = VENUES.setting("EXCLUDE_COINS", "", COINS, "Coins that are never alerted")
+    innovation_zone: bool = VENUES.setting(
+        "INNOVATION_ZONE",
+        "off",
+        FLAG,
+        "on: contracts of MEXC's Innovation Zone may signal; higher fees, closed in many countries",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,46 +1,104 @@
-"""What decisions need to know of the user's settings; built by bot/config/load.py, defaults as in the README."""
+"""What decisions need to know of the user's settings: one record, each field declared with its setting."""
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+
+from features.declare import COUNT, FLAG, PAUSE, PERCENT, POINTS, SECONDS, SHARE, USDT, ZONE, Group, percent_by_venue
+from features.settings import SharedSettings
+
+GATES = Group("Gates")
+EXITS = Group("Levels and exits")
+_USUAL_FEE = 0.05  #: [percent]
+_FEE = EXITS.row(
+    "TAKER_FEE_PERCENT",
+    f"{_USUAL_FEE}",
+    percent_by_venue(high=5, default=_USUAL_FEE, example="0.05,binance=0.04"),
+    "Your taker fee each way; a contract whose venue publishes a higher one counts with that",
+    unit="%",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScoringSettings:
+class ScoringSettings(SharedSettings):
     """Gates, levels, limits and exits."""
 
-    min_score: float = 72.0
+    min_score: float = GATES.setting(
+        "MIN_SCORE_THRESHOLD", "72", POINTS, "The lowest score that is alerted", unit="points"
+    )
     near_miss_points: float = 8.0
-    min_bid_depth_usdt: float = 5000.0
-    min_ask_imbalance: float = 0.60
-    min_oi_divergence: float = 30.0
-    max_spread_percent: float = 0.5
-    max_btc_pump_percent: float = 0.5
-    max_discount_percent: float = 0.5
-    max_data_age_s: float = 15.0
-    sweep_ttl_s: float = 30.0
-    cooldown_s: float = 60.0
-    burst_limit: int = 2
-    burst_window_s: float = 300.0
-    max_daily_trades: int = 8
-    timezone: str = "UTC"
-    stoploss_guard_count: int = 3
-    stoploss_guard_s: float = 3600.0
-    take_profit_percent: float = 1.7
-    stop_percent_min: float = 0.7
-    stop_percent_max: float = 1.1
-    taker_fee_percent: dict[str, float] = field(default_factory=dict)  #: by venue
-    default_taker_fee_percent: float = 0.05
-    trailing_enabled: bool = False
-    trail_activation_percent: float = 0.8
-    trail_distance_percent: float = 0.4
+    min_bid_depth_usdt: float = GATES.setting(
+        "MIN_BID_DEPTH_USDT", "5000", USDT, "Least bid depth: an empty book only looks like a short", unit="USDT"
+    )
+    min_ask_imbalance: float = GATES.setting(
+        "MIN_ASK_IMBALANCE", "0.60", SHARE, "Least share of the asks in the book's depth", unit="share"
+    )
+    min_oi_divergence: float = GATES.setting(
+        "MIN_OI_DIVERGENCE", "30", POINTS, "Least sub-score of open interest rising into a falling price", unit="points"
+    )
+    max_spread_percent: float = GATES.setting(
+        "MAX_SPREAD_PERCENT", "0.5", PERCENT, "The spread has to be below", unit="%"
+    )
+    max_btc_pump_percent: float = GATES.setting(
+        "MAX_BTC_PUMP_PERCENT", "0.5", PERCENT, "Bitcoin rising as much bars entries and closes what is open", unit="%"
+    )
+    max_discount_percent: float = GATES.setting(
+        "MAX_DISCOUNT_PERCENT",
+        "0.5",
+        PERCENT,
+        "A price already so far below its index is too late for a SHORT, above it for a LONG",
+        unit="%",
+    )
+    cooldown_s: float = GATES.setting(
+        "COOLDOWN_SECONDS", "60", PAUSE, "Rest of a coin after its last alert and after its last exit", unit="s"
+    )
+    burst_limit: int = GATES.setting(
+        "BURST_LIMIT", "2", COUNT, "At most as many alerts in BURST_WINDOW_SECONDS", unit="signals"
+    )
+    burst_window_s: float = GATES.setting("BURST_WINDOW_SECONDS", "300", SECONDS, "The window of BURST_LIMIT", unit="s")
+    max_daily_trades: int = GATES.setting(
+        "MAX_DAILY_TRADES", "8", COUNT, "At most as many alerts a day of TIMEZONE", unit="signals"
+    )
+    timezone: str = GATES.setting(
+        "TIMEZONE", "UTC", ZONE, "Where you live: for the day of MAX_DAILY_TRADES, QUIET_HOURS and REPORT_HOUR"
+    )
+    stoploss_guard_count: int = GATES.setting(
+        "STOPLOSS_GUARD_COUNT",
+        "3",
+        COUNT,
+        "As many stops within STOPLOSS_GUARD_SECONDS pause the alerts for as long",
+        unit="stops",
+    )
+    stoploss_guard_s: float = GATES.setting(
+        "STOPLOSS_GUARD_SECONDS", "3600", SECONDS, "The window and the pause of STOPLOSS_GUARD_COUNT", unit="s"
+    )
+    take_profit_percent: float = EXITS.setting("TP_PERCENT", "1.7", PERCENT, "Distance of the take-profit", unit="%")
+    stop_percent_min: float = EXITS.setting(
+        "SL_PERCENT_MIN", "0.7", PERCENT, "Distance of the stop in a quiet market", unit="%"
+    )
+    stop_percent_max: float = EXITS.setting(
+        "SL_PERCENT_MAX", "1.1", PERCENT, "Distance of the stop in a wild market", unit="%"
+    )
+    #: by venue
+    taker_fee_percent: dict[str, float] = _FEE.field(lambda fees: {v: fees[v] for v in fees if v != "default"})
+    default_taker_fee_percent: float = _FEE.field(lambda fees: fees["default"])
+    trailing_enabled: bool = EXITS.setting("TRAILING_ENABLED", "off", FLAG, "Follow the price with a trailing exit")
+    trail_activation_percent: float = EXITS.setting(
+        "TRAIL_ACTIVATION_PERCENT", "0.8", PERCENT, "Profit at which trailing begins", unit="%"
+    )
+    trail_distance_percent: float = EXITS.setting(
+        "TRAIL_DISTANCE_PERCENT", "0.4", PERCENT, "Trailing exits this far off the best price", unit="%"
+    )
     liquidity_flip_ask_share: float = 0.35
-    signal_timeout_s: float = 3600.0
-    reach_s: float = 15.0
-    refresh_interval_s: float = 5.0
-    oi_window_s: float = 900.0  #: this and the three below are the features' windows, which reasons name
-    flow_window_s: float = 60.0
-    btc_window_s: float = 300.0
-    momentum_window_s: float = 60.0
+    signal_timeout_s: float = EXITS.setting(
+        "SIGNAL_TIMEOUT_SECONDS", "3600", SECONDS, "A signal still open then is closed", unit="s"
+    )
+    reach_s: float = EXITS.setting(
+        "REACH_SECONDS",
+        "15",
+        PAUSE,
+        "Time a person needs to enter: results are also given from the price then",
+        unit="s",
+    )
     features_hash: str = ""  #: of the settings that features are computed with
     code_hash: str = ""
     config_hash: str = ""

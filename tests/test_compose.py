@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from bot.config.load import COMPOSE_ONLY, load_config
+from bot.config.env_file import COMPOSE_ONLY
+from bot.config.load import load_config
 from bot.config.settings import SETTINGS
 
 ROOT = Path(__file__).parents[1]

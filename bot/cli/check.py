@@ -17,7 +17,8 @@ from bot.chat.bot_api.edge import UNKNOWN_BOT, build_application
 from bot.chat.bot_api.pairing import with_paired_chat
 from bot.cli.shared import DONE, ENV_FILE, FAILED, Subparsers, read_config, say
 from bot.clock import Clock, SystemClock
-from bot.config.load import Config, MySqlSettings, hints
+from bot.config.load import hints
+from bot.config.settings import Config, MySqlSettings
 from bot.lifecycle import Interrupt
 from bot.logs import set_up_logs
 from bot.wiring import configured_venues

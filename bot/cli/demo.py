@@ -18,7 +18,8 @@ import orjson
 from bot.cli.run import Run, run_bot
 from bot.cli.shared import DONE, Subparsers, say
 from bot.clock import SystemClock
-from bot.config.load import Config, load_config
+from bot.config.load import load_config
+from bot.config.settings import Config
 from bot.lifecycle import Interrupt
 from features.facts.venues import venue_title
 from fetchers.simulated.scenario import Planted, Scenario, default_scenario

@@ -12,9 +12,9 @@ import orjson
 from bot.chat.texts.phrases import comparison_text
 from bot.cli.shared import DONE, Subparsers, read_config, say
 from bot.clock import SystemClock
-from bot.config.settings import EXCHANGES
 from bot.core.performance import Filters, HistoryReport, as_plain, figures, make_report
 from bot.lifecycle import Interrupt
+from features.facts.venues import VENUES
 from scoring.statistics import BAND_POINTS, Record
 from storage.store import StoreReader
 
@@ -43,7 +43,7 @@ def add(commands: Subparsers) -> None:
     command.add_argument("--days", type=_days, help="of the last so many days (default: ever)")
     command.add_argument("--band", type=_band, help="of the five points of score from here on, such as 75")
     command.add_argument("--coin", help="of this coin")
-    command.add_argument("--venue", choices=EXCHANGES, help="of this venue")
+    command.add_argument("--venue", choices=VENUES, help="of this venue")
     form = command.add_mutually_exclusive_group()
     for name, render in (("json", as_json), ("csv", as_csv)):
         form.add_argument(f"--{name}", dest="render", action="store_const", const=render, help=f"print {name.upper()}")

@@ -22,7 +22,8 @@ from bot.chat.delivery.outbox_loop import Delivery, Latency
 from bot.chat.delivery.sender import TERMINAL_CHAT, TerminalSender
 from bot.cli.shared import DONE, ENV_FILE, Subparsers, read_config, say
 from bot.clock import SystemClock
-from bot.config.load import Config, hints
+from bot.config.load import hints
+from bot.config.settings import Config
 from bot.core.activity import Activity
 from bot.core.housekeeping import Housekeeper
 from bot.core.orchestrator import Orchestrator

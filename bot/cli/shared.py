@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import TextIO, TypeAlias
 
-from bot.config.load import Config, load_config
+from bot.config.load import load_config
+from bot.config.settings import Config
 
 DONE, FAILED, USAGE = 0, 1, 2
 ENV_FILE = Path(".env")

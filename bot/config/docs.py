@@ -1,9 +1,11 @@
-"""The table of settings as text for people; a test holds .env.example and README.md to it."""
+"""The settings as text for people; a test holds .env.example and README.md to it."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from bot.config.load import COMPOSE_ONLY
-from bot.config.settings import GROUPS, Setting
+from bot.config.env_file import COMPOSE_ONLY
+from bot.config.settings import GROUPS
+from features.declare import Setting
 
 #: what nearly everybody sets stands in .env.example ready to be filled in
 FIRST = ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID")
@@ -19,13 +21,13 @@ def env_example() -> str:
     return "\n".join(_env_lines()) + "\n"
 
 
-def _rows(group: tuple[Setting, ...]) -> Iterator[str]:
+def _rows(group: tuple[Setting[Any], ...]) -> Iterator[str]:
     yield "| setting | default | takes | what it does |"
     yield "|---|---|---|---|"
     for setting in group:
         default = f"`{setting.default}`" if setting.default else ""
         unit = f" {setting.unit}" if setting.default and setting.unit else ""
-        yield f"| `{setting.name}` | {default}{unit} | {setting.kind.expected} | {setting.help} |"
+        yield f"| `{setting.name}` | {default}{unit} | {setting.kind.expected} | {setting.meaning} |"
 
 
 def _env_lines() -> Iterator[str]:
@@ -36,7 +38,7 @@ def _env_lines() -> Iterator[str]:
         yield from ("", f"# {title}", "")
         for setting in group:
             unit = f"{setting.unit}, " if setting.unit else ""
-            yield f"# {setting.help} ({unit}{setting.kind.expected})"
+            yield f"# {setting.meaning} ({unit}{setting.kind.expected})"
             yield f"{'' if setting.name in FIRST else '#'}{setting.name}={setting.default}"
     yield from (
         "",

@@ -7,7 +7,7 @@ from contextlib import suppress
 from loguru import logger
 
 from bot.clock import Clock
-from bot.config.load import Config
+from bot.config.settings import Config
 from bot.core.activity import Activity
 from bot.core.announcer import Announcer, venue_key
 from bot.core.events import Event, Events, TickEnded, VenueChanged

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from bot.config.load import HttpSettings, is_loopback
+from bot.config.load import is_loopback
+from bot.config.settings import HttpSettings
 from bot.core.performance import Filters, as_plain, make_report
 from bot.core.status import BotStatus
 from bot.web.door import HEADERS, Door, json_response, timed

@@ -6,7 +6,7 @@ from typing import Any
 from bot.chat.announcer import ChatAnnouncer
 from bot.chat.delivery.sender import TERMINAL_CHAT
 from bot.clock import Clock
-from bot.config.load import Config
+from bot.config.settings import Config
 from bot.core.activity import Activity
 from bot.core.funnels import FunnelMeans
 from bot.core.orchestrator import Orchestrator

@@ -11,7 +11,8 @@ from bot.chat.announcer import ChatAnnouncer
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import TerminalSender
 from bot.cli.demo import OVERRIDES
-from bot.config.load import Config, load_config
+from bot.config.load import load_config
+from bot.config.settings import Config
 from bot.core.orchestrator import Orchestrator
 from bot.live_status import Reports
 from bot.tasks import spawn

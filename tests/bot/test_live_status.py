@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from bot.chat.texts.answers import render_count
 from bot.chat.texts.messages import render_status
-from bot.config.load import HttpSettings
+from bot.config.settings import HttpSettings
 from bot.web.app import build_app, serve
 from fetchers.simulated.scenario import Planted
 from tests.bot.stage import RunningBot, staged

@@ -27,7 +27,8 @@ from bot.chat.commands.answers import Answers
 from bot.chat.commands.handlers import Commands
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import is_person
-from bot.config.load import Config, load_config
+from bot.config.load import load_config
+from bot.config.settings import Config
 from bot.core.orchestrator import Orchestrator
 from bot.live_status import Reports
 from bot.tasks import spawn

@@ -16,7 +16,7 @@ from telegram.ext import ContextTypes, MessageHandler, filters
 from bot.chat.bot_api.edge import AnyApplication, TelegramEdge
 from bot.chat.delivery.sender import plain_text
 from bot.clock import Clock
-from bot.config.load import Config, TelegramSettings
+from bot.config.settings import Config, TelegramSettings
 from storage.store import Store, StoreReader
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  #: nothing that looks like something else

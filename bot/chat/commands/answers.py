@@ -43,8 +43,7 @@ from bot.chat.texts.daily_report import render_report
 from bot.chat.texts.messages import exit_words, render_status
 from bot.chat.texts.phrases import counted, duration_text, fit, headline, local_time, net_text, until_text, venue_name
 from bot.clock import Clock
-from bot.config.load import Config
-from bot.config.settings import GROUPS
+from bot.config.settings import GROUPS, Config
 from bot.core.market import PriceHistory
 from bot.core.orchestrator import Orchestrator
 from bot.core.recompute import explain_signal, repetition

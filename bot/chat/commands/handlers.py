@@ -39,7 +39,7 @@ from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import Content, plain_text
 from bot.chat.texts.answers import Listing
 from bot.chat.texts.messages import render_help
-from bot.config.settings import SHARED_IDS
+from bot.config.kinds import SHARED_IDS
 from bot.tasks import spawn
 from scoring.signals import Signal
 from storage.errors import StorageError

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_env_example_is_the_table() -> None:
-    """.env.example is what bot.settings_docs.env_example() returns."""
+    """.env.example is what bot.config.docs.env_example() returns."""
     assert (ROOT / ".env.example").read_text(encoding="utf-8") == env_example()
 
 

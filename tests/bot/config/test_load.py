@@ -1,17 +1,21 @@
 """What users write becomes a Config, or one line for each thing that is wrong."""
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bot.config.load import Config, ConfigError, hints, load_config
-from bot.config.settings import SETTINGS
+from bot.config.load import ConfigError, hints, load_config
+from bot.config.settings import RECORDS, SETTINGS, Config
+from features.declare import sources_of
 from features.facts.venues import VENUES
-from features.settings import FeatureSettings
+from features.settings import FeatureSettings, SharedSettings
 from fetchers.transport.budget import HEADROOM
 from fetchers.universe import UniverseSettings
-from scoring.settings import ScoringSettings
+from scoring.settings import ScoringSettings, record_version
 
 TOKEN = "123456:AAbb-cc_dd"
 
@@ -31,8 +35,8 @@ def env_file_of(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_defaults_agree_with_the_records() -> None:
-    """With nothing set, the rooms get their own defaults: the table and the records say the same."""
+def test_defaults() -> None:
+    """With nothing set, the rooms get their records' own defaults."""
     config = load_config({})
     assert config.features == FeatureSettings()
     assert config.scoring == ScoringSettings(
@@ -42,16 +46,71 @@ def test_defaults_agree_with_the_records() -> None:
     assert config.venues.headroom == dict.fromkeys(VENUES, HEADROOM) | {"bybit": 0.5}
     assert config.changed() == []
     assert config.mysql is None
+    assert (config.scoring.min_score, config.scoring.take_profit_percent, config.features.oi_window_s) == (72, 1.7, 900)
 
 
-def test_every_field_has_a_setting() -> None:
+@pytest.mark.parametrize("record", RECORDS)
+def test_every_field_has_a_setting(record: type[Any]) -> None:
     """Nothing the rooms can be told is out of the user's reach but the constants of the design."""
-    fed = {place for setting in SETTINGS.values() for place in setting.fields}
-    fields = {f"features.{field.name}" for field in dataclasses.fields(FeatureSettings)}
-    fields |= {f"scoring.{field.name}" for field in dataclasses.fields(ScoringSettings)}
-    fees = {"scoring.taker_fee_percent", "scoring.default_taker_fee_percent"}
-    constants = {"scoring.near_miss_points", "scoring.liquidity_flip_ask_share"}
-    assert fields - fed == fees | constants | {f"scoring.{name}_hash" for name in ("code", "config", "features")}
+    derived = {"texts", "code_hash", "config_hash", "features_hash"}
+    constants = {"near_miss_points", "liquidity_flip_ask_share"}
+    rooms = {"telegram", "venues", "universe", "features", "scoring", "http", "mysql"}
+    fields = {field.name for field in dataclasses.fields(record)}
+    assert fields - sources_of(record).keys() <= derived | constants | rooms
+
+
+def test_what_two_records_share_is_one_setting() -> None:
+    """Features and decisions never differ in what both are told."""
+    config = load_config({"SWEEP_TTL_SECONDS": "20", "MAX_DATA_AGE_SECONDS": "12", "REFRESH_INTERVAL": "3"})
+    shared = {field.name for field in dataclasses.fields(FeatureSettings)} & set(ScoringSettings.__slots__)
+    names = {field.name for field in dataclasses.fields(SharedSettings)}
+    assert not shared, "declared twice"
+    assert [getattr(config.features, name) for name in names] == [getattr(config.scoring, name) for name in names]
+    assert (config.scoring.sweep_ttl_s, config.scoring.max_data_age_s, config.scoring.refresh_interval_s) == (20, 12, 3)
+
+
+CHANGED = {
+    "TP_PERCENT": "2",
+    "SWEEP_TTL_SECONDS": "20",
+    "MIN_SCORE_THRESHOLD": "60",
+    "EXCLUDE_COINS": "xmr,btc",
+    "TAKER_FEE_PERCENT": "0.06,binance=0.04",
+    "BYBIT_URL": "https://api.bybit.eu",
+    "QUIET_HOURS": "23:00-07:00",
+    "BURST_LIMIT": "4",
+    "MIN_OI_DIVERGENCE": "10",
+    "RATE_HEADROOM_PERCENT": "20",
+}
+
+
+@pytest.mark.parametrize(
+    ("environ", "config_hash", "features_hash", "version"),
+    [({}, "e5fd708316ec", "ec592a", "1-66576c"), (CHANGED, "6db04a813d7e", "388a50", "1-2c9fb5")],
+)
+def test_hashes_last(environ: dict[str, str], config_hash: str, features_hash: str, version: str) -> None:
+    """Records of stored signals compare by them: the same settings give the same, whatever the code looks like.
+
+    A new setting gives a new config_hash, and a new version where it decides what is alerted or how it ends.
+    """
+    scoring = load_config(environ).scoring
+    assert (scoring.config_hash, scoring.features_hash) == (config_hash, features_hash)
+    assert record_version("1", scoring) == version
+
+
+def test_a_venue_more_needs_no_row_here() -> None:
+    """URL, proxy, fee, headroom and EXCHANGES follow from its row of facts."""
+    script = """
+from features.facts.venues import VENUES, VenueFacts
+VENUES["okto"] = VenueFacts(id="okto", title="Okto", pair_page="https://okto.example/{}")
+from bot.config.docs import env_example
+environ = {"OKTO_URL": "http://127.0.0.1:9", "OKTO_PROXY": "direct", "TAKER_FEE_PERCENT": "0.05,okto=0.02"}
+config = load_config(environ | {"RATE_HEADROOM_PERCENT": "30,okto=90"})
+assert config.venues.exchanges[-1] == "okto" and config.venues.urls["okto"] == "http://127.0.0.1:9"
+assert config.venues.routes["okto"].proxy == "direct" and config.venues.headroom["okto"] == 0.9
+assert config.scoring.taker_fee_percent == {"okto": 0.02}
+assert "Base URL in place of Okto's own" in env_example()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60, cwd=Path(__file__).parents[3])
 
 
 def test_the_features_settings_part_records() -> None:
@@ -99,7 +158,7 @@ def test_full_telegram_and_venue_settings() -> None:
     )
     assert config.telegram.chat_ids == ("42", "-1001234567890:7", "@my_channel")
     assert config.venues.exchanges == ("mexc", "binance")
-    assert config.venues.urls == {"binance": "http://127.0.0.1:9001", "bybit": None, "mexc": None, "lbank": None}
+    assert config.venues.urls == {"binance": "http://127.0.0.1:9001", "bybit": "", "mexc": "", "lbank": ""}
     assert config.scoring.default_taker_fee_percent == 0.06
     assert config.scoring.taker_fee_percent == {"binance": 0.04, "mexc": 0.02}
     assert config.universe.exclude_coins == {"XMR", "DASH"}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yarl
 
-from bot.config.load import HttpSettings
+from bot.config.settings import HttpSettings
 from bot.core.status import BotStatus, Incident
 from bot.web.app import WebError, build_app, serve
 from fetchers.health import Condition

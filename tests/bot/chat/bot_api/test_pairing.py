@@ -11,7 +11,8 @@ import pytest
 from bot.chat.bot_api.pairing import ALPHABET, CODE_LENGTH, GUESSES, Pairing, with_paired_chat
 from bot.cli.demo import OVERRIDES, simulated_market
 from bot.clock import SystemClock
-from bot.config.load import TelegramSettings, load_config
+from bot.config.load import load_config
+from bot.config.settings import TelegramSettings
 from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, eventually
 from tests.bot.test_main import finish, run, start
 from tests.telegram_stand_in import TOKEN, Fault, TelegramStandIn
