@@ -103,6 +103,7 @@ def test_a_venue_more_needs_no_row_here() -> None:
 from features.facts.venues import VENUES, VenueFacts
 VENUES["okto"] = VenueFacts(id="okto", title="Okto", pair_page="https://okto.example/{}")
 from bot.config.docs import env_example
+from bot.config.load import load_config
 environ = {"OKTO_URL": "http://127.0.0.1:9", "OKTO_PROXY": "direct", "TAKER_FEE_PERCENT": "0.05,okto=0.02"}
 config = load_config(environ | {"RATE_HEADROOM_PERCENT": "30,okto=90"})
 assert config.venues.exchanges[-1] == "okto" and config.venues.urls["okto"] == "http://127.0.0.1:9"
