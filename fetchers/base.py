@@ -73,6 +73,8 @@ class Venue(Protocol):
 class ProbedVenue(Venue, Protocol):
     """A venue whose replies can be seen as they come: what `check --deep` needs beside the rest."""
 
+    bulk_columns: Collection[str]  #: the columns of `Quotes` that it brings beside those of every venue
+
     def observe(self, see: Callable[[Reply], None]) -> None:
         """Show every reply from here on, before it is checked."""
 

@@ -24,7 +24,7 @@ from bot.logs import set_up_logs
 from bot.wiring import configured_venues
 from features.facts.venues import venue_title
 from fetchers.base import ProbedVenue, Venue
-from fetchers.deep_check import DeepCheck
+from fetchers.deep_check.check import DeepCheck
 from fetchers.errors import FetchError
 from fetchers.transport.client import Reply
 from fetchers.universe import UniverseSettings, build_universe

@@ -25,6 +25,7 @@ class RestVenue:
     """The part of a `Venue` that does not depend on its wire format; a call that is not overridden has no answer."""
 
     name: str
+    bulk_columns: Collection[str] = ()
 
     def __init__(
         self,

@@ -243,6 +243,7 @@ class Binance(RestVenue):
     """Binance USD-M as a `Venue`."""
 
     name = NAME
+    bulk_columns = ("bid_price", "ask_price")
 
     def __init__(
         self,

@@ -211,6 +211,7 @@ class Bybit(RestVenue):
     """Bybit linear as a `Venue`."""
 
     name = NAME
+    bulk_columns = ("bid_price", "ask_price", "open_interest_base")
 
     def __init__(
         self,

@@ -237,6 +237,7 @@ class Mexc(RestVenue):
     """MEXC's perpetuals as a `Venue`."""
 
     name = NAME
+    bulk_columns = ("bid_price", "ask_price", "open_interest_base")
 
     def __init__(
         self,

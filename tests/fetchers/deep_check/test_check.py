@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import orjson
 import pytest
 
-from fetchers.deep_check import DeepCheck, Finding
+from fetchers.deep_check.check import DeepCheck
+from fetchers.deep_check.steps import Finding
 from fetchers.simulated.server import Servers, Spoil, serve
 from fetchers.simulated.wire import Answer, Call, Wire, html_answer, json_answer
 from fetchers.transport.client import Reply

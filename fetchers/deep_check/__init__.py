@@ -1,0 +1,1 @@
+"""`check --deep`: every call that the bot makes of a venue, made once and compared with what is expected of it."""
