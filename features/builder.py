@@ -4,11 +4,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.facts.market import FUTURE_MS, BoolArray, FloatArray, IntArray
 from features.missing import Codes, Missing
-from features.phenomena.derivatives import find_lenders, funding_impulse, oldest_known
+from features.phenomena.derivatives import funding_impulse, oldest_known
 from features.phenomena.order_book import BANDS, REACH_TOLERANCE, WALL_SECONDS, WALL_TICKS, ask_share, bid_exhaustion
 from features.phenomena.price import (
     VOLATILITY_LAGS,
@@ -55,7 +54,8 @@ class Parts:
         is_present = reason == PRESENT
         self.values |= {name: np.where(is_present, array, np.nan) for name, array in values.items()}
 
-    def _age(self, time_ms: IntArray, max_age_s: float) -> Codes:
+    def age(self, time_ms: IntArray, max_age_s: float) -> Codes:
+        """Return why data of these times cannot be used: never seen, too old or from the future."""
         is_old = time_ms < self.now_ms - math.floor(1000 * max_age_s)
         is_of_future = time_ms > self.now_ms + FUTURE_MS
         return np.where(time_ms == 0, NOT_SEEN, STALE) * (is_old | is_of_future)
@@ -63,18 +63,18 @@ class Parts:
     def add_price(self) -> None:
         """Add price, spread and VWAP distance."""
         state, settings = self.state, self.settings
-        self._add("price", self._age(state.price_ms, settings.max_data_age_s), price=state.price)
-        has_mark = self._age(state.mark_ms, settings.max_data_age_s) == PRESENT
+        self._add("price", self.age(state.price_ms, settings.max_data_age_s), price=state.price)
+        has_mark = self.age(state.mark_ms, settings.max_data_age_s) == PRESENT
         self.values["mark_price"] = np.where(has_mark, state.mark_price, np.nan)
         self._add(
             "index",
             self.missing["price"],
-            self._age(state.index_ms, settings.max_data_age_s),
+            self.age(state.index_ms, settings.max_data_age_s),
             index_basis=state.price / state.index_price - 1,
         )
         self._add(
             "spread",
-            self._age(state.best_ms, settings.max_data_age_s),
+            self.age(state.best_ms, settings.max_data_age_s),
             _code(state.best_bid >= state.best_ask, Missing.CROSSED),
             best_bid=state.best_bid,
             best_ask=state.best_ask,
@@ -84,7 +84,7 @@ class Parts:
         self._add(
             "vwap_distance",
             self.missing["price"],
-            self._age(state.volume_ms, settings.max_day_age_s),
+            self.age(state.volume_ms, settings.max_day_age_s),
             _code(np.isnan(distance), Missing.THIN),
             vwap_distance=distance,
         )
@@ -131,7 +131,7 @@ class Parts:
         is_shallow = state.book_reach * (1 + REACH_TOLERANCE) < BANDS[0]
         self._add(
             "book",
-            self._age(state.book_ms, settings.max_data_age_s),
+            self.age(state.book_ms, settings.max_data_age_s),
             _code(state.book_is_crossed, Missing.CROSSED),
             _code(is_shallow, Missing.SHALLOW),
             _code(np.isnan(state.bid_depth), Missing.EMPTY),
@@ -178,7 +178,7 @@ class Parts:
     def add_flow(self) -> None:
         """Add the taker-sell share and the best sweep."""
         state, settings = self.state, self.settings
-        age = self._age(state.trades_ms, settings.max_data_age_s)
+        age = self.age(state.trades_ms, settings.max_data_age_s)
         flow = np.where(state.instruments.publishes_trades, age, NOT_PUBLISHED)
         column = np.flatnonzero(flow == PRESENT)
         share, multiple, age_s = (np.full(len(flow), np.nan) for _ in range(3))
@@ -242,7 +242,7 @@ class Parts:
         """Add open interest, its change and funding."""
         state, settings, now_ms = self.state, self.settings, self.now_ms
         window_ms = settings.oi_window_s * 1000
-        age = self._age(state.open_interest_ms, settings.max_oi_age_s)
+        age = self.age(state.open_interest_ms, settings.max_oi_age_s)
         code = np.where(state.instruments.publishes_open_interest, age, NOT_PUBLISHED)
         amount, price = np.where(code == PRESENT, state.open_interest, np.nan), self.values["price"]
         self.values |= {"open_interest_base": amount, "open_interest_usdt": amount * price}
@@ -267,61 +267,12 @@ class Parts:
         history = [state.funding_8h_at[rows] for rows in stretches(state.rows(now_ms - window_ms, now_ms))]
         self._add(
             "funding",
-            self._age(state.funding_ms, settings.max_funding_age_s),
+            self.age(state.funding_ms, settings.max_funding_age_s),
             _code(np.isnan(state.funding_8h), Missing.NOT_SEEN),
             funding_rate_8h=state.funding_8h,
             funding_impulse=funding_impulse(state.funding_8h, history),
         )
 
-    def borrow(self) -> dict[str, Any]:
-        """Put lenders' values where an instrument lacks its own; return who lends, and the data times with it.
-
-        Only what polling cannot mend is borrowed: what a venue does not publish, and a window still filling up.
-        """
-        state = self.state
-        change = self.missing["open_interest_change"]
-        is_fresh = self._age(state.open_interest_ms, self.settings.max_oi_age_s) == PRESENT
-        is_live = state.open_interest_is_live & is_fresh
-        can_lend = (change == PRESENT) & is_live
-        coin, venue = state.instruments.coin.number, state.instruments.venue.number
-        lender = find_lenders(coin, venue, self.values["open_interest_usdt"], can_lend)
-        lacks_open_interest = (change == NOT_PUBLISHED) | (change == WARMING_UP)
-        lacks_flow = ~state.instruments.publishes_trades
-        lender = np.where(lacks_open_interest | lacks_flow, lender, -1)
-        borrows_open_interest, borrows_flow = lacks_open_interest & (lender >= 0), lacks_flow & (lender >= 0)
-
-        change_parts, borrower = ("open_interest_change", "price_change"), np.flatnonzero(borrows_open_interest)
-        _lend(self.missing, change_parts, borrower, lender)
-        _lend(self.values, change_parts, borrower, lender)
-        flow_borrower = np.flatnonzero(borrows_flow)
-        _lend(self.missing, ("taker_sell_share", "sweep"), flow_borrower, lender)
-        _lend(self.values, ("taker_sell_share", "sweep_multiple", "sweep_age_s"), flow_borrower, lender)
-        return {
-            "lender": lender,
-            "borrows_open_interest": borrows_open_interest,
-            "borrows_flow": borrows_flow,
-            "price_ms": state.price_ms.copy(),
-            "book_ms": state.book_ms.copy(),
-            "trades_ms": _lent(state.trades_ms, flow_borrower, lender),
-            "open_interest_ms": _lent(state.open_interest_ms, borrower, lender),
-            "funding_ms": state.funding_ms.copy(),
-            "funding_rate": state.funding_rate.copy(),
-            "funding_interval_h": state.funding_interval_h.copy(),
-            "next_funding_ms": state.next_funding_ms.copy(),
-            "open_interest_is_live": _lent(is_live, borrower, lender),
-        }
-
 
 def _code(mask: BoolArray, reason: Missing) -> Codes:
     return mask * np.int8(reason)
-
-
-def _lend(table: dict[str, Any], names: tuple[str, ...], borrower: IntArray, lender: IntArray) -> None:
-    for name in names:
-        table[name] = _lent(table[name], borrower, lender)
-
-
-def _lent(values: NDArray[Any], borrower: IntArray, lender: IntArray) -> NDArray[Any]:
-    lent = values.copy()
-    lent[borrower] = values[lender[borrower]]
-    return lent

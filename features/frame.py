@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple, get_type_hints
 
+from features.borrowing import borrow
 from features.builder import Parts
 from features.facts.instruments import Instruments
 from features.facts.market import BoolArray, FloatArray, IntArray
@@ -122,7 +123,7 @@ def compute_features(state: MarketState, now_ms: int) -> FeatureFrame:
     parts.add_flow()
     parts.add_derivatives()
     btc_return, btc_venue = parts.add_btc()
-    borrowing = parts.borrow()
+    borrowing = borrow(parts)
     parts.add_wall(borrowing["lender"], borrowing["borrows_flow"])
     return FeatureFrame(
         now_ms=now_ms,

@@ -19,7 +19,7 @@ from bot.version import VERSION
 from features.declare import FLAG, SECONDS, Group, Setting, by_key, names_of, percent_by_venue, settings_of, whole
 from features.facts.venues import VENUES
 from features.settings import FeatureSettings
-from fetchers.transport.budget import HEADROOM
+from fetchers.transport.pools import HEADROOM
 from fetchers.transport.route import Route
 from fetchers.universe import UniverseSettings
 from scoring.settings import ScoringSettings

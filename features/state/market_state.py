@@ -138,37 +138,39 @@ class MarketState(MarketArrays):
         """
         if not self.ring.count:
             raise ValueError("the market was not advanced to any tick before append")
-        books: list[OrderBook] = []
-        trades: list[Trades] = []
         # the open tick can see nothing later: a tick is shorter
         latest_ms = float(self.ring.open_ms) + 1000 * max(LEAD_S, self.settings.refresh_interval_s)
-        for observation in observations:
-            match observation:
-                case Quotes():
-                    columns, known = self.index.find_all(observation.venue, observation.ids)
-                    append_quotes(self, columns, known, observation, latest_ms)
-                case Candles():
-                    if (column := self.index.find(observation.venue, observation.id)) is not None:
-                        append_candles(self, self.ring, self.settings, column, observation)
-                case _ if observation.exchange_ms > latest_ms:
-                    self._leave_out(observation)
-                case OrderBook():
-                    books.append(observation)
-                case Trades():
-                    trades.append(observation)
-                case OpenInterest():
-                    if (column := self.index.find(observation.venue, observation.id)) is not None:
-                        append_open_interest(self, self.ring, self.settings, column, observation)
-        for where, batch in self.index.batches(books):
-            append_books(self, self.ring, self.settings, where, batch)
-        for where, replies in self.index.batches(trades):
+        believed = [one for one in observations if not self._leave_out(one, latest_ms)]
+        for observation in believed:
+            self._append_at_once(observation, latest_ms)
+        for where, books in self.index.batches([one for one in believed if isinstance(one, OrderBook)]):
+            append_books(self, self.ring, self.settings, where, books)
+        for where, replies in self.index.batches([one for one in believed if isinstance(one, Trades)]):
             append_trades(self, where, replies, self.ring.open_ms, self.settings.min_sweep_usdt)
         fill_row(self, self.ring, self.settings)
 
-    def _leave_out(self, observation: OrderBook | Trades | OpenInterest) -> None:
+    def _append_at_once(self, observation: Observation, latest_ms: float) -> None:
+        """Write what comes one by one; books and trades are written many at a time."""
+        if isinstance(observation, Quotes):
+            columns, known = self.index.find_all(observation.venue, observation.ids)
+            append_quotes(self, columns, known, observation, latest_ms)
+        elif isinstance(observation, Candles | OpenInterest):
+            column = self.index.find(observation.venue, observation.id)
+            if column is None:
+                return
+            if isinstance(observation, Candles):
+                append_candles(self, self.ring, self.settings, column, observation)
+            else:
+                append_open_interest(self, self.ring, self.settings, column, observation)
+
+    def _leave_out(self, observation: Observation, latest_ms: float) -> bool:
+        """Return whether an observation is from the future; the next trades then follow on a gap."""
+        if isinstance(observation, Quotes | Candles) or observation.exchange_ms <= latest_ms:
+            return False
         column = self.column.get((observation.venue, observation.id))
         if isinstance(observation, Trades) and column is not None:
-            self.trades_ms[column] = 0  # the next reply follows on a gap
+            self.trades_ms[column] = 0
+        return True
 
     def _forget_the_future(self, now_ms: int) -> None:
         # What was kept by a clock that was ahead would hold up whatever is new until the clock has caught up.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.facts.market import FloatArray
-from fetchers.simulated.coins import Coin, Kind, Row
+from fetchers.simulated.coins import Coin, Row
+from fetchers.simulated.named_coins import Kind
 from fetchers.simulated.noise import keys_of
 from fetchers.simulated.recordings import Recording
 from fetchers.simulated.setups import Setup

@@ -3,26 +3,13 @@
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from enum import Enum
 from math import floor, log10
 
 from features.facts.venues import VENUES
+from fetchers.simulated.named_coins import NAMED, ODD, Kind
 from fetchers.simulated.recordings import Recording
 from fetchers.simulated.scenario import Planted
 from fetchers.simulated.wires import wire_module
-
-
-class Kind(Enum):
-    """What a listing is; only PERPETUAL is for the bot."""
-
-    PERPETUAL = "perpetual"
-    STOCK = "stock"
-    COMMODITY = "commodity"
-    SUSPENDED = "suspended"  #: settling, closed or paused: its prices stand still
-    PENDING = "pending"  #: listed, not trading yet
-    DELIVERY = "delivery"
-    USDC = "usdc"
-    INVERSE = "inverse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,101 +68,6 @@ class Catalogue:
     rows: dict[str, tuple[Row, ...]]
 
 
-# Real names with the traps of docs/venues.md: coin, price, and by venue (base, coins per base, contract size).
-_NAMED: tuple[tuple[str, float, dict[str, tuple[str, float, float]]], ...] = (
-    (
-        "PEPE",
-        1.1e-5,
-        {
-            "binance": ("1000PEPE", 1e3, 1),
-            "bybit": ("1000PEPE", 1e3, 1),
-            "mexc": ("PEPE", 1, 1e7),
-            "lbank": ("1000PEPE", 1e3, 1),
-        },
-    ),
-    (
-        "SHIB",
-        1.6e-5,
-        {
-            "binance": ("1000SHIB", 1e3, 1),
-            "bybit": ("SHIB1000", 1e3, 1),
-            "mexc": ("SHIB", 1, 1000),
-            "lbank": ("1000SHIB", 1e3, 1),
-        },
-    ),
-    ("SATS", 3.2e-8, {"binance": ("1000SATS", 1e3, 1), "bybit": ("10000SATS", 1e4, 1), "lbank": ("1000SATS", 1e3, 1)}),
-    (
-        "MOG",
-        1.2e-6,
-        {"binance": ("1000000MOG", 1e6, 1), "bybit": ("1000000MOG", 1e6, 1), "mexc": ("1000000MOG", 1e6, 10)},
-    ),
-    ("BABYDOGE", 1.5e-9, {"bybit": ("1000000BABYDOGE", 1e6, 1), "lbank": ("1000000BABYDOGE", 1e6, 1)}),
-    ("BONK", 1.8e-5, {"binance": ("1000BONK", 1e3, 1), "mexc": ("1000BONK", 1e3, 100)}),
-    ("GAS", 3.21, {"binance": ("GAS", 1, 1), "mexc": ("GAS", 1, 0.1)}),  # ccxt renames MEXC's to GASDAO
-    ("EDGE", 0.83, {"lbank": ("EDGEX", 1, 1), "bybit": ("EDGE", 1, 1)}),  # LBank shows it as EDGE
-    ("NEIRO", 1.13e-3, {"binance": ("NEIRO", 1, 1), "bybit": ("NEIRO", 1, 1)}),
-    ("NEIRO", 4.07e-4, {"mexc": ("NEIRO", 1, 1000)}),  # the same ticker, another coin
-    ("币安人生", 0.142, {"binance": ("币安人生", 1, 1)}),
-)
-# Rows that are not for the bot: (coin, price, kind, {venue: (id, base, quote)}).
-_ODD: tuple[tuple[str, float, Kind, dict[str, tuple[str, str, str]]], ...] = (
-    (
-        "TSLA",
-        412.5,
-        Kind.STOCK,
-        {
-            "binance": ("TSLAUSDT", "TSLA", "USDT"),
-            "bybit": ("TSLAUSDT", "TSLA", "USDT"),
-            "mexc": ("TESLA_USDT", "TESLA", "USDT"),
-            "lbank": ("TSLAUSDT", "TSLA", "USDT"),
-        },
-    ),
-    (
-        "XAU",
-        2650.0,
-        Kind.COMMODITY,
-        {
-            "binance": ("XAUUSDT", "XAU", "USDT"),
-            "bybit": ("XAUUSDT", "XAU", "USDT"),
-            "mexc": ("GOLD_USDT", "GOLD", "USDT"),
-            "lbank": ("GOLDUSDT", "GOLD", "USDT"),
-        },
-    ),
-    (
-        "OLDIE",
-        0.0123,
-        Kind.SUSPENDED,
-        {
-            "binance": ("OLDIEUSDT", "OLDIE", "USDT"),
-            "bybit": ("OLDIEUSDT", "OLDIE", "USDT"),
-            "mexc": ("OLDIE_USDT", "OLDIE", "USDT"),
-            "lbank": ("OLDIEUSDT", "OLDIE", "USDT"),
-        },
-    ),
-    (
-        "NEWBIE",
-        0.77,
-        Kind.PENDING,
-        {"binance": ("NEWBIEUSDT", "NEWBIE", "USDT"), "bybit": ("NEWBIEUSDT", "NEWBIE", "USDT")},
-    ),
-    (
-        "BTC",
-        0,
-        Kind.DELIVERY,
-        {"binance": ("BTCUSDT_261225", "BTC", "USDT"), "bybit": ("BTCUSDT-25DEC26", "BTC", "USDT")},
-    ),
-    (
-        "BTC",
-        0,
-        Kind.USDC,
-        {
-            "binance": ("BTCUSDC", "BTC", "USDC"),
-            "bybit": ("BTCPERP", "BTC", "USDC"),
-            "mexc": ("BTC_USDC", "BTC", "USDC"),
-        },
-    ),
-    ("BTC", 0, Kind.INVERSE, {"mexc": ("BTC_USD", "BTC", "USD")}),
-)
 _SYLLABLES = [a + b for a, b in zip("BCDFGHJKLMNPRSTVWXYZ", "AOIUAEIUOAEOIUAEIOUE", strict=True)]
 
 
@@ -192,7 +84,7 @@ def build_catalogue(
         for venue, listed_there in rows.items():
             row = _row(venue, len(coins) - 1, coins[-1], share=_rules(venue).recorded_share, digits=5)
             listed_there.append(replace(row, spread_bps=0.0))  # one tick
-    for name, price, listed in _NAMED:
+    for name, price, listed in NAMED:
         coins.append(Coin(name=name, price_usdt=price, volume_usdt_24h=40e6))
         for venue, (base, multiplier, contract_size) in listed.items():
             row = _row(venue, len(coins) - 1, coins[-1], base=base, multiplier=multiplier, contract_size=contract_size)
@@ -208,7 +100,7 @@ def build_catalogue(
 
 
 def _add_odd(coins: list[Coin], rows: dict[str, list[Row]]) -> None:
-    for name, price, kind, listed in _ODD:
+    for name, price, kind, listed in ODD:
         if price:
             coins.append(Coin(name=name, price_usdt=price, volume_usdt_24h=20e6))
         place = max(i for i, coin in enumerate(coins) if coin.name == name)

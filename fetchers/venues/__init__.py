@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from features.facts import venues as facts
 from fetchers.base import ProbedVenue
-from fetchers.transport.budget import HEADROOM
+from fetchers.transport.pools import HEADROOM
 from fetchers.transport.route import ANY_ROUTE, Route
 
 BuildVenue: TypeAlias = Callable[[str | None, Callable[[], int], float, Route], ProbedVenue]

@@ -3,6 +3,8 @@
 Bulk: best bid and ask, mark and funding each time, 24 h figures once a minute. Per instrument: book, prints and live
 open interest, which Binance has no bulk call for. Weights and limits: Binance's USD-M documentation, measured in 2026
 against X-MBX-USED-WEIGHT-1M. Quantities are in base coin.
+
+Over 300 lines on purpose: a venue's wire is one file, so that adding or checking one means reading one.
 """
 
 import re
@@ -28,8 +30,9 @@ from fetchers.parsing.build_records import (
 from fetchers.parsing.market_lists import CcxtVenue, Market, default_url, instrument, listed, parse_markets
 from fetchers.parsing.new_trades import News, PrintFormat, Seen, news_of
 from fetchers.parsing.payload import bad, error_code, member, number, objects, time_ms, usable, whole_number
-from fetchers.transport.budget import HEADROOM, ClockMinute, RateBudget, Sliding
+from fetchers.transport.budget import RateBudget
 from fetchers.transport.client import REFUSED_BY_EDGE, Reply, words
+from fetchers.transport.pools import HEADROOM, ClockMinute, Sliding
 from fetchers.transport.route import ANY_ROUTE, Route
 from fetchers.venues.base import RestVenue
 

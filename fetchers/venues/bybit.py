@@ -2,6 +2,8 @@
 
 One bulk call has everything but books and prints: quotes, marks, funding, open interest and 24 h figures. Limit: 600
 requests in 5 s for all public calls of one address, from Bybit's v5 documentation. Quantities are in base coin.
+
+Over 300 lines on purpose: a venue's wire is one file, so that adding or checking one means reading one.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,8 +28,9 @@ from fetchers.parsing.build_records import (
 from fetchers.parsing.market_lists import CcxtVenue, Market, default_url, instrument, listed, parse_markets
 from fetchers.parsing.new_trades import News, PrintFormat, Seen, news_of
 from fetchers.parsing.payload import bad, error_code, member, objects, time_ms, usable, whole_number
-from fetchers.transport.budget import HEADROOM, RateBudget, Sliding
+from fetchers.transport.budget import RateBudget
 from fetchers.transport.client import Reply, words
+from fetchers.transport.pools import HEADROOM, Sliding
 from fetchers.transport.route import ANY_ROUTE, Route
 from fetchers.venues.base import RestVenue
 

@@ -19,8 +19,9 @@ from fetchers.listing import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.parsing.build_records import Arrival, bulk, newest_change_ms, order_book
 from fetchers.parsing.market_lists import CcxtVenue, Market, default_url, instrument, listed, parse_markets
 from fetchers.parsing.payload import column, error_code, member, time_ms
-from fetchers.transport.budget import HEADROOM, RateBudget, Widening
+from fetchers.transport.budget import RateBudget
 from fetchers.transport.client import Reply, words
+from fetchers.transport.pools import HEADROOM, Widening
 from fetchers.transport.route import ANY_ROUTE, Route
 from fetchers.venues.base import RestVenue
 

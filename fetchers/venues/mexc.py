@@ -2,6 +2,8 @@
 
 Bulk: quotes (no sizes), open interest and 24 h figures in one call, funding in another. No history of open interest,
 and prints without ids. Limits per endpoint, from MEXC's contract documentation of 2026, the lower of its versions.
+
+Over 300 lines on purpose: a venue's wire is one file, so that adding or checking one means reading one.
 """
 
 import re
@@ -18,8 +20,9 @@ from fetchers.parsing.build_records import MINUTE_MS, Arrival, bulk, candle_page
 from fetchers.parsing.market_lists import UNREADABLE, CcxtVenue, Market, default_url, instrument, listed, parse_markets
 from fetchers.parsing.new_trades import News, PrintFormat, Seen, news_of
 from fetchers.parsing.payload import column, error_code, member, objects, time_ms, usable, whole_number
-from fetchers.transport.budget import HEADROOM, RateBudget, Sliding
+from fetchers.transport.budget import RateBudget
 from fetchers.transport.client import Reply, words
+from fetchers.transport.pools import HEADROOM, Sliding
 from fetchers.transport.route import ANY_ROUTE, Route
 from fetchers.venues.base import RestVenue
 

@@ -7,7 +7,8 @@ from typing import Any
 from features.facts.market import Candles, OpenInterest, OrderBook, Quotes, Trades
 from fetchers.listing import ClockOffset, Listing
 from fetchers.parsing.tallies import Tallies
-from fetchers.transport.budget import Pool, RateBudget, Sliding
+from fetchers.transport.budget import RateBudget
+from fetchers.transport.pools import Pool, Sliding
 from tests.builders import instrument, open_interest, order_book, quotes, trades
 
 

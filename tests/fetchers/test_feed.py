@@ -13,7 +13,7 @@ from fetchers.errors import BadPayload, RateLimited, Unreachable
 from fetchers.feed import Feed
 from fetchers.health import Condition
 from fetchers.poll_plan import Wanted
-from fetchers.transport.budget import ClockMinute, Pool, Sliding
+from fetchers.transport.pools import ClockMinute, Pool, Sliding
 from fetchers.universe import UniverseSettings
 from tests.fetchers.memory_venue import MemoryVenue
 from tests.hand_clock import HandClock, settle

@@ -22,8 +22,8 @@ from fetchers.poll_plan import Wanted
 from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.scenario import Scenario
 from fetchers.simulated.server import Fault, Servers, serve
-from fetchers.transport.budget import ClockMinute
 from fetchers.transport.client import SOCKETS, SOCKETS_APART
+from fetchers.transport.pools import ClockMinute
 from fetchers.venues.binance import Binance
 from fetchers.venues.bybit import DEPTH, Bybit
 from fetchers.venues.lbank import Lbank

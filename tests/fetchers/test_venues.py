@@ -13,8 +13,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from features.facts.market import Quotes
 from fetchers.base import Venue
 from fetchers.errors import RateLimited, UnknownSymbol, Unreachable
-from fetchers.simulated.coins import Kind, Row
+from fetchers.simulated.coins import Row
 from fetchers.simulated.market import SimulatedMarket
+from fetchers.simulated.named_coins import Kind
 from fetchers.simulated.server import Servers, serve
 from fetchers.simulated.wire import next_settlement_ms
 from fetchers.venues import VENUES, build_venues

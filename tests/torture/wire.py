@@ -9,10 +9,10 @@ from loguru import logger
 
 from features.facts.venues import VENUES
 from fetchers.health import Condition
-from fetchers.simulated.coins import Kind
+from fetchers.simulated.named_coins import Kind
 from fetchers.simulated.server import Requests
 from fetchers.simulated.wire import Answer, Call, Wire
-from fetchers.transport.budget import HEADROOM
+from fetchers.transport.pools import HEADROOM
 from fetchers.venues import bybit
 from fetchers.venues.mexc import LIMITS, WINDOW_MS
 from tests.bot.stage import RunningBot, staged

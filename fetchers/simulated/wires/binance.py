@@ -1,16 +1,20 @@
-"""Binance USD-M's public REST, as docs/venues.md has it: base coin quantities, numbers as strings."""
+"""Binance USD-M's public REST, as docs/venues.md has it: base coin quantities, numbers as strings.
+
+Over 300 lines on purpose: a venue's wire is one file, so that adding or checking one means reading one.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import orjson
 
 from fetchers.simulated.candles import MINUTE_MS, CandlesOf
-from fetchers.simulated.coins import Kind, ListingRules, Row
+from fetchers.simulated.coins import ListingRules, Row
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import SimulatedMarket
+from fetchers.simulated.named_coins import Kind
 from fetchers.simulated.scenario import SetupPlan
 from fetchers.simulated.wire import Answer, Call, Rejected, fill, json_answer, levels, next_settlement_ms, whole_number
 
@@ -51,6 +55,28 @@ def _error(status: int, code: int, message: str) -> Answer:
     return json_answer({"code": code, "msg": message}, status=status)
 
 
+def _fixed(weight: int) -> Callable[[Mapping[str, str]], int]:
+    return lambda _: weight
+
+
+def _by_symbol(one: int, every: int) -> Callable[[Mapping[str, str]], int]:
+    return lambda query: one if "symbol" in query else every
+
+
+def _depth_weight(query: Mapping[str, str]) -> int:
+    return _DEPTH_WEIGHT.get(whole_number(query.get("limit", "500")) or 0, 2)
+
+
+def _klines_weight(query: Mapping[str, str]) -> int:
+    limit = whole_number(query.get("limit", "500")) or 500
+    if "limit" not in query:
+        return 5
+    return next((weight for most, weight in ((100, 1), (500, 2), (1000, 5)) if limit <= most), 10)
+
+
+_SYMBOL, _LIMIT = frozenset({"symbol"}), frozenset({"limit"})
+
+
 class BinanceWire:
     """Answers as Binance would, with its weight per clock minute and its two pools beside it."""
 
@@ -74,7 +100,7 @@ class BinanceWire:
         """Reply to a GET; a refused one costs its weight as well."""
         if call.now_ms < self._banned_until_ms:
             return self.banned(call.now_ms)
-        endpoint = _ENDPOINTS.get(call.path)
+        endpoint = self._endpoints.get(call.path)
         if endpoint is None:
             return _error(404, -5000, f"Path {call.path}, Method GET is invalid")
         if not self.quotas[endpoint.quota].spend(endpoint.weight(call.query), call.now_ms):
@@ -304,6 +330,38 @@ class BinanceWire:
             for candle in candles_of(VENUE, row.id, first_ms, last_ms, call.now_ms)
         ]
 
+    _endpoints: ClassVar[Mapping[str, _Endpoint]] = {
+        "/fapi/v1/ping": _Endpoint(handle=_ping, weight=_fixed(1)),
+        "/fapi/v1/time": _Endpoint(handle=_time, weight=_fixed(1)),
+        "/fapi/v1/exchangeInfo": _Endpoint(handle=_exchange_info, weight=_fixed(1)),
+        "/fapi/v1/ticker/bookTicker": _Endpoint(handle=_book_tickers, weight=_by_symbol(2, 5), optional=_SYMBOL),
+        "/fapi/v1/premiumIndex": _Endpoint(handle=_premium_indices, weight=_by_symbol(1, 10), optional=_SYMBOL),
+        "/fapi/v1/ticker/24hr": _Endpoint(handle=_tickers, weight=_by_symbol(1, 40), optional=_SYMBOL),
+        "/fapi/v1/fundingInfo": _Endpoint(handle=_funding_info, weight=_fixed(1), quota="funding"),
+        "/fapi/v1/depth": _Endpoint(handle=_depth, weight=_depth_weight, required=_SYMBOL, optional=_LIMIT),
+        "/fapi/v1/trades": _Endpoint(handle=_trades, weight=_fixed(5), required=_SYMBOL, optional=_LIMIT),
+        "/fapi/v1/openInterest": _Endpoint(handle=_open_interest, weight=_fixed(1), required=_SYMBOL),
+        "/futures/data/openInterestHist": _Endpoint(
+            handle=_open_interest_history,
+            weight=_fixed(1),
+            required=frozenset({"symbol", "period"}),
+            optional=_LIMIT,
+            quota="data",
+        ),
+        "/fapi/v1/markPriceKlines": _Endpoint(
+            handle=_mark_klines,
+            weight=_klines_weight,
+            required=frozenset({"symbol", "interval"}),
+            optional=frozenset({"limit", "startTime", "endTime"}),
+        ),
+        "/fapi/v1/klines": _Endpoint(
+            handle=_klines,
+            weight=_klines_weight,
+            required=frozenset({"symbol", "interval"}),
+            optional=frozenset({"limit", "startTime", "endTime"}),
+        ),
+    }
+
 
 def _check(query: Mapping[str, str], endpoint: _Endpoint) -> None:
     for name in sorted(endpoint.required):
@@ -324,61 +382,6 @@ def _number(query: Mapping[str, str], name: str, default: int, *, most: int | No
     if most is not None and not 1 <= value <= most:
         raise Rejected(-1130, f"Data sent for parameter '{name}' is not valid.")
     return value
-
-
-def _fixed(weight: int) -> Callable[[Mapping[str, str]], int]:
-    return lambda _: weight
-
-
-def _by_symbol(one: int, every: int) -> Callable[[Mapping[str, str]], int]:
-    return lambda query: one if "symbol" in query else every
-
-
-def _depth_weight(query: Mapping[str, str]) -> int:
-    return _DEPTH_WEIGHT.get(whole_number(query.get("limit", "500")) or 0, 2)
-
-
-def _klines_weight(query: Mapping[str, str]) -> int:
-    limit = whole_number(query.get("limit", "500")) or 500
-    if "limit" not in query:
-        return 5
-    return next((weight for most, weight in ((100, 1), (500, 2), (1000, 5)) if limit <= most), 10)
-
-
-_SYMBOL, _LIMIT = frozenset({"symbol"}), frozenset({"limit"})
-_ENDPOINTS = {
-    "/fapi/v1/ping": _Endpoint(handle=BinanceWire._ping, weight=_fixed(1)),
-    "/fapi/v1/time": _Endpoint(handle=BinanceWire._time, weight=_fixed(1)),
-    "/fapi/v1/exchangeInfo": _Endpoint(handle=BinanceWire._exchange_info, weight=_fixed(1)),
-    "/fapi/v1/ticker/bookTicker": _Endpoint(
-        handle=BinanceWire._book_tickers, weight=_by_symbol(2, 5), optional=_SYMBOL
-    ),
-    "/fapi/v1/premiumIndex": _Endpoint(handle=BinanceWire._premium_indices, weight=_by_symbol(1, 10), optional=_SYMBOL),
-    "/fapi/v1/ticker/24hr": _Endpoint(handle=BinanceWire._tickers, weight=_by_symbol(1, 40), optional=_SYMBOL),
-    "/fapi/v1/fundingInfo": _Endpoint(handle=BinanceWire._funding_info, weight=_fixed(1), quota="funding"),
-    "/fapi/v1/depth": _Endpoint(handle=BinanceWire._depth, weight=_depth_weight, required=_SYMBOL, optional=_LIMIT),
-    "/fapi/v1/trades": _Endpoint(handle=BinanceWire._trades, weight=_fixed(5), required=_SYMBOL, optional=_LIMIT),
-    "/fapi/v1/openInterest": _Endpoint(handle=BinanceWire._open_interest, weight=_fixed(1), required=_SYMBOL),
-    "/futures/data/openInterestHist": _Endpoint(
-        handle=BinanceWire._open_interest_history,
-        weight=_fixed(1),
-        required=frozenset({"symbol", "period"}),
-        optional=_LIMIT,
-        quota="data",
-    ),
-    "/fapi/v1/markPriceKlines": _Endpoint(
-        handle=BinanceWire._mark_klines,
-        weight=_klines_weight,
-        required=frozenset({"symbol", "interval"}),
-        optional=frozenset({"limit", "startTime", "endTime"}),
-    ),
-    "/fapi/v1/klines": _Endpoint(
-        handle=BinanceWire._klines,
-        weight=_klines_weight,
-        required=frozenset({"symbol", "interval"}),
-        optional=frozenset({"limit", "startTime", "endTime"}),
-    ),
-}
 
 
 def _body(rows: str, *, is_one: bool) -> bytes:

@@ -5,9 +5,10 @@ from typing import Any
 
 import orjson
 
-from fetchers.simulated.coins import Kind, ListingRules, Row
+from fetchers.simulated.coins import ListingRules, Row
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import SimulatedMarket
+from fetchers.simulated.named_coins import Kind
 from fetchers.simulated.scenario import SetupPlan
 from fetchers.simulated.wire import (
     HOUR_MS,

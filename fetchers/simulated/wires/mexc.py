@@ -1,15 +1,19 @@
-"""MEXC's public contract REST, as docs/venues.md has it: sizes in contracts, numbers as numbers."""
+"""MEXC's public contract REST, as docs/venues.md has it: sizes in contracts, numbers as numbers.
+
+Over 300 lines on purpose: a venue's wire is one file, so that adding or checking one means reading one.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
 from fetchers.simulated.candles import MINUTE_MS, CandlesOf
-from fetchers.simulated.coins import Kind, ListingRules, Row
+from fetchers.simulated.coins import ListingRules, Row
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import MAX_LEVELS, SimulatedMarket
+from fetchers.simulated.named_coins import Kind
 from fetchers.simulated.scenario import SetupPlan
 from fetchers.simulated.wire import (
     Answer,
@@ -47,7 +51,7 @@ class MexcWire:
     """Answers as MEXC would, each endpoint with its own limit."""
 
     def __init__(self, market: SimulatedMarket) -> None:
-        self.quotas = {name: Quota(endpoint.limit, _WINDOW_MS) for name, endpoint in _ENDPOINTS.items()}
+        self.quotas = {name: Quota(endpoint.limit, _WINDOW_MS) for name, endpoint in self._endpoints.items()}
         self._market = market
         self._rows = market.rows[VENUE]
         self._listed = [i for i, row in enumerate(self._rows) if row.kind is not Kind.SUSPENDED]
@@ -63,7 +67,7 @@ class MexcWire:
         """Reply to a GET; errors come with HTTP 200 and a code."""
         path = call.path.removeprefix(_ROOT)
         name = path[: path.rfind("/") + 1] or path
-        endpoint = _ENDPOINTS.get(name)
+        endpoint = self._endpoints.get(name)
         if not call.path.startswith(_ROOT) or endpoint is None:
             return html_answer(404, "404 Not Found")
         if not self.quotas[name].spend(1, call.now_ms):
@@ -205,21 +209,18 @@ class MexcWire:
             **{f"real{name.title()}": values for name, values in prices.items()},
         }
 
-
-# A trailing slash stands for the symbol
-_ENDPOINTS = {
-    "ping": _Endpoint(handle=MexcWire._ping, limit=20),
-    "detail": _Endpoint(handle=MexcWire._all_details, limit=10),
-    "ticker": _Endpoint(handle=MexcWire._tickers, limit=10),
-    "funding_rate": _Endpoint(handle=MexcWire._fundings, limit=20),
-    "funding_rate/": _Endpoint(handle=MexcWire._funding_of, limit=20),
-    "depth/": _Endpoint(handle=MexcWire._depth, limit=10, optional=frozenset({"limit"})),
-    "deals/": _Endpoint(handle=MexcWire._deals, limit=20, optional=frozenset({"limit"})),
-    "kline/fair_price/": _Endpoint(
-        handle=MexcWire._mark_kline, limit=20, optional=frozenset({"interval", "start", "end"})
-    ),
-    "kline/": _Endpoint(handle=MexcWire._kline, limit=20, optional=frozenset({"interval", "start", "end"})),
-}
+    # A trailing slash stands for the symbol
+    _endpoints: ClassVar[Mapping[str, _Endpoint]] = {
+        "ping": _Endpoint(handle=_ping, limit=20),
+        "detail": _Endpoint(handle=_all_details, limit=10),
+        "ticker": _Endpoint(handle=_tickers, limit=10),
+        "funding_rate": _Endpoint(handle=_fundings, limit=20),
+        "funding_rate/": _Endpoint(handle=_funding_of, limit=20),
+        "depth/": _Endpoint(handle=_depth, limit=10, optional=frozenset({"limit"})),
+        "deals/": _Endpoint(handle=_deals, limit=20, optional=frozenset({"limit"})),
+        "kline/fair_price/": _Endpoint(handle=_mark_kline, limit=20, optional=frozenset({"interval", "start", "end"})),
+        "kline/": _Endpoint(handle=_kline, limit=20, optional=frozenset({"interval", "start", "end"})),
+    }
 
 
 def _symbol(call: Call) -> str:

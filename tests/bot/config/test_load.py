@@ -13,7 +13,7 @@ from bot.config.settings import RECORDS, SETTINGS, Config
 from features.declare import sources_of
 from features.facts.venues import VENUES
 from features.settings import FeatureSettings, SharedSettings
-from fetchers.transport.budget import HEADROOM
+from fetchers.transport.pools import HEADROOM
 from fetchers.universe import UniverseSettings
 from scoring.settings import ScoringSettings, record_version
 

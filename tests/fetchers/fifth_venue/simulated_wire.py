@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from fetchers.simulated.coins import Kind, ListingRules
+from fetchers.simulated.coins import ListingRules
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import SimulatedMarket
+from fetchers.simulated.named_coins import Kind
 from fetchers.simulated.scenario import SetupPlan
 from fetchers.simulated.wire import Answer, Call, json_answer
 

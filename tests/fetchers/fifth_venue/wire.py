@@ -9,8 +9,9 @@ from fetchers.listing import ClockOffset, Listing
 from fetchers.parsing.build_records import Arrival, bulk, order_book
 from fetchers.parsing.new_trades import News, PrintFormat, Seen, news_of
 from fetchers.parsing.payload import each, member, number, objects, time_ms, usable, whole_number
-from fetchers.transport.budget import HEADROOM, RateBudget, Sliding
+from fetchers.transport.budget import RateBudget
 from fetchers.transport.client import Reply
+from fetchers.transport.pools import HEADROOM, Sliding
 from fetchers.transport.route import ANY_ROUTE, Route
 from fetchers.universe import strip_multiplier
 from fetchers.venues.base import RestVenue

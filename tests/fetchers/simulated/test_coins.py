@@ -7,7 +7,7 @@ import ccxt
 import pytest
 
 from features.facts.venues import VENUES
-from fetchers.simulated.coins import Kind
+from fetchers.simulated.named_coins import Kind
 from tests.fetchers.simulated.stage import LBANK, MEXC, START_MS, get_json, make_market, make_wires
 
 COINS_PER_VENUE = 80

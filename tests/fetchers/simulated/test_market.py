@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from features.facts.venues import VENUES
-from fetchers.simulated.coins import Kind
+from fetchers.simulated.named_coins import Kind
 from tests.fetchers.simulated.stage import LBANK, MEXC, START_MS, get, make_market, make_wires
 
 MARKET = make_market(coins_per_venue=60)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fetchers.simulated.coins import Kind
+from fetchers.simulated.named_coins import Kind
 from fetchers.simulated.noise import keys_of
 from fetchers.simulated.prints import MOST_PER_S, ordinary_tape, prints_per_s, sweep_tape
 from tests.fetchers.simulated.stage import START_MS, make_market

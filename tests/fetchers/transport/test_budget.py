@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetchers.transport.budget import ClockMinute, Pool, RateBudget, Sliding, Widening
+from fetchers.transport.budget import RateBudget
+from fetchers.transport.pools import ClockMinute, Pool, Sliding, Widening
 
 MINUTE_MS = 60_000
 START_MS = 1_700_000_040_000  # a full minute

@@ -12,8 +12,9 @@ import pytest
 from aiohttp import web
 
 from fetchers.errors import BadPayload, FetchError, RateLimited, UnknownSymbol, Unreachable
-from fetchers.transport.budget import ClockMinute, Pool, RateBudget, Sliding
+from fetchers.transport.budget import RateBudget
 from fetchers.transport.client import SOCKETS, Reply, VenueClient, words
+from fetchers.transport.pools import ClockMinute, Pool, Sliding
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
