@@ -21,8 +21,8 @@ class Venue(Protocol):
     budget: RateBudget
     #: what one candidate costs (book, and trades and live open interest where the venue has them), by pool
     candidate_cost: Mapping[str, float]
-    #: the most that one round of bulk calls costs, by pool; polls leave it free
-    quotes_cost: Mapping[str, float]
+    #: by pool, what polls leave free for the bulk calls: a whole round, or more where a minute can run out
+    kept_for_quotes: Mapping[str, float]
     #: what the history of one instrument costs, by pool; {} where the venue publishes none
     history_cost: Mapping[str, float]
     #: whether that fills every window; otherwise some fill only as time goes

@@ -21,7 +21,7 @@ class VenueCalls:
 
     async def wait_for_room(self, cost: Mapping[str, float], before_waiting: Callable[[], None] = lambda: None) -> None:
         """Wait until the budget has room for `cost` and, beside it, for the bulk calls, which never wait for others."""
-        budget, kept_free = self.venue.budget, self.venue.quotes_cost
+        budget, kept_free = self.venue.budget, self.venue.kept_for_quotes
         while (wait_s := budget.wait_s(cost, self.now_ms(), kept_free=kept_free)) > 0:
             before_waiting()
             await self.sleep(wait_s)

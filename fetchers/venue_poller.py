@@ -15,7 +15,7 @@ from fetchers.backfill import Backfill
 from fetchers.backfill_loader import BackfillLoader
 from fetchers.base import Venue
 from fetchers.candidate_polls import CandidatePolls, Spawn
-from fetchers.errors import FetchError, UnknownSymbol
+from fetchers.errors import BadPayload, FetchError, UnknownSymbol
 from fetchers.health import QUOTES, Condition
 from fetchers.listed_ids import ListedIds
 from fetchers.listing import ClockOffset
@@ -101,8 +101,13 @@ class VenuePoller:
     async def quote(self) -> None:
         """Make the bulk calls."""
         with suppress(FetchError):  # counted and logged
-            async with self.calls.counted(QUOTES):
-                replies = await self.venue.fetch_quotes()
+            try:
+                async with self.calls.counted(QUOTES):
+                    replies = await self.venue.fetch_quotes()
+            except BadPayload:
+                # one wrong word of the venue's clock puts all its rows into the future
+                await self._measure_clock()
+                raise
             self.arrived += replies
             self._renew_after_gap()
             self.quotes.update((_contents(reply), reply) for reply in replies)

@@ -160,8 +160,8 @@ class DeepCheck:
             if name == AGAIN or name.startswith(("book of quietest", "open interest of quietest"))
         ]
         available = self._steps.venue.budget.available(self._steps.now_ms(), round(1000 * HOUR_S))
-        cost, quotes_cost = self._steps.venue.candidate_cost, self._steps.venue.quotes_cost
-        polls = min((available[pool] - rounds * quotes_cost.get(pool, 0.0)) / cost[pool] for pool in cost)
+        cost, kept_for_quotes = self._steps.venue.candidate_cost, self._steps.venue.kept_for_quotes
+        polls = min((available[pool] - rounds * kept_for_quotes.get(pool, 0.0)) / cost[pool] for pool in cost)
         polls = max(0.0, min(polls, rounds * watched))
         hourly = bulk + polls * sum(polled)
         return (

@@ -32,13 +32,13 @@ class RestVenue:
         *,
         base_url: str,
         budget: RateBudget,
-        quotes_cost: Mapping[str, float],
+        kept_for_quotes: Mapping[str, float],
         raise_for_reply: Callable[[Reply], None],
         now_ms: Callable[[], int],
         route: Route,
     ) -> None:
         self.budget = budget
-        self.quotes_cost = quotes_cost
+        self.kept_for_quotes = kept_for_quotes
         self._client = VenueClient(
             venue=self.name,
             base_url=base_url,
@@ -46,7 +46,7 @@ class RestVenue:
             now_ms=now_ms,
             raise_for_reply=raise_for_reply,
             route=route,
-            kept_free=quotes_cost,
+            kept_free=kept_for_quotes,
         )
         self.tallies = Tallies()
         self._now_ms = now_ms

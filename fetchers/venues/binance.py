@@ -266,7 +266,8 @@ class Binance(RestVenue):
         super().__init__(
             base_url=base_url or default_url(CCXT),
             budget=budget,
-            quotes_cost={WEIGHT: 55},  # best bid and ask 5, mark and funding 10, 24 h figures 40
+            # best bid and ask 5, mark and funding 10, 24 h figures 40; then three ticks more till the minute is over
+            kept_for_quotes={WEIGHT: 100},
             raise_for_reply=self._raise_for_reply,
             now_ms=now_ms,
             route=route,

@@ -227,7 +227,7 @@ class Bybit(RestVenue):
         super().__init__(
             base_url=base_url or default_url(CCXT),
             budget=budget,
-            quotes_cost=ONE,
+            kept_for_quotes=ONE,
             raise_for_reply=raise_for_reply,
             now_ms=now_ms,
             route=route,

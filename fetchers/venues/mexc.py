@@ -254,7 +254,7 @@ class Mexc(RestVenue):
         super().__init__(
             base_url=base_url or default_url(CCXT),
             budget=budget,
-            quotes_cost={},  # its bulk calls have pools of their own
+            kept_for_quotes={},  # its bulk calls have pools of their own
             raise_for_reply=raise_for_reply,
             now_ms=now_ms,
             route=route,

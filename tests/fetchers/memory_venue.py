@@ -19,7 +19,7 @@ class MemoryVenue:
         self.name = name
         self.budget = RateBudget({"all": pool or Sliding(10_000, 5_000)})
         self.candidate_cost: Mapping[str, float] = {"all": 1.0}
-        self.quotes_cost: Mapping[str, float] = {}
+        self.kept_for_quotes: Mapping[str, float] = {}
         self.history_cost: Mapping[str, float] = {"all": 0.0}
         self.has_whole_history = True
         self.tallies = Tallies()

@@ -203,6 +203,20 @@ async def test_nobody_waits_for_the_rotation() -> None:
     assert {one.id for one in poller.arrived if isinstance(one, OrderBook)} == set(MANY[:4])
 
 
+async def test_quotes_that_cannot_be_read_have_the_clock_measured_again() -> None:
+    """One wrong word of a venue's clock puts all its rows into the future: the next tick already knows better."""
+    clock = HandClock()
+    venue = MemoryVenue("mexc", MANY[:1], now_ms=clock.now_ms)
+    poller = poller_of(venue, clock)
+    await poller.load()
+    venue.errors["quotes"] = BadPayload("mexc /ticker: no row had a usable timestamp")
+    await poller.quote()
+    assert len(venue.asked("clock")) == 2
+    venue.errors.clear()
+    await poller.quote()
+    assert len(venue.asked("clock")) == 2
+
+
 async def test_quotes_that_come_old_have_the_clock_measured_again() -> None:
     """Ours or theirs was set: at once, not only when the market list is due."""
     clock = HandClock()

@@ -190,12 +190,14 @@ async def _tick(bot: RunningBot, cell: Cell) -> None:
 async def _sit_out_hold(bot: RunningBot, venue: str) -> None:
     """Pass over the time the venue asked for, and that until its budget has room: no call of ours goes until then."""
     poller = bot.feed._pollers[venue]
-    pools = dict.fromkeys((*poller.venue.candidate_cost, *poller.venue.quotes_cost, *poller.venue.history_cost), 1.0)
+    pools = dict.fromkeys(
+        (*poller.venue.candidate_cost, *poller.venue.kept_for_quotes, *poller.venue.history_cost), 1.0
+    )
     while (left_ms := poller.venue.budget.held_until_ms(pools) - bot.stage.clock.now_ms()) > 0:
         await bot.stage.clock.sleep(left_ms / 1000)
     # nor is a poll that the cells before have spent the minute's budget for, asking for all history again
     budget, cost = poller.venue.budget, poller.venue.candidate_cost
-    kept_free = {pool: (BACK_WITHIN_TICKS + 1) * amount for pool, amount in poller.venue.quotes_cost.items()}
+    kept_free = {pool: (BACK_WITHIN_TICKS + 1) * amount for pool, amount in poller.venue.kept_for_quotes.items()}
     while (wait_s := budget.wait_s(cost, bot.stage.clock.now_ms(), kept_free=kept_free)) > 0:
         await bot.stage.clock.sleep(wait_s)
 

@@ -112,7 +112,7 @@ class Okto(RestVenue):
         super().__init__(
             base_url=base_url or "https://api.okto.example",
             budget=RateBudget({"requests": Sliding(100, 5_000)}, headroom=headroom),
-            quotes_cost=ONE,
+            kept_for_quotes=ONE,
             raise_for_reply=raise_for_reply,
             now_ms=now_ms,
             route=route,

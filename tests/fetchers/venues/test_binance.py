@@ -11,6 +11,8 @@ from fetchers.parsing.build_records import Arrival
 from fetchers.parsing.market_lists import parse_markets
 from fetchers.venues.binance import (
     CCXT,
+    WEIGHT,
+    Binance,
     listing,
     parse_book_tickers,
     parse_candles,
@@ -290,3 +292,20 @@ def test_unknown_symbols(code: int) -> None:
 def test_other_replies_are_left_to_the_client(body: Any, status: int) -> None:
     """A bad request, a server error and a good reply have no meaning that is Binance's own."""
     raise_for_reply(reply(body, status=status))
+
+
+@pytest.mark.parametrize("day_at_s", range(0, 60, 2))
+@pytest.mark.parametrize("late_ms", [0, 700, 1900])
+def test_quotes_have_room_till_the_minute_is_over(day_at_s: int, late_ms: int) -> None:
+    """Polls that take all that a plan may spend leave quotes to every tick, wherever the 24 h figures come."""
+    venue = Binance("http://127.0.0.1:1", lambda: NOW_MS)
+    budget, kept_free, step_ms = venue.budget, venue.kept_for_quotes, 2_000
+    began_ms = NOW_MS // 60_000 * 60_000 + late_ms
+    for at_ms in range(began_ms, began_ms + 120_000, step_ms):
+        is_day = (at_ms - began_ms) // 1000 % 60 == day_at_s
+        cost = {WEIGHT: 55 if is_day else 15}
+        assert budget.take(cost, at_ms) == 0, f"{(at_ms - began_ms) / 1000} s"
+        budget.done(cost, at_ms)
+        for _ in range(int(budget.available(at_ms, step_ms)[WEIGHT] // venue.candidate_cost[WEIGHT])):
+            if budget.take(venue.candidate_cost, at_ms, kept_free=kept_free) == 0:
+                budget.done(venue.candidate_cost, at_ms)
