@@ -1,4 +1,4 @@
-"""How long to wait before something that failed is tried again.
+"""The wait before something that failed is tried again.
 
 It knows nothing of the market. It is here because fetchers, storage and bot all need it, and features is the one room
 that all of them may import.

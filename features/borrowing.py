@@ -1,16 +1,16 @@
-"""What an instrument lacks is lent by the same coin on another venue."""
+"""Fill what an instrument lacks from the same coin on another venue."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.builder import NOT_PUBLISHED, PRESENT, WARMING_UP, Parts
+from features.builder import NOT_PUBLISHED, PRESENT, WARMING_UP, FeatureBuilder
 from features.facts.market import IntArray
 from features.phenomena.derivatives import find_lenders
 
 
-def borrow(parts: Parts) -> dict[str, Any]:
+def borrow(parts: FeatureBuilder) -> dict[str, Any]:
     """Put lenders' values where an instrument lacks its own; return who lends, and the data times with it.
 
     Only what polling cannot mend is borrowed: what a venue does not publish, and a window still filling up.

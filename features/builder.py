@@ -37,7 +37,7 @@ PRESENT, NOT_PUBLISHED, NOT_SEEN, STALE, WARMING_UP = (
 )
 
 
-class Parts:
+class FeatureBuilder:
     """The frame in the making: each part's values, NaN wherever its code says so."""
 
     def __init__(self, state: MarketState, now_ms: int) -> None:

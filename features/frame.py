@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, NamedTuple, get_type_hints
 
 from features.borrowing import borrow
-from features.builder import Parts
+from features.builder import FeatureBuilder
 from features.facts.instruments import Instruments
 from features.facts.market import BoolArray, FloatArray, IntArray
 from features.missing import Codes
@@ -116,7 +116,7 @@ def compute_features(state: MarketState, now_ms: int) -> FeatureFrame:
 
     Nothing in `state` changes, and nothing appended is read beyond its window.
     """
-    parts = Parts(state, now_ms)
+    parts = FeatureBuilder(state, now_ms)
     parts.add_price()
     parts.add_momentum()
     parts.add_book()

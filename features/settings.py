@@ -11,7 +11,7 @@ FEATURES = Group("Features")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedSettings:
-    """What features are computed with and decisions name or count with too, in seconds."""
+    """Settings that features and decisions share, in seconds."""
 
     refresh_interval_s: float = FEATURES.setting(
         "REFRESH_INTERVAL", "5", number(0.1, 60), "From one look at the market to the next", unit="s"

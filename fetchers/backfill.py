@@ -1,8 +1,8 @@
-"""What instruments have behind them when we first see them, from the venue's own history: who lacks it, who is next.
+"""Which instruments still lack their history, and which of them is next; pure, under the caller's clock.
 
 Candles and open interest are asked for once; open interest again every five minutes where no bulk reply has it, for
 then its history is all that most instruments get. Who could signal soonest comes first, at a pace that leaves budget to
-the polls, which in turn leave it that pace. Pure, under the caller's clock.
+the polls, which in turn reserve that pace for it.
 """
 
 from collections.abc import Collection, Mapping
@@ -37,13 +37,13 @@ class Backfill:
         if self._first_watched_ms is None:
             self._first_watched_ms = now_ms
         if self._cost:
-            self._chill(set(ids) - self._due_ms.keys(), now_ms)
+            self._mark_cold(set(ids) - self._due_ms.keys(), now_ms)
             self._due_ms = {key: self._due_ms.get(key, 0) for key in ids}
             self._cold.intersection_update(ids)
 
     def renew(self, now_ms: int) -> None:
         """Ask for everything again: nothing was seen for a while."""
-        self._chill(self._due_ms.keys(), now_ms)
+        self._mark_cold(self._due_ms.keys(), now_ms)
         self._due_ms = dict.fromkeys(self._due_ms, 0)
 
     def prefer(self, ids: Collection[str]) -> None:
@@ -86,7 +86,7 @@ class Backfill:
             by_ms = max(by_ms, self._first_watched_ms + round(WARM_SHARE * self._window_ms))
         return by_ms if by_ms > now_ms else None
 
-    def _chill(self, ids: Collection[str], now_ms: int) -> None:
+    def _mark_cold(self, ids: Collection[str], now_ms: int) -> None:
         if not self._cold:
             self._began_ms, self._warmed = now_ms, 0
         self._cold.update(ids)

@@ -1,4 +1,4 @@
-"""What the feed asks of a venue, and what the bot asks of a feed."""
+"""The protocols `Venue`, which the feed polls, and `MarketFeed`, which the bot is given."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Protocol

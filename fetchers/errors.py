@@ -1,4 +1,4 @@
-"""What can go wrong with a venue, one class for each thing a caller does differently.
+"""Errors of a venue: one class for each thing a caller does differently.
 
 FetchError               log, count against the venue's health
 +-- Unreachable          refused, reset, timed out, 5xx: the venue may be away; try again next tick

@@ -1,4 +1,4 @@
-"""All venues as one feed of observations: side by side, each with its own troubles."""
+"""The live `MarketFeed`: all venues side by side, each failing and recovering by itself."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ DEADLINE_SHARE = 0.4  #: of the time between ticks that either half of a poll ma
 
 
 class Feed:
-    """The venues' edge as the orchestrator sees it.
+    """All venues as the bot sees them.
 
     `spawn` starts a named background task and reports the exception that ends it (bot/tasks.py). `window_s` is how far
     back the features look at prices and open interest, and so how much history is asked for. `draw` returns random
@@ -148,7 +148,7 @@ class Feed:
         """
         self._held = held
         self._keep = {want.key for want in wanted if want.kind == "open"}
-        await asyncio.sleep(0)  # whoever is ready goes before the plan, which thousands of candidates make long
+        await asyncio.sleep(0)  # other tasks first: a plan of thousands of candidates takes long
         plan = self._plan(wanted)
         await asyncio.sleep(0)
         polls = {name: self._pollers[name].polls.start(ids, plan.awaited[name]) for name, ids in plan.polls.items()}
@@ -172,12 +172,12 @@ class Feed:
         return None if candles is None else moved(candles, self._ahead_ms)
 
     def renew(self) -> None:
-        """Have the windows filled again, and the venues' clocks measured: ours was set."""
+        """Fill the windows again, and measure the venues' clocks: ours was set."""
         for poller in self._pollers.values():
             poller.renew()
 
     def notices(self) -> list[Notice]:
-        """Return what has become worth a message since the last call: a venue blind for two minutes, or back."""
+        """Return what became worth a message since the last call: a venue blind for two minutes, or back."""
         now_ms = self._now_ms()
         notices = [poller.health.notice(now_ms) for poller in self._pollers.values()]
         return [replace(notice, since_ms=notice.since_ms + self._ahead_ms) for notice in notices if notice is not None]

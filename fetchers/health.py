@@ -1,7 +1,7 @@
-"""How one venue is doing, from what its calls came back with: pure, under the caller's clock.
+"""One venue's health, derived from the results of its calls; pure, under the caller's clock.
 
 A kind of call ("quotes", "book"...) fails from its first failure on, and has recovered with the first success CALM_MS
-after its last one: a call in ten going wrong is one trouble, not many. The venue is
+after its last one: one failing call in ten is one failure, not many. The venue is
 
     held       it told us to stay away until a time
     blind      its bulk replies have failed for BLIND_MS, so that nothing of it is fresh
@@ -26,7 +26,7 @@ QUOTES = "quotes"
 
 
 class Condition(StrEnum):
-    """What a venue is good for just now."""
+    """What a venue can be used for at present."""
 
     OK = "ok"
     DEGRADED = "degraded"

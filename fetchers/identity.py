@@ -18,7 +18,7 @@ APART_MS = 60_000  #: between the two reloads that have to agree
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one instrument's coin costs; its `coin` is still the venue's ticker."""
+    """The price of one instrument's coin; its `coin` is still the venue's ticker."""
 
     instrument: Instrument
     usdt: float  #: per coin; NaN where nobody said

@@ -70,5 +70,5 @@ class ListedIds:
             leaving = self._leaving.setdefault(instrument_id, _Leaving())
             leaving.readings += 1
             leaving.is_confirmed |= instrument_id in dropped
-        # open signals are told by the next reading
+        # open signals have seen it by the next reading
         self._leaving = {key: one for key, one in self._leaving.items() if one.readings <= READINGS + 1}

@@ -23,7 +23,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What became of one venue's instruments in a plan."""
+    """Counts of one venue's instruments in a plan."""
 
     eligible: int = 0  #: may signal
     pruned: int = 0  #: eligible, but not wanted: could not pass the gates whatever a poll says
@@ -40,8 +40,8 @@ class Plan:
     counts: dict[str, Counts] = field(default_factory=dict)
 
 
-class _Purse:
-    """What is left of every venue's budget, and how much of that is the rotation's."""
+class _RemainingBudget:
+    """Every venue's remaining budget, and the rotation's share of it."""
 
     def __init__(self, available: Mapping[str, Mapping[str, float]], costs: Mapping[str, Mapping[str, float]]) -> None:
         self._left = {venue: {pool: available[venue].get(pool, 0.0) for pool in costs[venue]} for venue in costs}
@@ -50,13 +50,13 @@ class _Purse:
             for venue in costs
         }
         self._costs = costs
-        self._spent_up: set[tuple[str, bool]] = set()  # what fits once no more never will
+        self._exhausted: set[tuple[str, bool]] = set()  # costs are constant, so these stay exhausted
 
     def pay(self, keys: Iterable[Key], *, whole: bool = False) -> bool:
         """Pay one poll of each of `keys`, all or none, with or without touching what is kept for the rotation."""
         for venue, _ in keys:
-            if (venue, whole) in self._spent_up or not self._affords(venue, whole=whole):
-                self._spent_up.add((venue, whole))
+            if (venue, whole) in self._exhausted or not self._affords(venue, whole=whole):
+                self._exhausted.add((venue, whole))
                 return False
         for venue, _ in keys:
             self._spend(self._left[venue], venue)
@@ -109,7 +109,7 @@ def make_plan(
     costs
         By venue and pool, what one poll costs; a venue that is not in it is not polled.
     """
-    purse = _Purse(available, costs)
+    purse = _RemainingBudget(available, costs)
     opens: dict[str, list[str]] = {venue: [] for venue in costs}
     chosen: dict[str, list[str]] = {venue: [] for venue in costs}
     rotated: dict[str, list[str]] = {venue: [] for venue in costs}

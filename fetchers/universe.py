@@ -49,7 +49,7 @@ class UniverseSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Universe:
-    """What is watched; a new object after each reload."""
+    """The instruments watched; a new object after each reload."""
 
     instruments: tuple[Instrument, ...]
     dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  #: venue -> reason -> count
@@ -62,7 +62,7 @@ class Universe:
 
 
 class _Values(NamedTuple):
-    """What the bulk replies say of one instrument."""
+    """One instrument's values in the bulk replies."""
 
     price: float = math.nan  # [USDT per base]
     price_ms: int = 0  # when it was received
@@ -160,7 +160,7 @@ def _not_crypto(
     def is_named(instrument: Instrument, by_name: Mapping[str, Sequence[float]]) -> bool:
         price = prices[instrument.key]
         others = (other for name in instrument.names for other in by_name.get(name, ()))
-        # a price that nobody knows tells nothing apart
+        # an unknown price separates no coins
         return any(not max(price / other, other / price) > SAME_THING for other in others)
 
     return {

@@ -1,4 +1,4 @@
-"""How the calls of one venue end: counted for its health, logged where that is news, and paced by its budget."""
+"""Calls of one venue: paced by its budget, counted for its health, logged when they begin to fail or recover."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from fetchers.health import VenueHealth
 
 
 class VenueCalls:
-    """What every call of one venue needs: the clock, a place in the budget, and someone who counts it."""
+    """Shared by every call of one venue: the clock, the wait for room in the budget, and the count of results."""
 
     def __init__(self, venue: Venue, now_ms: Callable[[], int], sleep: Callable[[float], Awaitable[None]]) -> None:
         self.venue = venue

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueFacts:
-    """What everybody may know of a venue."""
+    """A venue's facts that every room may use."""
 
     id: str  #: as in settings, the database and the API
     title: str  #: as people write it

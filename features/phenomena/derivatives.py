@@ -29,7 +29,7 @@ def funding_impulse(f8: FloatArray, history: Sequence[FloatArray]) -> FloatArray
 
 
 class Base(NamedTuple):
-    """The row from which open interest and price have changed, (n,) each; NaN where there is none."""
+    """Return the row from which open interest and price have changed, (n,) each; NaN where there is none."""
 
     open_interest: FloatArray
     price: FloatArray

@@ -18,7 +18,7 @@ REACH_TOLERANCE = 1e-9  #: a level exactly at a band's end is inside whatever th
 
 
 class BookMeasures(NamedTuple):
-    """What b snapshots say by themselves, (b,) each, depths (bands, b) in the order of `BANDS`.
+    """Measures of b books by themselves, (b,) each, depths (bands, b) in the order of `BANDS`.
 
     From `bid_depth` on NaN where a side is missing or the sides cross.
     """

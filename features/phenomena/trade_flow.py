@@ -117,7 +117,7 @@ def _merged(places: IntArray, more: IntArray) -> IntArray:
 
 
 def _members(start: IntArray, end: IntArray) -> tuple[IntArray, IntArray]:
-    # Every print of some rows of prints: whose it is, and where it stands.
+    # Every print of some rows of prints: its row, and its place there.
     lengths = end - start + 1
     row = np.repeat(np.arange(len(start)), lengths)
     return row, np.arange(len(row)) + np.repeat(start - np.cumsum(lengths) + lengths, lengths)

@@ -10,18 +10,18 @@ from features.facts.market import BoolArray, FloatArray, IntArray
 from features.phenomena.order_book import BANDS
 from features.phenomena.trade_flow import KEPT_RUNS
 
-OPEN_PRINTS = 4  #: prints that stand for a run still open: its first, second, third and last price
+OPEN_PRINTS = 4  #: representative prints of an unfinished run of taker sells: its first, second, third and last price
 
 
 class Axis(Enum):
-    """What the first axis counts; instruments are always the last."""
+    """The first axis of an array; instruments are always the last."""
 
     NONE = "the newest value of each instrument"
     TICK = "one row per tick, a ring"
     BOOK = "one row per tick and band of depth, a ring, filled only where a book arrived"
     SECOND = "one row per epoch second, a ring"
     RUN = "the last few runs of taker sells, oldest first"
-    OPEN = "the prints that stand for the open run"
+    OPEN = "four representative prints of the unfinished run of taker sells"
 
 
 _N, _T, _B, _S, _R, _O = Axis

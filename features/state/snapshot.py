@@ -104,7 +104,7 @@ def slice_state(state: MarketState, features: FeatureFrame, column: int) -> Snap
     seconds = state.second_rows(now_ms // 1000, max(flow_s, math.ceil(settings.sweep_baseline_s)))
     oldest_book_ms = now_ms - 1000 * (settings.book_window_s + settings.max_data_age_s)
     everyone, itself = np.arange(len(columns)), np.array([0])
-    flow = np.array([int(features.borrows_flow[column])])  # the lender stands second
+    flow = np.array([int(features.borrows_flow[column])])  # the lender is the second column
     prices = _price_rows(state, columns, now_ms)
     read = {
         "price_at": (prices, everyone),
@@ -128,7 +128,7 @@ def slice_state(state: MarketState, features: FeatureFrame, column: int) -> Snap
 
 
 def _price_rows(state: MarketState, columns: IntArray, now_ms: int) -> IntArray:
-    """Which rows returns and open-interest changes of some instruments start from."""
+    """Return the rows that returns and open-interest changes of some instruments start from."""
     settings = state.settings
     lags_s = settings.momentum_window_s * np.arange(1, VOLATILITY_LAGS + 1)
     rows = state.rows_as_of(now_ms - 1000 * np.append(lags_s, settings.btc_window_s))

@@ -1,4 +1,4 @@
-"""What only one venue can be asked: whether what is written of it (docs/venues.md) still holds."""
+"""Checks for one venue each: whether what is written of it (docs/venues.md) still holds."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -109,7 +109,7 @@ async def _probe_levels(steps: Steps, watched: list[Instrument]) -> None:
 
 
 async def _probe_flags(steps: Steps, _: list[Instrument]) -> None:
-    """Count what MEXC's flags say, for the rules by which coins are told from the rest rest on them."""
+    """Count what MEXC's flags say: the rules that separate coins from other contracts rest on them."""
 
     async def ask() -> list[dict[str, Any]]:
         reply = await steps.venue.ask(mexc.LISTS[0], {}, cost={mexc.DETAIL: 1.0})

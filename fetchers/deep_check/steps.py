@@ -20,7 +20,7 @@ Verdict: TypeAlias = tuple[bool, str]  #: whether it is as expected, and what ca
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one call, or a few together, should have given and gave."""
+    """The expected and the actual result of one call, or of a few together."""
 
     step: str
     is_ok: bool

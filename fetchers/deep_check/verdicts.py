@@ -1,4 +1,4 @@
-"""Whether a reply is as expected, and what came, in words."""
+"""Compare replies with what is expected, and put what came into words."""
 
 from collections.abc import Collection
 from typing import TypeAlias

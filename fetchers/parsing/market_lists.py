@@ -29,7 +29,7 @@ UNREADABLE = "unreadable"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CcxtVenue:
-    """What ccxt calls a venue, and the reply that it parses."""
+    """A venue's names in ccxt, and the reply that ccxt parses."""
 
     id: str
     ccxt_class: str

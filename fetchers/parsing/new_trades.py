@@ -25,7 +25,7 @@ REMEMBERED = 200  #: prints per instrument: enough to overlap, and to know a rep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrintFormat:
-    """How a venue writes a print: its fields' names, and what its side field says of the taker."""
+    """A venue's format of a print: field names, and the values of the side field."""
 
     time: str
     price: str
@@ -36,36 +36,36 @@ class PrintFormat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What to remember of an instrument's prints until the next look."""
+class SeenPrints:
+    """Prints of an instrument that the last request has returned."""
 
     keys: "array[int]"  #: of the latest prints
     venue_ms: "array[int]"  #: their times beside them, by the venue's clock: our measure of its offset may change
     closed_ms: int  #: what is printed up to then and not among `keys` is old
-    looked_ms: int
+    asked_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class NewTrades:
     """The prints that are new, and what to remember."""
 
     trades: Trades
-    seen: Seen
+    seen: SeenPrints
 
 
-def news_of(
+def find_new_trades(
     call: str,
     key: tuple[str, str],
     rows: Sequence[Mapping[str, Any]],
     keys: Sequence[int],
     wire: PrintFormat,
-    before: Seen | None,
+    before: SeenPrints | None,
     *,
     contract_size: float = 1.0,
     is_full: bool,
     exchange_ms: int,
     arrival: Arrival,
-) -> News:
+) -> NewTrades:
     """Return what a reply adds to what was seen `before`; None is the first look, which continues nothing.
 
     Self-trades are remembered, so that replies still join, and are no trades.
@@ -96,7 +96,7 @@ def news_of(
         before,
         array("q", [keys[unknown[row]] for row in order.tolist()]),
         array("q", venue_ms.astype(np.int64).tolist()),
-        looked_ms=arrival.received_ms,
+        asked_ms=arrival.received_ms,
         is_cut_off=not overlaps and is_full,
     )
     if wire.is_self_trade is not None:
@@ -119,10 +119,10 @@ def news_of(
         received_ms=arrival.received_ms,
         continues=continues,
     )
-    return News(trades=trades, seen=seen)
+    return NewTrades(trades=trades, seen=seen)
 
 
-def _unknown(keys: Sequence[int], before: Seen | None) -> list[int]:
+def _unknown(keys: Sequence[int], before: SeenPrints | None) -> list[int]:
     if before is None:
         return list(range(len(keys)))
     once = set(before.keys)
@@ -144,16 +144,16 @@ def _side(row: Mapping[str, Any], wire: PrintFormat) -> bool | None:
 
 
 def _remember(
-    before: Seen | None, keys: "array[int]", venue_ms: "array[int]", *, looked_ms: int, is_cut_off: bool
-) -> Seen:
+    before: SeenPrints | None, keys: "array[int]", venue_ms: "array[int]", *, asked_ms: int, is_cut_off: bool
+) -> SeenPrints:
     closed_ms = before.closed_ms if before else 0
     if is_cut_off:  # what was printed before the first of these is lost, and shall not come late
         closed_ms = max(closed_ms, min(venue_ms, default=0))
     if before:
         keys, venue_ms = before.keys + keys, before.venue_ms + venue_ms
-    return Seen(
+    return SeenPrints(
         keys=keys[-REMEMBERED:],
         venue_ms=venue_ms[-REMEMBERED:],
         closed_ms=max(closed_ms, *venue_ms[:-REMEMBERED], 0),
-        looked_ms=looked_ms,
+        asked_ms=asked_ms,
     )

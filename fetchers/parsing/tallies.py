@@ -1,11 +1,11 @@
-"""How readable each endpoint's replies are: counts since the start, and what is worth a word when a share changes."""
+"""Counts of readable and unreadable rows by endpoint, and a notice when their share changes."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
 WINDOW_MS = 600_000  #: shares are compared over so long
 FEWEST_ROWS = 100  #: a share of fewer says little
-CHANGE = 0.02  #: of all rows, from the last share that was told or taken as usual
+CHANGE = 0.02  #: of all rows, from the last share that was reported or taken as usual
 
 
 @dataclass(slots=True)

@@ -7,14 +7,14 @@ import numpy as np
 
 from features.facts.market import FloatArray
 from fetchers.simulated.coins import Coin, Row
-from fetchers.simulated.named_coins import Kind
+from fetchers.simulated.named_coins import ListingKind
 from fetchers.simulated.noise import keys_of
 from fetchers.simulated.recordings import Recording
 from fetchers.simulated.setups import Setup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class BulkSnapshot:
     """Everything a venue's bulk calls say, (n,) over its rows; prices in USDT per base, quantities in base coin."""
 
     time_ms: int
@@ -58,7 +58,7 @@ class Board:
         self.depth_usdt = np.array([row.depth_usdt for row in rows])
         self.volume_usdt = np.array([row.volume_usdt_24h for row in rows])
         self.interval_h = np.array([row.funding_interval_h for row in rows])
-        self.is_suspended = np.array([row.kind is Kind.SUSPENDED for row in rows])
+        self.is_suspended = np.array([row.kind is ListingKind.SUSPENDED for row in rows])
         self.funding_rate_8h = np.array([coins[row.coin].funding_rate_8h for row in rows])
         #: what turns USDT into base coin where the exact price does not matter
         self.nominal_price = self.multiplier * np.array([coins[row.coin].price_usdt for row in rows])
@@ -72,5 +72,5 @@ class Board:
         self.recordings = {
             i: recordings[row.coin]
             for i, row in enumerate(rows)
-            if row.coin in recordings and row.kind is Kind.PERPETUAL
+            if row.coin in recordings and row.kind is ListingKind.PERPETUAL
         }

@@ -46,7 +46,7 @@ def level_quantity(
 def level_usdt(
     depth_usdt: FloatArray | float, gap: IntArray, price: FloatArray, tick: FloatArray | float
 ) -> FloatArray:
-    """The typical notional of a level that makes the weighted depth within 1 % about `depth_usdt`."""
+    """Return the typical notional of a level that makes the weighted depth within 1 % about `depth_usdt`."""
     levels = np.clip(0.01 * price / (gap * tick), 1, _LEVELS_IN_PERCENT)
     return np.asarray(2 * depth_usdt / levels)
 
@@ -79,7 +79,7 @@ def recorded_sides(
     levels: int,
     share: float,
 ) -> tuple[IntArray, FloatArray, IntArray, FloatArray]:
-    """A recorded book, put around the quotes, its quantities times `share`."""
+    """Return a recorded book, put around the quotes, its quantities times `share`."""
     bid_distance, bids, ask_distance, asks = recorded
     bid_ticks, bids = _distinct(bid_distance / row.tick, bids)
     ask_ticks, asks = _distinct(ask_distance / row.tick, asks)

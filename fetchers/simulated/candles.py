@@ -31,7 +31,7 @@ CandlesOf: TypeAlias = Callable[[str, str, int, int, int], list[Candle]]
 
 
 def candles_of(prints: Prints, tick: float, opens_ms: IntArray, price_before: float) -> list[Candle]:
-    """The minutes that begin at `opens_ms`; one without prints repeats the close before it."""
+    """Return the minutes that begin at `opens_ms`; one without prints repeats the close before it."""
     edges = np.searchsorted(prints.time_ms, np.append(opens_ms, opens_ms[-1] + MINUTE_MS))
     price = prints.price_ticks * tick
     close = price_before

@@ -1,4 +1,4 @@
-"""What is listed where: recorded coins, real oddities, planted coins, and invented low-caps to fill each venue up."""
+"""The catalogue: recorded coins, real oddities, planted coins, and invented low-caps to fill each venue up."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from math import floor, log10
 
 from features.facts.venues import VENUES
-from fetchers.simulated.named_coins import NAMED, ODD, Kind
+from fetchers.simulated.named_coins import NAMED, ODD, ListingKind
 from fetchers.simulated.recordings import Recording
 from fetchers.simulated.scenario import Planted
 from fetchers.simulated.wires import wire_module
@@ -33,7 +33,7 @@ class Row:
     base: str
     quote: str = "USDT"
     alias: str = ""  #: LBank's display name where it differs from the base
-    kind: Kind = Kind.PERPETUAL
+    kind: ListingKind = ListingKind.PERPETUAL
     multiplier: float = 1.0  #: [coins per base]
     contract_size: float = 1.0  #: [base per contract]
     tick: float
@@ -51,7 +51,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingRules:
-    """How one venue lists coins: LISTING in its wire module."""
+    """One venue's rules for listing coins: LISTING in its wire module."""
 
     rank: int  #: by what is traded there, 1 for most; the catalogue is drawn in this order
     recorded_share: float = 0.3  #: of a recorded coin's volume
@@ -147,7 +147,7 @@ def _fill(coins: list[Coin], rows: dict[str, list[Row]], coins_per_venue: int, c
 
 
 def _count(rows: list[Row]) -> int:
-    return sum(row.kind is Kind.PERPETUAL for row in rows)
+    return sum(row.kind is ListingKind.PERPETUAL for row in rows)
 
 
 def _invent_names(chance: random.Random) -> Iterator[str]:

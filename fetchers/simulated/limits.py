@@ -18,14 +18,14 @@ class Quota:
         self._spent: deque[tuple[int, float]] = deque()
 
     def used(self, now_ms: int) -> float:
-        """What counts against the limit now."""
+        """Return what counts against the limit now."""
         oldest = now_ms - now_ms % self.window_ms if self._by_clock else now_ms - self.window_ms + 1
         while self._spent and self._spent[0][0] < oldest:
             self._spent.popleft()
         return sum(cost for _, cost in self._spent)
 
     def spend(self, cost: float, now_ms: int) -> bool:
-        """Take `cost` if it fits; otherwise count a refusal and answer False."""
+        """Take `cost` if it fits; otherwise count a refusal and return False."""
         used = self.used(now_ms)
         if used + cost > self.limit:
             self.refused += 1
@@ -36,5 +36,5 @@ class Quota:
         return True
 
     def wait_ms(self, now_ms: int) -> int:
-        """How long until the window has surely room again."""
+        """Return the time until the window certainly has room again."""
         return self.window_ms - now_ms % self.window_ms if self._by_clock else self.window_ms

@@ -9,7 +9,7 @@ import numpy as np
 from features.facts.market import FloatArray, IntArray
 from features.facts.venues import VENUES
 from fetchers.simulated import books
-from fetchers.simulated.board import Board, Snapshot
+from fetchers.simulated.board import Board, BulkSnapshot
 from fetchers.simulated.books import ASK, BID, Book
 from fetchers.simulated.candles import MINUTE_MS, Candle, candles_of
 from fetchers.simulated.coins import build_catalogue
@@ -47,15 +47,15 @@ class SimulatedMarket:
             for venue in VENUES
         }
         # no state of the market, only what need not be computed twice
-        self._snapshots: dict[str, Snapshot] = {}
+        self._snapshots: dict[str, BulkSnapshot] = {}
         self._hours: dict[int, FloatArray] = {}
 
     def place(self, venue: str, row_id: str) -> int | None:
-        """Where in `rows[venue]` this id is, None where the venue lists no such."""
+        """Return the place of this id in `rows[venue]`, None where the venue does not list it."""
         return self._boards[venue].place.get(row_id)
 
-    def snapshot(self, venue: str, now_ms: int) -> Snapshot:
-        """Everything the venue says in bulk, of the step `now_ms` is in."""
+    def snapshot(self, venue: str, now_ms: int) -> BulkSnapshot:
+        """Return the venue's bulk data of the step that `now_ms` is in."""
         elapsed_s, time_ms = self._step(now_ms)
         known = self._snapshots.get(venue)
         if known is None or known.time_ms != time_ms:
@@ -63,7 +63,7 @@ class SimulatedMarket:
         return known
 
     def book(self, venue: str, row_id: str, levels: int, now_ms: int) -> Book:
-        """The row's book, `levels` a side or what there is."""
+        """Return the row's book, `levels` a side or what there is."""
         board = self._boards[venue]
         place = board.place[row_id]
         row = board.rows[place]
@@ -91,7 +91,7 @@ class SimulatedMarket:
         )
 
     def prints(self, venue: str, row_id: str, start_ms: int, end_ms: int) -> Prints:
-        """The row's prints with start_ms <= time <= end_ms, oldest first."""
+        """Return the row's prints with start_ms <= time <= end_ms, oldest first."""
         board = self._boards[venue]
         place = board.place[row_id]
         tick = board.rows[place].tick
@@ -111,7 +111,7 @@ class SimulatedMarket:
         return found.where((time_ms >= start_ms) & (time_ms <= end_ms))
 
     def last_prints(self, venue: str, row_id: str, count: int, now_ms: int) -> Prints:
-        """The row's latest prints, at most `count`, none older than an hour."""
+        """Return the row's latest prints, at most `count`, none older than an hour."""
         board = self._boards[venue]
         place = board.place[row_id]
         if place in board.recordings:
@@ -123,14 +123,14 @@ class SimulatedMarket:
         return found.where(slice(-count, None))
 
     def open_interest(self, venue: str, row_id: str, times_ms: IntArray) -> tuple[FloatArray, FloatArray]:
-        """The row's open interest [base] and price at these times."""
+        """Return the row's open interest [base] and price at these times."""
         board = self._boards[venue]
         places = np.full(len(times_ms), board.place[row_id])
         elapsed_s = (times_ms - self.start_ms) / 1000
         return self._open_interest(board, places, elapsed_s), self._price(board, places, elapsed_s)
 
     def candles(self, venue: str, row_id: str, first_open_ms: int, last_open_ms: int, now_ms: int) -> list[Candle]:
-        """The row's minutes between the two opens, both included, made of its prints so far."""
+        """Return the row's minutes between the two opens, both included, made of its prints so far."""
         found = self.prints(venue, row_id, first_open_ms, min(last_open_ms + MINUTE_MS - 1, now_ms))
         opens_ms = np.arange(first_open_ms, last_open_ms + 1, MINUTE_MS)
         _, price_before = self.open_interest(venue, row_id, opens_ms[:1])
@@ -138,7 +138,7 @@ class SimulatedMarket:
         return candles_of(found, board.tick[board.place[row_id]], opens_ms, float(price_before[0]))
 
     def mark_candles(self, venue: str, row_id: str, first_open_ms: int, last_open_ms: int, now_ms: int) -> list[Candle]:
-        """The row's minutes of the mark price, which nobody trades at."""
+        """Return the row's minutes of the mark price, which nobody trades at."""
         found = []
         for open_ms in range(first_open_ms, last_open_ms + 1, MINUTE_MS):
             times_ms = np.linspace(open_ms, min(open_ms + MINUTE_MS, now_ms), 13).astype(np.int64)
@@ -178,7 +178,7 @@ class SimulatedMarket:
         return np.full_like(elapsed_s, 0.5)
 
     def _tape(self, board: Board, place: int, first_s: int, last_s: int) -> Tape:
-        """What the row prints in these whole seconds, both included."""
+        """Return the row's prints of these whole seconds, both included."""
         recording = board.recordings.get(place)
         if recording and recording.has_prints:
             return recorded_tape(recording, first_s, last_s + 1, board.share[place] * board.nominal_price[place])
@@ -192,7 +192,7 @@ class SimulatedMarket:
         return ordinary.joined(sweep_tape(seconds[swept], usdt_per_s))
 
     def _price(self, board: Board, places: IntArray, elapsed_s: FloatArray) -> FloatArray:
-        """The fair price of rows at the times beside them [USDT per base]."""
+        """Return the fair price of rows at the times beside them [USDT per base]."""
         elapsed_s = np.where(board.is_suspended[places], _SUSPENDED_AT_S, elapsed_s)
         basis = 1 + 1.5e-4 * drift(board.keys[places], elapsed_s, 900.0)  # venues agree, not to the last digit
         return np.asarray(self._paths.price(board.coin[places], elapsed_s) * board.multiplier[places] * basis)
@@ -217,7 +217,7 @@ class SimulatedMarket:
                 open_interest[its] = known * board.share[place]
         return np.asarray(open_interest)
 
-    def _compute_snapshot(self, board: Board, elapsed_s: float, time_ms: int) -> Snapshot:
+    def _compute_snapshot(self, board: Board, elapsed_s: float, time_ms: int) -> BulkSnapshot:
         places = np.arange(len(board.rows))
         now = np.full(len(places), elapsed_s)
         bid, ask = self._quote_ticks(board, places, now)
@@ -227,7 +227,7 @@ class SimulatedMarket:
         day = self._day_prices(board, elapsed_s)
         turnover = board.volume_usdt * (1 + 0.05 * drift(board.keys, now, 43_200.0))
         is_sold_last = uniform(board.keys, int(elapsed_s // 1)) < 0.5
-        return Snapshot(
+        return BulkSnapshot(
             time_ms=time_ms,
             sequence=self._sequence(time_ms),
             bid_price=bid_price,
@@ -279,7 +279,7 @@ class SimulatedMarket:
         return np.asarray(funding)
 
     def _day_prices(self, board: Board, elapsed_s: float) -> FloatArray:
-        """The rows' prices at the last 24 full hours, (24, n); a coin's hours are kept, they do not change."""
+        """Return the rows' prices at the last 24 full hours, (24, n); a coin's hours are kept, they do not change."""
         hour = int(elapsed_s // 3600)
         kept = {}
         for at in range(hour - 23, hour + 1):

@@ -3,8 +3,8 @@
 from enum import Enum
 
 
-class Kind(Enum):
-    """What a listing is; only PERPETUAL is for the bot."""
+class ListingKind(Enum):
+    """The kind of a listing; only PERPETUAL is for the bot."""
 
     PERPETUAL = "perpetual"
     STOCK = "stock"
@@ -53,11 +53,11 @@ NAMED: tuple[tuple[str, float, dict[str, tuple[str, float, float]]], ...] = (
     ("币安人生", 0.142, {"binance": ("币安人生", 1, 1)}),
 )
 # Rows that are not for the bot: (coin, price, kind, {venue: (id, base, quote)}).
-ODD: tuple[tuple[str, float, Kind, dict[str, tuple[str, str, str]]], ...] = (
+ODD: tuple[tuple[str, float, ListingKind, dict[str, tuple[str, str, str]]], ...] = (
     (
         "TSLA",
         412.5,
-        Kind.STOCK,
+        ListingKind.STOCK,
         {
             "binance": ("TSLAUSDT", "TSLA", "USDT"),
             "bybit": ("TSLAUSDT", "TSLA", "USDT"),
@@ -68,7 +68,7 @@ ODD: tuple[tuple[str, float, Kind, dict[str, tuple[str, str, str]]], ...] = (
     (
         "XAU",
         2650.0,
-        Kind.COMMODITY,
+        ListingKind.COMMODITY,
         {
             "binance": ("XAUUSDT", "XAU", "USDT"),
             "bybit": ("XAUUSDT", "XAU", "USDT"),
@@ -79,7 +79,7 @@ ODD: tuple[tuple[str, float, Kind, dict[str, tuple[str, str, str]]], ...] = (
     (
         "OLDIE",
         0.0123,
-        Kind.SUSPENDED,
+        ListingKind.SUSPENDED,
         {
             "binance": ("OLDIEUSDT", "OLDIE", "USDT"),
             "bybit": ("OLDIEUSDT", "OLDIE", "USDT"),
@@ -90,24 +90,24 @@ ODD: tuple[tuple[str, float, Kind, dict[str, tuple[str, str, str]]], ...] = (
     (
         "NEWBIE",
         0.77,
-        Kind.PENDING,
+        ListingKind.PENDING,
         {"binance": ("NEWBIEUSDT", "NEWBIE", "USDT"), "bybit": ("NEWBIEUSDT", "NEWBIE", "USDT")},
     ),
     (
         "BTC",
         0,
-        Kind.DELIVERY,
+        ListingKind.DELIVERY,
         {"binance": ("BTCUSDT_261225", "BTC", "USDT"), "bybit": ("BTCUSDT-25DEC26", "BTC", "USDT")},
     ),
     (
         "BTC",
         0,
-        Kind.USDC,
+        ListingKind.USDC,
         {
             "binance": ("BTCUSDC", "BTC", "USDC"),
             "bybit": ("BTCPERP", "BTC", "USDC"),
             "mexc": ("BTC_USDC", "BTC", "USDC"),
         },
     ),
-    ("BTC", 0, Kind.INVERSE, {"mexc": ("BTC_USD", "BTC", "USD")}),
+    ("BTC", 0, ListingKind.INVERSE, {"mexc": ("BTC_USD", "BTC", "USD")}),
 )

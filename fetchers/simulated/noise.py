@@ -49,7 +49,7 @@ def bell(keys: Keys, *places: IntArray | int) -> FloatArray:
 
 
 def drift(keys: Keys, elapsed_s: FloatArray, period_s: FloatArray | float) -> FloatArray:
-    """A smooth curve through random points in [-1, 1), one every `period_s` seconds."""
+    """Return a smooth curve through random points in [-1, 1), one every `period_s` seconds."""
     position = elapsed_s / period_s
     point = np.floor(position)
     part = position - point
@@ -60,6 +60,6 @@ def drift(keys: Keys, elapsed_s: FloatArray, period_s: FloatArray | float) -> Fl
 
 
 def walk(keys: Keys, elapsed_s: FloatArray) -> FloatArray:
-    """A bounded random walk of about unit deviation in a day, `keys` and `elapsed_s` pairwise (m,)."""
+    """Return a bounded random walk of about unit deviation in a day, `keys` and `elapsed_s` pairwise (m,)."""
     octave_keys = _hash(keys[None, :], (_OCTAVE[:, None],))
     return np.asarray(_AMPLITUDE @ drift(octave_keys, elapsed_s[None, :], _PERIOD_S[:, None]))

@@ -24,7 +24,7 @@ class Paths:
         self._recordings = recordings
 
     def price(self, coins: IntArray, elapsed_s: FloatArray) -> FloatArray:
-        """The fair price of each of `coins` at the time beside it, (m,)."""
+        """Return the fair price of each of `coins` at the time beside it, (m,)."""
         log_price = self._log_price[coins] + self._volatility[coins] * walk(self._keys[coins], elapsed_s)
         for coin, setup in self._setups.items():
             its = coins == coin

@@ -59,12 +59,12 @@ class Tape:
 
 
 def prints_per_s(usdt_per_s: float) -> float:
-    """How many prints a second a row of this turnover has on average."""
+    """Return the average prints per second of a row of this turnover."""
     return min(max(usdt_per_s / _TYPICAL_USDT, 0.03), MOST_PER_S)
 
 
 def recorded_tape(recording: Recording, start_s: int, end_s: int, usdt_per_base: float) -> Tape:
-    """The recorded prints with start_s <= time < end_s."""
+    """Return the recorded prints with start_s <= time < end_s."""
     number, time_s, base, is_sell = recording.prints(start_s, end_s)
     return Tape(
         number=number,
@@ -76,7 +76,7 @@ def recorded_tape(recording: Recording, start_s: int, end_s: int, usdt_per_base:
 
 
 def ordinary_tape(key: Keys, seconds: IntArray, usdt_per_s: float) -> Tape:
-    """The dull prints of these whole seconds since the start."""
+    """Return the ordinary prints of these whole seconds since the start."""
     rate = prints_per_s(usdt_per_s)
     count = np.floor(rate * (0.5 + uniform(key, seconds, 1)) + uniform(key, seconds, 2)).astype(np.int64)
     second = np.repeat(seconds, count)
@@ -95,7 +95,7 @@ def ordinary_tape(key: Keys, seconds: IntArray, usdt_per_s: float) -> Tape:
 
 
 def sweep_tape(seconds: IntArray, usdt_per_s: float) -> Tape:
-    """The prints of seconds that hold a sweep each."""
+    """Return the prints of seconds that hold a sweep each."""
     count = len(_SWEEP_LEVEL)
     second, rank = np.repeat(seconds, count), np.tile(np.arange(count), len(seconds))
     level = _SWEEP_LEVEL[rank]

@@ -28,26 +28,26 @@ class Recording:
         self.mean_price = float(arrays["mid"].mean())
 
     def mid(self, elapsed_s: FloatArray) -> FloatArray:
-        """The mid price [USDT], linear between samples."""
+        """Return the mid price [USDT], linear between samples."""
         folded, _ = self._fold(elapsed_s)
         return _between(folded, self._mid_s, self._arrays["mid"])
 
     def relative_to_mid(self, name: str, elapsed_s: FloatArray) -> FloatArray:
-        """The recorded "mark" or "index" as a multiple of the mid, 1 where it was not recorded."""
+        """Return the recorded "mark" or "index" as a multiple of the mid, 1 where it was not recorded."""
         if name not in self._arrays:
             return np.ones_like(elapsed_s)
         folded, _ = self._fold(elapsed_s)
         return _between(folded, self._mid_s, self._arrays[name] / self._arrays["mid"])
 
     def known(self, name: str, elapsed_s: FloatArray) -> FloatArray | None:
-        """A sparse quantity ("open_interest", "funding_rate"), linear between samples; None if not recorded."""
+        """Return a sparse quantity ("open_interest", "funding_rate"), linear between samples; None if not recorded."""
         if name not in self._arrays:
             return None
         folded, _ = self._fold(elapsed_s)
         return _between(folded, self._arrays["known_ms"] / 1000.0, self._arrays[name])
 
     def sell_share(self, elapsed_s: FloatArray) -> FloatArray:
-        """The recorded share of taker sells, for the coins whose single prints were not recorded."""
+        """Return the recorded share of taker sells, for the coins whose single prints were not recorded."""
         folded, is_back = self._fold(elapsed_s)
         sold, bought = self._arrays["taker_sell"], self._arrays["taker_buy"]
         share = _between(folded, self._arrays["known_ms"] / 1000.0, sold / (sold + bought))

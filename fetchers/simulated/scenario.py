@@ -1,4 +1,4 @@
-"""What happens in the simulated market beside dull noise: textbook setups and decoys that lack one condition each.
+"""Planted events of the simulated market: textbook setups, and decoys that lack one condition each.
 
 A setup builds up for a while (price falls, open interest rises), then holds (wall, drained bids, sweeps, nearly still
 price), then meets its fate. Every length follows from the feature settings, so a compressed demo and a full-length run

@@ -39,7 +39,7 @@ _COMPRESS_FROM_BYTES = 1400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requests:
-    """What one venue has seen so far."""
+    """The requests that one venue has received so far."""
 
     count: int
     refused: int  #: over its limits

@@ -24,7 +24,7 @@ SWEEP_LEVELS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookShape:
-    """How a planted book differs from its ordinary self, as factors on its quantities."""
+    """A planted book's difference from its ordinary self, as factors on its quantities."""
 
     bids: float = 1.0
     asks: float = 1.0
@@ -41,7 +41,7 @@ class Setup:
         self._sweep_period_s = int(min(max(settings.sweep_ttl_s / 3, 2), 10))
 
     def log_price(self, elapsed_s: FloatArray) -> FloatArray:
-        """What the setup adds to the coin's log price."""
+        """Return what the setup adds to the coin's log price."""
         fall = _FALL * self._ramp(elapsed_s)
         held = _HELD_FALL * self._held(elapsed_s)
         if self.planted.lacks == "oi_divergence":  # keeps falling: the points it has no open interest for
@@ -50,18 +50,18 @@ class Setup:
         return self._extension(elapsed_s) - fall - held + _FATE_LOG_PRICE[self.planted.fate] * after
 
     def open_interest(self, elapsed_s: FloatArray) -> FloatArray:
-        """The factor on the coin's open interest: up while the price falls, given back after the hold."""
+        """Return the factor on the coin's open interest: up while the price falls, given back after the hold."""
         after = np.clip((elapsed_s - self.planted.end_s) / (self._settings.oi_window_s / 4), 0, 1)
         size = {"oi_divergence": 0.0, "score": 0.25}.get(self.planted.lacks or "", 1.0)
         rise = 0.035 * self._ramp(elapsed_s) + 0.01 * self._held(elapsed_s)
         return np.asarray(1 + size * (rise - 0.06 * after))
 
     def funding_rate_8h(self) -> float:
-        """The coin's funding rate."""
+        """Return the coin's funding rate."""
         return 0.0 if self.planted.lacks == "score" else 0.0012
 
     def book(self, elapsed_s: float) -> BookShape:
-        """The book's shape: ordinary outside the hold."""
+        """Return the book's shape: ordinary outside the hold."""
         if not self.is_held(elapsed_s):
             return BookShape()
         if self.planted.lacks == "score":
@@ -71,14 +71,14 @@ class Setup:
         return BookShape(bids=0.42, asks=1.7, wall=15.0)
 
     def book_time_ms(self, time_ms: int, start_ms: int) -> int:
-        """The time the venue prints on the book: where it went stale, the last one before it did."""
+        """Return the time the venue prints on the book: where it went stale, the last one before it did."""
         if self.planted.lacks != "stale_data":
             return time_ms
         age_s = max(self._settings.max_data_age_s, self._settings.book_frozen_s) + _FROZEN_BEFORE_S
         return min(time_ms, start_ms + int((self.planted.start_s - age_s) * 1000))
 
     def sell_share(self, elapsed_s: FloatArray) -> FloatArray:
-        """The chance of a print to be a taker sale."""
+        """Return the chance of a print to be a taker sale."""
         is_pressed = (elapsed_s >= self.planted.start_s - 1.5 * self._settings.flow_window_s) & (
             elapsed_s < self.planted.end_s
         )
@@ -91,7 +91,7 @@ class Setup:
         return np.asarray(is_held & ((second - first) % self._sweep_period_s == 0) & (self.planted.lacks != "sweep"))
 
     def is_held(self, elapsed_s: float) -> bool:
-        """Whether the setup is on at this time."""
+        """Return whether the setup is on at this time."""
         return self.planted.start_s <= elapsed_s < self.planted.end_s
 
     def _ramp(self, elapsed_s: FloatArray) -> FloatArray:

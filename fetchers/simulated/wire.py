@@ -1,4 +1,4 @@
-"""What the venues' wire modules share: an answer, and how bulk rows are written fast."""
+"""Shared by the venues' wire modules: requests, answers, and fast writing of bulk rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,23 +56,23 @@ class Wire(Protocol):
 
 
 def json_answer(value: Any, *, status: int = 200) -> Answer:
-    """An answer of `value` as JSON; bytes are taken as JSON already."""
+    """Return an answer of `value` as JSON; bytes are taken as JSON already."""
     return Answer(body=value if isinstance(value, bytes) else orjson.dumps(value), status=status)
 
 
 def html_answer(status: int, title: str) -> Answer:
-    """An edge's page instead of the venue's JSON."""
+    """Return an edge's page instead of the venue's JSON."""
     body = f"<html><head><title>{title}</title></head><body><center><h1>{title}</h1></center></body></html>\r\n"
     return Answer(body=body.encode(), status=status, content_type="text/html")
 
 
 def fill(templates: Iterable[str], *columns: Iterable[Any]) -> str:
-    """One JSON row per template, its %-places filled from the columns."""
+    """Return one JSON row per template, its %-places filled from the columns."""
     return ",".join([template % values for template, values in zip(templates, zip(*columns, strict=True), strict=True)])
 
 
 def levels(row: Row, ticks: Sequence[int], quantities: Sequence[float]) -> list[list[str]]:
-    """Book levels as pairs of strings, the way Binance and Bybit write them."""
+    """Return book levels as pairs of strings, the way Binance and Bybit write them."""
     return [
         [f"{tick * row.tick:.{row.price_decimals}f}", f"{quantity:.{row.quantity_decimals}f}"]
         for tick, quantity in zip(ticks, quantities, strict=True)
@@ -80,11 +80,11 @@ def levels(row: Row, ticks: Sequence[int], quantities: Sequence[float]) -> list[
 
 
 def next_settlement_ms(row: Row, now_ms: int) -> int:
-    """When funding is paid next."""
+    """Return when funding is paid next."""
     interval_ms = row.funding_interval_h * HOUR_MS
     return now_ms - now_ms % interval_ms + interval_ms
 
 
 def whole_number(text: str) -> int | None:
-    """The text as a number without sign, None where it is none."""
+    """Return the text as a number without sign, None where it is not one."""
     return int(text) if text.isascii() and text.isdigit() else None

@@ -1,1 +1,1 @@
-"""How requests leave: sessions, the rate budget, proxies, refusals."""
+"""HTTP to the venues: sessions, the rate budget, proxies, refusals."""

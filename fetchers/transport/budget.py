@@ -1,4 +1,4 @@
-"""What we may ask of a venue, and when: pure arithmetic under whatever clock the caller holds.
+"""A venue's rate budget: pure arithmetic under the caller's clock.
 
 A call draws on one or more pools, each with the venue's published limit per window, of which `headroom` stays unused.
 Nothing is reserved for later: `take` either spends now or says how long to wait before asking again, so that a hold, a
@@ -68,7 +68,7 @@ class RateBudget:
         if isinstance(minute, ClockMinute):
             minute.correct(used, sent_ms, now_ms)
 
-    def follow_clock(self, offset_ms: float) -> None:
+    def set_clock_offset(self, offset_ms: float) -> None:
         """Let clock minutes turn when the venue's clock does, `offset_ms` ahead of ours."""
         for pool in self._pools.values():
             if isinstance(pool, ClockMinute):

@@ -14,7 +14,7 @@ ROUNDING = 1e-9
 
 
 class _Log:
-    """What was spent in the last `window_ms`, oldest first."""
+    """The spending of the last `window_ms`, oldest first."""
 
     def __init__(self, window_ms: int) -> None:
         self._window_ms = window_ms
@@ -147,7 +147,7 @@ class Sliding(Pool):
 
 
 class Widening(Sliding):
-    """A limit nobody published (LBank): start low, widen by a quarter a clean minute, halve when told off."""
+    """A limit nobody published (LBank): start low, widen by a quarter per clean minute, halve when refused."""
 
     CLEAN_MS = 60_000
 

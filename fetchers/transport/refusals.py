@@ -1,4 +1,4 @@
-"""What a refusal probably is, from its words: whether to wait, to slow down or to go another way."""
+"""Guess from a refusal's words whether to wait, to slow down or to use another route."""
 
 import re
 

@@ -20,7 +20,7 @@ DIRECT = "direct"  #: in place of a proxy: none, whatever the environment says
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """How requests to one place leave."""
+    """The route of requests to one host."""
 
     proxy: str = field(default="", repr=False)  #: a URL of `SCHEMES`, `DIRECT`, or "": what the environment says
     user_agent: str = "sgnl"  #: some edges refuse what HTTP libraries call themselves

@@ -1,4 +1,4 @@
-"""What all venues do alike: one client, a measured clock, prints without holes, books that only go forward."""
+"""Shared by all venues: one client, a measured clock, prints without gaps, books that never step back."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -10,7 +10,7 @@ from features.facts.market import Candles, OpenInterest, OrderBook, Quotes, Trad
 from fetchers.errors import BadPayload, FetchError
 from fetchers.listing import ClockOffset
 from fetchers.parsing.build_records import Arrival
-from fetchers.parsing.new_trades import News, Seen
+from fetchers.parsing.new_trades import NewTrades, SeenPrints
 from fetchers.parsing.tallies import Tallies
 from fetchers.transport.budget import RateBudget
 from fetchers.transport.client import Reply, VenueClient
@@ -18,7 +18,7 @@ from fetchers.transport.route import Route
 
 Result = TypeVar("Result")
 
-RECENT_LOOK_MS = 120_000  #: after a longer pause a short reply would hardly reach back
+RECENT_REQUEST_MS = 120_000  #: after a longer pause a short reply would hardly reach back
 
 
 class RestVenue:
@@ -52,7 +52,7 @@ class RestVenue:
         self._now_ms = now_ms
         self._clock_offset_ms = 0.0
         self._failing: set[str] = set()
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, SeenPrints] = {}
         self._newest_book: dict[str, tuple[int, int]] = {}  # sequence, exchange_ms
 
     def set_deadline(self, seconds: float) -> None:
@@ -110,7 +110,7 @@ class RestVenue:
     def _note_clock(self, reply: Reply, venue_ms: float) -> ClockOffset:
         """Store the venue's clock skew; assume that the request and the reply took equally long."""
         self._clock_offset_ms = venue_ms - (reply.sent_ms + reply.received_ms) / 2
-        self.budget.follow_clock(self._clock_offset_ms)
+        self.budget.set_clock_offset(self._clock_offset_ms)
         return ClockOffset(offset_ms=self._clock_offset_ms, round_trip_ms=reply.received_ms - reply.sent_ms)
 
     async def _optional(self, part: str, call: Awaitable[Result]) -> Result | None:
@@ -139,16 +139,21 @@ class RestVenue:
         return quotes
 
     async def _new_trades(
-        self, instrument_id: str, fetch: Callable[[int, Seen | None], Awaitable[News]], *, few: int, most: int
+        self,
+        instrument_id: str,
+        fetch: Callable[[int, SeenPrints | None], Awaitable[NewTrades]],
+        *,
+        few: int,
+        most: int,
     ) -> Trades:
         """Ask for a few prints, and for the most there are where those do not reach back to what was seen."""
         before = self._seen.get(instrument_id)
-        is_recent = before is not None and self._now_ms() - before.looked_ms <= RECENT_LOOK_MS
-        news = await fetch(few if is_recent else most, before)
-        if is_recent and not news.trades.continues and few < most:
-            news = await fetch(most, before)
-        self._seen[instrument_id] = news.seen
-        return news.trades
+        is_recent = before is not None and self._now_ms() - before.asked_ms <= RECENT_REQUEST_MS
+        found = await fetch(few if is_recent else most, before)
+        if is_recent and not found.trades.continues and few < most:
+            found = await fetch(most, before)
+        self._seen[instrument_id] = found.seen
+        return found.trades
 
     def _refuse_older(self, book: OrderBook) -> OrderBook:
         """Refuse a book older than the last one: replies come from caches and replicas that lag by themselves.

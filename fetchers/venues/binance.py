@@ -28,7 +28,7 @@ from fetchers.parsing.build_records import (
     order_book,
 )
 from fetchers.parsing.market_lists import CcxtVenue, Market, default_url, instrument, listed, parse_markets
-from fetchers.parsing.new_trades import News, PrintFormat, Seen, news_of
+from fetchers.parsing.new_trades import NewTrades, PrintFormat, SeenPrints, find_new_trades
 from fetchers.parsing.payload import bad, error_code, member, number, objects, time_ms, usable, whole_number
 from fetchers.transport.budget import RateBudget
 from fetchers.transport.client import REFUSED_BY_EDGE, Reply, words
@@ -81,7 +81,7 @@ CCXT = CcxtVenue(id=NAME, ccxt_class="binanceusdm", host=("fapiPublic",), reply=
 
 
 def listing(market: Market) -> Listing:
-    """Return a market as an instrument, or why it is none for us."""
+    """Return a market as an instrument, or why it is left out."""
     return listed(instrument(NAME, market), _why_not(market), is_crypto=_is_crypto(market["info"]))
 
 
@@ -161,14 +161,16 @@ def parse_order_book(payload: Any, instrument_id: str, arrival: Arrival) -> Orde
     )
 
 
-def parse_trades(payload: Any, instrument_id: str, asked: int, before: Seen | None, arrival: Arrival) -> News:
+def parse_trades(
+    payload: Any, instrument_id: str, asked: int, before: SeenPrints | None, arrival: Arrival
+) -> NewTrades:
     """Return the prints that are new."""
     call = f"binance trades {instrument_id}"
     rows = objects(payload, call)
     by_id = {hash(row["id"]): row for row in rows if type(row.get("id")) is int}
     if rows and not by_id:
         raise bad(call, "id", rows[0].get("id"), "an int")
-    return news_of(
+    return find_new_trades(
         call,
         (NAME, instrument_id),
         list(by_id.values()),
@@ -307,7 +309,7 @@ class Binance(RestVenue):
     async def fetch_trades(self, instrument_id: str) -> Trades:
         """Return the prints since the last call."""
 
-        async def fetch(limit: int, before: Seen | None) -> News:
+        async def fetch(limit: int, before: SeenPrints | None) -> NewTrades:
             reply = await self._client.get(TRADES, {"symbol": instrument_id, "limit": limit}, cost={WEIGHT: 5})
             return parse_trades(reply.json, instrument_id, limit, before, self._arrival(reply))
 

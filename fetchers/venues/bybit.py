@@ -26,7 +26,7 @@ from fetchers.parsing.build_records import (
     order_book,
 )
 from fetchers.parsing.market_lists import CcxtVenue, Market, default_url, instrument, listed, parse_markets
-from fetchers.parsing.new_trades import News, PrintFormat, Seen, news_of
+from fetchers.parsing.new_trades import NewTrades, PrintFormat, SeenPrints, find_new_trades
 from fetchers.parsing.payload import bad, error_code, member, objects, time_ms, usable, whole_number
 from fetchers.transport.budget import RateBudget
 from fetchers.transport.client import Reply, words
@@ -72,7 +72,7 @@ CCXT = CcxtVenue(
 
 
 def listing(market: Market) -> Listing:
-    """Return a market as an instrument, or why it is none for us."""
+    """Return a market as an instrument, or why it is left out."""
     kind = market["info"].get("symbolType")
     return listed(
         instrument(NAME, market, has_bulk_open_interest=True),
@@ -135,7 +135,9 @@ def parse_order_book(payload: Any, instrument_id: str, arrival: Arrival) -> Orde
     )
 
 
-def parse_trades(payload: Any, instrument_id: str, asked: int, before: Seen | None, arrival: Arrival) -> News:
+def parse_trades(
+    payload: Any, instrument_id: str, asked: int, before: SeenPrints | None, arrival: Arrival
+) -> NewTrades:
     """Return the prints that are new; block trades are agreed off the book and left out."""
     call = f"bybit recent-trade {instrument_id}"
     newest_first, venue_ms = _rows(payload, call)
@@ -143,7 +145,7 @@ def parse_trades(payload: Any, instrument_id: str, asked: int, before: Seen | No
     by_id = {hash(row["execId"]): row for row in rows if type(row.get("execId")) is str}
     if rows and not by_id:
         raise bad(call, "execId", rows[0].get("execId"), "a str")
-    return news_of(
+    return find_new_trades(
         call,
         (NAME, instrument_id),
         list(by_id.values()),
@@ -278,7 +280,7 @@ class Bybit(RestVenue):
     async def fetch_trades(self, instrument_id: str) -> Trades:
         """Return the prints since the last call."""
 
-        async def fetch(limit: int, before: Seen | None) -> News:
+        async def fetch(limit: int, before: SeenPrints | None) -> NewTrades:
             reply = await self._get(TRADES, instrument_id, limit=limit)
             return parse_trades(reply.json, instrument_id, limit, before, self._arrival(reply))
 

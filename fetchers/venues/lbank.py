@@ -47,7 +47,7 @@ CCXT = CcxtVenue(id=NAME, ccxt_class="lbank", host=("contract",), reply=lambda _
 
 
 def listing(market: Market) -> Listing:
-    """Return a market as an instrument, or why it is none for us; people know it by its alias (EDGEX as EDGE)."""
+    """Return a market as an instrument, or why it is left out; people know it by its alias (EDGEX as EDGE)."""
     row = market["info"]
     alias, base = str(row.get("symbolAlias") or ""), market["baseId"]
     names = WORD.findall(alias)  # GOLD(XAU) is GOLD and XAU

@@ -18,7 +18,7 @@ from fetchers.errors import BadPayload, RateLimited, UnknownSymbol
 from fetchers.listing import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.parsing.build_records import MINUTE_MS, Arrival, bulk, candle_page, candles, newest_change_ms, order_book
 from fetchers.parsing.market_lists import UNREADABLE, CcxtVenue, Market, default_url, instrument, listed, parse_markets
-from fetchers.parsing.new_trades import News, PrintFormat, Seen, news_of
+from fetchers.parsing.new_trades import NewTrades, PrintFormat, SeenPrints, find_new_trades
 from fetchers.parsing.payload import column, error_code, member, objects, time_ms, usable, whole_number
 from fetchers.transport.budget import RateBudget
 from fetchers.transport.client import Reply, words
@@ -55,7 +55,7 @@ CCXT = CcxtVenue(id=NAME, ccxt_class="mexc", host=("contract", "public"), reply=
 
 
 def listing(market: Market) -> Listing:
-    """Return a market as an instrument, or why it is none for us.
+    """Return a market as an instrument, or why it is left out.
 
     Its baseCoin is a code of its own (PUMPFUN); people know the coin by baseCoinName (PUMP).
     """
@@ -179,7 +179,9 @@ def parse_order_book(payload: Any, instrument_id: str, contract_size: float, arr
     )
 
 
-def parse_trades(payload: Any, instrument_id: str, contract_size: float, before: Seen | None, arrival: Arrival) -> News:
+def parse_trades(
+    payload: Any, instrument_id: str, contract_size: float, before: SeenPrints | None, arrival: Arrival
+) -> NewTrades:
     """Return the prints that are new, by time, price, contracts and side for want of an id."""
     call = f"mexc deals {instrument_id}"
     rows = objects(_data(payload, list, call), call)[::-1]
@@ -188,7 +190,7 @@ def parse_trades(payload: Any, instrument_id: str, contract_size: float, before:
         keys = [hash(value) for value in values]
     except TypeError:  # a list or an object in a print
         keys = [hash(repr(value)) for value in values]
-    return news_of(
+    return find_new_trades(
         call,
         (NAME, instrument_id),
         rows,
@@ -299,7 +301,7 @@ class Mexc(RestVenue):
     async def fetch_trades(self, instrument_id: str) -> Trades:
         """Return the prints since the last call."""
 
-        async def fetch(limit: int, before: Seen | None) -> News:
+        async def fetch(limit: int, before: SeenPrints | None) -> NewTrades:
             reply = await self._get(f"/deals/{instrument_id}", DEALS, limit=limit)
             size = self._contract_size(instrument_id)
             return parse_trades(reply.json, instrument_id, size, before, self._arrival(reply))

@@ -11,7 +11,7 @@ import pytest
 
 from features.facts.market import Candles, OpenInterest, OrderBook, Quotes, Trades
 from fetchers.errors import BadPayload, FetchError, RateLimited, UnknownSymbol
-from fetchers.parsing.new_trades import News
+from fetchers.parsing.new_trades import NewTrades
 from fetchers.venues import binance, bybit, lbank, mexc
 from tests.builders import NOW_MS
 from tests.fetchers.replies import ARRIVAL, recorded, reply
@@ -156,7 +156,7 @@ def check(result: Any) -> None:
             assert result.exchange_ms <= NOW_MS
             assert len(result.bid_price) == len(result.bid_quantity)
             assert len(result.ask_price) == len(result.ask_quantity)
-        case News(trades=Trades() as trades, seen=seen):
+        case NewTrades(trades=Trades() as trades, seen=seen):
             assert len({len(trades.time_ms), len(trades.price), len(trades.quantity), len(trades.is_taker_sell)}) == 1
             assert np.isfinite(trades.price).all()
             assert np.isfinite(trades.quantity).all()

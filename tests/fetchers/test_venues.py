@@ -15,7 +15,7 @@ from fetchers.base import Venue
 from fetchers.errors import RateLimited, UnknownSymbol, Unreachable
 from fetchers.simulated.coins import Row
 from fetchers.simulated.market import SimulatedMarket
-from fetchers.simulated.named_coins import Kind
+from fetchers.simulated.named_coins import ListingKind
 from fetchers.simulated.server import Servers, serve
 from fetchers.simulated.wire import next_settlement_ms
 from fetchers.venues import VENUES, build_venues
@@ -37,7 +37,7 @@ class Stage:
     venues: Mapping[str, Venue]
 
     def row(self, venue: str, base: str) -> Row:
-        return next(row for row in self.market.rows[venue] if row.base == base and row.kind is Kind.PERPETUAL)
+        return next(row for row in self.market.rows[venue] if row.base == base and row.kind is ListingKind.PERPETUAL)
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +80,10 @@ async def test_load_markets_keeps_exactly_the_usdt_perpetuals(stage: Stage, name
     listings = {one.instrument.id: one for one in await stage.venues[name].load_markets()}
     rows = stage.market.rows[name]
     assert listings.keys() == {row.id for row in rows}
-    unmarked = {Kind.STOCK} if name == "lbank" else set()  # LBank marks nothing; metals are known by their names
+    unmarked = {ListingKind.STOCK} if name == "lbank" else set()  # LBank marks nothing; metals are known by their names
     for row in rows:
         listing = listings[row.id]
-        kept = row.kind is Kind.PERPETUAL or row.kind in unmarked
+        kept = row.kind is ListingKind.PERPETUAL or row.kind in unmarked
         assert (listing.dropped == "") == kept, (row, listing)
         assert listing.instrument.base == (row.alias if name == "lbank" and row.alias.isalnum() else row.base)
         if name == "lbank":
@@ -102,7 +102,7 @@ async def test_quotes_are_the_venues_numbers_in_base_coin(stage: Stage, name: st
     quotes = await venue.fetch_quotes()
     snapshot = stage.market.snapshot(name, NOW_MS)
     for place, row in enumerate(stage.market.rows[name]):
-        if row.kind is not Kind.PERPETUAL:
+        if row.kind is not ListingKind.PERPETUAL:
             continue
         fine = 10.0 ** -(row.price_decimals + 2)
         close(merged(quotes, "mark_price", row.id), snapshot.mark_price[place], fine)
@@ -138,7 +138,7 @@ async def test_intervals_of_binance_are_asked_for_until_had(stage: Stage) -> Non
     faults[INTERVALS] = "server_error"
     await venue.load_markets()
     quotes = await venue.fetch_quotes()
-    rows = [row for row in stage.market.rows["binance"] if row.kind is Kind.PERPETUAL]
+    rows = [row for row in stage.market.rows["binance"] if row.kind is ListingKind.PERPETUAL]
     for row in rows:
         assert merged(quotes, "funding_interval_h", row.id) == row.funding_interval_h
 
@@ -305,7 +305,7 @@ async def test_a_delisted_book_of_mexc_is_an_unknown_symbol(stage: Stage) -> Non
     """MEXC goes on answering with success, empty sides and the last time there was."""
     venue = stage.venues["mexc"]
     await venue.load_markets()
-    gone = next(row for row in stage.market.rows["mexc"] if row.kind is Kind.SUSPENDED)
+    gone = next(row for row in stage.market.rows["mexc"] if row.kind is ListingKind.SUSPENDED)
     with pytest.raises(UnknownSymbol, match="frozen"):
         await venue.fetch_order_book(gone.id)
 

@@ -9,7 +9,7 @@ from loguru import logger
 
 from features.facts.venues import VENUES
 from fetchers.health import Condition
-from fetchers.simulated.named_coins import Kind
+from fetchers.simulated.named_coins import ListingKind
 from fetchers.simulated.server import Requests
 from fetchers.simulated.wire import Answer, Call, Wire
 from fetchers.transport.pools import HEADROOM
@@ -75,7 +75,7 @@ def _check_tick(bot: RunningBot) -> None:
     market, now_ms = bot.stage.servers.market, bot.stage.clock.now_ms()
     kinds = {(name, row.id): row.kind for name, rows in market.rows.items() for row in rows}
     eligible = [one.key for one in bot.feed.universe.instruments if one.is_eligible]
-    assert {kinds[key] for key in eligible} == {Kind.PERPETUAL}
+    assert {kinds[key] for key in eligible} == {ListingKind.PERPETUAL}
     assert {venue for venue, _ in eligible} == set(VENUES)
     for name, report in bot.feed.status().items():
         if name != BLOCKED:

@@ -14,7 +14,7 @@ from fetchers.simulated.candles import MINUTE_MS, CandlesOf
 from fetchers.simulated.coins import ListingRules, Row
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import SimulatedMarket
-from fetchers.simulated.named_coins import Kind
+from fetchers.simulated.named_coins import ListingKind
 from fetchers.simulated.scenario import SetupPlan
 from fetchers.simulated.wire import Answer, Call, Rejected, fill, json_answer, levels, next_settlement_ms, whole_number
 
@@ -32,14 +32,14 @@ _PATIENCE = 10  # refused requests in one minute before the ban
 _DEPTH_WEIGHT = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
 _PERPETUAL_DELIVERY_MS = 4133404800000  # what Binance prints as the delivery of a perpetual
 _DELIVERY_MS = 1798185600000  # 2026-12-25 08:00 UTC
-_STATUS = {Kind.SUSPENDED: "SETTLING", Kind.PENDING: "PENDING_TRADING"}
+_STATUS = {ListingKind.SUSPENDED: "SETTLING", ListingKind.PENDING: "PENDING_TRADING"}
 _CONTRACT_TYPE = {
-    Kind.STOCK: "TRADIFI_PERPETUAL",
-    Kind.COMMODITY: "TRADIFI_PERPETUAL",
-    Kind.DELIVERY: "CURRENT_QUARTER",
-    Kind.PENDING: "",
+    ListingKind.STOCK: "TRADIFI_PERPETUAL",
+    ListingKind.COMMODITY: "TRADIFI_PERPETUAL",
+    ListingKind.DELIVERY: "CURRENT_QUARTER",
+    ListingKind.PENDING: "",
 }
-_UNDERLYING = {Kind.STOCK: "EQUITY", Kind.COMMODITY: "COMMODITY"}
+_UNDERLYING = {ListingKind.STOCK: "EQUITY", ListingKind.COMMODITY: "COMMODITY"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +148,7 @@ class BinanceWire:
 
     def _is_settling(self, query: Mapping[str, str]) -> bool:
         place = self._market.place(VENUE, query["symbol"])
-        return place is not None and self._rows[place].kind is Kind.SUSPENDED
+        return place is not None and self._rows[place].kind is ListingKind.SUSPENDED
 
     def _chosen(self, query: Mapping[str, str], places: list[int]) -> tuple[list[int], bool]:
         # all of `places`, or the one asked for (which comes as an object, not as a list)
@@ -390,7 +390,7 @@ def _body(rows: str, *, is_one: bool) -> bytes:
 
 def _symbol(row: Row) -> dict[str, Any]:
     tick, step = f"{row.tick:.{row.price_decimals}f}", f"{row.step:.{row.quantity_decimals}f}"
-    is_delivery = row.kind is Kind.DELIVERY
+    is_delivery = row.kind is ListingKind.DELIVERY
     return {
         "symbol": row.id,
         "pair": row.id.partition("_")[0],

@@ -16,7 +16,7 @@ from fetchers.simulated.candles import MINUTE_MS, CandlesOf
 from fetchers.simulated.coins import ListingRules, Row
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import SimulatedMarket
-from fetchers.simulated.named_coins import Kind
+from fetchers.simulated.named_coins import ListingKind
 from fetchers.simulated.scenario import SetupPlan
 from fetchers.simulated.wire import (
     Answer,
@@ -42,8 +42,8 @@ _BAN_MS = 600_000
 _PAGE_ROWS = 200  # the venue's pages hold a thousand: fewer here, so that there are several
 _FIVE_MINUTES_MS = 300_000
 _DELIVERY_MS = 1798185600000  # 2026-12-25 08:00 UTC
-_STATUS = {Kind.SUSPENDED: "Delivering", Kind.PENDING: "PreLaunch"}
-_SYMBOL_TYPE = {Kind.STOCK: "stock", Kind.COMMODITY: "commodity"}
+_STATUS = {ListingKind.SUSPENDED: "Delivering", ListingKind.PENDING: "PreLaunch"}
+_SYMBOL_TYPE = {ListingKind.STOCK: "stock", ListingKind.COMMODITY: "commodity"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class BybitWire:
         self.quotas = {"requests": Quota(600, 5_000)}
         self._market = market
         self._rows = market.rows[VENUE]
-        self._listed = [i for i, row in enumerate(self._rows) if row.kind is not Kind.SUSPENDED]
+        self._listed = [i for i, row in enumerate(self._rows) if row.kind is not ListingKind.SUSPENDED]
         self._instruments = [(row, orjson.Fragment(orjson.dumps(_instrument(row)))) for row in self._rows]
         self._ticker = [_ticker(row) for row in self._rows]
         self._banned_until_ms = 0
@@ -92,7 +92,7 @@ class BybitWire:
 
     def _place(self, query: Mapping[str, str]) -> int:
         place = self._market.place(VENUE, query["symbol"])
-        if place is None or self._rows[place].kind is Kind.SUSPENDED:
+        if place is None or self._rows[place].kind is ListingKind.SUSPENDED:
             raise Rejected(10001, "params error: Symbol Is Invalid")
         return place
 
@@ -231,7 +231,7 @@ class BybitWire:
     }
 
 
-_NO_FUNDING = (Kind.DELIVERY, Kind.PENDING)
+_NO_FUNDING = (ListingKind.DELIVERY, ListingKind.PENDING)
 
 
 def _envelope(now_ms: int, result: Any, code: int = 0, message: str = "OK") -> Answer:
@@ -269,7 +269,7 @@ def _settlement(row: Row, now_ms: int) -> str:
 
 def _instrument(row: Row) -> dict[str, Any]:
     tick, step = f"{row.tick:.{row.price_decimals}f}", f"{row.step:.{row.quantity_decimals}f}"
-    is_perpetual = row.kind is not Kind.DELIVERY
+    is_perpetual = row.kind is not ListingKind.DELIVERY
     return {
         "symbol": row.id,
         "contractType": "LinearPerpetual" if is_perpetual else "LinearFutures",
@@ -278,7 +278,7 @@ def _instrument(row: Row) -> dict[str, Any]:
         "quoteCoin": row.quote,
         "launchTime": "1585526400000",
         # on a perpetual: when it is delisted
-        "deliveryTime": str(_DELIVERY_MS) if row.kind in {Kind.DELIVERY, Kind.SUSPENDED} else "0",
+        "deliveryTime": str(_DELIVERY_MS) if row.kind in {ListingKind.DELIVERY, ListingKind.SUSPENDED} else "0",
         "deliveryFeeRate": "",
         "priceScale": str(row.price_decimals),
         "leverageFilter": {"minLeverage": "1", "maxLeverage": "50.00", "leverageStep": "0.01"},
@@ -297,7 +297,7 @@ def _instrument(row: Row) -> dict[str, Any]:
         "copyTrading": "none",
         "upperFundingRate": "0.005",
         "lowerFundingRate": "-0.005",
-        "isPreListing": row.kind is Kind.PENDING,
+        "isPreListing": row.kind is ListingKind.PENDING,
         "preListingInfo": None,
         "symbolType": _SYMBOL_TYPE.get(row.kind, "innovation" if row.volume_usdt_24h < 2e6 else ""),
     }
@@ -306,7 +306,7 @@ def _instrument(row: Row) -> dict[str, Any]:
 def _ticker(row: Row) -> str:
     price, quantity = f"%.{row.price_decimals}f", f"%.{row.quantity_decimals}f"
     fine = f"%.{row.price_decimals + 2}f"
-    is_pending, is_delivery = row.kind is Kind.PENDING, row.kind is Kind.DELIVERY
+    is_pending, is_delivery = row.kind is ListingKind.PENDING, row.kind is ListingKind.DELIVERY
     interval = "" if row.kind in _NO_FUNDING else str(row.funding_interval_h)
     phase = "ContinuousTrading" if is_pending else ""
     return (

@@ -8,7 +8,7 @@ import orjson
 from fetchers.simulated.coins import ListingRules, Row
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import SimulatedMarket
-from fetchers.simulated.named_coins import Kind
+from fetchers.simulated.named_coins import ListingKind
 from fetchers.simulated.scenario import SetupPlan
 from fetchers.simulated.wire import (
     HOUR_MS,
@@ -158,7 +158,7 @@ def _instrument(row: Row) -> dict[str, Any]:
         "volumeMultiple": 1.0,
         "exchangeID": "Exchange",
         "priceLimitLowerValue": 0.2,
-        "needSuspend": int(row.kind is Kind.SUSPENDED),
+        "needSuspend": int(row.kind is ListingKind.SUSPENDED),
         "defaultLeverage": 20.0,
         "minOrderCost": "5.0",
     }

@@ -13,7 +13,7 @@ from fetchers.simulated.candles import MINUTE_MS, CandlesOf
 from fetchers.simulated.coins import ListingRules, Row
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import MAX_LEVELS, SimulatedMarket
-from fetchers.simulated.named_coins import Kind
+from fetchers.simulated.named_coins import ListingKind
 from fetchers.simulated.scenario import SetupPlan
 from fetchers.simulated.wire import (
     Answer,
@@ -34,7 +34,10 @@ SETUPS = (
     SetupPlan(coin="ZELIM", at=1.0, lacks="stale_data"),
 )
 _INNOVATION_BELOW_USDT = 700_000.0  # of volume a day: none of the planted coins
-_PLATES = {Kind.STOCK: ["mc-trade-zone-tradfi", "mc-trade-zone-stock"], Kind.COMMODITY: ["mc-trade-zone-tradfi"]}
+_PLATES = {
+    ListingKind.STOCK: ["mc-trade-zone-tradfi", "mc-trade-zone-stock"],
+    ListingKind.COMMODITY: ["mc-trade-zone-tradfi"],
+}
 _ROOT = "/api/v1/contract/"
 _WINDOW_MS = 2_000
 _TOO_MANY = Rejected(510, "Requests are too frequent, please try again later")
@@ -54,7 +57,7 @@ class MexcWire:
         self.quotas = {name: Quota(endpoint.limit, _WINDOW_MS) for name, endpoint in self._endpoints.items()}
         self._market = market
         self._rows = market.rows[VENUE]
-        self._listed = [i for i, row in enumerate(self._rows) if row.kind is not Kind.SUSPENDED]
+        self._listed = [i for i, row in enumerate(self._rows) if row.kind is not ListingKind.SUSPENDED]
         self._details = orjson.dumps(
             {"success": True, "code": 0, "data": [_detail(i, row) for i, row in enumerate(self._rows)]}
         )
@@ -88,7 +91,7 @@ class MexcWire:
 
     def _place(self, call: Call) -> int:
         place = self._market.place(VENUE, _symbol(call))
-        if place is None or self._rows[place].kind is Kind.SUSPENDED:
+        if place is None or self._rows[place].kind is ListingKind.SUSPENDED:
             raise Rejected(1001, "Contract does not exist!")
         return place
 
@@ -145,7 +148,7 @@ class MexcWire:
 
     def _depth(self, call: Call) -> Any:
         place = self._market.place(VENUE, _symbol(call))
-        if place is not None and self._rows[place].kind is Kind.SUSPENDED:
+        if place is not None and self._rows[place].kind is ListingKind.SUSPENDED:
             # gone from the list, but its depth goes on answering
             start_ms = self._market.start_ms
             return {"cts": None, "asks": [], "bids": [], "version": 7, "timestamp": start_ms - 864_000_000}
@@ -255,7 +258,7 @@ def _forgotten(rows: list[list[float]], sequence: int) -> list[list[float]]:
 
 
 def _detail(place: int, row: Row) -> dict[str, Any]:
-    is_coin = row.kind is Kind.PERPETUAL
+    is_coin = row.kind is ListingKind.PERPETUAL
     is_innovation = is_coin and row.volume_usdt_24h < _INNOVATION_BELOW_USDT
     return {
         "symbol": row.id,
@@ -266,7 +269,7 @@ def _detail(place: int, row: Row) -> dict[str, Any]:
         "quoteCoin": row.quote,
         "baseCoinName": row.base,
         "quoteCoinName": row.quote,
-        "settleCoin": row.base if row.kind is Kind.INVERSE else row.quote,
+        "settleCoin": row.base if row.kind is ListingKind.INVERSE else row.quote,
         "futureType": 1,
         "contractSize": row.contract_size,
         "minLeverage": 1,
@@ -283,13 +286,13 @@ def _detail(place: int, row: Row) -> dict[str, Any]:
         "maintenanceMarginRate": 0.01,
         "initialMarginRate": 0.02,
         "indexOrigin": ["BINANCE", "MEXC"],
-        "state": 3 if row.kind is Kind.SUSPENDED else 0,
+        "state": 3 if row.kind is ListingKind.SUSPENDED else 0,
         "isNew": False,
         "isHot": False,
-        "isHidden": row.kind is Kind.SUSPENDED,
-        "apiAllowed": row.kind is not Kind.SUSPENDED and not is_innovation,
+        "isHidden": row.kind is ListingKind.SUSPENDED,
+        "apiAllowed": row.kind is not ListingKind.SUSPENDED and not is_innovation,
         "conceptPlate": _PLATES.get(row.kind, ["mc-trade-zone-meme"]),
-        "type": 2 if row.kind is Kind.COMMODITY else 1,  # it has not all that is no coin
+        "type": 2 if row.kind is ListingKind.COMMODITY else 1,  # it has not all that is no coin
         "id": place + 10,
     }
 

@@ -5,7 +5,7 @@ from typing import Any
 from fetchers.simulated.coins import ListingRules
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import SimulatedMarket
-from fetchers.simulated.named_coins import Kind
+from fetchers.simulated.named_coins import ListingKind
 from fetchers.simulated.scenario import SetupPlan
 from fetchers.simulated.wire import Answer, Call, json_answer
 
@@ -47,7 +47,9 @@ class OktoWire:
     def _list(self, _: Call) -> Any:
         rows = self._rows
         return {
-            "rows": [{"symbol": r.id, "base": r.base, "tick": r.tick, "open": r.kind is Kind.PERPETUAL} for r in rows]
+            "rows": [
+                {"symbol": r.id, "base": r.base, "tick": r.tick, "open": r.kind is ListingKind.PERPETUAL} for r in rows
+            ]
         }
 
     def _quotes(self, call: Call) -> Any:

@@ -7,7 +7,7 @@ from features.facts.market import Instrument, OrderBook, Quotes, Trades
 from fetchers.errors import RateLimited, UnknownSymbol
 from fetchers.listing import ClockOffset, Listing
 from fetchers.parsing.build_records import Arrival, bulk, order_book
-from fetchers.parsing.new_trades import News, PrintFormat, Seen, news_of
+from fetchers.parsing.new_trades import NewTrades, PrintFormat, SeenPrints, find_new_trades
 from fetchers.parsing.payload import each, member, number, objects, time_ms, usable, whole_number
 from fetchers.transport.budget import RateBudget
 from fetchers.transport.client import Reply
@@ -72,11 +72,11 @@ def parse_order_book(payload: Any, instrument_id: str, arrival: Arrival) -> Orde
     )
 
 
-def parse_trades(payload: Any, instrument_id: str, before: Seen | None, arrival: Arrival) -> News:
+def parse_trades(payload: Any, instrument_id: str, before: SeenPrints | None, arrival: Arrival) -> NewTrades:
     """Return the prints that are new."""
     call = f"okto prints {instrument_id}"
     rows = objects(member(payload, "rows", list, call), call)
-    return news_of(
+    return find_new_trades(
         call,
         (NAME, instrument_id),
         rows,
@@ -144,7 +144,7 @@ class Okto(RestVenue):
     async def fetch_trades(self, instrument_id: str) -> Trades:
         """Return the prints since the last call."""
 
-        async def fetch(_: int, before: Seen | None) -> News:
+        async def fetch(_: int, before: SeenPrints | None) -> NewTrades:
             reply = await self._client.get(f"/prints/{instrument_id}", cost=ONE)
             return parse_trades(reply.json, instrument_id, before, self._arrival(reply))
 

@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 
 from fetchers.errors import BadPayload
 from fetchers.parsing.build_records import Arrival
-from fetchers.parsing.new_trades import REMEMBERED, News, PrintFormat, Seen, news_of
+from fetchers.parsing.new_trades import REMEMBERED, NewTrades, PrintFormat, SeenPrints, find_new_trades
 from tests.builders import NOW_MS
 
 WIRE = PrintFormat(time="t", price="p", quantity="q", side="s", is_taker_sell={1: False, 2: True})
@@ -24,14 +24,14 @@ def printed(number: int, at_ms: int, **changed: Any) -> Row:
 
 def look(
     rows: Sequence[Row],
-    before: Seen | None = None,
+    before: SeenPrints | None = None,
     *,
     is_full: bool = False,
     by_id: bool = True,
     arrival: Arrival = Arrival(received_ms=NOW_MS + 10_000),  # noqa: B008 - frozen
-) -> News:
+) -> NewTrades:
     """Read one reply, by id or by what else there is."""
-    return news_of(
+    return find_new_trades(
         "venue trades A",
         ("venue", "A"),
         rows,
@@ -44,7 +44,7 @@ def look(
     )
 
 
-def numbers(news: News) -> list[int]:
+def numbers(news: NewTrades) -> list[int]:
     """Return which prints came out."""
     return [int(price) - 1 for price in news.trades.price]
 
@@ -127,7 +127,7 @@ def test_neither_holes_nor_doubles(seed: int, by_id: bool) -> None:
     random = np.random.default_rng(seed)
     at_ms = np.cumsum(random.integers(0, 4, 3000))
     tape = [printed(number if by_id else int(random.integers(3)), int(ms)) for number, ms in enumerate(at_ms)]
-    seen: Seen | None = None
+    seen: SeenPrints | None = None
     end = taken_to = 0
     while end < len(tape):
         limit = int(random.choice([100, 200, 1000])) if by_id else 100

@@ -3,7 +3,7 @@ import pytest
 
 from features.facts.venues import VENUES
 from fetchers.simulated.books import Book
-from fetchers.simulated.named_coins import Kind
+from fetchers.simulated.named_coins import ListingKind
 from tests.fetchers.simulated.stage import START_MS, make_market
 
 MARKET = make_market(coins_per_venue=60)
@@ -12,7 +12,9 @@ NOW_MS = START_MS + 5_137
 
 def _books(venue: str) -> list[tuple[str, Book]]:
     return [
-        (row.id, MARKET.book(venue, row.id, 50, NOW_MS)) for row in MARKET.rows[venue] if row.kind is not Kind.SUSPENDED
+        (row.id, MARKET.book(venue, row.id, 50, NOW_MS))
+        for row in MARKET.rows[venue]
+        if row.kind is not ListingKind.SUSPENDED
     ]
 
 

@@ -7,7 +7,7 @@ import ccxt
 import pytest
 
 from features.facts.venues import VENUES
-from fetchers.simulated.named_coins import Kind
+from fetchers.simulated.named_coins import ListingKind
 from tests.fetchers.simulated.stage import LBANK, MEXC, START_MS, get_json, make_market, make_wires
 
 COINS_PER_VENUE = 80
@@ -56,8 +56,8 @@ def test_ccxt_parses_every_row_with_its_tick_and_contract_size(venue: str) -> No
         market = parsed[row.id]
         assert market["precision"]["price"] == pytest.approx(row.tick)
         assert market["contractSize"] == row.contract_size
-        assert market["swap"] is (row.kind is not Kind.DELIVERY)
-        if row.kind is Kind.PERPETUAL:
+        assert market["swap"] is (row.kind is not ListingKind.DELIVERY)
+        if row.kind is ListingKind.PERPETUAL:
             assert market["active"]
             assert market["linear"]
             assert market["settle"] == "USDT"
@@ -68,9 +68,9 @@ def test_each_venue_lists_what_was_asked_and_the_odd_rows_beside_it(venue: str) 
     """Exactly so many perpetuals (planted, recorded and named ones among them), ids unique."""
     rows = MARKET.rows[venue]
     kinds = Counter(row.kind for row in rows)
-    assert kinds[Kind.PERPETUAL] == COINS_PER_VENUE
-    assert kinds[Kind.SUSPENDED] == 1
-    assert kinds[Kind.STOCK] == 1
+    assert kinds[ListingKind.PERPETUAL] == COINS_PER_VENUE
+    assert kinds[ListingKind.SUSPENDED] == 1
+    assert kinds[ListingKind.STOCK] == 1
     assert len({row.id for row in rows}) == len(rows)
 
 

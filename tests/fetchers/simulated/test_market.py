@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from features.facts.venues import VENUES
-from fetchers.simulated.named_coins import Kind
+from fetchers.simulated.named_coins import ListingKind
 from tests.fetchers.simulated.stage import LBANK, MEXC, START_MS, get, make_market, make_wires
 
 MARKET = make_market(coins_per_venue=60)
@@ -50,7 +50,7 @@ def test_a_snapshot_is_consistent_in_itself(venue: str) -> None:
 
 def test_volumes_are_low_caps() -> None:
     """Most perpetuals trade half a million to 200 million USDT a day; some are outside on purpose."""
-    rows = [row for row in make_market(coins_per_venue=400).rows["bybit"] if row.kind is Kind.PERPETUAL]
+    rows = [row for row in make_market(coins_per_venue=400).rows["bybit"] if row.kind is ListingKind.PERPETUAL]
     inside = [0.5e6 <= row.volume_usdt_24h <= 200e6 for row in rows]
     assert 0.8 < np.mean(inside) < 0.99
 
@@ -85,7 +85,9 @@ def test_candles_hold_the_prints_of_their_minute() -> None:
         assert (candle.open, candle.close, candle.high, candle.low) == (price[0], price[-1], price.max(), price.min())
         assert candle.volume == pytest.approx(found.quantity.sum())
         assert candle.count == len(price)
-    quiet = min(MARKET.rows["binance"], key=lambda row: row.volume_usdt_24h if row.kind is Kind.PERPETUAL else 1e99)
+    quiet = min(
+        MARKET.rows["binance"], key=lambda row: row.volume_usdt_24h if row.kind is ListingKind.PERPETUAL else 1e99
+    )
     minutes = MARKET.candles("binance", quiet.id, first_ms - 3_600_000, first_ms, START_MS)
     silent = [i for i, candle in enumerate(minutes) if candle.count == 0 and i]
     assert all(minutes[i].open == minutes[i].close == minutes[i - 1].close for i in silent)

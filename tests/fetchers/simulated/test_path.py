@@ -1,7 +1,7 @@
 import numpy as np
 
 from features.facts.venues import VENUES
-from fetchers.simulated.named_coins import Kind
+from fetchers.simulated.named_coins import ListingKind
 from tests.fetchers.simulated.stage import START_MS, make_market
 
 MARKET = make_market(coins_per_venue=150)
@@ -13,7 +13,7 @@ def _marks() -> dict[str, list[tuple[str, float]]]:
     for venue in VENUES:
         snapshot = MARKET.snapshot(venue, START_MS + 7_000)
         for row, price in zip(MARKET.rows[venue], snapshot.mark_price.tolist(), strict=True):
-            if row.kind is Kind.PERPETUAL:
+            if row.kind is ListingKind.PERPETUAL:
                 base = "BTC" if row.base == "BTC" else row.base.strip("10")
                 marks.setdefault(base, []).append((venue, price / row.multiplier))
     return marks

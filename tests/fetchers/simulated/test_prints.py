@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fetchers.simulated.named_coins import Kind
+from fetchers.simulated.named_coins import ListingKind
 from fetchers.simulated.noise import keys_of
 from fetchers.simulated.prints import MOST_PER_S, ordinary_tape, prints_per_s, sweep_tape
 from tests.fetchers.simulated.stage import START_MS, make_market
@@ -39,7 +39,7 @@ def test_a_sweep_is_a_run_of_sales_between_two_small_buys() -> None:
 
 def test_prints_happen_at_the_quotes_of_their_moment() -> None:
     """A dull sale is at the best bid, a buy at the best ask, as the book of that quarter second has them."""
-    rows = [row for row in MARKET.rows["mexc"] if row.kind is Kind.PERPETUAL]
+    rows = [row for row in MARKET.rows["mexc"] if row.kind is ListingKind.PERPETUAL]
     for row in (*rows[:8], *rows[-4:]):
         found = MARKET.last_prints("mexc", row.id, 20, START_MS + 3_500)
         for time_ms, ticks, is_sell in zip(found.time_ms, found.price_ticks, found.is_sell, strict=True):

@@ -60,7 +60,7 @@ def test_no_clock_minute_sees_more_than_the_published_limit(
 ) -> None:
     """The same for minutes of the venue's clock, however far it is from ours."""
     budget = RateBudget({"pool": ClockMinute(30)})
-    budget.follow_clock(offset_ms)
+    budget.set_clock_offset(offset_ms)
     spent: dict[int, int] = {}
     for at_ms, cost in arrivals(budget, schedule):
         minute = (at_ms + offset_ms) // MINUTE_MS
@@ -194,7 +194,7 @@ def test_a_clock_set_back_neither_locks_the_budget_nor_opens_it() -> None:
 def test_the_minute_is_the_venues() -> None:
     """With its clock 20 s ahead a minute begins at our :40, whatever was spent before, and not at our :00."""
     budget, minute_ms = RateBudget({"weight": ClockMinute(100)}), START_MS - START_MS % MINUTE_MS
-    budget.follow_clock(20_000)
+    budget.set_clock_offset(20_000)
     assert budget.take({"weight": 70}, minute_ms + 39_000) == 0
     budget.done({"weight": 70}, minute_ms + 39_100)
     assert budget.take({"weight": 70}, minute_ms + 39_500) == 0.5
