@@ -243,7 +243,7 @@ def _signal(column: int, one: _Candidates) -> Signal:
         data_times=_data_times(features, column),
         code_hash=settings.code_hash,
         config_hash=settings.config_hash,
-        version=record_version(strategy.version, settings),
+        version=record_version(strategy.version, settings, strategy.settings),
     )
 
 

@@ -1,9 +1,10 @@
 """What decisions need to know of the user's settings: one record, each field declared with its setting."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, TypeVar
 
-from features.declare import COUNT, FLAG, PAUSE, PERCENT, POINTS, SECONDS, SHARE, USDT, ZONE, Group, percent_by_venue
+from features.declare import COUNT, FLAG, PAUSE, PERCENT, SECONDS, ZONE, Group, percent_by_venue
 from features.settings import SharedSettings
 
 GATES = Group("Gates")
@@ -19,22 +20,20 @@ _FEE = EXITS.row(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScoringSettings(SharedSettings):
-    """Gates, levels, limits and exits."""
+class StrategySettings:
+    """What one strategy alone takes; a strategy that takes something inherits this beside its formulas."""
 
-    min_score: float = GATES.setting(
-        "MIN_SCORE_THRESHOLD", "72", POINTS, "The lowest score that is alerted", unit="points"
-    )
+    strategy: ClassVar[str] = ""  #: its name
+
+
+S = TypeVar("S", bound=StrategySettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringSettings(SharedSettings):
+    """What all strategies share: gates, levels, limits and exits."""
+
     near_miss_points: float = 8.0
-    min_bid_depth_usdt: float = GATES.setting(
-        "MIN_BID_DEPTH_USDT", "5000", USDT, "Least bid depth: an empty book only looks like a short", unit="USDT"
-    )
-    min_ask_imbalance: float = GATES.setting(
-        "MIN_ASK_IMBALANCE", "0.60", SHARE, "Least share of the asks in the book's depth", unit="share"
-    )
-    min_oi_divergence: float = GATES.setting(
-        "MIN_OI_DIVERGENCE", "30", POINTS, "Least sub-score of open interest rising into a falling price", unit="points"
-    )
     max_spread_percent: float = GATES.setting(
         "MAX_SPREAD_PERCENT", "0.5", PERCENT, "The spread has to be below", unit="%"
     )
@@ -102,6 +101,20 @@ class ScoringSettings(SharedSettings):
     features_hash: str = ""  #: of the settings that features are computed with
     code_hash: str = ""
     config_hash: str = ""
+    own: dict[str, dict[str, Any]] = field(default_factory=dict)  #: what single strategies take, by their name
+
+    def of(self, record: type[S]) -> S:
+        """Return the settings that one strategy alone takes."""
+        given = self.own.get(record.strategy, {})
+        return record(**{one.name: given[one.name] for one in fields(record) if one.name in given})
+
+    @classmethod
+    def from_older(cls, stored: dict[str, Any]) -> dict[str, Any]:
+        """Return what was stored in today's form: while UPS was alone, its settings stood among these."""
+        if "own" in stored:
+            return stored
+        known = {one.name for one in fields(cls)}
+        return stored | {"own": {"ups": {name: stored[name] for name in stored.keys() - known}}}
 
 
 #: What leaves a record what it is: which scores are asked for (records are by band), how many alerts may come and
@@ -110,13 +123,17 @@ _OUTSIDE_RECORDS = frozenset(
     {
         *("min_score", "near_miss_points", "cooldown_s", "burst_limit", "burst_window_s", "max_daily_trades"),
         *("timezone", "stoploss_guard_count", "stoploss_guard_s", "taker_fee_percent", "default_taker_fee_percent"),
-        *("code_hash", "config_hash"),
+        *("code_hash", "config_hash", "own"),
     }
 )
 
 
-def record_version(strategy_version: str, settings: ScoringSettings) -> str:
-    """Return under which version a strategy's signals are recorded, such as "1-3fa94c": formulas, levels and exits."""
-    counted = {name: value for name, value in asdict(settings).items() if name not in _OUTSIDE_RECORDS}
+def record_version(strategy_version: str, settings: ScoringSettings, own: type[StrategySettings]) -> str:
+    """Return under which version a strategy's signals are recorded, such as "1-3fa94c": formulas, levels and exits.
+
+    `own` is the record of what it alone takes: other strategies' settings begin no new record of it.
+    """
+    every = asdict(settings) | asdict(settings.of(own))
+    counted = {name: value for name, value in every.items() if name not in _OUTSIDE_RECORDS}
     digest = hashlib.sha256(repr(sorted(counted.items())).encode()).hexdigest()
     return f"{strategy_version}-{digest[:6]}"

@@ -1,7 +1,8 @@
 """Records to JSON text and back, by their type hints.
 
 A float comes back to the bit: NaN travels as null, an infinity as "inf" or "-inf", which JSON has no number for.
-A field that older rows lack takes its default, so records may grow.
+A field that older rows lack takes its default, so records may grow; what has moved is put in its place by the record's
+own `from_older`, where it has one.
 """
 
 import math
@@ -55,6 +56,8 @@ def _names(kind: Any) -> tuple[str, ...]:
 @cache
 def _reader(kind: Any) -> Callable[[Any], Any]:
     """Return the function that makes a `kind` of its plain form."""
+    if kind is Any:
+        return lambda value: value
     if kind is float:
         return lambda value: math.nan if value is None else float(value)
     if is_dataclass(kind):
@@ -74,4 +77,10 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
 
 def _record_reader(kind: Any) -> Callable[[Any], Any]:
     readers = {name: _reader(hint) for name, hint in get_type_hints(kind).items()}
-    return lambda value: kind(**{name: read(value[name]) for name, read in readers.items() if name in value})
+    from_older = getattr(kind, "from_older", lambda value: value)
+
+    def read_record(value: dict[str, Any]) -> Any:
+        stored = from_older(value)
+        return kind(**{name: read(stored[name]) for name, read in readers.items() if name in stored})
+
+    return read_record

@@ -145,6 +145,7 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
             announcer=announcer,
             retention_days=config.retention_days,
             scoring=config.scoring,
+            strategies=config.strategies,
         )
         web = serve(build_app(reports, store, config.http.token, config.http.hosts), config.http)
         logger.info("status and signals as JSON: {}", await resources.enter_async_context(web))

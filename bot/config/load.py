@@ -24,6 +24,7 @@ from features.settings import FeatureSettings
 from fetchers.transport.route import SCHEMES
 from fetchers.universe import UniverseSettings
 from scoring.settings import ScoringSettings
+from scoring.strategies import STRATEGIES
 
 #: a token stays a secret in the wrong place, e.g. in TELEGRAM_CHAT_ID
 BOT_TOKEN_LIKE = re.compile(r"[0-9]{6,}:[\w-]{30,}")
@@ -169,7 +170,13 @@ def _build(values: Mapping[str, Any], texts: Mapping[str, str]) -> Config:
         venues=build(VenueSettings, values),
         universe=build(UniverseSettings, values),
         features=features,
-        scoring=build(ScoringSettings, values, config_hash=config_hash, features_hash=features_hash),
+        scoring=build(
+            ScoringSettings,
+            values,
+            config_hash=config_hash,
+            features_hash=features_hash,
+            own={name: asdict(build(strategy.settings, values)) for name, strategy in STRATEGIES.items()},
+        ),
         http=build(HttpSettings, values),
         mysql=build(MySqlSettings, values) if values["MYSQL_HOST"] else None,
         texts={name: texts[name] for name in public},

@@ -281,6 +281,7 @@ RECORDS = (
     HttpSettings,
     FeatureSettings,
     ScoringSettings,
+    *(strategy.settings for strategy in STRATEGIES.values()),
 )
 #: every setting by its name; records that share a field share its setting
 SETTINGS: dict[str, Setting[Any]] = {setting.name: setting for record in RECORDS for setting in settings_of(record)}

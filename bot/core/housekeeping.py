@@ -7,6 +7,7 @@ from bot.core.announcer import Announcer
 from fetchers.base import MarketFeed
 from fetchers.health import Condition
 from scoring.settings import ScoringSettings
+from scoring.strategies import lowest_score
 from scoring.thresholds import ThresholdRates, threshold_rates
 from storage.errors import StorageError
 from storage.mysql.mirror import Mirror
@@ -33,6 +34,7 @@ class Housekeeper:
         announcer: Announcer,
         retention_days: int,
         scoring: ScoringSettings,
+        strategies: tuple[str, ...],
     ) -> None:
         self._store = store
         self._feed = feed
@@ -41,6 +43,7 @@ class Housekeeper:
         self._announcer = announcer
         self._retention_ms = retention_days * _DAY_MS
         self._scoring = scoring
+        self._strategies = strategies
         self._looks = 0
         self._health: dict[str, Condition] = {}
         self._is_trouble_told = False
@@ -83,7 +86,7 @@ class Housekeeper:
         self.thresholds = threshold_rates(
             await self._store.signals.scores(since_ms),
             await self._store.near_misses.peaks(since_ms),
-            threshold=self._scoring.min_score,
+            threshold=lowest_score(self._strategies, self._scoring),
             near_points=self._scoring.near_miss_points,
             days=watched_ms / _DAY_MS,
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from scoring.settings import ScoringSettings
 from scoring.strategies.base import Strategy
 from scoring.strategies.ups_short import UPS_SHORT
 
@@ -12,3 +13,8 @@ def chosen(names: Iterable[str]) -> tuple[Strategy, ...]:
     """Return the named strategies in the order of `STRATEGIES`."""
     wanted = set(names)
     return tuple(strategy for name, strategy in STRATEGIES.items() if name in wanted)
+
+
+def lowest_score(names: Iterable[str], settings: ScoringSettings) -> float:
+    """Return the score from which on one of the named strategies signals."""
+    return min(strategy.lowest_score(settings) for strategy in chosen(names))

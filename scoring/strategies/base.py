@@ -10,7 +10,7 @@ from scoring.gates import Gate
 from scoring.levels import LevelFrame
 from scoring.reasons import Phrase, explain_score, missing_parts
 from scoring.score import ScoreFrame, add_up
-from scoring.settings import ScoringSettings
+from scoring.settings import ScoringSettings, StrategySettings
 from scoring.signals import Limits
 
 
@@ -30,6 +30,7 @@ class Strategy:
     #: (n,) the highest score that polling an instrument could still bring; -inf where none would bring a signal
     bound: Callable[[FeatureFrame, ScoringSettings, Limits, Collection[str]], FloatArray]
     phrases: tuple[Phrase, ...]  #: the words for its sub-scores
+    settings: type[StrategySettings] = StrategySettings  #: what it alone takes, for `ScoringSettings.of`
     #: what the phrases quote of the instrument in a column
     figures: Callable[[FeatureFrame, int, ScoringSettings], Mapping[str, Any]] = lambda features, column, _: (
         features_at(features, column)

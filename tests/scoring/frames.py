@@ -1,6 +1,6 @@
 """Frames, signals and outcomes for the tests of scoring; a test overrides the one thing it is about."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from scoring.gates import GateFrame, GateInputs, check_gates
 from scoring.settings import ScoringSettings
 from scoring.signals import DataTimes, ExitReason, Levels, Limits, Outcome, Result, Side, Signal, Verdict
 from scoring.strategies import STRATEGIES
+from scoring.strategies.ups_short.settings import UpsSettings
 from tests.builders import NOW_MS, feature_frame, instrument
 
 NAN = float("nan")
@@ -47,10 +48,16 @@ def limits(**changed: Any) -> Limits:
     return replace(Limits.fresh(), **changed)
 
 
+def make_settings(**changed: Any) -> ScoringSettings:
+    """Return settings with the given ones changed, those that UPS alone takes too."""
+    own = {field.name: changed.pop(field.name) for field in fields(UpsSettings) if field.name in changed}
+    return ScoringSettings(own={"ups": own}, **changed)
+
+
 def check(features: FeatureFrame, limits: Limits | None = None, /, **changed: Any) -> tuple[GateInputs, GateFrame]:
     """Return the gates' word on `features`; `changed` are settings, `now_ms` or `open_names`."""
     now_ms, open_names = changed.pop("now_ms", features.now_ms), changed.pop("open_names", ())
-    settings = ScoringSettings(**changed)
+    settings = make_settings(**changed)
     inputs = GateInputs(
         now_ms=now_ms,
         features=features,

@@ -12,15 +12,14 @@ from features.state.market_state import MarketState
 from scoring.capture import MOST_PRINTS, Capture, capture, recompute
 from scoring.decide import decide
 from scoring.limits import after_signal, mute_coin
-from scoring.settings import ScoringSettings
 from scoring.signals import Limits, Signal
 from storage.blobs import from_blob, to_blob
 from storage.codec import to_json
 from tests.features.markets import SHORT, random_market
-from tests.scoring.frames import UPS
+from tests.scoring.frames import UPS, make_settings
 
 #: so little is asked that a random market signals
-EASY = ScoringSettings(
+EASY = make_settings(
     min_score=1.0,
     min_bid_depth_usdt=0.0,
     min_ask_imbalance=0.0,
@@ -117,7 +116,7 @@ def test_size() -> None:
 def test_other_settings() -> None:
     """Under stricter settings the same input gives no signal, and the verdicts say which gate refuses."""
     kept = decided(1)[0]
-    strict = replace(kept.captured, settings=replace(EASY, min_score=100.0))
+    strict = replace(kept.captured, settings=replace(EASY, own={"ups": EASY.own["ups"] | {"min_score": 100.0}}))
     again = recompute(strict, UPS)
     assert again.signal is None
     assert [verdict.name for verdict in again.verdicts if not verdict.passed] == ["score"]

@@ -9,7 +9,7 @@ from features.missing import Missing
 from scoring.decide import decide, explain
 from scoring.signals import Arm, Limits, Side
 from tests.builders import NOW_MS, instrument
-from tests.scoring.frames import NAN, SETTINGS, UPS, limits, passing
+from tests.scoring.frames import NAN, SETTINGS, UPS, limits, make_settings, passing
 
 FRESH = Limits.fresh()
 
@@ -98,7 +98,7 @@ def test_funnel() -> None:
         spread_bps=[90.0, 90.0, 2.0, 2.0, 90.0, 2.0, 2.0],
         missing={"wall": missing},
     )
-    decision = decide(NOW_MS, frame, FRESH, (), replace(SETTINGS, min_score=60.0, burst_limit=1), (UPS,))
+    decision = decide(NOW_MS, frame, FRESH, (), make_settings(min_score=60.0, burst_limit=1), (UPS,))
     assert [signal.coin for signal in decision.signals] == ["C2"]
     funnel = decision.by_strategy["ups"].funnel
     assert funnel.not_seen == {"wall not seen": 2, "wall warming up": 1}

@@ -67,6 +67,7 @@ from scoring.statistics import (
     of_kinds,
     summarise,
 )
+from scoring.strategies import lowest_score
 from storage.messages import Button, Kind
 from storage.store import Store
 from storage.symbols import symbol_key
@@ -176,7 +177,7 @@ class Answers:
     async def stats(self, argument: str) -> Said:
         """/stats [days]."""
         rows, controls, left_out = await self._closed(argument, 30)
-        kinds, lowest = by_kind(rows, controls), self._config.scoring.min_score
+        kinds, lowest = by_kind(rows, controls), lowest_score(self._config.strategies, self._config.scoring)
         groups: dict[str, Record] = kinds if len(kinds) > 1 else {}
         groups |= {f"score {band}+": one for band, one in by_score_band(rows, lowest, controls).items()}
         groups |= {reason.replace("_", " "): one for reason, one in by_exit_reason(rows).items()}

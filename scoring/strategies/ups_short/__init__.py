@@ -9,10 +9,12 @@ from scoring.strategies.ups_short.bound import upper_bound
 from scoring.strategies.ups_short.gates import GATES
 from scoring.strategies.ups_short.phrases import PHRASES, figures
 from scoring.strategies.ups_short.score import PARTS, WEIGHTS, compute_sub_scores
+from scoring.strategies.ups_short.settings import UpsSettings
 
 UPS_SHORT = Strategy(
-    name="ups",
+    name=UpsSettings.strategy,
     version="1",
+    settings=UpsSettings,
     weights=WEIGHTS,
     parts=PARTS,
     sub_scores=compute_sub_scores,

@@ -14,6 +14,7 @@ from scoring.settings import ScoringSettings
 from scoring.signals import Limits, Side
 from scoring.strategies.ups_short.gates import GATES, OI_DIVERGENCE, has_live_divergence
 from scoring.strategies.ups_short.score import WEIGHTS, compute_sub_scores
+from scoring.strategies.ups_short.settings import UpsSettings
 
 SWEEP = list(WEIGHTS).index("sweep")
 #: sub-scores that a book and trades decide
@@ -60,7 +61,7 @@ def upper_bound(
     fails |= has_bulk_spread & (checked.value_of("spread") >= settings.max_spread_percent)
     fails |= features.missing["price"] != Missing.PRESENT
     fails |= features.now_ms - features.price_ms > 1000 * settings.max_data_age_s
-    fails |= (sub_scores[OI_DIVERGENCE] < settings.min_oi_divergence) | has_no_trades
+    fails |= (sub_scores[OI_DIVERGENCE] < settings.of(UpsSettings).min_oi_divergence) | has_no_trades
     return np.where(fails, -np.inf, bound.total)
 
 

@@ -17,6 +17,7 @@ from scoring.gates import (
     score_gate,
 )
 from scoring.strategies.ups_short.score import WEIGHTS
+from scoring.strategies.ups_short.settings import UpsSettings
 
 OI_DIVERGENCE = list(WEIGHTS).index("oi_divergence")
 
@@ -38,12 +39,12 @@ def _live_oi_divergence(inputs: GateInputs) -> FloatArray:
 
 
 GATES = (
-    score_gate(lambda settings: settings.min_score),
+    score_gate(lambda settings: settings.of(UpsSettings).min_score),
     Gate(
         name="bid_depth",
         measure=lambda inputs: inputs.features.bid_depth_usdt,
         holds=np.greater_equal,
-        limit=lambda settings: settings.min_bid_depth_usdt,
+        limit=lambda settings: settings.of(UpsSettings).min_bid_depth_usdt,
         words="bid depth {value:,.0f} {sign} {limit:,.0f} USDT",
         needs=("book",),
     ),
@@ -51,7 +52,7 @@ GATES = (
         name="ask_share",
         measure=lambda inputs: inputs.features.ask_share,
         holds=np.greater_equal,
-        limit=lambda settings: settings.min_ask_imbalance,
+        limit=lambda settings: settings.of(UpsSettings).min_ask_imbalance,
         words="asks {value:.3f} {sign} {limit:g} of the book's depth",
         needs=("ask_share",),
     ),
@@ -68,7 +69,7 @@ GATES = (
         name="oi_divergence",
         measure=_live_oi_divergence,
         holds=np.greater_equal,
-        limit=lambda settings: settings.min_oi_divergence,
+        limit=lambda settings: settings.of(UpsSettings).min_oi_divergence,
         words="OI divergence {value:.1f} {sign} {limit:g}",
         when_unknown="no live open interest",
         needs=("open_interest_change", "price_change"),

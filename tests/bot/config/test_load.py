@@ -16,6 +16,7 @@ from features.settings import FeatureSettings, SharedSettings
 from fetchers.transport.pools import HEADROOM
 from fetchers.universe import UniverseSettings
 from scoring.settings import ScoringSettings, record_version
+from scoring.strategies.ups_short.settings import UpsSettings
 
 TOKEN = "123456:AAbb-cc_dd"
 
@@ -40,20 +41,22 @@ def test_defaults() -> None:
     config = load_config({})
     assert config.features == FeatureSettings()
     assert config.scoring == ScoringSettings(
-        config_hash=config.scoring.config_hash, features_hash=config.scoring.features_hash
+        own={"ups": dataclasses.asdict(UpsSettings())},
+        config_hash=config.scoring.config_hash,
+        features_hash=config.scoring.features_hash,
     )
     assert config.universe == UniverseSettings()
     assert config.venues.headroom == dict.fromkeys(VENUES, HEADROOM) | {"bybit": 0.5}
     assert config.changed() == []
     assert config.mysql is None
-    assert (config.scoring.min_score, config.scoring.take_profit_percent, config.features.oi_window_s) == (72, 1.7, 900)
+    assert (UpsSettings().min_score, config.scoring.take_profit_percent, config.features.oi_window_s) == (72, 1.7, 900)
 
 
 @pytest.mark.parametrize("record", RECORDS)
 def test_every_field_has_a_setting(record: type[Any]) -> None:
     """Nothing the rooms can be told is out of the user's reach but the constants of the design."""
     derived = {"texts", "code_hash", "config_hash", "features_hash"}
-    constants = {"near_miss_points", "liquidity_flip_ask_share"}
+    constants = {"near_miss_points", "liquidity_flip_ask_share", "own"}
     rooms = {"telegram", "venues", "universe", "features", "scoring", "http", "mysql"}
     fields = {field.name for field in dataclasses.fields(record)}
     assert fields - sources_of(record).keys() <= derived | constants | rooms
@@ -94,7 +97,7 @@ def test_hashes_last(environ: dict[str, str], config_hash: str, features_hash: s
     """
     scoring = load_config(environ).scoring
     assert (scoring.config_hash, scoring.features_hash) == (config_hash, features_hash)
-    assert record_version("1", scoring) == version
+    assert record_version("1", scoring, UpsSettings) == version
 
 
 def test_a_venue_more_needs_no_row_here() -> None:
@@ -110,6 +113,38 @@ assert config.venues.exchanges[-1] == "okto" and config.venues.urls["okto"] == "
 assert config.venues.routes["okto"].proxy == "direct" and config.venues.headroom["okto"] == 0.9
 assert config.scoring.taker_fee_percent == {"okto": 0.02}
 assert "Base URL in place of Okto's own" in env_example()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60, cwd=Path(__file__).parents[3])
+
+
+def test_a_strategy_brings_its_settings() -> None:
+    """They are found by the list of strategies: nothing is edited here."""
+    script = """
+from dataclasses import dataclass, replace
+from typing import ClassVar
+from features.declare import POINTS, Group
+from scoring.settings import StrategySettings
+from scoring.strategies import STRATEGIES
+from tests.scoring.strategies.bounce_long import BOUNCE_LONG
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BounceSettings(StrategySettings):
+    strategy: ClassVar[str] = "bounce"
+    min_score: float = Group("Strategy bounce").setting("BOUNCE_MIN_SCORE", "70", POINTS, "Least score")
+
+STRATEGIES["bounce"] = replace(BOUNCE_LONG, settings=BounceSettings)
+import bot.config.load as load
+from bot.config.docs import env_example
+config = load.load_config({"STRATEGIES": "bounce,ups", "BOUNCE_MIN_SCORE": "65"})
+assert config.scoring.of(BounceSettings).min_score == 65
+assert config.changed() == ["STRATEGIES=bounce,ups (default ups)", "BOUNCE_MIN_SCORE=65 (default 70)"]
+assert "# Strategy bounce" in env_example()
+try:
+    load.load_config({"BOUNCE_MIN_SCORE": "650"})
+except load.ConfigError as error:
+    assert "BOUNCE_MIN_SCORE (environment): was" in str(error)
+else:
+    raise AssertionError("not refused")
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60, cwd=Path(__file__).parents[3])
 

@@ -32,6 +32,7 @@ def housekeeper(stage: Stage, bot: RunningBot, mirror: Mirror | None = None) -> 
         announcer=bot.announcer,
         retention_days=30,
         scoring=stage.config.scoring,
+        strategies=stage.config.strategies,
     )
 
 

@@ -18,7 +18,7 @@ def ask(frame: FeatureFrame, *open_keys: Key) -> list[Wanted]:
 def test_candidates_have_their_margin() -> None:
     """Who could pass is a candidate by as much as the bound is over the threshold; who cannot is not asked for."""
     frame = passing(3, momentum_z=np.array([-2.0, 9.0, -2.0]), btc_return=0.0)
-    bound = UPS.bound(frame, SETTINGS, Limits.fresh(), ()) - SETTINGS.min_score
+    bound = UPS.bound(frame, SETTINGS, Limits.fresh(), ()) - UPS.lowest_score(SETTINGS)
     found = ask(frame)
     assert [(one.key, one.bound) for one in found] == [
         (instrument.key, margin)

@@ -7,11 +7,12 @@ import pytest
 
 from scoring.decide import decide
 from scoring.gates import DISCOUNT
+from scoring.settings import StrategySettings
 from scoring.signals import Limits, Side
-from scoring.strategies import STRATEGIES, chosen
+from scoring.strategies import STRATEGIES, chosen, lowest_score
 from scoring.strategies.base import Strategy
 from tests.builders import NOW_MS, instrument
-from tests.scoring.frames import SETTINGS, UPS, limits, passing
+from tests.scoring.frames import SETTINGS, UPS, limits, make_settings, passing
 from tests.scoring.strategies.bounce_long import BOUNCE_LONG as BOUNCE
 
 #: a fall that takers buy
@@ -23,6 +24,7 @@ def test_contract(strategy: Strategy) -> None:
     """Weights make a hundred, each sub-score names its parts, and the gates are named once, the score's among them."""
     assert sum(strategy.weights.values()) == 100
     assert strategy.parts.keys() == strategy.weights.keys()
+    assert strategy.settings is StrategySettings or strategy.settings.strategy == strategy.name
     names = [gate.name for gate in strategy.gates]
     assert len(set(names)) == len(names)
     assert {"score", "eligible", "open_signal", "cooldown", "paused", "muted"} <= set(names)
@@ -41,9 +43,10 @@ def test_the_docs_show_the_example() -> None:
 
 
 def test_lowest_score() -> None:
-    """It is the limit of the gate on the score."""
-    assert UPS.lowest_score(SETTINGS) == SETTINGS.min_score
+    """It is the limit of the gate on the score, the user's where there is a setting for it."""
+    assert UPS.lowest_score(SETTINGS) == 72
     assert BOUNCE.lowest_score(SETTINGS) == 70
+    assert UPS.lowest_score(make_settings(min_score=60.0)) == lowest_score(["ups"], make_settings(min_score=60.0)) == 60
 
 
 def test_chosen() -> None:

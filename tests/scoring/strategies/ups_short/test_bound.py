@@ -14,11 +14,10 @@ from features.frame import compute_features
 from features.missing import Missing
 from features.state.market_state import MarketState
 from scoring.gates import check_gates
-from scoring.settings import ScoringSettings
 from scoring.strategies.ups_short.bound import upper_bound
 from tests.builders import NOW_MS, instrument
 from tests.features.markets import INSTRUMENTS, SHORT, random_market
-from tests.scoring.frames import NAN, SETTINGS, UPS, check, limits, passing
+from tests.scoring.frames import NAN, SETTINGS, UPS, check, limits, make_settings, passing
 
 #: what a poll may bring, by feature
 POLLED = {
@@ -101,7 +100,7 @@ def _follow(seed: int, damage: float) -> tuple[int, int]:
         in_bulk = [isinstance(one, Quotes) for one in tick.observations]
         state.advance(tick.now_ms)
         state.append(compress(tick.observations, in_bulk))
-        bound = upper_bound(compute_features(state, tick.now_ms), ScoringSettings(**rules))
+        bound = upper_bound(compute_features(state, tick.now_ms), make_settings(**rules))
         polled = compress(tick.observations, np.logical_not(in_bulk))
         state.append(one for one in polled if not (isinstance(one, OpenInterest) and one.venue == "mexc"))
         inputs, checked = check(compute_features(state, tick.now_ms), **rules)
