@@ -9,8 +9,9 @@ from features.facts.market import FloatArray
 from fetchers.simulated.coins import Coin, Row
 from fetchers.simulated.named_coins import ListingKind
 from fetchers.simulated.noise import keys_of
+from fetchers.simulated.prints import Tape, ordinary_tape, recorded_tape, sweep_tape
 from fetchers.simulated.recordings import Recording
-from fetchers.simulated.setups import Setup
+from fetchers.simulated.setups import BookShape, Setup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,3 +75,31 @@ class Board:
             for i, row in enumerate(rows)
             if row.coin in recordings and row.kind is ListingKind.PERPETUAL
         }
+
+    def shape(self, place: int, elapsed_s: float) -> BookShape:
+        """Return the shape of a row's book: ordinary outside a setup."""
+        setup = self.book_setups.get(place)
+        return setup.book(elapsed_s) if setup else BookShape()
+
+    def sell_share(self, place: int, elapsed_s: FloatArray) -> FloatArray:
+        """Return the chance of a row's prints to be taker sells, at each time."""
+        if place in self.flow_setups:
+            return self.flow_setups[place].sell_share(elapsed_s)
+        recording = self.recordings.get(place)
+        if recording and not recording.has_prints:
+            return recording.sell_share(elapsed_s)
+        return np.full_like(elapsed_s, 0.5)
+
+    def tape(self, place: int, first_s: int, last_s: int) -> Tape:
+        """Return the row's prints of these whole seconds, both included."""
+        recording = self.recordings.get(place)
+        if recording and recording.has_prints:
+            return recorded_tape(recording, first_s, last_s + 1, self.share[place] * self.nominal_price[place])
+        usdt_per_s = self.rows[place].volume_usdt_24h / 86400
+        seconds = np.arange(first_s, last_s + 1, dtype=np.int64)
+        setup = self.flow_setups.get(place)
+        if setup is None:
+            return ordinary_tape(self.keys[[place]], seconds, usdt_per_s)
+        swept = setup.is_sweep_second(seconds)
+        ordinary = ordinary_tape(self.keys[[place]], seconds[~swept], usdt_per_s)
+        return ordinary.joined(sweep_tape(seconds[swept], usdt_per_s))

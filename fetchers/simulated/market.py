@@ -7,7 +7,6 @@ STEP_MS, so that bulk replies, books and prints of one moment agree. Quantities 
 import numpy as np
 
 from features.facts.market import FloatArray, IntArray
-from features.facts.venues import VENUES
 from fetchers.simulated import books
 from fetchers.simulated.board import Board, BulkSnapshot
 from fetchers.simulated.books import ASK, BID, Book
@@ -15,10 +14,10 @@ from fetchers.simulated.candles import MINUTE_MS, Candle, candles_of
 from fetchers.simulated.coins import build_catalogue
 from fetchers.simulated.noise import drift, uniform
 from fetchers.simulated.path import Paths
-from fetchers.simulated.prints import Prints, Tape, ordinary_tape, prints_per_s, recorded_tape, sweep_tape
+from fetchers.simulated.prints import Prints, prints_per_s
 from fetchers.simulated.recordings import load_recordings
 from fetchers.simulated.scenario import Scenario
-from fetchers.simulated.setups import BookShape, Setup
+from fetchers.simulated.setups import Setup
 
 STEP_MS = 250
 MAX_LEVELS = 200
@@ -44,7 +43,7 @@ class SimulatedMarket:
         self._paths = Paths(catalogue.coins, seed=seed, setups=setups, recordings=recordings)
         self._boards = {
             venue: Board(catalogue.rows[venue], catalogue.coins, seed=seed, setups=setups, recordings=recordings)
-            for venue in VENUES
+            for venue in catalogue.rows
         }
         # no state of the market, only what need not be computed twice
         self._snapshots: dict[str, BulkSnapshot] = {}
@@ -75,7 +74,7 @@ class SimulatedMarket:
             recorded = board.recordings[place].book(elapsed_s)
             sides = books.recorded_sides(row, recorded, quotes, levels, board.share[place])
         else:
-            shape = self._shape(board, place, elapsed_s)
+            shape = board.shape(place, elapsed_s)
             sides = books.invented_sides(row, board.keys[[place]], quotes, elapsed_s, shape, levels)
         if place in board.setups:
             time_ms = board.setups[place].book_time_ms(time_ms, self.start_ms)
@@ -95,8 +94,8 @@ class SimulatedMarket:
         board = self._boards[venue]
         place = board.place[row_id]
         tick = board.rows[place].tick
-        tape = self._tape(board, place, (start_ms - self.start_ms) // 1000, (end_ms - self.start_ms) // 1000)
-        is_sell = tape.side_draw < self._sell_share(board, place, tape.elapsed_ms / 1000)
+        tape = board.tape(place, (start_ms - self.start_ms) // 1000, (end_ms - self.start_ms) // 1000)
+        is_sell = tape.side_draw < board.sell_share(place, tape.elapsed_ms / 1000)
         stepped_s = tape.elapsed_ms // STEP_MS * STEP_MS / 1000
         bid, ask = self._quote_ticks(board, np.full(len(stepped_s), place), stepped_s)
         gap = books.ladder_gap(np.asarray(bid * tick, dtype=np.float64), tick)
@@ -164,32 +163,6 @@ class SimulatedMarket:
 
     def _sequence(self, time_ms: int) -> int:
         return _FIRST_NUMBER + (time_ms - self.start_ms) // STEP_MS
-
-    def _shape(self, board: Board, place: int, elapsed_s: float) -> BookShape:
-        setup = board.book_setups.get(place)
-        return setup.book(elapsed_s) if setup else BookShape()
-
-    def _sell_share(self, board: Board, place: int, elapsed_s: FloatArray) -> FloatArray:
-        if place in board.flow_setups:
-            return board.flow_setups[place].sell_share(elapsed_s)
-        recording = board.recordings.get(place)
-        if recording and not recording.has_prints:
-            return recording.sell_share(elapsed_s)
-        return np.full_like(elapsed_s, 0.5)
-
-    def _tape(self, board: Board, place: int, first_s: int, last_s: int) -> Tape:
-        """Return the row's prints of these whole seconds, both included."""
-        recording = board.recordings.get(place)
-        if recording and recording.has_prints:
-            return recorded_tape(recording, first_s, last_s + 1, board.share[place] * board.nominal_price[place])
-        usdt_per_s = board.rows[place].volume_usdt_24h / 86400
-        seconds = np.arange(first_s, last_s + 1, dtype=np.int64)
-        setup = board.flow_setups.get(place)
-        if setup is None:
-            return ordinary_tape(board.keys[[place]], seconds, usdt_per_s)
-        swept = setup.is_sweep_second(seconds)
-        ordinary = ordinary_tape(board.keys[[place]], seconds[~swept], usdt_per_s)
-        return ordinary.joined(sweep_tape(seconds[swept], usdt_per_s))
 
     def _price(self, board: Board, places: IntArray, elapsed_s: FloatArray) -> FloatArray:
         """Return the fair price of rows at the times beside them [USDT per base]."""
