@@ -29,7 +29,8 @@ import numpy as np
 
 from bot.chat.charts import draw_price
 from bot.cli.demo import simulated_market
-from bot.cli.run import Run, run_bot
+from bot.cli.run import run_bot
+from bot.cli.summary import Run
 from bot.config.load import load_config
 from bot.lifecycle import Interrupt
 from tests.bench_wire import compare

@@ -17,13 +17,12 @@ import numpy as np
 from aiohttp import web
 from loguru import logger
 
-from bot.chat.announcer import ChatAnnouncer
-from bot.chat.bot_api.edge import TelegramSender, build_application
-from bot.chat.delivery.outbox_loop import Delivery
+from bot.chat.bot_api.edge import TelegramSender
 from bot.clock import SystemClock
 from bot.config.load import load_config
 from bot.core.orchestrator import Orchestrator
 from bot.tasks import spawn
+from bot.wiring import Bot, build_bot, build_telegram
 from features.facts.market import Candles, FloatArray, Observation, OrderBook, Trades, read_only
 from fetchers.health import Condition, Notice
 from fetchers.parsing.tallies import Change
@@ -32,7 +31,6 @@ from fetchers.universe import Universe
 from fetchers.venue_report import VenueReport
 from storage.store import Store
 from tests.bench_frame import STEADY, Maker
-from tests.bot.builders import make_core
 from tests.telegram_stand_in import TOKEN, Fault, TelegramStandIn
 from tests.yardstick import at_quiet_moments, yardstick_ms
 
@@ -193,25 +191,28 @@ async def measure(alerts: int = ALERTS) -> Latency:
     tasks: set[asyncio.Task[None]] = set()
     with TemporaryDirectory() as folder:
         async with Door() as door, await Store.open(Path(folder) / "sgnl.db") as store:
-            config = load_config(MANY | {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": "1"})
+            settings = {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": "1", "TELEGRAM_API_URL": door.url}
+            config = load_config(MANY | settings)
             market = Market(maker, clock.now_ms)
-            application = build_application(TOKEN, door.url)
-            delivery = Delivery(store, TelegramSender(application.bot), clock, max_signal_age_s=30)
-            spawn(delivery.run(), name="delivery", keep=tasks)
-            orchestrator, announcer = make_core(config, clock, market, store, delivery.wake)
+            telegram = build_telegram(config, clock)
+            assert telegram is not None
+            sender = TelegramSender(telegram.application.bot)
+            bot = build_bot(config, clock=clock, feed=market, store=store, sender=sender, telegram=telegram)
+            orchestrator = bot.orchestrator
+            spawn(bot.delivery.run(), name="delivery", keep=tasks)
             _warm_up(orchestrator, market, clock.now_ms())
             took_ms, yardsticks_ms = [], []
             for number in range(alerts):
                 clock.leap()
                 yard_ms = yardstick_ms()
-                if (alert_ms := await _alert(orchestrator, announcer, market, door, chat=number + 1)) is not None:
+                if (alert_ms := await _alert(bot, market, door, chat=number + 1)) is not None:
                     took_ms.append(alert_ms)
                     yardsticks_ms.append(yard_ms)
             door.faults += [("sendMessage", Fault.HANG)] * 5
             hung_ms = []
             for number in range(5):
                 door.people.add(10_000 + number)
-                announcer.chats = (str(10_000 + number),)
+                bot.recipients.chats = (str(10_000 + number),)
                 clock.leap()
                 before_s = time.perf_counter()
                 await orchestrator.tick()
@@ -219,7 +220,7 @@ async def measure(alerts: int = ALERTS) -> Latency:
             for task in list(tasks):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await application.bot.request.shutdown()
+            await telegram.application.bot.request.shutdown()
     quiet_ms = at_quiet_moments(took_ms, yardsticks_ms)
     return Latency(
         alerts=len(took_ms),
@@ -239,16 +240,15 @@ def _warm_up(orchestrator: Orchestrator, market: Market, now_ms: int) -> None:
         orchestrator.market.state.append(market.tick(at_ms))
 
 
-async def _alert(
-    orchestrator: Orchestrator, announcer: ChatAnnouncer, market: Market, door: Door, *, chat: int
-) -> float | None:
+async def _alert(bot: Bot, market: Market, door: Door, *, chat: int) -> float | None:
     """Tick once and return how long its alert, if any, took to the door of a chat that nothing holds up [ms].
 
     Earlier signals are forgotten: there are eight a day, not one a tick.
     """
+    orchestrator = bot.orchestrator
     orchestrator.ledger.open_signals.clear()
     door.people.add(chat)
-    announcer.chats = (str(chat),)
+    bot.recipients.chats = (str(chat),)
     before = len(door.arrived_s)
     await orchestrator.tick()
     if orchestrator.activity.last_tick is None or not orchestrator.activity.last_tick.decision.signals:

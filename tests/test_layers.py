@@ -15,6 +15,21 @@ MAY_IMPORT = {
     "storage": {"storage", "features", "scoring"},
     "bot": {"bot", "storage", "fetchers", "scoring", "features"},
 }
+#: whatever all rooms of bot may import
+BELOW = {"bot.clock", "bot.config", "bot.daily", "bot.lifecycle", "bot.logs", "bot.tasks", "bot.version"}
+SIDES = {"bot.chat", "bot.publish", "bot.watchdogs", "bot.web"}
+#: the arrows inside bot: core <- {chat, web, publish, watchdogs} <- wiring <- services <- cli <- __main__
+BOT_MAY_IMPORT = {
+    **dict.fromkeys(BELOW, BELOW),
+    "bot.core": BELOW | {"bot.core"},
+    **{side: BELOW | {"bot.core", side} for side in SIDES},
+    "bot.wiring": BELOW | SIDES | {"bot.core"},
+    "bot.services": BELOW | SIDES | {"bot.core", "bot.wiring"},
+    "bot.cli": BELOW | SIDES | {"bot.core", "bot.wiring", "bot.services", "bot.cli"},
+    "bot.__main__": {"bot.cli"},
+}
+#: arrows that are still wrong; this set may only shrink
+WRONG_ARROWS = {("bot.core.live_status", "bot.chat.texts.phrases")}
 PURE_STANDARD_LIBRARY = {
     *("collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "itertools"),
     *("math", "operator", "re", "types", "typing", "zoneinfo"),
@@ -51,6 +66,27 @@ def test_arrows(module: str) -> None:
     assert rooms & (MAY_IMPORT.keys() | {"tests"}) <= MAY_IMPORT[room]
 
 
+def test_arrows_inside_bot() -> None:
+    """The rooms of bot know only those below: core no chat, chat no web, nobody the wiring but who starts a bot."""
+    modules = [module for module in MODULES if module.startswith("bot.")]
+    assert {_bot_room(module) for module in modules} <= BOT_MAY_IMPORT.keys()
+    wrong = {
+        (module, other)
+        for module in modules
+        for other in set(_imports(MODULES[module])) & set(modules)
+        if _bot_room(other) not in BOT_MAY_IMPORT[_bot_room(module)] and not _is_package(other)
+    }
+    assert wrong == WRONG_ARROWS
+
+
+def _bot_room(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def _is_package(module: str) -> bool:
+    return MODULES[module].name == "__init__.py"
+
+
 @pytest.mark.parametrize("module", [m for m in MODULES if m.partition(".")[0] in {"features", "scoring"}])
 def test_pure_rooms_have_no_io(module: str) -> None:
     """features/ and scoring/ use numpy and harmless standard modules: nothing that reads, waits or tells the time."""
@@ -63,7 +99,7 @@ def test_pure_rooms_have_no_io(module: str) -> None:
 def test_only_the_wiring_imports_the_live_feed() -> None:
     """Everybody else is handed a `MarketFeed`, so that a tape or a test can be one."""
     knows = {module for module, path in MODULES.items() if "fetchers.feed" in _imports(path)}
-    assert not {module for module in knows if module.startswith(("bot.core", "bot.chat", "bot.web", "bot.live_status"))}
+    assert not {module for module in knows if module.startswith(("bot.core", "bot.chat", "bot.web"))}
 
 
 def test_no_cycles() -> None:
@@ -95,14 +131,17 @@ TESTED_IN = {
     "bot.chat.commands.answers": "tests/bot/chat/commands/test_handlers.py",
     "bot.cli.backup": "tests/bot/cli/test_restore.py",
     "bot.cli.check": "tests/bot/test_main.py",
+    "bot.cli.checks": "tests/bot/test_main.py",
     "bot.cli.run": "tests/bot/test_main.py",
     "bot.cli.shared": "tests/bot/test_main.py",
+    "bot.cli.summary": "tests/bot/test_main.py",
     "bot.cli.simulate": "tests/bot/test_main.py",
     "bot.cli.unpair": "tests/bot/chat/bot_api/test_pairing.py",
     "bot.core.performance": "tests/bot/cli/test_report.py",
     "bot.core.recompute": "tests/bot/cli/test_why.py",
-    "bot.lifecycle": "tests/bot/test_main.py",
-    "bot.wiring": "tests/bot/test_main.py",
+    "bot.config.chat_ids": "tests/bot/chat/delivery/test_sender.py",
+    "bot.config.sounds": "tests/bot/chat/delivery/test_sounds.py",
+    "bot.wiring": "tests/bot/test_services.py",
     "bot.core.announcer": "tests/bot/chat/test_announcer.py",
     "bot.core.ledger": "tests/bot/core/test_orchestrator.py",
     "bot.core.market": "tests/bot/core/test_orchestrator.py",

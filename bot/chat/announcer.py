@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from bot.chat.delivery.sounds import Mode
+from bot.chat.recipients import Recipients
 from bot.chat.texts import follow_ups
 from bot.chat.texts.messages import (
     entry_buttons,
@@ -21,6 +21,7 @@ from bot.chat.texts.messages import (
     render_venue_blind,
 )
 from bot.clock import Clock
+from bot.config.sounds import Mode
 from bot.core.announcer import venue_key
 from bot.version import VERSION
 from fetchers.health import Notice
@@ -43,16 +44,14 @@ class ChatAnnouncer:
         wake: Callable[[], None],
         settings: ScoringSettings,
         modes: Mapping[Kind, Mode],
-        chats: Sequence[str],
-        operator: str,
+        recipients: Recipients,
     ) -> None:
         self._store = store
         self._clock = clock
         self._wake = wake
         self._settings = settings
         self._modes = modes
-        self.chats = tuple(chats)
-        self.operator = operator  #: "" for none
+        self._recipients = recipients
 
     def wake(self) -> None:
         """Say that there may be something to send."""
@@ -66,7 +65,9 @@ class ChatAnnouncer:
     async def notify_all(self, html: str) -> None:
         """Queue a notice for every chat that gets alerts, whatever the modes."""
         now_ms = self._clock.now_ms()
-        notices = [NewMessage(chat_id=chat, kind=Kind.NOTICE, html=html, created_ms=now_ms) for chat in self.chats]
+        notices = [
+            NewMessage(chat_id=chat, kind=Kind.NOTICE, html=html, created_ms=now_ms) for chat in self._recipients.chats
+        ]
         await self._store.outbox.enqueue(notices)
         self._wake()
 
@@ -134,7 +135,8 @@ class ChatAnnouncer:
         if self._modes[kind] is Mode.OFF:
             return []
         now_ms = self._clock.now_ms()
-        chats: Iterable[str] = self.chats if kind is Kind.STORM else filter(None, [self.operator])
+        to = self._recipients
+        chats: Iterable[str] = to.chats if kind is Kind.STORM else filter(None, [to.operator])
         return [NewMessage(chat_id=chat, kind=kind, html=html, created_ms=now_ms, edit_key=edit_key) for chat in chats]
 
     def _of_signal(self, kind: Kind, html: str, signal: Signal) -> list[NewMessage]:
@@ -151,5 +153,5 @@ class ChatAnnouncer:
                 entry_price=signal.levels.entry,
                 buttons=entry_buttons(signal) if kind is Kind.ENTRY else (),
             )
-            for chat in self.chats
+            for chat in self._recipients.chats
         ]

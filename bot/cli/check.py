@@ -1,52 +1,22 @@
 """`bot check`: is everything that was configured there, before anyone relies on it."""
 
 import argparse
-import asyncio
-import re
-from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 
 import orjson
-from loguru import logger
-from telegram import Bot
-from telegram.error import BadRequest, Forbidden, InvalidToken, TelegramError
 
-from bot.chat.bot_api.edge import UNKNOWN_BOT, build_application
 from bot.chat.bot_api.pairing import with_paired_chat
+from bot.cli import checks
 from bot.cli.shared import DONE, ENV_FILE, FAILED, Subparsers, read_config, say
-from bot.clock import Clock, SystemClock
+from bot.clock import SystemClock
 from bot.config.load import hints
-from bot.config.settings import Config, MySqlSettings
 from bot.lifecycle import Interrupt
 from bot.logs import set_up_logs
 from bot.wiring import configured_venues
 from features.facts.venues import venue_title
-from fetchers.base import ProbedVenue, Venue
-from fetchers.deep_check.check import DeepCheck
-from fetchers.errors import FetchError
-from fetchers.transport.client import Reply
-from fetchers.universe import UniverseSettings, build_universe
 from storage.errors import StorageError
-from storage.mysql.server import Server, server_version
 from storage.store import StoreReader
-
-DEADLINE_S = 15.0
-DEEP_DEADLINE_S = 120.0
-LONGEST_TEXT = 600  #: of what went wrong
-CHECK_DIR = "check"  #: in DATA_DIR: the venues' replies as they came
-#: what is kept of a reply's header: who and what answered, and what it counts
-HEADERS = ("Content-Type", "Content-Encoding", "Server", "Retry-After", "X-MBX-USED-WEIGHT-1M")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One line of the report."""
-
-    name: str
-    is_ok: bool
-    text: str
 
 
 def add(commands: Subparsers) -> None:
@@ -67,150 +37,13 @@ async def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
         async with await StoreReader.open(config.database) as reader:
             config = await with_paired_chat(config, reader)
     clock = SystemClock()
-    results = await check_all(config, configured_venues(config, clock), config.universe)
+    results = await checks.check_all(config, configured_venues(config, clock), config.universe)
     if options.deep:
-        results += await check_deep(config, configured_venues(config, clock), clock)
-    results[1:1] = [Check(name="settings", is_ok=True, text=hint) for hint in hints(config, ENV_FILE)]
+        results += await checks.check_deep(config, configured_venues(config, clock), clock)
+    results[1:1] = [checks.Check(name="settings", is_ok=True, text=hint) for hint in hints(config, ENV_FILE)]
     if options.json:
         say(orjson.dumps([asdict(result) for result in results]).decode())
     else:
         for result in results:
             say(f"{'ok    ' if result.is_ok else 'FAILED'} {venue_title(result.name)}: {result.text}")
     return DONE if all(result.is_ok for result in results) else FAILED
-
-
-async def check_all(config: Config, venues: Sequence[Venue], universe: UniverseSettings) -> list[Check]:
-    """Check the venues side by side, then Telegram and MySQL."""
-    checks = [_guarded(venue.name, lambda venue=venue: check_venue(venue, universe)) for venue in venues]  # type: ignore[misc]
-    checks.append(_guarded("telegram", lambda: check_telegram(config)))
-    checks.append(_guarded("mysql", lambda: check_mysql(config.mysql)))
-    return [Check(name="settings", is_ok=True, text=_changed(config)), *await asyncio.gather(*checks)]
-
-
-async def check_deep(config: Config, venues: Sequence[ProbedVenue], clock: Clock) -> list[Check]:
-    """Make every call that the bot makes of each venue, one line each, and keep the replies under DATA_DIR."""
-    folder = config.data_dir / CHECK_DIR
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        return [Check(name="replies", is_ok=False, text=f"{folder} cannot be written: {error.strerror}")]
-    found = await asyncio.gather(*(_deep(config, venue, clock, folder) for venue in venues))
-    return [*(check for checks in found for check in checks), Check(name="replies", is_ok=True, text=f"in {folder}")]
-
-
-async def _deep(config: Config, venue: ProbedVenue, clock: Clock, folder: Path) -> list[Check]:
-    check = DeepCheck(
-        venue,
-        config.universe,
-        refresh_interval_s=config.features.refresh_interval_s,
-        now_ms=clock.monotonic_ms,
-        sleep=clock.sleep,
-        save=Replies(folder, venue.name).save,
-    )
-
-    async def run() -> str:
-        await venue.open()
-        try:
-            await check.run()
-        finally:
-            await venue.close()
-        return ""
-
-    ended = await _guarded(venue.name, run, DEEP_DEADLINE_S)
-    checks = [
-        Check(name=venue.name, is_ok=one.is_ok, text=f"{one.step}: {one.came}; expected {one.expected}")
-        for one in check.findings
-    ]
-    return checks if ended.is_ok else [*checks, ended]
-
-
-class Replies:
-    """The replies of one venue as files, those of an earlier check replaced; they hold no secret, for none is sent."""
-
-    def __init__(self, folder: Path, venue: str) -> None:
-        self._folder, self._venue, self._count = folder, venue, 0
-        for old in folder.glob(f"{venue}-*"):
-            old.unlink()
-
-    def save(self, step: str, reply: Reply) -> None:
-        """Write a reply's body to a file of its own, and where it came from to the list of all."""
-        self._count += 1
-        what = "-".join(re.findall(r"\w+", step))
-        file = self._folder / f"{self._venue}-{self._count:02d}-{what}.{'txt' if reply.json is None else 'json'}"
-        file.write_bytes(reply.body)
-        headers = {name: reply.headers[name] for name in HEADERS if name in reply.headers}
-        line = {"file": file.name, "path": reply.path, "status": reply.status, "headers": headers}
-        line |= {"sent_ms": reply.sent_ms, "received_ms": reply.received_ms}
-        with (self._folder / f"{self._venue}-replies.jsonl").open("ab") as replies:
-            replies.write(orjson.dumps(line) + b"\n")
-
-
-async def check_venue(venue: Venue, universe: UniverseSettings) -> str:
-    """Load the venue's markets and quotes and say what became of them."""
-    await venue.open()
-    try:
-        listings = await venue.load_markets()
-        clock = await venue.measure_clock()
-        quotes = await venue.fetch_quotes()
-    finally:
-        await venue.close()
-    found = build_universe({venue.name: listings}, {venue.name: quotes}, universe)
-    dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(found.dropped[venue.name].items()))
-    return (
-        f"reachable, {len(found.instruments)} of {len(listings)} instruments kept; dropped: {dropped or 'none'}; "
-        f"clock {clock.offset_ms:+.0f} ms, round trip {clock.round_trip_ms:.0f} ms"
-    )
-
-
-async def check_telegram(config: Config) -> str:
-    """Ask Telegram who the bot is and whether it knows the chats."""
-    if not config.telegram.bot_token:
-        return "not configured, alerts go to the terminal"
-    bot = build_application(config.telegram.bot_token, config.telegram.api_url, route=config.route).bot
-    try:
-        await bot.initialize()
-        titles = [await _title(bot, chat_id) for chat_id in config.telegram.chat_ids]
-        if not titles:
-            return (
-                f"@{bot.username}, no chat yet: run the bot and send it /start with the code it shows in the terminal"
-            )
-        return f"@{bot.username}, chats: {', '.join(titles)}"
-    finally:
-        await bot.shutdown()
-
-
-async def _title(bot: Bot, chat_id: str) -> str:
-    try:
-        chat = await bot.get_chat(chat_id.partition(":")[0])
-    except (BadRequest, Forbidden) as error:
-        hint = "press Start in the chat with the bot, or add it to the group or channel"
-        raise TelegramError(f"chat {chat_id}: {error}; {hint}") from error
-    return f"{chat.effective_name or chat.type} ({chat_id})"
-
-
-async def check_mysql(settings: MySqlSettings | None) -> str:
-    """Log in."""
-    if settings is None:
-        return "not configured"
-
-    return f"reachable, {await asyncio.to_thread(server_version, Server(**asdict(settings)))}"
-
-
-async def _guarded(name: str, check: Callable[[], Awaitable[str]], deadline_s: float = DEADLINE_S) -> Check:
-    try:
-        async with asyncio.timeout(deadline_s):
-            return Check(name=name, is_ok=True, text=await check())
-    except TimeoutError:
-        return Check(name=name, is_ok=False, text=f"no answer within {deadline_s:.0f} s")
-    except InvalidToken:
-        return Check(name=name, is_ok=False, text=UNKNOWN_BOT)  # PTB's own text shows the token
-    except (FetchError, StorageError, TelegramError) as error:
-        return Check(name=name, is_ok=False, text=f"failed: {error}"[:LONGEST_TEXT])
-    except Exception as error:  # noqa: BLE001 - whatever ails one part, the others are still told of
-        logger.opt(exception=error).debug("check of {} failed", name)
-        return Check(name=name, is_ok=False, text=f"failed: {type(error).__name__}: {error}"[:LONGEST_TEXT])
-
-
-def _changed(config: Config) -> str:
-    changed = config.changed()
-    return f"good; not at their default: {', '.join(changed)}" if changed else "good, all at their default"

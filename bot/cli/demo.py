@@ -15,13 +15,13 @@ from pathlib import Path
 
 import orjson
 
-from bot.cli.run import Run, run_bot
+from bot.cli.run import run_bot
 from bot.cli.shared import DONE, Subparsers, say
+from bot.cli.summary import as_text
 from bot.clock import SystemClock
 from bot.config.load import load_config
 from bot.config.settings import Config
 from bot.lifecycle import Interrupt
-from features.facts.venues import venue_title
 from fetchers.simulated.scenario import Planted, Scenario, default_scenario
 
 SECONDS = 120.0
@@ -90,7 +90,7 @@ async def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     say("  " + ", ".join(f"{name}={value}" for name, value in OVERRIDES.items()))
     async with simulated_market(options.seconds, options.coins) as market, temporary_data() as data_dir:
         done = await run_bot(demo_config(market, data_dir), interrupt, seconds=options.seconds)
-    say(_summary(done))
+    say(as_text(done))
     say(planted_summary(market, done.coins, SystemClock().now_ms()))
     return DONE
 
@@ -167,17 +167,3 @@ def planted_summary(market: Market, alerted_coins: Iterable[str], ended_ms: int)
 def _named(coins: Iterable[str]) -> str:
     names = ", ".join(coins)
     return f" ({names})" if names else ""
-
-
-def _summary(run: Run) -> str:
-    lines = [
-        f"{run.ticks} ticks (p50 {run.tick_p50_ms:.0f} ms, p95 {run.tick_p95_ms:.0f} ms)",
-        f"{run.instruments} instruments scored, {run.signals} signals, {run.exits} exits",
-        "first alert: " + ("none" if run.first_alert_s is None else f"{run.first_alert_s:.1f} s after the start"),
-        "decision to delivery: "
-        + (f"p50 {run.latency.p50_ms:.0f} ms, p95 {run.latency.p95_ms:.0f} ms" if run.latency else "nothing delivered"),
-    ]
-    for name, report in run.venues.items():
-        shares = ", ".join(f"{pool} {share:.0%}" for pool, share in report.used_share.items())
-        lines.append(f"{venue_title(name)}: {report.requests} requests, at most this share of each limit: {shares}")
-    return "\n".join(lines)

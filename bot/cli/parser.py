@@ -3,18 +3,12 @@
 import argparse
 import asyncio
 import signal
-import sys
 from collections.abc import Sequence
 
-from bot.chat.bot_api.edge import StartError
 from bot.cli import backup, check, demo, report, restore, run, simulate, unpair, why
-from bot.cli.shared import DONE, FAILED, USAGE, say
-from bot.config.load import ConfigError
+from bot.cli.shared import DONE, FAILURES, explain
 from bot.lifecycle import Interrupt
 from bot.version import VERSION, code_hash
-from bot.web.app import WebError
-from fetchers.errors import FetchError
-from storage.errors import StorageError
 
 #: in the order of --help; each adds its arguments, and says by `set_defaults(run=...)` what runs
 COMMANDS = (run, demo, check, simulate, report, why, backup, restore, unpair)
@@ -25,13 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     try:
         return asyncio.run(_run(options))
-    except ConfigError as error:
-        for problem in error.problems:
-            say(problem, to=sys.stderr)
-        return USAGE
-    except (FetchError, StartError, StorageError, WebError) as error:
-        say(f"{error}", to=sys.stderr)
-        return FAILED
+    except FAILURES as error:
+        return explain(error)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -6,11 +6,18 @@ import sys
 from pathlib import Path
 from typing import TextIO, TypeAlias
 
-from bot.config.load import load_config
+from bot.chat.bot_api.edge import StartError
+from bot.config.load import ConfigError, load_config
 from bot.config.settings import Config
+from bot.web.app import WebError
+from fetchers.errors import FetchError
+from storage.errors import StorageError
 
 DONE, FAILED, USAGE = 0, 1, 2
 ENV_FILE = Path(".env")
+
+#: what can end a command and is the matter of whoever gave it: a line says what to do
+FAILURES = (ConfigError, FetchError, StartError, StorageError, WebError)
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -18,6 +25,16 @@ Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 def read_config() -> Config:
     """Return the settings of the environment and .env, or raise ConfigError."""
     return load_config(os.environ, ENV_FILE)
+
+
+def explain(error: Exception) -> int:
+    """Say why a command has failed, and return its exit code."""
+    if isinstance(error, ConfigError):
+        for problem in error.problems:
+            say(problem, to=sys.stderr)
+        return USAGE
+    say(f"{error}", to=sys.stderr)
+    return FAILED
 
 
 def say(text: str, *, to: TextIO | None = None) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bot.chat.delivery.sounds import Mode, QuietHours, parse_quiet_hours
+from bot.config.sounds import Mode, QuietHours, parse_quiet_hours
 from features.declare import Kind, matching, several, whole
 from fetchers.transport.route import DIRECT, SCHEMES
 

@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies
 
-from bot.chat.delivery.sender import is_person
-from bot.chat.delivery.sounds import Mode, QuietHours
 from bot.config import kinds
+from bot.config.chat_ids import is_person
+from bot.config.sounds import Mode, QuietHours
 from bot.version import VERSION
 from features.declare import FLAG, SECONDS, Group, Setting, by_key, names_of, percent_by_venue, settings_of, whole
 from features.facts.venues import VENUES

@@ -1,42 +1,24 @@
 """Valid records of the bot's own, of which a test overrides the one thing it is about."""
 
-from collections.abc import Callable
+import io
 from typing import Any
 
-from bot.chat.announcer import ChatAnnouncer
-from bot.chat.delivery.sender import TERMINAL_CHAT
+from bot.chat.delivery.sender import TerminalSender
 from bot.clock import Clock
 from bot.config.settings import Config
-from bot.core.activity import Activity
 from bot.core.funnels import FunnelMeans
-from bot.core.orchestrator import Orchestrator
 from bot.core.status import BotStatus, VenueStatus
+from bot.wiring import Bot, build_bot
 from scoring.decide import Funnel
 from scoring.signals import OpenSignal
-from scoring.strategies import chosen
 from scoring.thresholds import Rate, ThresholdRates
 from storage.store import Store
 from tests.storage.builders import DECIDED_MS, make_signal
 
 
-def make_core(
-    config: Config, clock: Clock, feed: Any, store: Store, wake: Callable[[], None] = lambda: None
-) -> tuple[Orchestrator, ChatAnnouncer]:
-    """A bot without a way to the chats, and who writes its messages."""
-    announcer = ChatAnnouncer(
-        store=store,
-        clock=clock,
-        wake=wake,
-        settings=config.scoring,
-        modes=config.telegram.modes,
-        chats=config.telegram.chat_ids if config.telegram.bot_token else (TERMINAL_CHAT,),
-        operator=config.telegram.operator if config.telegram.bot_token else TERMINAL_CHAT,
-    )
-    activity = Activity(clock.now_ms(), [one.name for one in chosen(config.strategies)])
-    orchestrator = Orchestrator(
-        config=config, clock=clock, feed=feed, store=store, announcer=announcer, activity=activity
-    )
-    return orchestrator, announcer
+def silent_bot(config: Config, clock: Clock, feed: Any, store: Store) -> Bot:
+    """A bot that writes to a terminal where nobody looks."""
+    return build_bot(config, clock=clock, feed=feed, store=store, sender=TerminalSender(io.StringIO()))
 
 
 def make_venue(venue: str = "binance", **changes: Any) -> VenueStatus:

@@ -1,30 +1,26 @@
 """The bot's own end of Telegram, whole: a real database, real python-telegram-bot over HTTP, a clock moved by hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from bot.chat.announcer import ChatAnnouncer
-from bot.chat.bot_api.edge import AnyApplication, TelegramEdge, TelegramSender, Timeouts, build_application
-from bot.chat.commands.answers import Answers
-from bot.chat.commands.handlers import Commands
+from bot.chat.bot_api.edge import AnyApplication, TelegramSender, Timeouts
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.config.load import load_config
 from bot.core.orchestrator import Orchestrator
 from bot.core.tick import Tick
-from bot.live_status import Reports
 from bot.tasks import spawn
+from bot.wiring import Bot, build_bot, build_feed, build_telegram
 from features.facts.market import Instrument
-from fetchers.feed import Feed
 from scoring.decide import decide
 from storage.messages import DeliveryState, FollowUp, NewMessage
 from storage.store import Store
-from tests.bot.builders import make_core
-from tests.builders import feature_frame
+from tests.bot.builders import make_open_signal
+from tests.builders import feature_frame, instrument
 from tests.hand_clock import HandClock
 from tests.storage.builders import make_limits, make_signal
 from tests.telegram_stand_in import TOKEN, TelegramStandIn
@@ -39,17 +35,14 @@ TIMEOUTS = Timeouts(connect_s=1.0, answer_s=1.0, poll_s=1)  # of real time, on a
 class World:
     """What a test of delivery or of commands arranges and looks at."""
 
-    clock: HandClock
-    store: Store
+    bot: Bot
     telegram: TelegramStandIn
     application: AnyApplication
-    delivery: Delivery
-    prices: dict[int, float]  #: by signal, what `current_price` answers
+    clock: HandClock
+    store: Store
     orchestrator: Orchestrator
-    announcer: ChatAnnouncer
-    answers: Answers
+    delivery: Delivery
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    commands: list[Commands] = field(default_factory=list)
 
     def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task that ends with the test."""
@@ -91,32 +84,20 @@ def look(orchestrator: Orchestrator, *instruments: Instrument, **features: Any) 
     )
 
 
-def build_edge(
-    world: World,
-    chat_ids: Sequence[str] = (str(PERSON), f"{GROUP}:7"),
-    *,
-    notify: Callable[[str], Awaitable[None]] | None = None,
-    now_ms: Callable[[], int] | None = None,
-    admin_ids: Sequence[int] = (PERSON,),
-) -> TelegramEdge:
-    """Return the edge of a bot that PERSON may steer and that writes to GROUP too."""
-    commands = Commands(
-        world.answers,
-        world.delivery,
-        world.store,
-        admin_ids=admin_ids,
-        chat_ids=chat_ids,
-        now_ms=now_ms or world.clock.now_ms,
-    )
-    world.commands.append(commands)
-    return TelegramEdge(
-        world.application,
-        handlers=commands.handlers(),
-        menus=commands.menus(),
-        clock=world.clock,
-        poll_s=TIMEOUTS.poll_s,
-        notify=notify,
-    )
+def quote(world: World, signal_id: int, price: float) -> None:
+    """Let the last tick have seen this signal open, and what an entry would now start from."""
+    signal = make_signal(signal_id)
+    look(world.orchestrator, instrument(venue=signal.venue, id=signal.instrument_id), best_bid=[price])
+    activity = world.orchestrator.activity
+    assert activity.last_tick is not None
+    activity.last_tick = replace(activity.last_tick, open_signals={signal_id: make_open_signal(signal_id)})
+
+
+async def listen(world: World) -> asyncio.Task[None]:
+    """Let the bot hear commands, and return the task."""
+    assert world.bot.edge is not None
+    await world.bot.edge.start()
+    return world.run(world.bot.edge.run())
 
 
 async def eventually(read: Callable[[], Coroutine[Any, Any, T]], is_as_expected: Callable[[T], bool]) -> None:
@@ -132,49 +113,34 @@ async def eventually(read: Callable[[], Coroutine[Any, Any, T]], is_as_expected:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """Yield a world at rest, with three signals decided and no message queued."""
     clock = HandClock()
-    prices: dict[int, float] = {}
     async with TelegramStandIn(clock.now_ms) as telegram, await Store.open(tmp_path / "sgnl.sqlite3") as store:
         telegram.people |= {PERSON, OTHER_PERSON}
         telegram.groups |= {GROUP}
         await store.remember([make_signal(number) for number in (1, 2, 3)], make_limits(next_id=4), [])
-        application = build_application(TOKEN, telegram.url, TIMEOUTS)
-        sender = TelegramSender(application.bot)
-        delivery = Delivery(store, sender, clock, max_signal_age_s=30, current_price=prices.get)
-        config = load_config({"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": f"{PERSON},{GROUP}"})
-        tasks: set[asyncio.Task[None]] = set()
-        feed = Feed(
-            [],
-            settings=config.universe,
-            now_ms=clock.now_ms,
-            sleep=clock.sleep,
-            spawn=lambda work, name: spawn(work, name=name, keep=tasks),
+        config = load_config(
+            {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": f"{PERSON},{GROUP}", "TELEGRAM_API_URL": telegram.url}
         )
-        orchestrator, announcer = make_core(config, clock, feed, store, delivery.wake)
-        reports = Reports(config=config, clock=clock, feed=feed, orchestrator=orchestrator, delivery=delivery)
-        world = World(
+        tasks: set[asyncio.Task[None]] = set()
+        way = build_telegram(config, clock, TIMEOUTS)
+        assert way is not None
+        feed = build_feed(replace(config, venues=replace(config.venues, exchanges=())), clock, tasks)
+        sender = TelegramSender(way.application.bot)
+        bot = build_bot(config, clock=clock, feed=feed, store=store, sender=sender, telegram=way)
+        bot.delivery._recipients = None  # every chat gets what is for it, and no operator is told
+        yield World(
+            bot=bot,
+            telegram=telegram,
+            application=way.application,
             clock=clock,
             store=store,
-            telegram=telegram,
-            application=application,
-            delivery=delivery,
-            prices=prices,
-            orchestrator=orchestrator,
-            announcer=announcer,
-            answers=Answers(
-                config=config,
-                clock=clock,
-                store=store,
-                orchestrator=orchestrator,
-                announcer=announcer,
-                delivery=delivery,
-                reports=reports,
-            ),
+            orchestrator=bot.orchestrator,
+            delivery=bot.delivery,
             tasks=tasks,
         )
-        yield world
-        under_way = world.tasks.union(*(commands._tasks for commands in world.commands))
+        assert bot.commands is not None
+        under_way = tasks | bot.commands._tasks
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
-        await application.shutdown()
-        await application.bot.request.shutdown()  # the application leaves it open where it was only sent with
+        await way.application.shutdown()
+        await way.application.bot.request.shutdown()  # the application leaves it open where it was only sent with

@@ -17,7 +17,7 @@ from fetchers.parsing.tallies import Change
 from fetchers.poll_plan import Key, Wanted
 from fetchers.universe import Universe
 from storage.store import Store
-from tests.bot.builders import make_core
+from tests.bot.builders import silent_bot
 from tests.builders import instrument
 from tests.hand_clock import HandClock
 
@@ -89,5 +89,5 @@ async def scripted(clock: HandClock, **env: str) -> AsyncIterator[Scripted]:
     feed = ScriptedFeed([instrument(), instrument(id="BTCUSDT", coin="BTC", base="BTC")])
     with tempfile.TemporaryDirectory() as folder:
         async with await Store.open(Path(folder) / "sgnl.db") as store:
-            bot, announcer = make_core(load_config(env), clock, feed, store)
-            yield Scripted(clock=clock, feed=feed, store=store, bot=bot, announcer=announcer)
+            bot = silent_bot(load_config(env), clock, feed, store)
+            yield Scripted(clock=clock, feed=feed, store=store, bot=bot.orchestrator, announcer=bot.announcer)

@@ -7,22 +7,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.chat.announcer import ChatAnnouncer
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import TerminalSender
 from bot.cli.demo import OVERRIDES
 from bot.config.load import load_config
 from bot.config.settings import Config
+from bot.core.live_status import LiveStatus
 from bot.core.orchestrator import Orchestrator
-from bot.live_status import Reports
 from bot.tasks import spawn
+from bot.wiring import Bot, build_bot, build_feed
 from fetchers.feed import Feed
 from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.scenario import Planted, Scenario
 from fetchers.simulated.server import Servers, serve
-from fetchers.venues import build_venues
 from storage.store import Store
-from tests.bot.builders import make_core
 from tests.builders import NOW_MS
 from tests.hand_clock import HandClock
 
@@ -44,32 +42,11 @@ class Stage:
         """Start a bot; it ends with the context as a killed one does: without a word."""
         tasks: set[asyncio.Task[None]] = set()
         async with await Store.open(self.folder / "sgnl.db") as store:
-            venues = build_venues(self.config.venues.exchanges, self.config.venues.urls, self.clock.monotonic_ms)
-            feed = Feed(
-                venues,
-                settings=self.config.universe,
-                now_ms=self.clock.now_ms,
-                monotonic_ms=self.clock.monotonic_ms,
-                sleep=self.clock.sleep,
-                spawn=lambda work, name: spawn(work, name=name, keep=tasks),
-                refresh_interval_s=self.config.features.refresh_interval_s,
-                reload_s=self.config.venues.universe_reload_s,
-                window_s=self.config.features.history_s,
-            )
-            delivery = Delivery(store, TerminalSender(self.terminal), self.clock, max_signal_age_s=30)
-            orchestrator, announcer = make_core(self.config, self.clock, feed, store, delivery.wake)
-            reports = Reports(
-                config=self.config, clock=self.clock, feed=feed, orchestrator=orchestrator, delivery=delivery
-            )
-            bot = RunningBot(
-                stage=self,
-                store=store,
-                feed=feed,
-                orchestrator=orchestrator,
-                announcer=announcer,
-                delivery=delivery,
-                reports=reports,
-            )
+            feed = build_feed(self.config, self.clock, tasks)
+            sender = TerminalSender(self.terminal)
+            parts = build_bot(self.config, clock=self.clock, feed=feed, store=store, sender=sender)
+            bot = RunningBot(stage=self, parts=parts, feed=feed)
+            orchestrator, delivery = bot.orchestrator, bot.delivery
             await orchestrator.restore()
             loading = feed.start(keep=orchestrator.ledger.open_keys(), coins=orchestrator.known_coins())
             starting = spawn(loading, name="start", keep=tasks)
@@ -90,13 +67,29 @@ class RunningBot:
     """A bot between its ticks."""
 
     stage: Stage
-    store: Store
+    parts: Bot
     feed: Feed
-    orchestrator: Orchestrator
-    announcer: ChatAnnouncer
-    delivery: Delivery
-    reports: Reports
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def store(self) -> Store:
+        """Its database."""
+        return self.parts.store
+
+    @property
+    def orchestrator(self) -> Orchestrator:
+        """Its ticks."""
+        return self.parts.orchestrator
+
+    @property
+    def delivery(self) -> Delivery:
+        """Its way to the terminal."""
+        return self.parts.delivery
+
+    @property
+    def live_status(self) -> LiveStatus:
+        """What it says of itself."""
+        return self.parts.live_status
 
     async def tick_for(self, seconds: float) -> None:
         """Tick at the refresh interval for `seconds` of the hand clock."""

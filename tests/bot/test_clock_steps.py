@@ -18,7 +18,7 @@ from scoring.limits import after_signal, newest_ms, pause
 from scoring.settings import ScoringSettings
 from scoring.signals import FOREVER_MS, Arm, ExitReason, Outcome
 from storage.messages import Kind, NewMessage
-from tests.bot.builders import make_core
+from tests.bot.builders import silent_bot
 from tests.bot.scripted import Scripted, scripted
 from tests.builders import NOW_MS, quotes, trades
 from tests.hand_clock import HandClock
@@ -222,7 +222,7 @@ async def test_controls_move_with_the_clock() -> None:
             await stage.bot.tick()
         await stage.store.outbox.expire(2**62, 2**62, ())  # no message knows the time
         other = HandClock(clock.now_ms() - 400 * 86_400_000)
-        again, _ = make_core(load_config({}), other, stage.feed, stage.store)
+        again = silent_bot(load_config({}), other, stage.feed, stage.store).orchestrator
         for bot, now_ms in ((stage.bot, clock.now_ms()), (again, other.now_ms())):
             if bot is again:
                 await bot.restore()
@@ -246,7 +246,7 @@ async def test_a_clock_set_back_while_nobody_ran(back_s: float) -> None:
         await stage.store.state.save_limits(limits)
         await stage.announcer.notify("before")
         other = HandClock(clock.now_ms() - round(1000 * back_s))
-        again, _ = make_core(load_config({}), other, stage.feed, stage.store)
+        again = silent_bot(load_config({}), other, stage.feed, stage.store).orchestrator
         await again.restore()
         now_ms = other.now_ms()
         assert newest_ms(again.ledger.limits) <= now_ms

@@ -34,7 +34,7 @@ async def test_it_comes_once_a_day(world: World) -> None:
     clock = world.clock
     assert isinstance(clock, HandClock)
     world.orchestrator.activity.day.note(1, (70.0, "PEPE/USDT Bybit"), {}, {})
-    world.run(tell_daily(clock, 8, "UTC", world.answers.send_daily_report))
+    world.run(tell_daily(clock, 8, "UTC", world.bot.answers.send_daily_report))
     world.run(world.delivery.run())
     for day in (1, 2):
         due_ms = next_report_ms(clock.now_ms(), 8, "UTC")

@@ -95,7 +95,7 @@ def test_a_cold_start_is_warm_within_a_minute(tmp_path: Path) -> None:
             said = []
             for _ in range(12):
                 await bot.orchestrator.tick()
-                said.append([venue.note for venue in bot.reports.status().venues])
+                said.append([venue.note for venue in bot.live_status.status().venues])
                 last = bot.orchestrator.activity.last_tick
                 assert last is not None
                 eligible = last.features.instruments.is_eligible

@@ -17,7 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bot.cli.demo import simulated_market
-from bot.cli.run import Run, run_bot
+from bot.cli.run import run_bot
+from bot.cli.summary import Run
 from bot.clock import SystemClock
 from bot.config.load import load_config
 from bot.lifecycle import Interrupt

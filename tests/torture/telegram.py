@@ -21,21 +21,17 @@ from typing import Any
 import httpx
 from loguru import logger
 
-from bot.chat.bot_api.edge import StartError, TelegramEdge, TelegramSender, Timeouts, build_application
-from bot.chat.bot_api.request import TelegramClock
-from bot.chat.commands.answers import Answers
+from bot.chat.bot_api.edge import StartError, TelegramSender, Timeouts
 from bot.chat.commands.handlers import Commands
 from bot.chat.delivery.outbox_loop import Delivery
-from bot.chat.delivery.sender import is_person
+from bot.config.chat_ids import is_person
 from bot.config.load import load_config
 from bot.config.settings import Config
 from bot.core.orchestrator import Orchestrator
-from bot.live_status import Reports
 from bot.tasks import spawn
-from fetchers.feed import Feed
+from bot.wiring import build_bot, build_feed, build_telegram
 from storage.messages import DeliveryState, FollowUp, Kind, NewMessage
 from storage.store import Store
-from tests.bot.builders import make_core
 from tests.storage.builders import make_limits, make_signal
 from tests.telegram_stand_in import TOKEN, Fault, Received, TelegramStandIn
 from tests.virtual_time import VirtualClock, run_virtually
@@ -107,7 +103,6 @@ class Storm:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     store: Store = field(init=False)
     delivery: Delivery = field(init=False)
-    edge: TelegramEdge | None = None
     task: asyncio.Task[None] = field(init=False)
     is_up: asyncio.Event = field(default_factory=asyncio.Event)
     queued: list[NewMessage] = field(default_factory=list)
@@ -129,51 +124,27 @@ class Storm:
             await self.clock.sleep(self.dice.uniform(3, 8))
 
     async def _run_once(self) -> None:
-        """The part of bot/__main__.py that speaks to Telegram."""
+        """Run what of the bot speaks to Telegram."""
         self.lives += 1
         async with AsyncExitStack() as resources:
             self.store = await resources.enter_async_context(await Store.open(self.path))
             if self.clock.rebase():  # a program that starts takes the clock as it is
                 self.set_while_down_ms.append(self.clock.monotonic_ms())
-            timeouts, telegram_clock = Timeouts(connect_s=2, answer_s=3, poll_s=10), TelegramClock(self.clock)
-            application = build_application(TOKEN, self.telegram.url, timeouts, telegram_clock)
-            sender = TelegramSender(application.bot)
-            self.delivery = Delivery(
-                self.store, sender, self.clock, max_signal_age_s=30, chats=CHATS, operator=str(ADMIN)
-            )
-            feed = Feed(
-                [],
-                settings=self.config.universe,
-                now_ms=self.clock.now_ms,
-                sleep=self.clock.sleep,
-                spawn=lambda work, name: spawn(work, name=name, keep=self.tasks),
-            )
-            orchestrator, announcer = make_core(self.config, self.clock, feed, self.store, self.delivery.wake)
-            reports = Reports(
-                config=self.config, clock=self.clock, feed=feed, orchestrator=orchestrator, delivery=self.delivery
-            )
-            answers = Answers(
-                config=self.config,
+            way = build_telegram(self.config, self.clock, Timeouts(connect_s=2, answer_s=3, poll_s=10))
+            assert way is not None
+            bot = build_bot(
+                self.config,
                 clock=self.clock,
+                feed=build_feed(self.config, self.clock, self.tasks),
                 store=self.store,
-                orchestrator=orchestrator,
-                announcer=announcer,
-                delivery=self.delivery,
-                reports=reports,
+                sender=TelegramSender(way.application.bot),
+                telegram=way,
             )
-            commands = Commands(
-                answers,
-                self.delivery,
-                self.store,
-                admin_ids=[ADMIN],
-                chat_ids=list(CHATS),
-                now_ms=telegram_clock.now_ms,
-            )
+            self.delivery, commands, edge = bot.delivery, bot.commands, bot.edge
+            assert commands is not None
+            assert edge is not None
             self._note_orders(commands)
-            self.edge = edge = TelegramEdge(
-                application, handlers=commands.handlers(), menus=commands.menus(), clock=self.clock, poll_s=10
-            )
-            resources.push_async_callback(self.edge.close)
+            resources.push_async_callback(edge.close)
             resources.push_async_callback(commands.finish)
 
             def stop() -> None:
@@ -181,14 +152,14 @@ class Storm:
                     task.cancel()
 
             self.stop = stop
-            await self.edge.start()
+            await edge.start()
             self.is_up.set()
             resources.callback(self.is_up.clear)
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self.delivery.run(), name="delivery")
-                    group.create_task(self.edge.run(), name="commands")
-                    group.create_task(self._tick(orchestrator), name="ticks")
+                    group.create_task(edge.run(), name="commands")
+                    group.create_task(self._tick(bot.orchestrator), name="ticks")
             except ExceptionGroup as errors:
                 raise errors.exceptions[0] from None
 
@@ -383,7 +354,9 @@ def begin(seed: int, folder: Path, telegram: TelegramStandIn, clock: VirtualCloc
     telegram.channels |= {CHANNEL, NAMED}
     telegram.topics[FORUM] = {TOPIC}
     telegram.names["@calls"] = NAMED
-    config = load_config({"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": ",".join(CHATS)})
+    settings = {"TELEGRAM_CHAT_ID": ",".join(CHATS), "TELEGRAM_ADMIN_IDS": str(ADMIN)}
+    config = load_config(settings | {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_URL": telegram.url})
+    config = replace(config, venues=replace(config.venues, exchanges=()))
     dice = random.Random(seed)
     storm = Storm(dice=dice, clock=clock, telegram=telegram, path=folder / "sgnl.sqlite3", config=config)
     storm.task = spawn(storm.live(), name="bot", keep=storm.tasks)

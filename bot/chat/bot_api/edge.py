@@ -57,10 +57,10 @@ from bot.chat.delivery.sender import (
     NotSent,
     Rejected,
     SendError,
-    is_person,
 )
 from bot.chat.texts.messages import render_deaf, render_hearing
 from bot.clock import Clock
+from bot.config.chat_ids import is_person
 from bot.tasks import spawn
 from features.backoff import backoff
 from fetchers.transport.route import ANY_ROUTE, Route
@@ -333,7 +333,7 @@ class TelegramEdge:
         application: AnyApplication,
         *,
         handlers: Sequence[BaseHandler[Any, Any, Any]],
-        menus: Sequence[Menu],
+        menus: Callable[[], Sequence[Menu]],
         clock: Clock,
         poll_s: int = Timeouts().poll_s,
         notify: Callable[[str], Awaitable[None]] | None = None,
@@ -341,6 +341,7 @@ class TelegramEdge:
     ) -> None:
         self._application = application
         self._draw = draw
+        self._handlers = handlers
         self._menus = menus
         self._clock = clock
         self._poll_s = poll_s
@@ -352,7 +353,6 @@ class TelegramEdge:
         self._unreadable: set[str] = set()
         self._tasks: set[Task[None]] = set()
         self.trouble = ""  #: why commands are not heard now, for /health
-        application.add_handlers(handlers)
 
     async def start(self) -> None:
         """Check the token; a Telegram that cannot be reached is no reason not to start.
@@ -362,6 +362,7 @@ class TelegramEdge:
         StartError
             Telegram refuses the token, or TELEGRAM_API_URL leads elsewhere.
         """
+        self._application.add_handlers(self._handlers)
         try:
             await self._application.initialize()
         except InvalidToken:
@@ -440,7 +441,7 @@ class TelegramEdge:
             return
         await self._application.initialize()
         await self._application.bot.delete_webhook()  # polling is refused while one is set
-        for scope, commands in self._menus:
+        for scope, commands in self._menus():
             menu = [BotCommand(name, help_text) for name, help_text in commands]
             try:
                 await self._application.bot.set_my_commands(menu, scope=scope)

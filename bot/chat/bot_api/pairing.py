@@ -68,12 +68,14 @@ class Pairing:
         self._is_found = asyncio.Event()
         self._handler = MessageHandler(filters.COMMAND, self._on_command)
         self._edge = TelegramEdge(
-            application, handlers=[self._handler], menus=[], clock=clock, notify=self._show_notice
+            application, handlers=[self._handler], menus=tuple, clock=clock, notify=self._show_notice
         )
 
     @property
     def trouble(self) -> str:
-        """What the watch waits for, for /health; the code itself is for who sees the terminal."""
+        """What the watch waits for, "" where it does not, for /health; the code itself is for who sees the terminal."""
+        if not self._code or self._is_found.is_set():
+            return ""
         return f"{self._edge.trouble or 'Telegram'}: waiting for /start CODE, the code is in the terminal"
 
     async def run(self, settings: TelegramSettings) -> TelegramSettings:

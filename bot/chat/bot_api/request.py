@@ -5,7 +5,7 @@ Telegram's own words is handed to PTB: whatever stands between us and the Bot AP
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -18,11 +18,13 @@ from aiohttp_socks import ProxyError
 from telegram.error import NetworkError
 from telegram.request import BaseRequest, RequestData
 
+from bot.chat.texts.phrases import duration_text
 from bot.clock import Clock, SystemClock
 from fetchers.transport.route import ANY_ROUTE, Route, open_session
 
 _UPLOAD_S = 20.0  #: more than for a text
 _LONGEST_WORDS = 300  #: a proxy's page can be as long as it likes
+_CLOCK_IS_OFF_S = 5.0
 _LONGEST_OFFSET_MS = 86_400_000  #: a Date further off than a day is some cache's and no clock's
 
 
@@ -46,6 +48,13 @@ class TelegramClock:
         offset_ms = told_ms - self.clock.now_ms()
         if abs(offset_ms) <= _LONGEST_OFFSET_MS:
             self.offset_ms = offset_ms
+
+    def notes(self) -> Iterator[str]:
+        """Yield that this machine's clock is off Telegram's, where it is, for /status."""
+        offset_s = self.offset_ms / 1000
+        if abs(offset_s) >= _CLOCK_IS_OFF_S:
+            way = "behind" if offset_s > 0 else "ahead of"
+            yield f"this machine's clock is {duration_text(abs(offset_s))} {way} Telegram's: set it by NTP"
 
 
 class NeverLeft(NetworkError):

@@ -23,6 +23,7 @@ from bot.chat.commands.arguments import (
 )
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import Content, plain_text
+from bot.chat.recipients import Recipients
 from bot.chat.texts.answers import (
     Listing,
     chat_line,
@@ -44,10 +45,10 @@ from bot.chat.texts.messages import exit_words, render_status
 from bot.chat.texts.phrases import counted, duration_text, fit, headline, local_time, net_text, until_text, venue_name
 from bot.clock import Clock
 from bot.config.settings import GROUPS, Config
+from bot.core.live_status import LEADERS, LiveStatus
 from bot.core.market import PriceHistory
 from bot.core.orchestrator import Orchestrator
 from bot.core.recompute import explain_signal, repetition
-from bot.live_status import LEADERS, Reports
 from bot.logs import LogFile
 from bot.version import VERSION, code_hash
 from features.facts.market import Instrument, OrderBook
@@ -93,8 +94,9 @@ class Answers:
         store: Store,
         orchestrator: Orchestrator,
         announcer: ChatAnnouncer,
+        recipients: Recipients,
         delivery: Delivery,
-        reports: Reports,
+        live_status: LiveStatus,
         log_file: LogFile | None = None,
     ) -> None:
         self._config = config
@@ -102,19 +104,20 @@ class Answers:
         self._store = store
         self._bot = orchestrator
         self._announcer = announcer
+        self._recipients = recipients
         self._delivery = delivery
-        self._reports = reports
+        self._live_status = live_status
         self._log_file = log_file
         self._timezone = config.scoring.timezone
         self._drawing = asyncio.Lock()  # matplotlib's style is one for the whole process
 
     async def status(self, _argument: str) -> Said:
         """/status."""
-        return Content(html=render_status(self._reports.status(), self._timezone))
+        return Content(html=render_status(self._live_status.status(), self._timezone))
 
     async def health(self, _argument: str) -> Said:
         """/health."""
-        return Content(html=render_health(self._reports.status(), self._timezone))
+        return Content(html=render_health(self._live_status.status(), self._timezone))
 
     async def pause(self, argument: str) -> Said:
         """/pause [2h]."""
@@ -149,7 +152,7 @@ class Answers:
 
     async def top(self, argument: str) -> Said:
         """/top [n]."""
-        rows = list(self._reports.markets())[: parse_count(argument, 10, LEADERS)]
+        rows = list(self._live_status.markets())[: parse_count(argument, 10, LEADERS)]
         if not rows:
             raise UsageError(_NOTHING_SEEN)
         return Listing(title="<b>Best scores now</b>", lines=[top_line(row) for row in rows], is_table=True)
@@ -157,7 +160,7 @@ class Answers:
     async def score(self, argument: str) -> Said:
         """/score COIN."""
         coin, _ = split_coin(argument)
-        found = [market for one in self._find(coin) if (market := self._reports.market(*one.key)) is not None]
+        found = [market for one in self._find(coin) if (market := self._live_status.market(*one.key)) is not None]
         return Content(html=render_score(found[0], [other_venue_line(other) for other in found[1:]]))
 
     async def why(self, argument: str) -> Said:
@@ -214,7 +217,7 @@ class Answers:
 
     async def count(self, _argument: str) -> Said:
         """/count."""
-        return Content(html=render_count(self._reports.status(), self._bot.ledger.limits, self._timezone))
+        return Content(html=render_count(self._live_status.status(), self._bot.ledger.limits, self._timezone))
 
     async def mutes(self, _argument: str) -> Said:
         """/mutes."""
@@ -263,7 +266,7 @@ class Answers:
         """/unmute COIN."""
         name, _ = split_coin(argument)
         now_ms, limits = self._clock.now_ms(), self._bot.ledger.limits
-        names = {symbol_key(name)} | {symbol_key(other) for one in self._reports.find(name) for other in one.names}
+        names = {symbol_key(name)} | {symbol_key(other) for one in self._live_status.find(name) for other in one.names}
         muted = [coin for coin in limits.muted_coins if name.lower() == "all" or symbol_key(coin) in names]
         venues = [venue for venue in limits.muted_venues if name.lower() in {"all", venue}]
         if not muted and not venues:
@@ -296,21 +299,21 @@ class Answers:
         text = "<b>Test</b>: this chat gets the messages of SGNL. No alert, nothing to trade."
         await self._announcer.notify_all(text)
         refused = [f"Before that {escape(fault)}" for fault in self._delivery.chat_states.faults()]
-        on_its_way = f"A test is on its way to {counted(len(self._announcer.chats), 'chat')}."
+        on_its_way = f"A test is on its way to {counted(len(self._recipients.chats), 'chat')}."
         return Content(html="\n".join([on_its_way, *refused]))
 
     async def chats(self, _argument: str) -> Said:
         """/chats."""
         sent_ms, waiting = await self._store.chats.last_sent_ms(), await self._store.chats.waiting_counts()
         states = self._delivery.chat_states
-        names = dict.fromkeys(filter(None, [*self._announcer.chats, self._announcer.operator]))
+        names = self._recipients.everyone
         lines = [
             chat_line(
                 name,
                 states[name],
                 last_sent_ms=sent_ms.get(name),
                 waiting=waiting.get(name, 0),
-                is_operator=name == self._announcer.operator,
+                is_operator=name == self._recipients.operator,
                 now_ms=self._clock.now_ms(),
                 monotonic_ms=self._clock.monotonic_ms(),
                 timezone=self._timezone,
@@ -418,7 +421,7 @@ class Answers:
 
     def _find(self, coin: str) -> list[Instrument]:
         """Return the coin's pairs, the best score first, or raise UsageError with the nearest names."""
-        if found := self._reports.find(coin):
+        if found := self._live_status.find(coin):
             return found
         if self._bot.activity.last_tick is None:
             raise UsageError(_NOTHING_SEEN)

@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 
-from bot.chat.delivery.sounds import QuietHours, parse_quiet_hours
+from bot.config.sounds import QuietHours, parse_quiet_hours
 
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _LONGEST = timedelta(days=30)

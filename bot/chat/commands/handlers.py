@@ -37,6 +37,7 @@ from bot.chat.commands.answers import BY_NAME, COMMANDS, Answers, Command, Said
 from bot.chat.commands.arguments import UsageError
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import Content, plain_text
+from bot.chat.recipients import Recipients
 from bot.chat.texts.answers import Listing
 from bot.chat.texts.messages import render_help
 from bot.config.kinds import SHARED_IDS
@@ -88,15 +89,13 @@ class Commands:
         delivery: Delivery,
         store: Store,
         *,
-        admin_ids: Collection[int],
-        chat_ids: Collection[str],
+        recipients: Recipients,
         now_ms: Callable[[], int],
     ) -> None:
         self._answers = answers
         self._delivery = delivery
         self._store = store
-        self._admin_ids = admin_ids
-        self._chats = tuple(dict.fromkeys(chat_id.partition(":")[0].lower() for chat_id in chat_ids))
+        self._recipients = recipients
         self._now_ms = now_ms  #: in Telegram's count
         self._refused: OrderedDict[tuple[int, int], None] = OrderedDict()  # the latest (user, chat) that were
         self._lines: dict[int, asyncio.Lock] = {}  # by chat, where questions are answered one after the other
@@ -120,6 +119,15 @@ class Commands:
             await asyncio.wait(self._tasks, timeout=_FINISH_S)
         for task in self._tasks:
             task.cancel()
+
+    @property
+    def _admin_ids(self) -> Collection[int]:
+        return self._recipients.admin_ids
+
+    @property
+    def _chats(self) -> Collection[str]:
+        """The chats without their topics, as Telegram names them."""
+        return dict.fromkeys(chat.partition(":")[0].lower() for chat in self._recipients.chats)
 
     def menus(self) -> list[Menu]:
         """Return who sees which commands; a narrower scope wins over a wider one."""
@@ -368,7 +376,7 @@ class Commands:
 
     def _is_confidential(self, chat: Chat) -> bool:
         """Whether what is written there is read by admins and the operator only."""
-        operator = self._delivery.chat_states.target(self._delivery.operator).partition(":")[0].lower()
+        operator = self._delivery.chat_states.target(self._recipients.operator).partition(":")[0].lower()
         return chat.type == ChatType.PRIVATE or operator in (str(chat.id), f"@{chat.username}".lower())
 
     def _is_ours(self, chat: Chat) -> bool:

@@ -10,7 +10,7 @@ What was to go to a chat that refuses the bot waits until that chat is tried aga
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import escape
@@ -30,11 +30,10 @@ from bot.chat.delivery.sender import (
     Rejected,
     Sender,
     SendError,
-    is_person,
     plain_text,
 )
-from bot.chat.delivery.sounds import Mode, QuietHours, is_silent, parse_quiet_hours
 from bot.chat.delivery.turns import Turns
+from bot.chat.recipients import Recipients
 from bot.chat.texts.messages import (
     add_follow_ups,
     mark_late,
@@ -47,6 +46,8 @@ from bot.chat.texts.messages import (
 )
 from bot.chat.texts.phrases import local_time
 from bot.clock import Clock
+from bot.config.chat_ids import is_person
+from bot.config.sounds import Mode, QuietHours, is_silent, parse_quiet_hours
 from bot.core.status import Incident
 from features.backoff import backoff
 from storage.errors import StorageError
@@ -90,8 +91,7 @@ class Delivery:
         modes: Mapping[Kind, Mode] = _ALL_LOUD,
         quiet_hours: QuietHours | None = None,
         timezone: str = "UTC",
-        chats: Collection[str] | None = None,
-        operator: str = "",
+        recipients: Recipients | None = None,
         draw: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._store = store
@@ -116,8 +116,7 @@ class Delivery:
         #: how the chats fare, by the names that the settings give them
         self.chat_states = ChatStates(store, sender, clock, timezone=timezone, wake=self.wake, tell=self._tell_operator)
         self.quiet_hours = quiet_hours
-        self.chats = chats  #: the only ones that get anything; None is all
-        self.operator = operator  #: the chat that is told what goes wrong, "" for none
+        self._recipients = recipients  #: the only ones that get anything; None is all
         self.trouble = ""  #: why messages do not get out now, for /health
 
     def wake(self) -> None:
@@ -150,6 +149,10 @@ class Delivery:
                     self._idle.set()
                 await self._awake.wait()
 
+    @property
+    def _operator(self) -> str:
+        return "" if self._recipients is None else self._recipients.operator
+
     async def _recall(self) -> None:
         """Go on from what the last run left behind."""
         if (quiet := await self._store.state.get(_QUIET_HOURS)) is not None:
@@ -158,15 +161,15 @@ class Delivery:
         async with self._store.times:
             if (step_ms := self._clock.now_ms() - await self._store.outbox.latest_unsent_ms()) < 0:
                 await self._store.outbox.shift(step_ms)  # the clock was set back: what waits would wait as much longer
-        if self.chats is not None and TERMINAL_CHAT not in self.chats:  # else it starts without the phone's token
-            await self._store.chats.keep_only({*self.chats, self.operator})
-        named = () if self.chats is None else (*self.chats, self.operator)
-        await self.chat_states.recall(filter(None, dict.fromkeys(named)))
+        named = () if self._recipients is None else self._recipients.everyone
+        if self._recipients is not None and TERMINAL_CHAT not in named:  # else it starts without the phone's token
+            await self._store.chats.keep_only(named)
+        await self.chat_states.recall(named)
         for message in filter(self._is_ours, await self._store.outbox.uncertain()):
             await self._resend_to_person(message, message.error)
 
     def _is_ours(self, message: OutboxMessage) -> bool:
-        return self.chats is None or message.message.chat_id in {*self.chats, self.operator}
+        return self._recipients is None or message.message.chat_id in self._recipients.everyone
 
     def _may_go(self, message: OutboxMessage) -> bool:
         return self._is_ours(message) and not self.chat_states.is_held(message.message.chat_id)
@@ -451,7 +454,7 @@ class Delivery:
     async def _tell_lost(self) -> None:
         """Tell the operator what other chats did not get; each of them is told in its next message."""
         lost, self._lost = self._lost, {}
-        lost.pop(self.operator, None)
+        lost.pop(self._operator, None)
         if lost:
             counts = {
                 chat_id: Lost(
@@ -465,9 +468,9 @@ class Delivery:
 
     async def _tell_operator(self, html: str, *, but: str = "") -> None:
         """Queue a notice for the operator; `but`: not where the notice is of that chat itself."""
-        if self.operator in ("", but) or self._modes[Kind.NOTICE] is Mode.OFF:
+        if self._operator in ("", but) or self._modes[Kind.NOTICE] is Mode.OFF:
             return
-        notice = NewMessage(chat_id=self.operator, kind=Kind.NOTICE, html=html, created_ms=self._clock.now_ms())
+        notice = NewMessage(chat_id=self._operator, kind=Kind.NOTICE, html=html, created_ms=self._clock.now_ms())
         await self._store.outbox.enqueue([notice])
         self.wake()
 

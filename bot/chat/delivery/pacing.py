@@ -8,7 +8,8 @@ what an admin orders is answered at the pace of alerts, else a chat full of them
 
 from collections import deque
 
-from bot.chat.delivery.sender import TERMINAL_CHAT, is_person
+from bot.chat.delivery.sender import TERMINAL_CHAT
+from bot.config.chat_ids import is_person
 
 LONGEST_SPAN_MS = 66_000
 _BURST = 3

@@ -131,8 +131,3 @@ class TerminalSender:
 def plain_text(html: str) -> str:
     """Return what a reader of the HTML sees; a < that begins no tag of Telegram's stays."""
     return unescape(_TAG.sub("", html))
-
-
-def is_person(chat_id: str) -> bool:
-    """Whether it is a private chat, or a topic in one: groups and channels have negative ids or names."""
-    return chat_id.partition(":")[0].isdigit()

@@ -6,7 +6,7 @@ import pytest
 from bot.chat.charts import PriceChart, draw_equity, draw_price, drawable
 from bot.core.market import PriceHistory
 from features.state.market_state import MarketState
-from tests.bot.conftest import GROUP, PERSON, World, build_edge, look
+from tests.bot.conftest import GROUP, PERSON, World, listen, look
 from tests.builders import NOW_MS, instrument, open_interest, order_book, quotes
 from tests.storage.builders import DECIDED_MS, make_limits, make_outcome, make_signal
 
@@ -103,9 +103,7 @@ async def bot(world: World) -> World:
     world.orchestrator.market.state = state
     world.orchestrator.market.books[xlm.key] = order_book(id="XLMUSDT")
     look(world.orchestrator, xlm)
-    edge = build_edge(world)
-    await edge.start()
-    world.run(edge.run())
+    await listen(world)
     await world.clock.advance(60)
     return world
 

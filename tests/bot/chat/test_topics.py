@@ -3,7 +3,7 @@
 import pytest
 
 from storage.messages import FollowUp
-from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, build_edge, look
+from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, listen, look
 from tests.builders import NOW_MS, instrument
 from tests.storage.builders import entry_message, exit_message, make_message
 from tests.telegram_stand_in import Received
@@ -17,9 +17,8 @@ async def forum(world: World) -> World:
     """Return a world whose group is a forum of two topics, with delivery and commands running."""
     world.telegram.topics[GROUP] = {TOPIC, OTHER_TOPIC}
     look(world.orchestrator, instrument(id="PEPEUSDT"))
-    edge = build_edge(world, chat_ids=[IN_TOPIC, str(CHANNEL)])
-    await edge.start()
-    world.run(edge.run())
+    world.bot.recipients.chats = (IN_TOPIC, str(CHANNEL))
+    await listen(world)
     world.run(world.delivery.run())
     return world
 
@@ -144,9 +143,8 @@ async def test_buttons_in_a_channel(forum: World) -> None:
 async def test_readers_of_a_group_named_by_its_name(world: World) -> None:
     """Who writes in a public group the alerts go to may read, also where .env has its @name; so after it has moved."""
     world.telegram.names["@scalps"] = GROUP
-    edge = build_edge(world, chat_ids=["@Scalps"])
-    await edge.start()
-    world.run(edge.run())
+    world.bot.recipients.chats = ("@Scalps",)
+    await listen(world)
     assert (await answer(world, "/version")).text.startswith("SGNL 0.")
 
 

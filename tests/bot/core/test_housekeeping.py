@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from bot.chat.delivery.sender import TERMINAL_CHAT
 from bot.chat.texts.messages import render_disk, render_status
 from bot.core.housekeeping import Housekeeper
 from bot.tasks import spawn
@@ -29,7 +30,7 @@ def housekeeper(stage: Stage, bot: RunningBot, mirror: Mirror | None = None) -> 
         feed=bot.feed,
         mirror=mirror,
         clock=stage.clock,
-        announcer=bot.announcer,
+        announcer=bot.parts.announcer,
         retention_days=30,
         scoring=stage.config.scoring,
         strategies=stage.config.strategies,
@@ -53,7 +54,7 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
     """The phone is told once, the setup is alerted and followed to its end, and later everything is on the disk."""
     async with staged(tmp_path, SETUP, exchanges={"bybit"}) as stage:
         async with stage.bot() as bot:
-            keeper = housekeeper(stage, bot)
+            keeper = bot.parts.housekeeper
             await bot.tick_for(10)
             await bot.store.database._writer.execute("PRAGMA query_only = 1")
             for _ in range(5):
@@ -67,9 +68,8 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
             assert bot.orchestrator.trouble == ""
             (note,) = keeper.notes()
             assert note.startswith("kept in memory only: ")
-            bot.reports.housekeeper = keeper
-            assert list(bot.reports.status().problems()) == []
-            assert "Note: kept in memory only" in render_status(bot.reports.status(), "UTC")
+            assert list(bot.live_status.status().problems()) == []
+            assert "Note: kept in memory only" in render_status(bot.live_status.status(), "UTC")
             await bot.store.database._writer.execute("PRAGMA query_only = 0")
             await keeper.look()
             await bot.delivery.drain(1)
@@ -94,7 +94,7 @@ async def test_retention(tmp_path: Path) -> None:
     """What is older than RETENTION_DAYS goes, signals and outcomes stay, and so does what MySQL does not have yet."""
     async with staged(tmp_path, exchanges={"bybit"}) as stage, stage.bot() as bot:
         old_ms = NOW_MS - 31 * DAY_MS
-        message = NewMessage(chat_id="1", kind=Kind.NOTICE, html="old", created_ms=old_ms)
+        message = NewMessage(chat_id=TERMINAL_CHAT, kind=Kind.NOTICE, html="old", created_ms=old_ms)
         await bot.store.remember(
             [make_signal(1, decided_ms=old_ms)],
             Limits.fresh(),
@@ -147,17 +147,16 @@ async def test_mysql_that_is_away(tmp_path: Path) -> None:
     async with staged(tmp_path, exchanges={"bybit"}) as stage, stage.bot() as bot:
         keeper = housekeeper(stage, bot, FarMirror(copied=0, trouble="Can't connect"))
         assert keeper.notes() == ("the history in MySQL is behind: Can't connect",)
-        status = replace(bot.reports.status(), notes=keeper.notes())
+        status = replace(bot.live_status.status(), notes=keeper.notes())
         assert "Can't connect" not in "".join(status.problems())
 
 
 async def test_rows_that_mysql_refuses(tmp_path: Path) -> None:
     """What is lacking in the history for good is said in /status."""
     async with staged(tmp_path, exchanges={"bybit"}) as stage, stage.bot() as bot:
-        bot.reports.housekeeper = housekeeper(stage, bot, FarMirror(copied=0, set_aside=2))
-        assert "Note: rows that MySQL has refused: 2; its table refused_rows says why" in render_status(
-            bot.reports.status(), "UTC"
-        )
+        keeper = housekeeper(stage, bot, FarMirror(copied=0, set_aside=2))
+        status = replace(bot.live_status.status(), notes=keeper.notes())
+        assert "Note: rows that MySQL has refused: 2; its table refused_rows says why" in render_status(status, "UTC")
 
 
 def test_the_words_are_html() -> None:

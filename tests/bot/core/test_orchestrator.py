@@ -21,7 +21,7 @@ from fetchers.simulated.scenario import Fate, Planted
 from scoring.signals import ExitReason
 from storage.errors import StorageError
 from storage.store import Store
-from tests.bot.builders import make_core
+from tests.bot.builders import silent_bot
 from tests.bot.stage import staged
 from tests.hand_clock import HandClock
 from tests.scoring.frames import ideal
@@ -146,7 +146,7 @@ async def test_guard(tmp_path: Path) -> None:
         stop = asyncio.Event()
         running = spawn(bot.orchestrator.run(stop), name="run", keep=bot.tasks)
         await until(lambda: bot.orchestrator.trouble != "")
-        assert list(bot.reports.status().problems()) == ["ZeroDivisionError: no such number"]
+        assert list(bot.live_status.status().problems()) == ["ZeroDivisionError: no such number"]
         await until(lambda: bot.orchestrator.trouble == "")
         stop.set()
         await running
@@ -198,7 +198,7 @@ async def test_windows_of_no_use(tmp_path: Path, away_s: int) -> None:
         other = HandClock(stage.clock.now_ms() + 1000 * away_s)
         async with await Store.open(tmp_path / "sgnl.db") as store:
             feed = Feed((), settings=stage.config.universe, now_ms=other.now_ms, sleep=other.sleep, spawn=_no_task)
-            again, _ = make_core(stage.config, other, feed, store)
+            again = silent_bot(stage.config, other, feed, store).orchestrator
             said: list[str] = []
             sink = logger.add(lambda message: said.append(str(message)), format="{message}")
             await again.restore()

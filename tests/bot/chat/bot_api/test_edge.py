@@ -10,9 +10,9 @@ from telegram import Bot
 from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, NetworkError, TelegramError
 
 from bot.chat.bot_api.edge import StartError, TelegramEdge, build_application, translate
-from bot.chat.bot_api.request import NeverLeft, NoAnswer, TelegramClock
+from bot.chat.bot_api.request import NeverLeft, NoAnswer
 from bot.chat.delivery.sender import BadText, Blocked, MaybeSent, NoTopic, NotSent, Rejected, SendError
-from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, TIMEOUTS, World, build_edge, eventually
+from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, eventually
 from tests.builders import NOW_MS
 from tests.storage.builders import make_message
 from tests.telegram_stand_in import TOKEN, Fault
@@ -23,7 +23,8 @@ STEERING = {"pause", "resume", "mute", "unmute", "quiet", "config", "test", "cha
 @pytest.fixture
 async def edge(world: World) -> TelegramEdge:
     """Return an edge that has not started."""
-    return build_edge(world)
+    assert world.bot.edge is not None
+    return world.bot.edge
 
 
 async def polls(world: World) -> None:
@@ -63,7 +64,7 @@ async def test_a_menu_cannot_be_shown_to_who_never_wrote(world: World, edge: Tel
 async def test_a_wrong_token(world: World, token: str) -> None:
     """The bot refuses to start, in one line that names the setting and does not show the token."""
     application = build_application(token, world.telegram.url)
-    edge = TelegramEdge(application, handlers=[], menus=[], clock=world.clock)
+    edge = TelegramEdge(application, handlers=[], menus=tuple, clock=world.clock)
     with pytest.raises(StartError, match="TELEGRAM_BOT_TOKEN") as raised:
         await edge.start()
     assert token not in str(raised.value)
@@ -97,14 +98,13 @@ async def test_a_poll_that_fails(world: World, edge: TelegramEdge, fault: Fault)
     assert [message.text[:6] for message in world.telegram.messages] == ["SGNL 0", "SGNL w"]
 
 
-async def test_two_bots_on_one_token(world: World) -> None:
+async def test_two_bots_on_one_token(world: World, edge: TelegramEdge) -> None:
     """A 409 is said once, messages still go out, and commands are heard again when the other one has stopped."""
-    told: list[str] = []
 
-    async def tell(html: str) -> None:
-        told.append(html)
+    def told() -> list[str]:
+        lines = [one.text.partition("\n")[0] for one in world.telegram.messages]
+        return [line for line in lines if "hear" in line]
 
-    edge = build_edge(world, notify=tell)
     await edge.start()
     world.run(edge.run())
     await polls(world)
@@ -113,16 +113,15 @@ async def test_two_bots_on_one_token(world: World) -> None:
     await world.telegram.user_sends("/pause", user_id=PERSON)
     await world.clock.wait_for_sleepers(1)
     assert "another program uses TELEGRAM_BOT_TOKEN" in edge.trouble
-    world.answers._reports.edge = edge
-    assert edge.trouble in world.answers._reports.status().problems(), "the web app's /health says so too"
+    assert edge.trouble in world.bot.live_status.status().problems(), "the web app's /health says so too"
     world.run(world.delivery.run())
     await world.queue(make_message())
-    await world.telegram.wait_for_messages(1)
+    await world.telegram.wait_for_messages(2)
     world.telegram.faults += [("getUpdates", Fault.CONFLICT)] * 3
-    await world.pass_time(lambda: len(told) == 2, step_s=5)
+    await world.pass_time(lambda: len(told()) == 2, step_s=5)
     assert world.clock.now_ms() - NOW_MS >= 30_000 + 60_000 + 120_000 + 240_000
     await world.pass_time(lambda: any("/pause is 8 min old" in one.text for one in world.telegram.messages))
-    assert [line.partition("</b>")[0] for line in told] == ["<b>I hear no commands", "<b>Commands are heard again"]
+    assert [line[:18] for line in told()] == ["I hear no commands", "Commands are heard"]
     assert edge.trouble == ""
 
 
@@ -241,13 +240,9 @@ async def test_a_command_is_confirmed_once_it_is_carried_out(
 
 
 @pytest.mark.parametrize("ahead_s", [-3600, -90, 90, 3600])
-async def test_a_clock_that_is_off(world: World, ahead_s: int) -> None:
+async def test_a_clock_that_is_off(world: World, edge: TelegramEdge, ahead_s: int) -> None:
     """The age of a command is a matter of Telegram's clock alone; that ours is off is said."""
-    telegram_clock = TelegramClock(world.clock)
-    application = build_application(TOKEN, world.telegram.url, TIMEOUTS, telegram_clock)
-    world.application = application
     world.telegram.ahead_ms = -1000 * ahead_s
-    edge = build_edge(world, now_ms=telegram_clock.now_ms)
     await edge.start()
     polling = world.run(edge.run())
     await world.telegram.user_sends("/pause", user_id=PERSON)
@@ -256,10 +251,8 @@ async def test_a_clock_that_is_off(world: World, ahead_s: int) -> None:
     await world.telegram.wait_for_messages(2)
     assert sorted(message.text[:6] for message in world.telegram.messages) == ["/resum", "Paused"]
     assert world.orchestrator.ledger.limits.paused_until_ms
-    reports = world.answers._reports
-    reports.telegram_clock = telegram_clock
     way = "behind" if ahead_s < 0 else "ahead of"
-    assert any(f"{way} Telegram's" in note for note in reports.status().notes)
+    assert any(f"{way} Telegram's" in note for note in world.bot.live_status.status().notes)
     polling.cancel()
     await asyncio.wait([polling])
     await edge.close()

@@ -12,7 +12,7 @@ from bot.chat.commands.arguments import (
     parse_quiet,
     split_coin,
 )
-from bot.chat.delivery.sounds import QuietHours
+from bot.config.sounds import QuietHours
 
 HOUR_MS = 3_600_000
 

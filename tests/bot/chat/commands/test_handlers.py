@@ -14,6 +14,7 @@ from telegram import Chat, User
 from bot.chat.commands.answers import BY_NAME, COMMANDS
 from bot.chat.commands.handlers import AS_YOURSELF, IN_PRIVATE, TOO_FAST, Commands, _Asker
 from bot.chat.delivery.sender import Content
+from bot.chat.recipients import Recipients
 from bot.chat.texts.answers import Listing
 from bot.core.orchestrator import Orchestrator
 from bot.logs import LogFile
@@ -21,7 +22,7 @@ from bot.web.app import build_app
 from scoring.exits import start
 from scoring.signals import FOREVER_MS
 from storage.messages import Kind
-from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, build_edge, look
+from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, listen, look
 from tests.builders import NOW_MS, instrument
 from tests.storage.builders import (
     entry_message,
@@ -49,9 +50,7 @@ async def bot(world: World) -> Orchestrator:
         instrument(id="XLMUSDT"),
         funding_rate_8h=[0.001, 0.0, 0.0005],
     )
-    edge = build_edge(world)
-    await edge.start()
-    world.run(edge.run())
+    await listen(world)
     world.telegram.people.add(STRANGER)
     return world.orchestrator
 
@@ -89,7 +88,7 @@ async def silence(world: World) -> None:
 async def alert(world: World) -> Received:
     """Send the alert of signal 1 with its buttons."""
     signal = make_signal(1)
-    await world.store.outbox.enqueue(world.announcer._of_signal(Kind.ENTRY, "SHORT XLM", signal))
+    await world.store.outbox.enqueue(world.bot.announcer._of_signal(Kind.ENTRY, "SHORT XLM", signal))
     world.run(world.delivery.run())
     await world.telegram.wait_for_messages(2)
     return next(message for message in world.telegram.messages if message.chat_id == PERSON)
@@ -304,7 +303,7 @@ async def test_logs(world: World, tmp_path: Path) -> None:
     """/logs shows admins what happened last, in private and in the operator's chat, and nobody anywhere else."""
     assert await ask(world, "/logs") == "The log is not kept in a file"
     with LogFile(tmp_path / "logs", "INFO", secrets=[TOKEN]) as log_file:
-        world.answers._log_file = log_file
+        world.bot.answers._log_file = log_file
         for number in range(30):
             logger.warning("event <{}> of {}", number, TOKEN)
         message = await message_to(world, "/logs 25")
@@ -315,7 +314,7 @@ async def test_logs(world: World, tmp_path: Path) -> None:
         assert await ask(world, "/logs", user_id=OTHER_PERSON, chat_id=GROUP) != IN_PRIVATE, "he is no admin"
         group_message = replace(message, chat_id=GROUP)
         assert await press(world, group_message, message.press("More »")) == IN_PRIVATE
-        world.delivery.operator = f"{GROUP}:7"
+        world.bot.recipients.operator = f"{GROUP}:7"
         assert "event" in await ask(world, "/logs", chat_id=GROUP)
 
 
@@ -405,9 +404,8 @@ async def test_nobodys_questions_hold_up_an_admin(world: World, bot: Orchestrato
 @pytest.mark.parametrize("shared", [1087968824, 136817688, 777000])
 async def test_an_id_of_many_is_nobody(world: World, shared: int) -> None:
     """Who writes as the group or as a channel is told to write as himself, and no such id is ever suggested."""
-    edge = build_edge(world, admin_ids=[PERSON, shared])
-    await edge.start()
-    world.run(edge.run())
+    world.bot.recipients.admin_ids = frozenset({PERSON, shared})
+    await listen(world)
     await world.telegram.user_sends("/pause", user_id=shared, chat_id=GROUP)
     (answer,) = await world.telegram.wait_for_messages(1)
     assert answer.text == f"Only my admins may do that. {AS_YOURSELF}"
@@ -494,7 +492,7 @@ async def test_health_over_http(world: World, bot: Orchestrator) -> None:
     world.run(world.delivery.run())
     await world.queue(exit_message(1, str(GROUP)))
     await world.pass_time(lambda: bool([*world.delivery.chat_states.faults()]), step_s=0)
-    async with TestClient(TestServer(build_app(world.answers._reports, world.store, ""))) as client:
+    async with TestClient(TestServer(build_app(world.bot.live_status, world.store, ""))) as client:
         answer = await client.get("/health")
         assert answer.status == 503
         assert f"chat {GROUP} gets nothing: Forbidden: bot was kicked" in await answer.text()
@@ -558,7 +556,7 @@ def test_pages_are_cut_by_their_length(coin: str) -> None:
 async def test_refusals_are_not_kept_for_ever(world: World, bot: Orchestrator) -> None:
     """However many strangers write, what is kept of them is bounded."""
     commands = Commands(
-        world.answers, world.delivery, world.store, admin_ids=[], chat_ids=[], now_ms=world.clock.now_ms
+        world.bot.answers, world.delivery, world.store, recipients=Recipients(chats=()), now_ms=world.clock.now_ms
     )
     chat = Chat(1, "private")
     for stranger in range(1, 5000):
@@ -705,9 +703,7 @@ async def test_no_answer_shows_a_secret(world: World) -> None:
     assert TOKEN.partition(":")[2] not in world.delivery.trouble
     world.telegram.token = TOKEN
     await world.pass_time(lambda: len(world.telegram.messages) == 1)
-    edge = build_edge(world)
-    await edge.start()
-    world.run(edge.run())
+    await listen(world)
     for name in ("status", "health", "config", "version", "help", "count", "daily"):
         await ask(world, f"/{name}")
     assert TOKEN not in "".join(message.html for message in world.telegram.messages)

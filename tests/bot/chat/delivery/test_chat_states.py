@@ -10,6 +10,7 @@ from bot.chat.bot_api.edge import TelegramSender
 from bot.chat.delivery.chat_states import hold_for_s
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import Blocked, Content, NoTopic
+from bot.chat.recipients import Recipients
 from tests.bot.conftest import GROUP, PERSON, World
 from tests.builders import NOW_MS
 from tests.storage.builders import make_message
@@ -110,7 +111,11 @@ async def test_chats_are_looked_up_at_the_start(world: World, chat_id: str, hint
     """What is wrong with a chat is said before a message is lost to it, with what to do."""
     world.telegram.channels.add(-1001234567)
     world.delivery = Delivery(
-        world.store, world.delivery._sender, world.clock, max_signal_age_s=30, chats=[chat_id], operator=str(PERSON)
+        world.store,
+        world.delivery._sender,
+        world.clock,
+        max_signal_age_s=30,
+        recipients=Recipients(chats=(chat_id,), operator=str(PERSON)),
     )
     world.run(world.delivery.run())
     await world.pass_time(lambda: any(hint in fault for fault in world.delivery.chat_states.faults()), step_s=0)

@@ -14,9 +14,10 @@ from telegram import Bot
 from bot.chat.bot_api.edge import TelegramSender
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import TERMINAL_CHAT, Content, FoundChat, TerminalSender
+from bot.chat.recipients import Recipients
 from storage.messages import DeliveryState, FollowUp, Kind, NewMessage
 from storage.outbox import DOUBT_SENDING
-from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, eventually
+from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, eventually, quote
 from tests.builders import NOW_MS
 from tests.hand_clock import HandClock
 from tests.storage.builders import entry_message, exit_message, make_message
@@ -246,7 +247,7 @@ async def test_what_a_stopped_bot_had_put_off(world: World) -> None:
 
 async def test_a_late_entry_says_so(world: World) -> None:
     """An alert older than 30 s says how late it is and how far the price has gone; an exit needs no such mark."""
-    world.prices[1] = 0.0000122216
+    quote(world, 1, 0.0000122216)
     await world.store.outbox.enqueue(
         [entry_message(1), entry_message(2, str(OTHER_PERSON)), make_message(chat_id=str(GROUP))]
     )
@@ -407,7 +408,11 @@ async def test_chats_that_are_ours_no_more(world: World) -> None:
     task.cancel()
     await world.store.outbox.enqueue([exit_message(1, str(GROUP)), entry_message(2, str(GROUP))])
     world.delivery = Delivery(
-        world.store, world.delivery._sender, world.clock, max_signal_age_s=30, chats=[str(PERSON)]
+        world.store,
+        world.delivery._sender,
+        world.clock,
+        max_signal_age_s=30,
+        recipients=Recipients(chats=(str(PERSON),)),
     )
     world.run(world.delivery.run())
     await world.queue(FollowUp(signal_id=1, html="over"), make_message())
@@ -425,8 +430,7 @@ async def test_a_start_without_a_token(world: World) -> None:
         TerminalSender(out),
         world.clock,
         max_signal_age_s=30,
-        chats=[TERMINAL_CHAT],
-        operator=TERMINAL_CHAT,
+        recipients=Recipients(chats=(TERMINAL_CHAT,), operator=TERMINAL_CHAT),
     )
     world.run(delivery.run())
     await world.wait_for_states(sent=1, pending=1)
@@ -440,8 +444,7 @@ async def test_the_operator_is_told(world: World) -> None:
         world.delivery._sender,
         world.clock,
         max_signal_age_s=30,
-        chats=[str(PERSON), str(GROUP)],
-        operator=str(PERSON),
+        recipients=Recipients(chats=(str(PERSON), str(GROUP)), operator=str(PERSON)),
     )
     world.run(world.delivery.run())
     world.telegram.faults.append(("sendMessage", Fault.LOSE_REPLY))

@@ -4,7 +4,8 @@ import io
 
 import pytest
 
-from bot.chat.delivery.sender import TERMINAL_CHAT, Content, TerminalSender, is_person, plain_text
+from bot.chat.delivery.sender import TERMINAL_CHAT, Content, TerminalSender, plain_text
+from bot.config.chat_ids import is_person
 
 
 @pytest.mark.parametrize(

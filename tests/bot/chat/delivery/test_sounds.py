@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.chat.delivery.outbox_loop import Delivery
-from bot.chat.delivery.sounds import Mode, QuietHours, is_silent, parse_quiet_hours
+from bot.config.sounds import Mode, QuietHours, is_silent, parse_quiet_hours
 from storage.messages import Kind
 from tests.bot.conftest import World, eventually
 from tests.storage.builders import entry_message, exit_message
@@ -84,5 +84,5 @@ async def test_quiet_hours_survive_a_restart(world: World) -> None:
 async def test_kinds_that_are_off(world: World) -> None:
     """A kind that is off is not even queued."""
     world.orchestrator._config.telegram.modes[Kind.NOTICE] = Mode.OFF
-    await world.announcer.notify("nobody wants this")
+    await world.bot.announcer.notify("nobody wants this")
     await world.wait_for_states()

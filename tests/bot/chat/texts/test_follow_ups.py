@@ -12,7 +12,7 @@ from scoring.settings import ScoringSettings
 from scoring.signals import ExitReason
 from storage.messages import FollowUp, Kind, NewMessage
 from tests.bot.builders import make_open_signal
-from tests.bot.conftest import GROUP, PERSON, World
+from tests.bot.conftest import GROUP, PERSON, World, quote
 from tests.bot.stage import staged
 from tests.storage.builders import DECIDED_MS, entry_message, exit_message, make_message, make_outcome, make_signal
 from tests.telegram_html import read_html
@@ -109,7 +109,7 @@ async def test_edited_not_resent(world: World) -> None:
 
 async def test_marks_stay(world: World) -> None:
     """What was said of an alert as it left, that it was late and that others had expired, is not edited away."""
-    world.prices[1] = 0.0000122216
+    quote(world, 1, 0.0000122216)
     await world.store.outbox.enqueue([entry_message(2), entry_message(1)])
     await world.store.outbox.mark_expired(1)
     await world.clock.advance(45)

@@ -1,23 +1,18 @@
 """What the running bot tells of itself: /status, /health, the leaderboard, one pair."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from bot.chat.bot_api.edge import TelegramEdge
-from bot.chat.bot_api.pairing import Pairing
-from bot.chat.bot_api.request import TelegramClock
-from bot.chat.delivery.outbox_loop import Delivery
-from bot.chat.texts.phrases import duration_text, until_text
+from bot.chat.texts.phrases import until_text
 from bot.clock import Clock
 from bot.config.settings import Config
 from bot.core.housekeeping import Housekeeper
 from bot.core.orchestrator import Orchestrator
-from bot.core.status import BotStatus, Replies, VenueStatus
+from bot.core.status import BotStatus, Incident, Replies, VenueStatus
 from bot.core.tick import Tick
-from bot.heartbeat import Heartbeat
 from bot.version import VERSION
 from features.facts.market import Instrument
 from features.frame import features_at
@@ -31,12 +26,11 @@ from scoring.score import ScoreFrame
 from storage.symbols import symbol_key
 
 LEADERS = 100
-_CLOCK_IS_OFF_S = 5.0
 _DEAD_AFTER_MS = 120_000  #: without the end of a tick
 
 
-class Reports:
-    """Reads the collaborators; changes nothing but the pause, which it hands on."""
+class LiveStatus:
+    """Reads the parts of the bot, and changes nothing."""
 
     def __init__(
         self,
@@ -45,26 +39,25 @@ class Reports:
         clock: Clock,
         feed: MarketFeed,
         orchestrator: Orchestrator,
-        delivery: Delivery,
+        housekeeper: Housekeeper,
+        faults: Callable[[], Iterable[str]],
+        notes: Callable[[], Iterable[str]],
+        incidents: Callable[[], tuple[Incident, ...]],
     ) -> None:
         self._config = config
         self._clock = clock
         self._feed = feed
         self._orchestrator = orchestrator
-        self._delivery = delivery
-        self.edge: TelegramEdge | None = None  #: set where there is one
-        self.pairing: Pairing | None = None  #: set while there is one
-        self.housekeeper: Housekeeper | None = None  #: set where there is one
-        self.telegram_clock: TelegramClock | None = None  #: set where there is one
-        self.heartbeat: Heartbeat | None = None  #: set where there is one
+        self._housekeeper = housekeeper
+        self._faults = faults
+        self._notes = notes
+        self._incidents = incidents
 
     def status(self) -> BotStatus:
         """Return the bot's state now."""
         bot, now_ms = self._orchestrator, self._clock.now_ms()
         used = signals_today(bot.ledger.limits, now_ms, self._config.scoring.timezone)
         p50_ms, p95_ms = np.percentile(bot.activity.durations_ms or [np.nan], (50, 95))
-        troubled = (self.pairing, bot, self._delivery, self.edge)
-        faults = [*(one.trouble for one in troubled if one is not None), *self._delivery.chat_states.faults()]
         return BotStatus(
             version=VERSION,
             now_ms=now_ms,
@@ -82,11 +75,11 @@ class Reports:
             paused_until_ms=bot.ledger.limits.paused_until_ms,
             guard_until_ms=bot.ledger.limits.guard_until_ms,
             funnels={name: log.means() for name, log in bot.activity.funnels.items()},
-            thresholds=self.housekeeper.thresholds if self.housekeeper else None,
+            thresholds=self._housekeeper.thresholds,
             outbox=bot.activity.last_tick.outbox if bot.activity.last_tick else {},
-            faults=tuple(fault for fault in faults if fault),
-            notes=tuple(self._notes()),
-            incidents=self._delivery.incidents(),
+            faults=tuple(filter(None, self._faults())),
+            notes=(*self._housekeeper.notes(), *self._notes()),
+            incidents=self._incidents(),
         )
 
     def markets(self) -> Sequence[Mapping[str, Any]]:
@@ -143,16 +136,6 @@ class Reports:
         """Return whether ticks end, slowly or not: where they hang, only a new start helps."""
         tick = self._orchestrator.activity.last_tick
         return tick is None or self._clock.now_ms() - tick.ended_ms < _DEAD_AFTER_MS
-
-    def _notes(self) -> Iterator[str]:
-        if self.housekeeper is not None:
-            yield from self.housekeeper.notes()
-        if self.heartbeat is not None and self.heartbeat.trouble:
-            yield f"HEARTBEAT_URL: {self.heartbeat.trouble}"
-        offset_s = self.telegram_clock.offset_ms / 1000 if self.telegram_clock else 0.0
-        if abs(offset_s) >= _CLOCK_IS_OFF_S:
-            way = "behind" if offset_s > 0 else "ahead of"
-            yield f"this machine's clock is {duration_text(abs(offset_s))} {way} Telegram's: set it by NTP"
 
     def _best(self) -> str:
         leaders = self.markets()

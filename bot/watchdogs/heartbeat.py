@@ -1,7 +1,7 @@
 """A page that is asked for every minute while all is well: who watches it learns of a bot that is ill, or gone."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import aiohttp
 from aiohttp_socks import ProxyError
@@ -23,7 +23,7 @@ class Heartbeat:
         self._route = route
         self._clock = clock
         self._problems = problems
-        self.trouble = ""  #: why the last request failed, for /status; the URL is a secret
+        self.trouble = ""  #: why the last request failed; the URL is a secret
 
     async def run(self) -> None:
         """Ask while there is no problem."""
@@ -34,6 +34,11 @@ class Heartbeat:
                 else:
                     await self._beat(session)
                     await self._clock.sleep(_EVERY_S)
+
+    def notes(self) -> Iterator[str]:
+        """Yield why the last request failed, for /status."""
+        if self.trouble:
+            yield f"HEARTBEAT_URL: {self.trouble}"
 
     async def _beat(self, session: aiohttp.ClientSession) -> None:
         try:

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from bot.heartbeat import Heartbeat
 from bot.tasks import beside
+from bot.watchdogs.heartbeat import Heartbeat
 from fetchers.transport.route import Route
 from tests.hand_clock import HandClock
 

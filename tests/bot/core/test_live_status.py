@@ -30,7 +30,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 async def test_status(bot: RunningBot) -> None:
     """The status counts ticks, today's signals, what is open, and what each venue keeps and polls."""
-    status = bot.reports.status()
+    status = bot.live_status.status()
     assert status.ticks == bot.orchestrator.activity.ticks == len(bot.orchestrator.activity.durations_ms)
     assert (status.signals_today, len(status.open_signals)) == (1, 1)
     assert list(status.problems()) == []
@@ -38,32 +38,32 @@ async def test_status(bot: RunningBot) -> None:
         name: report.kept for name, report in bot.feed.status().items()
     }
     assert all("polled a tick" in venue.note for venue in status.venues)
-    assert "Signals today: 1 of 50" in render_status(bot.reports.status(), "UTC")
+    assert "Signals today: 1 of 50" in render_status(bot.live_status.status(), "UTC")
 
 
 async def test_leaderboard(bot: RunningBot) -> None:
     """The leaderboard is sorted, holds the coin of the open signal, and leaves out what may not signal."""
-    rows = bot.reports.markets()
+    rows = bot.live_status.markets()
     scores = [row["score"] for row in rows]
     assert scores == sorted(scores, reverse=True)
     assert any(row["coin"] == "KORVA" for row in rows)
     assert all(row["coin"] != "BTC" for row in rows)
-    assert bot.reports.status().best.startswith(rows[0]["pair"])
+    assert bot.live_status.status().best.startswith(rows[0]["pair"])
 
 
 async def test_one_pair(bot: RunningBot) -> None:
     """A pair's page says why it is refused, and its contributions add up to its score."""
-    market = bot.reports.market("bybit", "KORVAUSDT")
+    market = bot.live_status.market("bybit", "KORVAUSDT")
     assert market is not None
     assert sum(market["contributions"].values()) == market["score"]
     refused = {verdict.name for verdict in market["verdicts"] if not verdict.passed}
     assert {"open_signal", "cooldown"} <= refused
-    assert bot.reports.market("bybit", "NOSUCHUSDT") is None
+    assert bot.live_status.market("bybit", "NOSUCHUSDT") is None
 
 
 async def test_over_http(bot: RunningBot) -> None:
     """The web app serves the same over HTTP, NaN as null."""
-    app = build_app(bot.reports, bot.store, "")
+    app = build_app(bot.live_status, bot.store, "")
     async with (
         serve(app, HttpSettings(host="127.0.0.1", port=0, token="")) as url,
         aiohttp.ClientSession(url) as session,
@@ -91,11 +91,11 @@ async def test_the_clock_is_behind_the_last_signal(bot: RunningBot, ahead_ms: in
     limits = bot.orchestrator.ledger.limits
     bot.orchestrator.ledger.limits = replace(limits, signal_times_ms=(bot.stage.clock.now_ms() + ahead_ms,))
     try:
-        status = bot.reports.status()
+        status = bot.live_status.status()
         assert status.signals_today is None
-        assert "clock is behind the last signal" in render_status(bot.reports.status(), "UTC")
+        assert "clock is behind the last signal" in render_status(bot.live_status.status(), "UTC")
         assert "clock is behind the last signal" in render_count(status, bot.orchestrator.ledger.limits, "UTC")
-        served = serve(build_app(bot.reports, bot.store, ""), HttpSettings(host="127.0.0.1", port=0, token=""))
+        served = serve(build_app(bot.live_status, bot.store, ""), HttpSettings(host="127.0.0.1", port=0, token=""))
         async with served as url, aiohttp.ClientSession() as session:
             for path in ("/health", "/api/status"):
                 async with session.get(url + path) as response:

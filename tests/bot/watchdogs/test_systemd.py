@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.systemd import Systemd
 from bot.tasks import beside
+from bot.watchdogs.systemd import Systemd
 from tests.hand_clock import HandClock, settle
 
 

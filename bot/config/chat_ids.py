@@ -1,0 +1,6 @@
+"""What the id of a chat says of it."""
+
+
+def is_person(chat_id: str) -> bool:
+    """Whether it is a private chat, or a topic in one: groups and channels have negative ids or names."""
+    return chat_id.partition(":")[0].isdigit()

@@ -1,0 +1,88 @@
+"""What of a bot lives as long as it, in the order of bot/lifecycle.py, and the work beside which it lives."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+from loguru import logger
+
+from bot.daily import tell_daily
+from bot.lifecycle import Service
+from bot.watchdogs.systemd import Systemd
+from bot.web.app import build_app, serve
+from bot.wiring import Bot
+from fetchers.feed import Feed
+
+DRAIN_S = 5.0  #: how long messages may still go out after the last tick
+
+
+def services(bot: Bot, feed: Feed) -> list[Service]:
+    """Return what lives as long as the bot, in the order in which it starts."""
+    config, clock = bot.config, bot.clock
+    systemd, page = Systemd(os.environ), AsyncExitStack()
+
+    async def listen() -> None:
+        app = build_app(bot.live_status, bot.store, config.http.token, config.http.hosts)
+        url = await page.enter_async_context(serve(app, config.http))
+        logger.info("status and signals as JSON: {}", url)
+
+    async def load_universe() -> None:
+        await feed.start(keep=bot.orchestrator.ledger.open_keys(), coins=bot.orchestrator.known_coins())
+
+    async def report_daily() -> None:
+        hour, timezone = config.telegram.report_hour, config.scoring.timezone
+        await tell_daily(clock, hour, timezone, bot.answers.send_daily_report)
+
+    living: list[Service] = []
+    if bot.mirror is not None:
+        living.append(Service(name="mysql", start=_call(bot.mirror.start), stop=bot.mirror.close))
+    living += [
+        Service(name="web", start=listen, stop=page.aclose),
+        Service(
+            name="watchdog",
+            start=_call(systemd.notify, "READY=1"),
+            run=lambda: systemd.watch(clock, bot.live_status.is_alive),
+            stop=_call(systemd.notify, "STOPPING=1"),
+            is_companion=True,
+        ),
+    ]
+    if bot.heartbeat is not None:
+        living.append(Service(name="heartbeat", run=bot.heartbeat.run, is_companion=True))
+    if (pairing := bot.pairing) is not None:
+
+        async def pair() -> None:
+            bot.recipients.become(await pairing.run(config.telegram))
+
+        living.append(Service(name="pairing", start=pair))
+    if bot.edge is not None and bot.commands is not None:
+        living += [
+            Service(name="connection", stop=bot.edge.close),
+            Service(name="commands", start=bot.edge.start, run=bot.edge.run, stop=bot.commands.finish),
+        ]
+    return [
+        *living,
+        Service(name="windows", start=bot.orchestrator.restore),
+        Service(name="feed", start=load_universe, stop=feed.close),
+        Service(name="delivery", run=bot.delivery.run),
+        Service(name="daily report", run=report_daily),
+        Service(name="housekeeping", run=bot.housekeeper.run),
+    ]
+
+
+async def watch(bot: Bot, stop: asyncio.Event) -> None:
+    """Tick until `stop`, then let out what is still to be said."""
+    await bot.orchestrator.start()
+    await bot.orchestrator.run(stop)
+    await bot.orchestrator.stop()
+    if unsent := await bot.delivery.drain(DRAIN_S):
+        logger.warning("{} messages could not be sent yet; they go out at the next start", unsent)
+
+
+def _call(act: Callable[..., None], *arguments: str) -> Callable[[], Awaitable[None]]:
+    """Return what a service does at once, to be awaited like what takes time."""
+
+    async def call() -> None:
+        act(*arguments)
+
+    return call

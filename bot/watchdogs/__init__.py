@@ -1,0 +1,1 @@
+"""Outside watchers that are told that the bot is alive."""
