@@ -23,7 +23,8 @@ def services(bot: Bot, feed: Feed) -> list[Service]:
     systemd, page = Systemd(os.environ), AsyncExitStack()
 
     async def listen() -> None:
-        app = build_app(bot.live_status, bot.store, config.http.token, config.http.hosts)
+        hosts, metrics = config.http.hosts, bot.metrics.exposition
+        app = build_app(bot.live_status, bot.store, config.http.token, hosts, metrics=metrics)
         url = await page.enter_async_context(serve(app, config.http))
         logger.info("status and signals as JSON: {}", url)
 

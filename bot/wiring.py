@@ -24,6 +24,7 @@ from bot.core.housekeeping import Housekeeper
 from bot.core.live_status import LiveStatus
 from bot.core.orchestrator import Orchestrator
 from bot.logs import LogFile
+from bot.publish.metrics import Metrics
 from bot.tasks import spawn
 from bot.watchdogs.heartbeat import Heartbeat
 from fetchers.base import MarketFeed, ProbedVenue
@@ -61,6 +62,7 @@ class Bot:
     mirror: Mirror | None  #: None: no history in MySQL
     orchestrator: Orchestrator
     housekeeper: Housekeeper
+    metrics: Metrics
     live_status: LiveStatus
     heartbeat: Heartbeat | None
     recipients: Recipients
@@ -111,8 +113,15 @@ def build_bot(
         modes=config.telegram.modes,
         recipients=recipients,
     )
+    metrics = Metrics()
     orchestrator = Orchestrator(
-        config=config, clock=clock, feed=feed, store=store, announcer=announcer, activity=activity
+        config=config,
+        clock=clock,
+        feed=feed,
+        store=store,
+        announcer=announcer,
+        activity=activity,
+        subscribers=[metrics.note],
     )
     mirror = Mirror(config.database, draw, **asdict(config.mysql)) if config.mysql else None
     housekeeper = Housekeeper(
@@ -182,6 +191,7 @@ def build_bot(
         mirror=mirror,
         orchestrator=orchestrator,
         housekeeper=housekeeper,
+        metrics=metrics,
         live_status=live_status,
         heartbeat=heartbeat,
         recipients=recipients,

@@ -8,7 +8,7 @@ import asyncio
 import errno
 import hmac
 import re
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ from storage.store import StoreReader
 
 ENDPOINTS = {
     "/health": "200, or 503 with the reasons",
+    "/metrics": "the figures for Prometheus",
     "/api/status": "the bot and its venues",
     "/api/markets": "the leaderboard",
     "/api/markets/{venue}/{id}": "one pair: features, sub-scores, gates and what is missing",
@@ -37,6 +38,7 @@ LARGEST = 2**53  #: what JSON's readers count up to
 _DIGITS = len(str(LARGEST))
 _HOST = re.compile(r"(?:\[(?P<address>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?", re.ASCII)
 _DAY_MS, _MOST_DAYS = 86_400_000, 36_500
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SHOWN = 40  #: characters of a bad value that an answer shows
 
 
@@ -57,11 +59,21 @@ class StatusSource(Protocol):
         """Return everything known of one pair, None where it is not watched."""
 
 
-def build_app(bot: StatusSource, history: StoreReader, token: str, hosts: Collection[str] = ()) -> web.Application:
-    """Return the application; `token` "" asks nobody for one, `hosts` are names to be asked by beside loopback's."""
+def build_app(
+    bot: StatusSource,
+    history: StoreReader,
+    token: str,
+    hosts: Collection[str] = (),
+    *,
+    metrics: Callable[[BotStatus], bytes],
+) -> web.Application:
+    """Return the application; `token` "" asks nobody for one, `hosts` are names to be asked by beside loopback's.
+
+    `metrics` gives the figures for Prometheus as text.
+    """
     app = web.Application(middlewares=[timed, _errors_as_json, _host_check(hosts), _token_check(token)])
     app.on_response_prepare.append(_add_headers)
-    app.add_routes(_Pages(bot, history, token).routes())
+    app.add_routes(_Pages(bot, history, token, metrics).routes())
     return app
 
 
@@ -101,15 +113,19 @@ def _explain(error: OSError, settings: HttpSettings) -> str:
 
 
 class _Pages:
-    def __init__(self, bot: StatusSource, history: StoreReader, token: str) -> None:
+    def __init__(
+        self, bot: StatusSource, history: StoreReader, token: str, metrics: Callable[[BotStatus], bytes]
+    ) -> None:
         self._bot = bot
         self._history = history
         self._token = token
+        self._metrics = metrics
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/", self.index),
             web.get("/health", self.health),
+            web.get("/metrics", self.metrics),
             web.get("/api/status", self.status),
             web.get("/api/markets", self.markets),
             web.get("/api/markets/{venue}/{id}", self.market),
@@ -135,6 +151,9 @@ class _Pages:
                 "incidents": status.incidents,
             }
         return json_response(answer, 503 if problems else 200)
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=self._metrics(self._bot.status()), headers={"Content-Type": _METRICS_TYPE})
 
     async def status(self, _request: web.Request) -> web.Response:
         status = self._bot.status()

@@ -10,6 +10,7 @@ import pytest_asyncio
 from bot.chat.texts.answers import render_count
 from bot.chat.texts.messages import render_status
 from bot.config.settings import HttpSettings
+from bot.publish.metrics import Metrics
 from bot.web.app import build_app, serve
 from fetchers.simulated.scenario import Planted
 from tests.bot.stage import RunningBot, staged
@@ -63,7 +64,7 @@ async def test_one_pair(bot: RunningBot) -> None:
 
 async def test_over_http(bot: RunningBot) -> None:
     """The web app serves the same over HTTP, NaN as null."""
-    app = build_app(bot.live_status, bot.store, "")
+    app = build_app(bot.live_status, bot.store, "", metrics=Metrics().exposition)
     async with (
         serve(app, HttpSettings(host="127.0.0.1", port=0, token="")) as url,
         aiohttp.ClientSession(url) as session,
@@ -95,7 +96,10 @@ async def test_the_clock_is_behind_the_last_signal(bot: RunningBot, ahead_ms: in
         assert status.signals_today is None
         assert "clock is behind the last signal" in render_status(bot.live_status.status(), "UTC")
         assert "clock is behind the last signal" in render_count(status, bot.orchestrator.ledger.limits, "UTC")
-        served = serve(build_app(bot.live_status, bot.store, ""), HttpSettings(host="127.0.0.1", port=0, token=""))
+        served = serve(
+            build_app(bot.live_status, bot.store, "", metrics=Metrics().exposition),
+            HttpSettings(host="127.0.0.1", port=0, token=""),
+        )
         async with served as url, aiohttp.ClientSession() as session:
             for path in ("/health", "/api/status"):
                 async with session.get(url + path) as response:

@@ -14,6 +14,7 @@ import yarl
 
 from bot.config.settings import HttpSettings
 from bot.core.status import BotStatus, Incident
+from bot.publish.metrics import Metrics
 from bot.web.app import WebError, build_app, serve
 from fetchers.health import Condition
 from storage.store import Store
@@ -90,7 +91,10 @@ async def site(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[
         await store.record_outcome(make_outcome(1), limits, [])
         await store.record_near_misses([make_outcome(1, is_by_quotes=True)])
         settings = HttpSettings(host="127.0.0.1", port=0, token=token)
-        async with serve(build_app(bot, store, token, ("x.org",)), settings) as url, aiohttp.ClientSession() as session:
+        async with (
+            serve(build_app(bot, store, token, ("x.org",), metrics=Metrics().exposition), settings) as url,
+            aiohttp.ClientSession() as session,
+        ):
             yield Site(url, session, bot)
 
 
@@ -129,6 +133,13 @@ async def test_stats(site: Site) -> None:
     for wrong in ("days=0", "days=x", "day=1"):
         status, _, _ = await site.get(f"/api/stats?{wrong}")
         assert status == 400
+
+
+async def test_metrics(site: Site) -> None:
+    """The figures come in Prometheus' text format."""
+    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/metrics") as answer:
+        assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert "sgnl_open_signals 1.0" in await answer.text()
 
 
 async def test_near_misses(site: Site) -> None:
@@ -254,6 +265,7 @@ async def test_token(site: Site) -> None:
         assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
         assert (await site.get(path, token=f"{TOKEN}x"))[0] == 401
         assert (await site.get(path, token=TOKEN))[0] in {200, 404}
+    assert (await site.get("/metrics"))[0] == 401
 
 
 @with_token
@@ -287,7 +299,7 @@ async def test_ipv6_url(tmp_path: Path) -> None:
         pytest.skip("no IPv6 here")
     async with await Store.open(tmp_path / "sgnl.sqlite3") as store:
         settings = HttpSettings(host="::1", port=0, token="")
-        async with serve(build_app(StillBot(), store, ""), settings) as url:
+        async with serve(build_app(StillBot(), store, "", metrics=Metrics().exposition), settings) as url:
             assert url.startswith("http://[::1]:")
 
 

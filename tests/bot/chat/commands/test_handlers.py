@@ -492,7 +492,8 @@ async def test_health_over_http(world: World, bot: Orchestrator) -> None:
     world.run(world.delivery.run())
     await world.queue(exit_message(1, str(GROUP)))
     await world.pass_time(lambda: bool([*world.delivery.chat_states.faults()]), step_s=0)
-    async with TestClient(TestServer(build_app(world.bot.live_status, world.store, ""))) as client:
+    app = build_app(world.bot.live_status, world.store, "", metrics=world.bot.metrics.exposition)
+    async with TestClient(TestServer(app)) as client:
         answer = await client.get("/health")
         assert answer.status == 503
         assert f"chat {GROUP} gets nothing: Forbidden: bot was kicked" in await answer.text()

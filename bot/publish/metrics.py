@@ -1,0 +1,110 @@
+"""The bot's figures for Prometheus: signals, outcomes and ticks counted from the events, the rest read on request."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from bot.core.events import Event, SignalEnded, SignalGiven, TickEnded
+from bot.core.status import BotStatus, VenueStatus
+
+TICK_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20)
+
+
+class Metrics:
+    """Counts what `note`, a subscriber of the events, is told."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        labels = ("strategy", "side", "venue")
+        self._signals = Counter("sgnl_signals", "Signals given since the start", labels, registry=self._registry)
+        self._outcomes = Counter(
+            "sgnl_outcomes", "Signals ended since the start", (*labels, "reason"), registry=self._registry
+        )
+        self._ticks = Histogram(
+            "sgnl_tick_seconds", "How long a tick took", buckets=TICK_BUCKETS_S, registry=self._registry
+        )
+
+    def note(self, event: Event) -> None:
+        """Count what has happened."""
+        match event:
+            case SignalGiven(signal):
+                self._signals.labels(signal.strategy, signal.side.value, signal.venue).inc()
+            case SignalEnded(signal, outcome):
+                self._outcomes.labels(signal.strategy, signal.side.value, signal.venue, outcome.reason.value).inc()
+            case TickEnded(tick):
+                self._ticks.observe((tick.ended_ms - tick.started_ms) / 1000)
+
+    def exposition(self, status: BotStatus) -> bytes:
+        """Return all figures in Prometheus' text format, version 0.0.4; those that no event tells are of `status`."""
+        now = CollectorRegistry()
+        now.register(_StatusCollector(status))
+        return generate_latest(self._registry) + generate_latest(now)
+
+
+class _StatusCollector(Collector):
+    def __init__(self, status: BotStatus) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the bot's state."""
+        status = self._status
+        yield _gauge("sgnl_build", "1, with the version", ("version",), [((status.version,), 1)])
+        yield _gauge("sgnl_problems", "What makes the bot unwell, 0 is well", (), [((), len(list(status.problems())))])
+        yield _gauge("sgnl_open_signals", "Signals without an end", (), [((), len(status.open_signals))])
+        yield _gauge("sgnl_paused", "1 while no signals are given", (), [((), int(status.paused_until_ms is not None))])
+        yield _gauge(
+            "sgnl_outbox_messages",
+            "Messages by delivery state",
+            ("state",),
+            [((state,), count) for state, count in status.outbox.items()],
+        )
+        yield from _of_venues(status.venues, status.now_ms)
+
+
+def _of_venues(venues: tuple[VenueStatus, ...], now_ms: int) -> Iterator[Metric]:
+    yield _gauge(
+        "sgnl_venue_state",
+        "1 at the state that the venue is in",
+        ("venue", "state"),
+        [((one.venue, one.state), 1) for one in venues],
+    )
+    yield _gauge("sgnl_venue_instruments", "Watched", ("venue",), [((one.venue,), one.instruments) for one in venues])
+    yield _gauge(
+        "sgnl_venue_reply_age_seconds",
+        "Since the last good bulk reply",
+        ("venue",),
+        [((one.venue,), (now_ms - one.last_reply_ms) / 1000) for one in venues if one.last_reply_ms is not None],
+    )
+    yield _gauge(
+        "sgnl_venue_budget_used_ratio",
+        "The most used so far of a published limit",
+        ("venue",),
+        [((one.venue,), one.budget_used_percent / 100) for one in venues],
+    )
+    replies = [((one.venue, endpoint), reply) for one in venues for endpoint, reply in one.replies.items()]
+    for name, help_text, field in (
+        ("sgnl_venue_rows", "Rows of an endpoint's replies", "rows"),
+        ("sgnl_venue_unreadable_rows", "Rows left out, or without the value they are for", "unreadable"),
+        ("sgnl_venue_impossible_values", "Values that came and cannot be", "impossible"),
+    ):
+        family = CounterMetricFamily(name, help_text, labels=("venue", "endpoint"))
+        for labels, reply in replies:
+            family.add_metric(labels, getattr(reply, field))
+        yield family
+    yield _gauge(
+        "sgnl_venue_new_fields",
+        "Fields that an endpoint's first reply did not have",
+        ("venue", "endpoint"),
+        [(labels, len(reply.new_fields)) for labels, reply in replies],
+    )
+
+
+def _gauge(
+    name: str, help_text: str, labels: tuple[str, ...], values: list[tuple[tuple[str, ...], float]]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, help_text, labels=labels)
+    for of, value in values:
+        family.add_metric(of, value)
+    return family
