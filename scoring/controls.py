@@ -33,11 +33,11 @@ def draw_controls(signal: Signal, inputs: GateInputs, checked: GateFrame) -> Ite
     instruments, is_possible = inputs.features.instruments, _could_enter(signal, inputs, checked)
     is_here = instruments.venue.look_up({signal.venue: 1.0}, otherwise=0.0) > 0
     is_same_coin = instruments.coin.look_up({signal.coin: 1.0}, otherwise=0.0) > 0
-    columns = np.flatnonzero(is_possible & instruments.is_eligible & is_here & ~is_same_coin).tolist()
+    columns = np.flatnonzero(is_possible & instruments.is_eligible & is_here & ~is_same_coin)
     drawn = _control(signal, Arm.OTHER_INSTRUMENT)
-    if columns:
-        by_id = sorted(columns, key=lambda column: instruments[column].id)
-        column = by_id[int(len(by_id) * _uniform(signal, drawn.arm))]
+    if columns.size:
+        by_id = columns[instruments.id_rank[columns].argsort()]
+        column = int(by_id[int(len(by_id) * _uniform(signal, drawn.arm))])
         one = instruments[column]
         yield replace(
             drawn,

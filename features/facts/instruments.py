@@ -58,6 +58,8 @@ class Instruments(tuple[Instrument, ...]):  # noqa: SLOT001 - a tuple's slots wo
         self.venue = Names(one.venue for one in self)
         self.identity = Aliases((one.coin, one.key_name) for one in self)
         self.any_name = Aliases(one.names for one in self)  #: in capitals
+        #: the place of each instrument's id among all ids in their order
+        self.id_rank: IntArray = np.argsort(np.argsort([one.id for one in self], kind="stable"), kind="stable")
         self.taker_fee_percent: FloatArray = np.array([one.taker_fee_percent for one in self], dtype=np.float64)
         self.tick_size: FloatArray = np.array([one.tick_size for one in self], dtype=np.float64)
         self.is_eligible: BoolArray = np.array([one.is_eligible for one in self], dtype=bool)
