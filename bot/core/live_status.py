@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from bot.chat.texts.phrases import until_text
 from bot.clock import Clock
 from bot.config.settings import Config
 from bot.core.housekeeping import Housekeeper
@@ -146,12 +145,14 @@ class LiveStatus:
             report.last_error if report.condition != "ok" else "",
             f"{report.polls.pruned} of {report.polls.eligible} pruned, {report.polls.polled} polled a tick",
             f"{report.polls.starved} wanted beyond the budget" if report.polls.starved else "",
-            self._warming(name, report.full_by_ms),
         ]
+        warming = self._warming(name)
         return VenueStatus(
             venue=name,
             state=report.condition.value,
             note="; ".join(filter(None, notes)),
+            warming=warming,
+            warm_by_ms=report.full_by_ms if warming else None,
             instruments=report.kept,
             last_reply_ms=report.last_quotes_ms,
             budget_used_percent=100 * max(report.used_share.values(), default=0.0),
@@ -166,18 +167,14 @@ class LiveStatus:
             },
         )
 
-    def _warming(self, venue: str, full_by_ms: int | None) -> str:
-        """How many of the venue's instruments still wait for their windows to fill, and until when."""
+    def _warming(self, venue: str) -> int:
+        """Return how many of the venue's instruments still wait for their windows to fill."""
         tick = self._orchestrator.activity.last_tick
         if tick is None:
-            return ""
+            return 0
         here = np.array([instrument.venue == venue for instrument in tick.features.instruments], bool)
         parts = (tick.features.missing[part] == Missing.WARMING_UP for part in ("momentum", "open_interest_change"))
-        count = np.count_nonzero(np.logical_or(*parts) & here)
-        if not count:
-            return ""
-        until = until_text(full_by_ms, self._config.scoring.timezone) if full_by_ms else ""
-        return f"{count} warming up {until}".rstrip()
+        return int(np.count_nonzero(np.logical_or(*parts) & here))
 
 
 def _leading(tick: Tick) -> ScoreFrame:

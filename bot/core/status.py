@@ -27,6 +27,8 @@ class VenueStatus:
     state: str  #: a fetchers.health.Condition
     note: str  #: what else there is to say, e.g. why it is not ok; "" for nothing
     instruments: int  #: kept in the universe
+    warming: int = 0  #: of these, whose windows are not full yet
+    warm_by_ms: int | None = None  #: when they will be, None where nobody can say
     last_reply_ms: int | None  #: None before the first
     budget_used_percent: float  #: [%] of the published limit, the fullest pool
     replies: Mapping[str, Replies] = field(default_factory=dict)  #: by endpoint

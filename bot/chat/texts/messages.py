@@ -336,7 +336,7 @@ def render_status(status: BotStatus, timezone: str) -> str:
         else CLOCK_IS_BEHIND,
         *_open_lines(status.open_signals, status.now_ms),
         "",
-        *(_venue_line(venue) for venue in status.venues),
+        *(_venue_line(venue, timezone) for venue in status.venues),
         "" if status.funnels else None,
         *(line for strategy, means in status.funnels.items() for line in funnel_lines(strategy, means)),
         thresholds_text(status.thresholds),
@@ -412,7 +412,9 @@ def _ticks(status: BotStatus) -> str:
     return f"{status.ticks:,} ticks, p50 {status.tick_p50_ms:.0f} ms, p95 {status.tick_p95_ms:.0f} ms, last {age} ago"
 
 
-def _venue_line(venue: VenueStatus) -> str:
+def _venue_line(venue: VenueStatus, timezone: str) -> str:
     used = f"{venue.budget_used_percent:.0f} % of its limit used"
-    note = f": {escape(venue.note)}" if venue.note else ""
+    until = f" {until_text(venue.warm_by_ms, timezone)}" if venue.warm_by_ms else ""
+    notes = "; ".join(filter(None, [venue.note, f"{venue.warming} warming up{until}" if venue.warming else ""]))
+    note = f": {escape(notes)}" if notes else ""
     return f"{venue_name(venue.venue)} {escape(venue.state)}, {venue.instruments:,} pairs, {used}{note}"

@@ -426,7 +426,7 @@ def test_status_of_a_bot_in_trouble() -> None:
         last_tick_ms=None,
         best="",
         paused_until_ms=DECIDED_MS + 60_000,
-        venues=(make_venue("mexc", state="held", note="510: too frequent; 12 warming up"),),
+        venues=(make_venue("mexc", state="held", note="510: too frequent", warming=12),),
         funnels={},
         thresholds=None,
         outbox={"sent": 1, "pending": 2, "failed": 1},
