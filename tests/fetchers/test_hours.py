@@ -85,17 +85,17 @@ async def tick(feed: Feed, count: int) -> Sequence[Quotes]:
 
 
 def test_a_cold_start_is_warm_within_a_minute(tmp_path: Path) -> None:
-    """Every instrument of Binance and Bybit is scored in every tick; /status says until when one lacks its history."""
+    """Every instrument of Binance and Bybit is scored in every tick; the status says until when one is cold."""
 
     async def main() -> None:
         async with (
             staged(tmp_path, exchanges={"binance", "bybit"}, clock=VirtualClock(), **FULL_LENGTH) as stage,
             stage.bot() as bot,
         ):
-            said = []
+            warming = []
             for _ in range(12):
                 await bot.orchestrator.tick()
-                said.append([venue.note for venue in bot.live_status.status().venues])
+                warming.append([(one.warming, one.warm_by_ms) for one in bot.live_status.status().venues])
                 last = bot.orchestrator.activity.last_tick
                 assert last is not None
                 eligible = last.features.instruments.is_eligible
@@ -106,8 +106,8 @@ def test_a_cold_start_is_warm_within_a_minute(tmp_path: Path) -> None:
             assert last is not None
             for part in ("open_interest_change", "price_change", "btc_return", "momentum", "vwap_distance", "funding"):
                 assert (last.features.missing[part][eligible] == Missing.PRESENT).all(), part
-            assert all("warming up until" in note for note in said[0])
-            assert not any("warming" in note for note in said[-1])
+            assert all(count and until_ms for count, until_ms in warming[0])
+            assert all(one == (0, None) for one in warming[-1])
             assert not any(report.warming for report in bot.feed.status().values())
 
     run_virtually(main())

@@ -426,7 +426,9 @@ def test_status_of_a_bot_in_trouble() -> None:
         last_tick_ms=None,
         best="",
         paused_until_ms=DECIDED_MS + 60_000,
-        venues=(make_venue("mexc", state="held", note="510: too frequent", warming=12),),
+        venues=(
+            make_venue("mexc", state="held", note="510: too frequent", warming=12, warm_by_ms=DECIDED_MS + 60_000),
+        ),
         funnels={},
         thresholds=None,
         outbox={"sent": 1, "pending": 2, "failed": 1},
@@ -438,7 +440,7 @@ def test_status_of_a_bot_in_trouble() -> None:
         "Signals today: 3 of 8",
         "No open signal",
         "",
-        "MEXC held, 412 pairs, 38 % of its limit used: 510: too frequent; 12 warming up",
+        "MEXC held, 412 pairs, 38 % of its limit used: 510: too frequent; 12 warming up until 14 Nov 23:14 CET",
         "Messages: 2 pending, 1 failed",
         "Problem: no tick has ended yet",
     ]
