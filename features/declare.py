@@ -16,6 +16,7 @@ from features.facts.venues import VENUES
 
 T = TypeVar("T")
 V = TypeVar("V")
+N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,26 +117,22 @@ def _plain(text: str) -> str:
 
 def number(low: float, high: float) -> Kind[float]:
     """Take a number of a range."""
-
-    def parse(text: str) -> float:
-        value = float(_plain(text))
-        if not low <= value <= high:
-            raise ValueError
-        return value
-
-    return Kind(expected=f"a number from {low:.15g} to {high:.15g}", parse=parse)
+    return _in_range(float, low, high, f"a number from {low:.15g} to {high:.15g}")
 
 
 def whole(low: int, high: int) -> Kind[int]:
     """Take a whole number of a range."""
+    return _in_range(int, low, high, f"a whole number from {low} to {high}")
 
-    def parse(text: str) -> int:
-        value = int(_plain(text))
+
+def _in_range(convert: Callable[[str], N], low: N, high: N, expected: str) -> Kind[N]:
+    def parse(text: str) -> N:
+        value = convert(_plain(text))
         if not low <= value <= high:
             raise ValueError
         return value
 
-    return Kind(expected=f"a whole number from {low} to {high}", parse=parse)
+    return Kind(expected=expected, parse=parse)
 
 
 def percent_by_venue(high: float, default: float, example: str) -> Kind[dict[str, float]]:

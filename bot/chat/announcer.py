@@ -64,11 +64,7 @@ class ChatAnnouncer:
 
     async def notify_all(self, html: str) -> None:
         """Queue a notice for every chat that gets alerts, whatever the modes."""
-        now_ms = self._clock.now_ms()
-        notices = [
-            NewMessage(chat_id=chat, kind=Kind.NOTICE, html=html, created_ms=now_ms) for chat in self._recipients.chats
-        ]
-        await self._store.outbox.enqueue(notices)
+        await self._store.outbox.enqueue(self._to(self._recipients.chats, html, Kind.NOTICE))
         self._wake()
 
     def entry(self, signal: Signal, record: Record, decided_after_ms: int) -> list[NewMessage]:
@@ -134,9 +130,11 @@ class ChatAnnouncer:
     def _notices(self, html: str, kind: Kind = Kind.NOTICE, edit_key: str = "") -> list[NewMessage]:
         if self._modes[kind] is Mode.OFF:
             return []
-        now_ms = self._clock.now_ms()
         to = self._recipients
-        chats: Iterable[str] = to.chats if kind is Kind.STORM else filter(None, [to.operator])
+        return self._to(to.chats if kind is Kind.STORM else filter(None, [to.operator]), html, kind, edit_key)
+
+    def _to(self, chats: Iterable[str], html: str, kind: Kind, edit_key: str = "") -> list[NewMessage]:
+        now_ms = self._clock.now_ms()
         return [NewMessage(chat_id=chat, kind=kind, html=html, created_ms=now_ms, edit_key=edit_key) for chat in chats]
 
     def _of_signal(self, kind: Kind, html: str, signal: Signal) -> list[NewMessage]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot.config.sounds import Mode, QuietHours, parse_quiet_hours
-from features.declare import Kind, matching, several, whole
+from features.declare import Kind, matching, several
 from fetchers.transport.route import DIRECT, SCHEMES
 
 
@@ -92,4 +92,3 @@ QUIET: Kind[QuietHours | None] = Kind(
     expected="a span of the day such as 23:00-07:00", parse=parse_quiet_hours, empty=None
 )
 MODE = Kind(expected="on, silent or off", parse=lambda text: Mode(text.lower()))
-PORT = whole(0, 65535)

@@ -109,7 +109,7 @@ def _best(tick: Tick) -> tuple[float, str]:
     eligible = tick.features.instruments.is_eligible
     if not eligible.any():
         return 0.0, ""
-    scores = next(iter(tick.decision.by_strategy.values())).scores  # of the first: two scores cannot be compared
-    column = int(np.where(eligible, scores.total, -1).argmax())
+    total = tick.leading_scores.total
+    column = int(np.where(eligible, total, -1).argmax())
     instrument = tick.features.instruments[column]
-    return float(scores.total[column]), f"{instrument.pair} {venue_title(instrument.venue)}"
+    return float(total[column]), f"{instrument.pair} {venue_title(instrument.venue)}"

@@ -21,7 +21,6 @@ from fetchers.venue_report import VenueReport
 from scoring.decide import explain
 from scoring.limits import signals_today
 from scoring.reasons import missing_parts
-from scoring.score import ScoreFrame
 from storage.symbols import symbol_key
 
 LEADERS = 100
@@ -87,7 +86,7 @@ class LiveStatus:
         if tick is None:
             return []
         eligible = [column for column, instrument in enumerate(tick.features.instruments) if instrument.is_eligible]
-        total = _leading(tick).total
+        total = tick.leading_scores.total
         best = sorted(eligible, key=lambda column: -total[column])[:LEADERS]
         return [_row(tick, column) for column in best]
 
@@ -98,7 +97,7 @@ class LiveStatus:
         if tick is None or (venue, instrument_id) not in keys:
             return None
         column = keys.index((venue, instrument_id))
-        scores, bot = _leading(tick), self._orchestrator
+        scores, bot = tick.leading_scores, self._orchestrator
         strategy = bot.strategies[0]
         return {
             **_row(tick, column),
@@ -123,7 +122,7 @@ class LiveStatus:
         tick, wanted = self._orchestrator.activity.last_tick, symbol_key(symbol)
         if tick is None:
             return []
-        total, instruments = _leading(tick).total, tick.features.instruments
+        total, instruments = tick.leading_scores.total, tick.features.instruments
         found = [
             column
             for column, one in enumerate(instruments)
@@ -177,11 +176,6 @@ class LiveStatus:
         return int(np.count_nonzero(np.logical_or(*parts) & here))
 
 
-def _leading(tick: Tick) -> ScoreFrame:
-    """Return the scores of the first strategy, which order the leaderboard."""
-    return next(iter(tick.decision.by_strategy.values())).scores
-
-
 def _row(tick: Tick, column: int) -> dict[str, Any]:
     features, instrument = tick.features, tick.features.instruments[column]
     return {
@@ -189,7 +183,7 @@ def _row(tick: Tick, column: int) -> dict[str, Any]:
         "id": instrument.id,
         "coin": instrument.coin,
         "pair": instrument.pair,
-        "score": float(_leading(tick).total[column]),
+        "score": float(tick.leading_scores.total[column]),
         "price": float(features.price[column]),
         "spread_bps": float(features.spread_bps[column]),
     }

@@ -6,7 +6,7 @@ Days and hours are those of UTC, as in the views.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -60,9 +60,7 @@ async def make_report(history: StoreReader, filters: Filters) -> HistoryReport:
             and filters.band in (None, band_of(signal.score))
         ]
 
-    kinds = await history.signals.current_kinds()
-    rows, left_out = of_kinds(wanted(await history.signals.closed(filters.since_ms)), kinds)
-    controls, _ = of_kinds(wanted(await history.controls.closed(filters.since_ms)), kinds)
+    rows, controls, left_out = await ended_since(history, filters.since_ms, wanted)
     return HistoryReport(
         total=await asyncio.to_thread(compare, rows, controls, left_out),
         groups=await asyncio.to_thread(group, rows, controls),
@@ -70,6 +68,19 @@ async def make_report(history: StoreReader, filters: Filters) -> HistoryReport:
             filters.since_ms, coin=coin, venue=filters.venue, band=filters.band
         ),
     )
+
+
+async def ended_since(
+    history: StoreReader, since_ms: int, wanted: Callable[[Iterable[Row]], list[Row]] = list
+) -> tuple[list[Row], list[Row], int]:
+    """Return what has ended of the kinds of today: signals, controls, and how many signals of other kinds.
+
+    Only the rows that `wanted` returns count, also among those of other kinds.
+    """
+    kinds = await history.signals.current_kinds()
+    rows, left_out = of_kinds(wanted(await history.signals.closed(since_ms)), kinds)
+    controls, _ = of_kinds(wanted(await history.controls.closed(since_ms)), kinds)
+    return rows, controls, left_out
 
 
 def group(rows: Sequence[Row], controls: Sequence[Row]) -> dict[str, dict[Any, Record]]:

@@ -9,6 +9,7 @@ from features.frame import FeatureFrame
 from fetchers.health import Condition
 from fetchers.poll_plan import Key
 from scoring.decide import Decision
+from scoring.score import ScoreFrame
 from scoring.signals import OpenSignal
 
 Seen: TypeAlias = Mapping[Key, Sequence[Observation]]  #: the books and prints of one tick
@@ -35,3 +36,8 @@ class Tick:
     conditions: Mapping[str, Condition]  #: by venue
     outbox: Mapping[str, int]  #: messages by delivery state
     ended_ms: int
+
+    @property
+    def leading_scores(self) -> ScoreFrame:
+        """The scores of the first strategy, which order the leaderboard: those of two cannot be compared."""
+        return next(iter(self.decision.by_strategy.values())).scores

@@ -48,6 +48,7 @@ from bot.config.settings import GROUPS, Config
 from bot.core.live_status import LEADERS, LiveStatus
 from bot.core.market import PriceHistory
 from bot.core.orchestrator import Orchestrator
+from bot.core.performance import ended_since
 from bot.core.recompute import explain_signal, repetition
 from bot.logs import LogFile
 from bot.version import VERSION, code_hash
@@ -65,7 +66,6 @@ from scoring.statistics import (
     by_venue,
     compare,
     equity_curve,
-    of_kinds,
     summarise,
 )
 from scoring.strategies import lowest_score
@@ -205,7 +205,7 @@ class Answers:
         """Return the report on the time since the last one."""
         log = self._bot.activity.day
         given = await self._store.signals.find(since_ms=log.since_ms, limit=10_000)
-        rows, controls, left_out = await self._closed_since(log.since_ms)
+        rows, controls, left_out = await ended_since(self._store, log.since_ms)
         ended = compare(rows, controls, left_out) if rows or left_out else None
         return render_report(log, given, ended, self._clock.now_ms(), self._timezone)
 
@@ -404,14 +404,7 @@ class Answers:
             return Content(html=caption, picture=await asyncio.to_thread(draw))
 
     async def _closed(self, argument: str, default_days: int) -> tuple[list[Row], list[Row], int]:
-        return await self._closed_since(self._clock.now_ms() - parse_days(argument, default_days) * DAY_MS)
-
-    async def _closed_since(self, since_ms: int) -> tuple[list[Row], list[Row], int]:
-        """Return what has ended of the kinds of today: signals, controls, and how many signals of other kinds."""
-        kinds = await self._store.signals.current_kinds()
-        rows, left_out = of_kinds(await self._store.signals.closed(since_ms), kinds)
-        controls, _ = of_kinds(await self._store.controls.closed(since_ms), kinds)
-        return rows, controls, left_out
+        return await ended_since(self._store, self._clock.now_ms() - parse_days(argument, default_days) * DAY_MS)
 
     async def _signal(self, text: str) -> tuple[Signal, Outcome | None]:
         signal_id = parse_id(text)
