@@ -31,8 +31,7 @@ def draw_controls(signal: Signal, inputs: GateInputs, checked: GateFrame) -> Ite
     want them), but for the signal's coin, and over the milliseconds of a day.
     """
     instruments, is_possible = inputs.features.instruments, _could_enter(signal, inputs, checked)
-    is_here = instruments.venue.look_up({signal.venue: 1.0}, otherwise=0.0) > 0
-    is_same_coin = instruments.coin.look_up({signal.coin: 1.0}, otherwise=0.0) > 0
+    is_here, is_same_coin = instruments.venue.is_named(signal.venue), instruments.coin.is_named(signal.coin)
     columns = np.flatnonzero(is_possible & instruments.is_eligible & is_here & ~is_same_coin)
     drawn = _control(signal, Arm.OTHER_INSTRUMENT)
     if columns.size:

@@ -36,12 +36,28 @@ class Funnel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidates:
+    strategy: Strategy
+    inputs: GateInputs
+    checked: GateFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """What one strategy made of a tick."""
 
-    scores: ScoreFrame
     near_misses: tuple[NearMiss, ...]  #: one for each coin at most, best first
-    funnel: Funnel
+    _last: _Candidates  #: as the signals leave the limits
+    _taken: tuple[int, ...]  #: the columns that signalled
+
+    @property
+    def scores(self) -> ScoreFrame:
+        """The scores of every instrument."""
+        return self._last.inputs.scores
+
+    def funnel(self) -> Funnel:
+        """Count how far the instruments came; no alert waits for it."""
+        return _funnel(self._last, self._taken)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +73,6 @@ class Decision:
     def near_misses(self) -> tuple[NearMiss, ...]:
         """Those of all strategies."""
         return tuple(one for judgement in self.by_strategy.values() for one in judgement.near_misses)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidates:
-    strategy: Strategy
-    inputs: GateInputs
-    checked: GateFrame
 
 
 def decide(
@@ -95,9 +104,7 @@ def decide(
         open_names = {*open_names, signal.coin, signal.key_name}
         found = [_check_again(one, limits, open_names) for one in found]
     judgements = {
-        one.strategy.name: Judgement(
-            scores=one.inputs.scores, near_misses=_near_misses(one), funnel=_funnel(one, taken[one.strategy.name])
-        )
+        one.strategy.name: Judgement(near_misses=_near_misses(one), _last=one, _taken=tuple(taken[one.strategy.name]))
         for one in found
     }
     return Decision(signals=tuple(signals), controls=tuple(controls), by_strategy=judgements, limits=limits)

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -112,11 +113,16 @@ def _verdict(gate: Gate, value: float, inputs: GateInputs, column: int) -> Verdi
 
 def _shown(gate: Gate, value: float, limit: float) -> float:
     # What is just short of a limit is not rounded onto it: 71.96 is "71.9 < 72", not "72.0 < 72".
-    digits = int(found[1]) if (found := _DECIMALS.search(gate.words)) else 0
+    digits = _decimals(gate.words)
     if bool(gate.holds(round(value, digits), limit)) == bool(gate.holds(value, limit)):
         return value
     round_off = math.floor if gate.holds in (np.greater_equal, np.less) else math.ceil
     return float(round_off(value * 10**digits) / 10**digits)
+
+
+@cache
+def _decimals(words: str) -> int:
+    return int(found[1]) if (found := _DECIMALS.search(words)) else 0
 
 
 def _absence(gate: Gate, features: FeatureFrame, column: int) -> str:

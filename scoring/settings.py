@@ -2,7 +2,8 @@
 
 import hashlib
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, ClassVar, TypeVar
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar, cast
 
 from features.declare import COUNT, FLAG, PAUSE, PERCENT, SECONDS, ZONE, Group, percent_by_venue
 from features.settings import SharedSettings
@@ -29,7 +30,7 @@ class StrategySettings:
 S = TypeVar("S", bound=StrategySettings)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: there is room for what is computed once
 class ScoringSettings(SharedSettings):
     """What all strategies share: gates, levels, limits and exits."""
 
@@ -105,8 +106,19 @@ class ScoringSettings(SharedSettings):
 
     def of(self, record: type[S]) -> S:
         """Return the settings that one strategy alone takes."""
-        given = self.own.get(record.strategy, {})
-        return record(**{one.name: given[one.name] for one in fields(record) if one.name in given})
+        if record not in self._records:
+            given = self.own.get(record.strategy, {})
+            self._records[record] = record(**{one.name: given[one.name] for one in fields(record) if one.name in given})
+        return cast("S", self._records[record])
+
+    @cached_property
+    def _records(self) -> dict[type[StrategySettings], StrategySettings]:
+        return {}
+
+    @cached_property
+    def counted_in_records(self) -> dict[str, Any]:
+        """The fields that leave no record what it is; computed once, an alert waits for it."""
+        return {name: value for name, value in asdict(self).items() if name not in _OUTSIDE_RECORDS}
 
     @classmethod
     def from_older(cls, stored: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +145,7 @@ def record_version(strategy_version: str, settings: ScoringSettings, own: type[S
 
     `own` is the record of what it alone takes: other strategies' settings begin no new record of it.
     """
-    every = asdict(settings) | asdict(settings.of(own))
-    counted = {name: value for name, value in every.items() if name not in _OUTSIDE_RECORDS}
+    own_fields = {name: value for name, value in asdict(settings.of(own)).items() if name not in _OUTSIDE_RECORDS}
+    counted = settings.counted_in_records | own_fields
     digest = hashlib.sha256(repr(sorted(counted.items())).encode()).hexdigest()
     return f"{strategy_version}-{digest[:6]}"

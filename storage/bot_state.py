@@ -7,7 +7,8 @@ import orjson
 
 from scoring.signals import Limits
 from storage.codec import from_plain, to_json
-from storage.database import Database, Reader, Statement
+from storage.connection import Statement
+from storage.database import Database, Reader
 
 _LIMITS = "limits"  #: their key
 _PUT = "INSERT OR REPLACE INTO state (key, value) VALUES (:key, :value)"

@@ -9,7 +9,8 @@ from scoring.exits import start
 from scoring.signals import Control, OpenSignal, Outcome, Signal
 from scoring.statistics import Closed
 from storage.codec import from_plain
-from storage.database import Reader, Statement
+from storage.connection import Statement
+from storage.database import Reader
 from storage.following import (
     CLOSED_COLUMNS,
     closed_from_row,

@@ -2,25 +2,21 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
 
-import aiosqlite
 from loguru import logger
 
+from storage.connection import BUSY_S, Connection, Statement, connect
 from storage.errors import DiskError, StorageError, explained
 from storage.files import WAL, lock, make_private, refuse_database_file, size_of, temporary_beside
 from storage.memory_fallback import MemoryFallback
 from storage.migrations import MIGRATIONS, migrate, refuse_newer, version_of
 from storage.symbols import symbol_key
 
-Statement = tuple[str, Sequence[Mapping[str, Any]]]  #: SQL and the rows to run it with; without rows it is not run
-
-_BUSY_S = 5.0  #: how long to wait for a person's SQL prompt on the same file; a second bot is refused by the lock
 _BUSY_RETRY_MS = 100
-_ROWS_AT_ONCE = 2_000  #: that a walk over many rows takes from the connection's thread
 _WAL_BYTES = 16 * 1024 * 1024  #: the write-ahead log is cut back to this once it has been brought into the database
 _LARGEST_WAL_BYTES = 128 * 1024 * 1024  #: a longer log is cut before anything large is written
 
@@ -28,7 +24,7 @@ _LARGEST_WAL_BYTES = 128 * 1024 * 1024  #: a longer log is cut before anything l
 class Reader:
     """Reads the database; many may while one bot writes."""
 
-    def __init__(self, path: Path, connection: aiosqlite.Connection, resources: AsyncExitStack) -> None:
+    def __init__(self, path: Path, connection: Connection, resources: AsyncExitStack) -> None:
         self._path = path
         self._connection = connection
         self._resources = resources
@@ -93,9 +89,7 @@ class Database(Reader):
     commit was already under way: then all of it is there. While the disk takes nothing, memory does, and alerts go on.
     """
 
-    def __init__(
-        self, path: Path, connection: aiosqlite.Connection, resources: AsyncExitStack, writer: aiosqlite.Connection
-    ) -> None:
+    def __init__(self, path: Path, connection: Connection, resources: AsyncExitStack, writer: Connection) -> None:
         super().__init__(path, connection, resources)
         self._writer = writer
         self._writing = asyncio.Lock()
@@ -122,7 +116,7 @@ class Database(Reader):
                     f"PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = {_WAL_BYTES};"
                 )
                 await migrate(writer)
-                await _transact(writer, first)
+                await writer.transact(first)
             return cls(path, await _connect_to_read(path, resources), resources.pop_all(), writer)
 
     async def close(self) -> None:
@@ -153,7 +147,7 @@ class Database(Reader):
             if self._fallback is None:
                 try:
                     with explained(self._path):
-                        await _transact(self._writer, statements)
+                        await self._writer.transact(statements)
                 except DiskError as error:
                     with explained(self._path):
                         self._fallback = await MemoryFallback.open(self._connection)
@@ -161,7 +155,7 @@ class Database(Reader):
                 else:
                     return
             with explained(self._path):
-                await _transact(self._fallback.writer, statements)
+                await self._fallback.writer.transact(statements)
 
     async def write_to_disk(self, *statements: Statement) -> int:
         """Run the statements as one transaction and return how many rows changed; none while writes go to memory."""
@@ -170,7 +164,7 @@ class Database(Reader):
                 if self._fallback is not None:
                     return 0
                 before = self._writer.total_changes
-                await _transact(self._writer, statements)
+                await self._writer.transact(statements)
                 return self._writer.total_changes - before
 
     async def recover(self) -> None:
@@ -187,7 +181,7 @@ class Database(Reader):
                 self.trouble = str(error)
                 return
             finally:
-                await self._wait_for_others(round(1000 * _BUSY_S))
+                await self._wait_for_others(round(1000 * BUSY_S))
             await self._fallback.close()
             self._fallback, self.trouble = None, ""
 
@@ -207,7 +201,7 @@ class Database(Reader):
                 try:
                     ((is_busy, *_),) = await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
                 finally:
-                    await self._wait_for_others(round(1000 * _BUSY_S))
+                    await self._wait_for_others(round(1000 * BUSY_S))
         if is_busy:
             raise StorageError(f"{self._path}: the windows are not saved while another program keeps reading it")
 
@@ -215,22 +209,7 @@ class Database(Reader):
         await self._writer.execute(f"PRAGMA busy_timeout = {wait_ms}")
 
 
-async def _transact(writer: aiosqlite.Connection, statements: Sequence[Statement]) -> None:
-    # Each wait for the connection's thread costs, so there is none without work, and one for all the statements.
-    statements = [statement for statement in statements if statement[1]]
-    if not statements:
-        return
-    try:
-        await asyncio.gather(*(writer.executemany(sql, rows) for sql, rows in statements))
-        await writer.commit()
-    except BaseException:
-        # Undoes what an error or a cancellation left behind, does nothing after a commit. The connection takes its
-        # orders one by one, so a second cancellation here cannot let another write in between.
-        await writer.rollback()
-        raise
-
-
-async def _connect_to_read(path: Path, resources: AsyncExitStack) -> aiosqlite.Connection:
+async def _connect_to_read(path: Path, resources: AsyncExitStack) -> Connection:
     """Open a connection that cannot write, on a database that has this code's schema."""
     with explained(path):
         reader = await _connect(path, "ro", resources)
@@ -243,11 +222,9 @@ async def _connect_to_read(path: Path, resources: AsyncExitStack) -> aiosqlite.C
     return reader
 
 
-async def _connect(path: Path, mode: str, resources: AsyncExitStack) -> aiosqlite.Connection:
-    """Open a connection in SQLite's `mode` "ro" or "rwc"; the first change begins a transaction."""
+async def _connect(path: Path, mode: str, resources: AsyncExitStack) -> Connection:
+    """Open a connection in SQLite's `mode` "ro" or "rwc"."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"  # noqa: ASYNC240 - asks for the working directory, waits for nothing
     # Fail here where it cannot be opened: aiosqlite would leave a thread behind that outlives the loop.
     sqlite3.connect(uri, uri=True).close()
-    return await resources.enter_async_context(
-        aiosqlite.connect(uri, uri=True, isolation_level="IMMEDIATE", timeout=_BUSY_S, iter_chunk_size=_ROWS_AT_ONCE)
-    )
+    return await resources.enter_async_context(connect(uri))

@@ -5,8 +5,7 @@
 from contextlib import AsyncExitStack
 from typing import Self
 
-import aiosqlite
-
+from storage.connection import Connection, connect
 from storage.migrations import migrate
 
 # Rows that the bot may still change are taken over; every other table begins empty and is only added to.
@@ -24,13 +23,13 @@ _ITS_OWN = ("changes", "sqlite_sequence")  #: written by triggers and by SQLite 
 class MemoryFallback:
     """Takes the writes in place of the disk; the reader it was opened with sees its rows overlaid on the disk's."""
 
-    def __init__(self, writer: aiosqlite.Connection, uri: str, resources: AsyncExitStack) -> None:
+    def __init__(self, writer: Connection, uri: str, resources: AsyncExitStack) -> None:
         self.writer = writer
         self._uri = uri
         self._resources = resources
 
     @classmethod
-    async def open(cls, reader: aiosqlite.Connection) -> Self:
+    async def open(cls, reader: Connection) -> Self:
         """Begin with the live rows of the reader's disk.
 
         Raises
@@ -40,14 +39,14 @@ class MemoryFallback:
         """
         uri = f"file:fallback-{id(reader)}?mode=memory&cache=shared"
         async with AsyncExitStack() as resources:
-            writer = await resources.enter_async_context(aiosqlite.connect(uri, uri=True, isolation_level="IMMEDIATE"))
+            writer = await resources.enter_async_context(connect(uri))
             await migrate(writer)
             resources.push_async_callback(_detach, reader)
             await reader.execute("ATTACH ? AS fallback", (uri,))
             await reader.executescript(await _take_over(reader))
             return cls(writer, uri, resources.pop_all())
 
-    async def write_down(self, disk: aiosqlite.Connection) -> None:
+    async def write_down(self, disk: Connection) -> None:
         """Bring everything to the disk in one transaction.
 
         Raises
@@ -67,7 +66,7 @@ class MemoryFallback:
         await self._resources.aclose()
 
 
-async def _take_over(reader: aiosqlite.Connection) -> str:
+async def _take_over(reader: Connection) -> str:
     """Return the script that fills the fallback and lays its rows over those of the disk."""
     script = ["BEGIN;"]
     for table in await _tables(reader):
@@ -90,7 +89,7 @@ async def _take_over(reader: aiosqlite.Connection) -> str:
     return "\n".join([*script, "COMMIT;"])
 
 
-async def _bring_back(disk: aiosqlite.Connection) -> str:
+async def _bring_back(disk: Connection) -> str:
     """Return the script that writes the fallback's rows to the disk."""
     script = ["BEGIN IMMEDIATE;", *(f"DELETE FROM main.{table};" for table in _WHOLE)]
     for table in await _tables(disk):
@@ -99,19 +98,19 @@ async def _bring_back(disk: aiosqlite.Connection) -> str:
     return "\n".join([*script, "COMMIT;"])
 
 
-async def _tables(connection: aiosqlite.Connection) -> list[str]:
+async def _tables(connection: Connection) -> list[str]:
     """Return the tables that hold records, those referred to first."""
     rows = await connection.execute_fetchall("SELECT name FROM main.sqlite_master WHERE type = 'table' ORDER BY rowid")
     return [name for (name,) in rows if name not in _ITS_OWN]
 
 
-async def _columns(connection: aiosqlite.Connection, table: str) -> tuple[str, str]:
+async def _columns(connection: Connection, table: str) -> tuple[str, str]:
     """Return the primary key, and all columns that are not generated."""
     rows = list(await connection.execute_fetchall(f"PRAGMA main.table_info({table})"))
     return ", ".join(row[1] for row in rows if row[5]), ", ".join(row[1] for row in rows)
 
 
-async def _detach(connection: aiosqlite.Connection) -> None:
+async def _detach(connection: Connection) -> None:
     await connection.rollback()
     views = await connection.execute_fetchall("SELECT name FROM temp.sqlite_master WHERE type = 'view'")
     for (name,) in views:

@@ -7,7 +7,8 @@ from scoring.episodes import score_alone
 from scoring.exits import start_near_miss
 from scoring.signals import NearMiss, OpenSignal, Outcome
 from storage.codec import from_plain
-from storage.database import Reader, Statement
+from storage.connection import Statement
+from storage.database import Reader
 from storage.following import outcome_from_row, outcome_to_row, tracking_to_row, with_tracking
 from storage.rows import Row, to_fields, to_row
 

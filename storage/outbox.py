@@ -15,7 +15,8 @@ import orjson
 
 from storage.bot_state import put_values
 from storage.codec import from_plain, to_json, to_plain
-from storage.database import Database, Statement
+from storage.connection import Statement
+from storage.database import Database
 from storage.messages import Button, DeliveryState, FollowUp, Kind, Lost, NewMessage, OutboxMessage, Priority
 from storage.rows import Row
 

@@ -12,7 +12,8 @@ from scoring.signals import OpenSignal, Outcome, Signal
 from scoring.statistics import Closed, Kind
 from storage.blobs import from_blob, to_blob
 from storage.codec import from_plain
-from storage.database import Reader, Statement
+from storage.connection import Statement
+from storage.database import Reader
 from storage.following import CLOSED_COLUMNS, closed_from_row, outcome_from_row, outcome_to_row, tracking_to_row
 from storage.rows import Row, to_fields, to_row
 from storage.symbols import symbol_key

@@ -124,6 +124,7 @@ def test_no_name_of_a_library() -> None:
 
 #: modules whose test has another name, since another module's test is where they are used
 TESTED_IN = {
+    "storage.connection": "tests/storage/test_database.py",
     "bot.__main__": "tests/bot/test_main.py",
     "bot.chat.texts.answers": "tests/bot/chat/test_snapshots.py",
     "bot.chat.commands.answers": "tests/bot/chat/commands/test_handlers.py",

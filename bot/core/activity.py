@@ -95,7 +95,7 @@ class Activity:
         return None
 
     def _note_tick(self, tick: Tick) -> None:
-        funnels = {name: judgement.funnel for name, judgement in tick.decision.by_strategy.items()}
+        funnels = {name: judgement.funnel() for name, judgement in tick.decision.by_strategy.items()}
         for name, funnel in funnels.items():
             self.funnels[name].note(funnel)
         self.day.note(len(tick.features.instruments), _best(tick), funnels, tick.conditions)

@@ -23,6 +23,10 @@ class Names:
             table[self._numbers[name]] = values[name]
         return table[self.number]
 
+    def is_named(self, name: str) -> BoolArray:
+        """Return which instruments have that name, (n,)."""
+        return np.asarray(self.number == self._numbers.get(name, -1))
+
     def shared_with(self, chosen: BoolArray) -> BoolArray:
         """Return which instruments have the name of one of the `chosen`, (n,) both."""
         is_shared = np.zeros(len(self._numbers), dtype=bool)

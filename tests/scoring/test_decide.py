@@ -76,7 +76,7 @@ def test_best_first_within_the_limits() -> None:
     assert [(signal.id, signal.coin) for signal in decision.signals] == [(1, "C1"), (2, "C3")]
     assert [(miss.coin, miss.failed) for miss in decision.near_misses] == [("C2", ("burst",)), ("C0", ("burst",))]
     assert decision.limits.signal_times_ms == (NOW_MS, NOW_MS)
-    assert decision.by_strategy["ups"].funnel.refused["burst"] == 2
+    assert decision.by_strategy["ups"].funnel().refused["burst"] == 2
 
 
 def test_daily_cap_within_a_tick() -> None:
@@ -100,7 +100,7 @@ def test_funnel() -> None:
     )
     decision = decide(NOW_MS, frame, FRESH, (), make_settings(min_score=60.0, burst_limit=1), (UPS,))
     assert [signal.coin for signal in decision.signals] == ["C2"]
-    funnel = decision.by_strategy["ups"].funnel
+    funnel = decision.by_strategy["ups"].funnel()
     assert funnel.not_seen == {"wall not seen": 2, "wall warming up": 1}
     assert {gate: count for gate, count in funnel.refused.items() if count} == {"ask_share": 1, "spread": 1}
     assert list(funnel.refused) == [gate.name for gate in UPS.gates if gate.name != "eligible"]

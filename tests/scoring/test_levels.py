@@ -1,6 +1,6 @@
 """Levels on the tick, costs and what they are worth, against figures worked out by hand."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
@@ -28,7 +28,8 @@ HOUR_MS = 3_600_000
 
 def levels_of(side: Side = Side.SHORT, tick_size: float = 0.01, interval_h: float = 8, **changed: Any) -> Levels | None:
     """Return the levels of one instrument; settings by their names, the rest changes the frame."""
-    settings = ScoringSettings(**{name: changed.pop(name) for name in set(changed) & set(ScoringSettings.__slots__)})
+    names = {field.name for field in fields(ScoringSettings)}
+    settings = ScoringSettings(**{name: changed.pop(name) for name in set(changed) & names})
     now_ms = changed.pop("now_ms", NOW_MS)
     one = [instrument(tick_size=tick_size, taker_fee_percent=changed.pop("contract_fee_percent", 0.0))]
     changed = {"funding_interval_h": interval_h} | changed

@@ -6,17 +6,19 @@ The product knows nothing of this: the steps are put around its methods here, be
 import json
 import os
 import signal
+import sqlite3
 import sys
+import threading
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, NoReturn
-
-import aiosqlite
+from typing import Any, NoReturn, cast
 
 import bot.core.orchestrator
+import storage.connection
 from bot.chat.bot_api.edge import TelegramSender
 from bot.cli.parser import main
+from storage.connection import Connection, Statement
 from storage.store import Store
 from storage.windows import Windows
 
@@ -80,12 +82,7 @@ def install(steps: Steps) -> None:
         before=lambda *_: steps.reach("before the send"),
         after=lambda *_: steps.reach("after the send"),
     )
-    _around(
-        aiosqlite.Connection,
-        "executemany",
-        after=lambda _, __, rows: steps.reach(f"between the statements of {_writing.get()}" if rows else NEVER),
-    )
-    _around(aiosqlite.Connection, "commit", before=lambda *_: steps.reach(f"before the commit of {_writing.get()}"))
+    _inside_transactions(steps)
 
 
 def _around(
@@ -112,6 +109,33 @@ def _around(
         return result
 
     setattr(owner, name, method)
+
+
+def _inside_transactions(steps: Steps) -> None:
+    # a transaction runs in the connection's thread, where the context is another
+    run = storage.connection._transact
+    written = ["nothing"]  # now: one transaction at a time
+    _around(Connection, "transact", before=lambda *_: written.append(_writing.get()))
+
+    class Stepping:
+        def __init__(self, connection: sqlite3.Connection) -> None:
+            self._connection = connection
+
+        def executemany(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> None:
+            self._connection.executemany(sql, rows)
+            steps.reach(f"between the statements of {written[-1]}")
+
+        def commit(self) -> None:
+            steps.reach(f"before the commit of {written[-1]}")
+            self._connection.commit()
+
+        def rollback(self) -> None:
+            self._connection.rollback()
+
+    def stepping(connection: Any, statements: Sequence[Statement], given_up: threading.Event) -> None:
+        run(cast("sqlite3.Connection", Stepping(connection)), statements, given_up)
+
+    storage.connection._transact = stepping
 
 
 def nurse() -> None:

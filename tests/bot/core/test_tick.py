@@ -9,7 +9,9 @@ def test_the_first_strategy_leads() -> None:
     """The leaderboard's scores are those of the first strategy, whatever another says."""
     one = tick()
     (ups,) = one.decision.by_strategy.values()
-    other = replace(ups, scores=replace(ups.scores, total=ups.scores.total + 1))
+    last = ups._last
+    scores = replace(ups.scores, total=ups.scores.total + 1)
+    other = replace(ups, _last=replace(last, inputs=replace(last.inputs, scores=scores)))
     both = replace(one, decision=replace(one.decision, by_strategy={"ups": ups, "other": other}))
     assert both.leading_scores is ups.scores
     turned = replace(one, decision=replace(one.decision, by_strategy={"other": other, "ups": ups}))

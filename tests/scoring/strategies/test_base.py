@@ -81,7 +81,7 @@ def test_one_coin_one_signal_whichever_strategy() -> None:
     assert [(one.strategy, one.coin, one.id) for one in given.signals] == [("ups", "C0", 1), ("bounce", "C1", 2)]
     both = decide(NOW_MS, passing(**FELL, wall_ratio=12.0), Limits.fresh(), (), SETTINGS, two)
     assert [one.strategy for one in both.signals] == ["ups"]
-    assert both.by_strategy["bounce"].funnel.refused["cooldown"] == 1
+    assert both.by_strategy["bounce"].funnel().refused["cooldown"] == 1
 
 
 def test_limits_are_shared() -> None:
