@@ -4,9 +4,11 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 from loguru import logger
 
+from bot.chat.commands.daily import send_daily_report
 from bot.daily import tell_daily
 from bot.lifecycle import Service
 from bot.watchdogs.systemd import Systemd
@@ -33,7 +35,7 @@ def services(bot: Bot, feed: Feed) -> list[Service]:
 
     async def report_daily() -> None:
         hour, timezone = config.telegram.report_hour, config.scoring.timezone
-        await tell_daily(clock, hour, timezone, bot.answers.send_daily_report)
+        await tell_daily(clock, hour, timezone, partial(send_daily_report, bot.context))
 
     living: list[Service] = []
     if bot.mirror is not None:
@@ -56,10 +58,10 @@ def services(bot: Bot, feed: Feed) -> list[Service]:
             bot.recipients.become(await pairing.run(config.telegram))
 
         living.append(Service(name="pairing", start=pair))
-    if bot.edge is not None and bot.commands is not None:
+    if bot.edge is not None and bot.handlers is not None:
         living += [
             Service(name="connection", stop=bot.edge.close),
-            Service(name="commands", start=bot.edge.start, run=bot.edge.run, stop=bot.commands.finish),
+            Service(name="commands", start=bot.edge.start, run=bot.edge.run, stop=bot.handlers.waiting.finish),
         ]
     return [
         *living,

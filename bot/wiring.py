@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from typing import TextIO
 
 from bot.chat.announcer import ChatAnnouncer
+from bot.chat.asking.handlers import Handlers
 from bot.chat.bot_api.edge import AnyApplication, TelegramEdge, TelegramSender, Timeouts, build_application
 from bot.chat.bot_api.pairing import Pairing
 from bot.chat.bot_api.request import TelegramClock
-from bot.chat.commands.answers import Answers
-from bot.chat.commands.handlers import Commands
+from bot.chat.commands.base import CommandContext
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import Sender, TerminalSender
 from bot.chat.recipients import Recipients
@@ -68,8 +68,8 @@ class Bot:
     recipients: Recipients
     announcer: ChatAnnouncer
     delivery: Delivery
-    answers: Answers
-    commands: Commands | None  #: None as edge and pairing: no Telegram
+    context: CommandContext  #: what commands read and steer
+    handlers: Handlers | None  #: None as edge and pairing: no Telegram
     edge: TelegramEdge | None
     pairing: Pairing | None  #: None also where the settings name the chats
 
@@ -158,7 +158,7 @@ def build_bot(
     heartbeat = None
     if config.heartbeat_url:
         heartbeat = Heartbeat(config.heartbeat_url, config.route, clock, lambda: live_status.status().problems())
-    answers = Answers(
+    context = CommandContext(
         config=config,
         clock=clock,
         store=store,
@@ -169,13 +169,13 @@ def build_bot(
         live_status=live_status,
         log_file=log_file,
     )
-    commands, edge, pairing = None, None, None
+    handlers, edge, pairing = None, None, None
     if telegram is not None:
-        commands = Commands(answers, delivery, store, recipients=recipients, now_ms=telegram.clock.now_ms)
+        handlers = Handlers(context, now_ms=telegram.clock.now_ms)
         edge = TelegramEdge(
             telegram.application,
-            handlers=commands.handlers(),
-            menus=commands.menus,
+            handlers=handlers.all(),
+            menus=handlers.access.menus,
             clock=clock,
             poll_s=telegram.poll_s,
             notify=announcer.notify,
@@ -197,8 +197,8 @@ def build_bot(
         recipients=recipients,
         announcer=announcer,
         delivery=delivery,
-        answers=answers,
-        commands=commands,
+        context=context,
+        handlers=handlers,
         edge=edge,
         pairing=pairing,
     )

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from html import escape, unescape
 
 from bot.chat.texts import follow_ups
-from bot.chat.texts.messages import add_follow_ups, mark_sent, render_entry, render_exit, render_track_record
+from bot.chat.texts.alerts import render_entry, render_exit, render_track_record
+from bot.chat.texts.marks import add_follow_ups, mark_sent
 from scoring.settings import ScoringSettings
 from scoring.signals import DataTimes, ExitReason, Levels, Outcome, Result, Side, Signal
 from scoring.statistics import Records

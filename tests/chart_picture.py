@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bot.chat.charts import draw_price
-from bot.chat.commands.answers import CHART_LEAD_MS, CHART_TRAIL_MS, chart_of_signal
+from bot.chat.commands.chart import CHART_LEAD_MS, CHART_TRAIL_MS, chart_of_signal
 from bot.core.market import PriceHistory
 from features.facts.market import FloatArray, OrderBook, read_only
 from tests.alert_picture import LEVELS, OUTCOME, SIGNAL

@@ -126,8 +126,11 @@ def test_no_name_of_a_library() -> None:
 TESTED_IN = {
     "storage.connection": "tests/storage/test_database.py",
     "bot.__main__": "tests/bot/test_main.py",
-    "bot.chat.texts.answers": "tests/bot/chat/test_snapshots.py",
-    "bot.chat.commands.answers": "tests/bot/chat/commands/test_handlers.py",
+    **{
+        f"bot.chat.texts.{name}": "tests/bot/chat/test_snapshots.py"
+        for name in ("alerts", "marks", "notices", "tables")
+    },
+    "bot.chat.texts.listing": "tests/bot/chat/commands/test_commands.py",
     "bot.cli.backup": "tests/bot/cli/test_restore.py",
     "bot.cli.check": "tests/bot/test_main.py",
     "bot.cli.checks": "tests/bot/test_main.py",
@@ -185,6 +188,8 @@ def test_mirror(module: str) -> None:
         return
     relative = path.relative_to(ROOT)
     expected = TESTED_IN.get(module, f"tests/{relative.parent}/test_{relative.name}")
+    if module.startswith(("bot.chat.asking.", "bot.chat.commands.")) and not (ROOT / expected).exists():
+        expected = "tests/bot/chat/commands/test_commands.py"  # each command as a user would use it
     assert (ROOT / expected).exists(), f"{relative} has no {expected}"
 
 

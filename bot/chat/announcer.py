@@ -4,19 +4,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from bot.chat.recipients import Recipients
 from bot.chat.texts import follow_ups
-from bot.chat.texts.messages import (
-    entry_buttons,
+from bot.chat.texts.alerts import entry_buttons, render_entry, render_exit, render_track_record
+from bot.chat.texts.notices import (
     render_cap,
     render_changes,
     render_clock_set,
     render_disk,
-    render_entry,
-    render_exit,
     render_guard,
     render_start,
     render_stop,
     render_storm,
-    render_track_record,
     render_venue_back,
     render_venue_blind,
 )

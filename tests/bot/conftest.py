@@ -137,8 +137,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             delivery=bot.delivery,
             tasks=tasks,
         )
-        assert bot.commands is not None
-        under_way = tasks | bot.commands._tasks
+        assert bot.handlers is not None
+        under_way = tasks | bot.handlers.waiting.tasks
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)

@@ -21,8 +21,8 @@ from typing import Any
 import httpx
 from loguru import logger
 
+from bot.chat.asking.answering import Answering
 from bot.chat.bot_api.edge import StartError, TelegramSender, Timeouts
-from bot.chat.commands.handlers import Commands
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.config.chat_ids import is_person
 from bot.config.load import load_config
@@ -140,15 +140,15 @@ class Storm:
                 sender=TelegramSender(way.application.bot),
                 telegram=way,
             )
-            self.delivery, commands, edge = bot.delivery, bot.commands, bot.edge
-            assert commands is not None
+            self.delivery, handlers, edge = bot.delivery, bot.handlers, bot.edge
+            assert handlers is not None
             assert edge is not None
-            self._note_orders(commands)
+            self._note_orders(handlers.answering)
             resources.push_async_callback(edge.close)
-            resources.push_async_callback(commands.finish)
+            resources.push_async_callback(handlers.waiting.finish)
 
             def stop() -> None:
-                for task in (*edge._tasks, *commands._tasks):
+                for task in (*edge._tasks, *handlers.waiting.tasks):
                     task.cancel()
 
             self.stop = stop
@@ -169,8 +169,8 @@ class Storm:
             await orchestrator._follow_clock()
             await self.clock.sleep(TICK_S)
 
-    def _note_orders(self, commands: Commands) -> None:
-        keep = commands._keep
+    def _note_orders(self, answering: Answering) -> None:
+        keep = answering.keep
 
         async def note(asker: Any, address: str, command: str, html: str) -> None:
             for order in self.orders:
@@ -178,7 +178,7 @@ class Storm:
                     order.done_ms = self.clock.monotonic_ms()
             await keep(asker, address, command, html)
 
-        commands._keep = note  # type: ignore[method-assign]
+        answering.keep = note  # type: ignore[method-assign]
 
     async def queue(self, kind: Kind, text: str, signal_id: int | None = None) -> None:
         """Commit a message to every chat, as a tick does, and with an exit what it adds to the alert."""

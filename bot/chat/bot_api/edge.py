@@ -58,7 +58,7 @@ from bot.chat.delivery.sender import (
     Rejected,
     SendError,
 )
-from bot.chat.texts.messages import render_deaf, render_hearing
+from bot.chat.texts.notices import render_deaf, render_hearing
 from bot.clock import Clock
 from bot.config.chat_ids import is_person
 from bot.tasks import spawn

@@ -11,7 +11,7 @@ from html import escape
 from loguru import logger
 
 from bot.chat.delivery.sender import Blocked, NoTopic, Sender
-from bot.chat.texts.messages import render_refusing, render_taking
+from bot.chat.texts.notices import render_refusing, render_taking
 from bot.chat.texts.phrases import local_time
 from bot.clock import Clock
 from features.backoff import backoff

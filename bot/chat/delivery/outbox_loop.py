@@ -34,7 +34,7 @@ from bot.chat.delivery.sender import (
 )
 from bot.chat.delivery.turns import Turns
 from bot.chat.recipients import Recipients
-from bot.chat.texts.messages import (
+from bot.chat.texts.marks import (
     add_follow_ups,
     mark_late,
     mark_lost,
@@ -42,8 +42,8 @@ from bot.chat.texts.messages import (
     mark_no_topic,
     mark_sent,
     mark_time,
-    render_lost,
 )
+from bot.chat.texts.notices import render_lost
 from bot.chat.texts.phrases import local_time
 from bot.clock import Clock
 from bot.config.chat_ids import is_person

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bot.chat.texts.messages import entry_buttons, exit_words
+from bot.chat.texts.alerts import entry_buttons, exit_words
 from bot.chat.texts.phrases import local_time, net_text, venue_name
 from fetchers.health import Notice
 from scoring.prices import format_price

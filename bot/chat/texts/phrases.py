@@ -11,7 +11,7 @@ from scoring.signals import FOREVER_MS, Result, Signal
 from scoring.statistics import Record, Summary
 
 LONGEST_SENT = 4_096  #: characters of text Telegram takes
-LONGEST = 3_800  #: leaves room for what the `mark_` functions of bot/chat/texts/messages.py add
+LONGEST = 3_800  #: leaves room for what the `mark_` functions of bot/chat/texts/marks.py add
 
 
 def fit(*lines: str | None) -> str:

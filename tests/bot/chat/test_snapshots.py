@@ -13,44 +13,32 @@ from pathlib import Path
 
 import pytest
 
-from bot.chat.commands.answers import COMMANDS
+from bot.chat.asking.handlers import render_help
+from bot.chat.commands.count import render_count
+from bot.chat.commands.health import render_health
+from bot.chat.commands.menu import COMMANDS
+from bot.chat.commands.misses import near_miss_line, near_miss_title
+from bot.chat.commands.mutes import render_mutes
+from bot.chat.commands.open_signals import open_line
+from bot.chat.commands.score import other_venue_line, render_score
+from bot.chat.commands.signals import signal_line
+from bot.chat.commands.stats import render_stats
+from bot.chat.commands.status import render_status
+from bot.chat.commands.top import top_line
+from bot.chat.commands.why import render_why
 from bot.chat.texts import follow_ups
-from bot.chat.texts.answers import (
-    Listing,
-    near_miss_line,
-    near_miss_title,
-    open_line,
-    other_venue_line,
-    render_count,
-    render_health,
-    render_mutes,
-    render_score,
-    render_stats,
-    render_why,
-    signal_line,
-    top_line,
-)
+from bot.chat.texts.alerts import copy_text, entry_buttons, render_entry, render_exit, render_track_record
 from bot.chat.texts.daily_report import render_report
-from bot.chat.texts.messages import (
-    add_follow_ups,
-    copy_text,
-    entry_buttons,
-    mark_late,
-    mark_lost,
-    mark_may_repeat,
-    mark_sent,
+from bot.chat.texts.listing import Listing
+from bot.chat.texts.marks import add_follow_ups, mark_late, mark_lost, mark_may_repeat, mark_sent
+from bot.chat.texts.notices import (
     render_cap,
     render_deaf,
     render_disk,
-    render_entry,
-    render_exit,
     render_guard,
-    render_help,
     render_start,
-    render_status,
     render_stop,
     render_storm,
-    render_track_record,
     render_venue_back,
     render_venue_blind,
 )

@@ -6,8 +6,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from bot.chat.commands.status import render_status
 from bot.chat.delivery.sender import TERMINAL_CHAT
-from bot.chat.texts.messages import render_disk, render_status
+from bot.chat.texts.notices import render_disk
 from bot.core.housekeeping import Housekeeper
 from bot.tasks import spawn
 from fetchers.simulated.scenario import Planted

@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from bot.chat.texts.answers import render_count
-from bot.chat.texts.messages import render_status
+from bot.chat.commands.count import render_count
+from bot.chat.commands.status import render_status
 from bot.config.settings import HttpSettings
 from bot.publish.metrics import Metrics
 from bot.web.app import build_app, serve

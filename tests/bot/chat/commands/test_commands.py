@@ -11,11 +11,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from loguru import logger
 from telegram import Chat, User
 
-from bot.chat.commands.answers import BY_NAME, COMMANDS
-from bot.chat.commands.handlers import AS_YOURSELF, IN_PRIVATE, TOO_FAST, Commands, _Asker
+from bot.chat.asking.access import AS_YOURSELF, Access
+from bot.chat.asking.asker import Asker
+from bot.chat.asking.presses import IN_PRIVATE, TOO_FAST
+from bot.chat.commands.menu import BY_NAME, COMMANDS
 from bot.chat.delivery.sender import Content
 from bot.chat.recipients import Recipients
-from bot.chat.texts.answers import Listing
+from bot.chat.texts.listing import Listing
 from bot.core.orchestrator import Orchestrator
 from bot.logs import LogFile
 from bot.web.app import build_app
@@ -303,7 +305,8 @@ async def test_logs(world: World, tmp_path: Path) -> None:
     """/logs shows admins what happened last, in private and in the operator's chat, and nobody anywhere else."""
     assert await ask(world, "/logs") == "The log is not kept in a file"
     with LogFile(tmp_path / "logs", "INFO", secrets=[TOKEN]) as log_file:
-        world.bot.answers._log_file = log_file
+        assert world.bot.handlers is not None
+        world.bot.handlers.answering.context = replace(world.bot.context, log_file=log_file)
         for number in range(30):
             logger.warning("event <{}> of {}", number, TOKEN)
         message = await message_to(world, "/logs 25")
@@ -556,13 +559,11 @@ def test_pages_are_cut_by_their_length(coin: str) -> None:
 
 async def test_refusals_are_not_kept_for_ever(world: World, bot: Orchestrator) -> None:
     """However many strangers write, what is kept of them is bounded."""
-    commands = Commands(
-        world.bot.answers, world.delivery, world.store, recipients=Recipients(chats=()), now_ms=world.clock.now_ms
-    )
+    access = Access(Recipients(chats=()), world.delivery.chat_states)
     chat = Chat(1, "private")
     for stranger in range(1, 5000):
-        assert commands._refuse(_Asker(User(stranger, "Ann", is_bot=False), None, ()), chat, "x", "Sorry") is not None
-    assert len(commands._refused) <= 1000
+        assert access.refuse(Asker(User(stranger, "Ann", is_bot=False), None, ()), chat, "x", "Sorry") is not None
+    assert len(access._refused) <= 1000
 
 
 @pytest.mark.usefixtures("bot")

@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from bot.chat.texts import follow_ups
-from bot.chat.texts.messages import add_follow_ups, entry_buttons, mark_sent, render_entry
+from bot.chat.texts.alerts import entry_buttons, render_entry
+from bot.chat.texts.marks import add_follow_ups, mark_sent
 from bot.chat.texts.phrases import LONGEST_SENT
 from fetchers.health import Notice
 from fetchers.simulated.scenario import Planted

@@ -8,24 +8,16 @@ from typing import Any
 
 import pytest
 
+from bot.chat.asking.handlers import render_help
+from bot.chat.commands.status import render_status
 from bot.chat.delivery.sender import plain_text
-from bot.chat.texts.messages import (
-    copy_text,
-    entry_buttons,
-    mark_late,
-    mark_lost,
-    mark_may_repeat,
-    mark_no_topic,
-    mark_sent,
-    mark_time,
+from bot.chat.texts.alerts import copy_text, entry_buttons, render_entry, render_exit
+from bot.chat.texts.marks import mark_late, mark_lost, mark_may_repeat, mark_no_topic, mark_sent, mark_time
+from bot.chat.texts.notices import (
     render_cap,
     render_changes,
-    render_entry,
-    render_exit,
     render_guard,
-    render_help,
     render_start,
-    render_status,
     render_stop,
     render_storm,
     render_venue_back,
