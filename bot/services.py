@@ -58,10 +58,10 @@ def services(bot: Bot, feed: Feed) -> list[Service]:
             bot.recipients.become(await pairing.run(config.telegram))
 
         living.append(Service(name="pairing", start=pair))
-    if bot.edge is not None and bot.handlers is not None:
+    if bot.polling is not None and bot.handlers is not None:
         living += [
-            Service(name="connection", stop=bot.edge.close),
-            Service(name="commands", start=bot.edge.start, run=bot.edge.run, stop=bot.handlers.waiting.finish),
+            Service(name="connection", stop=bot.polling.close),
+            Service(name="commands", start=bot.polling.start, run=bot.polling.run, stop=bot.handlers.waiting.finish),
         ]
     return [
         *living,

@@ -10,9 +10,11 @@ from typing import TextIO
 
 from bot.chat.announcer import ChatAnnouncer
 from bot.chat.asking.handlers import Handlers
-from bot.chat.bot_api.edge import AnyApplication, TelegramEdge, TelegramSender, Timeouts, build_application
+from bot.chat.bot_api.application import AnyApplication, Timeouts, build_application
 from bot.chat.bot_api.pairing import Pairing
+from bot.chat.bot_api.polling import Polling
 from bot.chat.bot_api.request import TelegramClock
+from bot.chat.bot_api.sending import TelegramSender
 from bot.chat.commands.base import CommandContext
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import Sender, TerminalSender
@@ -69,8 +71,8 @@ class Bot:
     announcer: ChatAnnouncer
     delivery: Delivery
     context: CommandContext  #: what commands read and steer
-    handlers: Handlers | None  #: None as edge and pairing: no Telegram
-    edge: TelegramEdge | None
+    handlers: Handlers | None  #: None as polling and pairing: no Telegram
+    polling: Polling | None
     pairing: Pairing | None  #: None also where the settings name the chats
 
 
@@ -136,7 +138,7 @@ def build_bot(
     )
 
     def faults() -> Iterator[str]:
-        yield from (one.trouble for one in (pairing, orchestrator, delivery, edge) if one is not None)
+        yield from (one.fault for one in (pairing, orchestrator, delivery.record, polling) if one is not None)
         yield from delivery.chat_states.faults()
 
     def notes() -> Iterator[str]:
@@ -153,7 +155,7 @@ def build_bot(
         housekeeper=housekeeper,
         faults=faults,
         notes=notes,
-        incidents=delivery.incidents,
+        incidents=delivery.record.incidents,
     )
     heartbeat = None
     if config.heartbeat_url:
@@ -169,10 +171,10 @@ def build_bot(
         live_status=live_status,
         log_file=log_file,
     )
-    handlers, edge, pairing = None, None, None
+    handlers, polling, pairing = None, None, None
     if telegram is not None:
         handlers = Handlers(context, now_ms=telegram.clock.now_ms)
-        edge = TelegramEdge(
+        polling = Polling(
             telegram.application,
             handlers=handlers.all(),
             menus=handlers.access.menus,
@@ -199,7 +201,7 @@ def build_bot(
         delivery=delivery,
         context=context,
         handlers=handlers,
-        edge=edge,
+        polling=polling,
         pairing=pairing,
     )
 

@@ -94,7 +94,7 @@ class Database(Reader):
         self._writer = writer
         self._writing = asyncio.Lock()
         self._fallback: MemoryFallback | None = None
-        self.trouble = ""  #: why writes go to memory only, "" while the disk takes them
+        self.fault = ""  #: why writes go to memory only, "" while the disk takes them
 
     @classmethod
     async def open(cls, path: Path, *first: Statement) -> Self:
@@ -124,7 +124,7 @@ class Database(Reader):
         await self.recover()
         async with self._writing:
             if self._fallback is not None:
-                logger.error("what was kept in memory is lost: {}", self.trouble)
+                logger.error("what was kept in memory is lost: {}", self.fault)
                 await self._fallback.close()
             await super().close()
 
@@ -151,7 +151,7 @@ class Database(Reader):
                 except DiskError as error:
                     with explained(self._path):
                         self._fallback = await MemoryFallback.open(self._connection)
-                    self.trouble = str(error)
+                    self.fault = str(error)
                 else:
                     return
             with explained(self._path):
@@ -178,12 +178,12 @@ class Database(Reader):
                     await self._wait_for_others(_BUSY_RETRY_MS)
                     await self._fallback.write_down(self._writer)
             except StorageError as error:
-                self.trouble = str(error)
+                self.fault = str(error)
                 return
             finally:
                 await self._wait_for_others(round(1000 * BUSY_S))
             await self._fallback.close()
-            self._fallback, self.trouble = None, ""
+            self._fallback, self.fault = None, ""
 
     async def keep_log_short(self) -> None:
         """Bring a write-ahead log that has grown long into the database, and cut it.

@@ -17,7 +17,7 @@ import numpy as np
 from aiohttp import web
 from loguru import logger
 
-from bot.chat.bot_api.edge import TelegramSender
+from bot.chat.bot_api.sending import TelegramSender
 from bot.clock import SystemClock
 from bot.config.load import load_config
 from bot.core.orchestrator import Orchestrator

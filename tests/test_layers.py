@@ -131,6 +131,12 @@ TESTED_IN = {
         for name in ("alerts", "marks", "notices", "tables")
     },
     "bot.chat.texts.listing": "tests/bot/chat/commands/test_commands.py",
+    **{f"bot.chat.bot_api.{name}": "tests/bot/chat/bot_api/test_polling.py" for name in ("application", "sending")},
+    "bot.chat.bot_api.translation": "tests/bot/chat/bot_api/test_polling.py",
+    **{
+        f"bot.chat.delivery.{name}": "tests/bot/chat/delivery/test_outbox_loop.py"
+        for name in ("doubt", "losses", "record", "replies", "stamps", "transmission")
+    },
     "bot.cli.backup": "tests/bot/cli/test_restore.py",
     "bot.cli.check": "tests/bot/test_main.py",
     "bot.cli.checks": "tests/bot/test_main.py",

@@ -105,9 +105,9 @@ class ChatAnnouncer:
         """Return that the machine's clock was set by so much."""
         return self._notices(render_clock_set(step_ms))
 
-    def disk(self, trouble: str) -> list[NewMessage]:
-        """Return that the disk takes no writes, or does again where there is no trouble."""
-        return self._notices(render_disk(trouble))
+    def disk(self, fault: str) -> list[NewMessage]:
+        """Return that the disk takes no writes, or does again where `fault` is empty."""
+        return self._notices(render_disk(fault))
 
     def venue(self, notice: Notice, why: str, now_ms: int) -> list[NewMessage]:
         """Return that a venue is blind or back."""

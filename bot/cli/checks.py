@@ -11,7 +11,7 @@ from loguru import logger
 from telegram import Bot
 from telegram.error import BadRequest, Forbidden, InvalidToken, TelegramError
 
-from bot.chat.bot_api.edge import UNKNOWN_BOT, build_application
+from bot.chat.bot_api.application import UNKNOWN_BOT, build_application
 from bot.clock import Clock
 from bot.config.settings import Config, MySqlSettings
 from fetchers.base import ProbedVenue, Venue

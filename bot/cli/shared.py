@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TextIO, TypeAlias
 
-from bot.chat.bot_api.edge import StartError
+from bot.chat.bot_api.application import StartError
 from bot.config.load import ConfigError, load_config
 from bot.config.settings import Config
 from bot.web.app import WebError

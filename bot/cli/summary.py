@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.chat.delivery.outbox_loop import Latency
+from bot.chat.delivery.record import Latency
 from bot.wiring import Bot
 from features.facts.venues import venue_title
 from fetchers.venue_report import VenueReport
@@ -37,7 +37,7 @@ async def summarise(bot: Bot) -> Run:
         exits=activity.exits,
         coins=tuple(signal.coin for signal in signals),
         venues=bot.feed.status(),
-        latency=bot.delivery.latency(),
+        latency=bot.delivery.record.latency(),
         tick_p50_ms=status.tick_p50_ms,
         tick_p95_ms=status.tick_p95_ms,
         first_alert_s=min(((signal.decided_ms - started_ms) / 1000 for signal in signals), default=None),

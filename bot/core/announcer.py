@@ -43,8 +43,8 @@ class Announcer(Protocol):
     def clock_set(self, step_ms: int) -> list[NewMessage]:
         """Return that the machine's clock was set by so much."""
 
-    def disk(self, trouble: str) -> list[NewMessage]:
-        """Return that the disk takes no writes, or does again where there is no trouble."""
+    def disk(self, fault: str) -> list[NewMessage]:
+        """Return that the disk takes no writes, or does again where `fault` is empty."""
 
     def venue(self, notice: Notice, why: str, now_ms: int) -> list[NewMessage]:
         """Return that a venue is blind or back."""

@@ -58,16 +58,16 @@ class Housekeeper:
                 if self._clock.monotonic_ms() >= prune_at_ms:
                     await self.prune()
                     prune_at_ms = self._clock.monotonic_ms() + round(1000 * _PRUNE_EVERY_S)
-            except StorageError as error:  # not the disk's passing trouble, which the store bears: the tick says it too
+            except StorageError as error:  # no passing fault of the disk: memory takes those writes
                 logger.warning("the database could not be looked after: {}", error)
             await self._clock.sleep(_LOOK_EVERY_S)
 
     async def look(self) -> None:
         """Try an ill disk again, tell the phone when it stops or begins to take writes, record the venues' health."""
         await self._store.database.recover()
-        if bool(self._store.database.trouble) != self._is_trouble_told:
-            self._is_trouble_told = bool(self._store.database.trouble)
-            await self._store.outbox.enqueue(self._announcer.disk(self._store.database.trouble))
+        if bool(self._store.database.fault) != self._is_trouble_told:
+            self._is_trouble_told = bool(self._store.database.fault)
+            await self._store.outbox.enqueue(self._announcer.disk(self._store.database.fault))
             self._announcer.wake()
         for venue, report in self._feed.status().items():
             if self._health.get(venue) != report.condition:
@@ -99,10 +99,10 @@ class Housekeeper:
 
     def notes(self) -> tuple[str, ...]:
         """Return what ails the databases while alerts go on, for /status."""
-        notes = [f"kept in memory only: {self._store.database.trouble}"] if self._store.database.trouble else []
+        notes = [f"kept in memory only: {self._store.database.fault}"] if self._store.database.fault else []
         mirror = self._mirror.status() if self._mirror else None
-        if mirror is not None and mirror.trouble:
-            notes.append(f"the history in MySQL is behind: {mirror.trouble}")
+        if mirror is not None and mirror.fault:
+            notes.append(f"the history in MySQL is behind: {mirror.fault}")
         if mirror is not None and mirror.set_aside:
             notes.append(f"rows that MySQL has refused: {mirror.set_aside}; its table refused_rows says why")
         return tuple(notes)

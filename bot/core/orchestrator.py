@@ -63,7 +63,7 @@ class Orchestrator:
             announcer=announcer,
             events=self._events,
         )
-        self.trouble = ""  #: why ticks fail now, for /health
+        self.fault = ""  #: why ticks fail now, for /health
 
     async def restore(self) -> None:
         """Go on from what the last run left behind."""
@@ -94,7 +94,7 @@ class Orchestrator:
         while not stop.is_set():
             failed = 0 if await self._try_tick() else failed + 1
             if failed == FAILED_TICKS:
-                raise RuntimeError(f"{failed} ticks in a row failed, the last: {self.trouble}")
+                raise RuntimeError(f"{failed} ticks in a row failed, the last: {self.fault}")
             if self._clock.monotonic_ms() - self._saved_ms >= SAVE_EVERY_MS:
                 await self.save_windows()
             now_ms = self._clock.monotonic_ms()
@@ -203,15 +203,15 @@ class Orchestrator:
             await self.tick()
         except StorageError as error:
             # What was not stored was not sent either, and its limits were not used up: it is decided again.
-            if self.trouble != str(error):
+            if self.fault != str(error):
                 logger.error("nothing can be stored, so nothing can be alerted: {}", error)
-            self.trouble = str(error)
+            self.fault = str(error)
             return True
         except Exception as error:  # noqa: BLE001 - the tick's guard: one bad tick must not end the watch
             logger.exception("a tick failed in a way nobody expected")
-            self.trouble = f"{type(error).__name__}: {error}"
+            self.fault = f"{type(error).__name__}: {error}"
             return False
-        if self.trouble:
+        if self.fault:
             logger.info("ticks work again")
-        self.trouble = ""
+        self.fault = ""
         return True

@@ -23,7 +23,7 @@ class Heartbeat:
         self._route = route
         self._clock = clock
         self._problems = problems
-        self.trouble = ""  #: why the last request failed; the URL is a secret
+        self.fault = ""  #: why the last request failed; the URL is a secret
 
     async def run(self) -> None:
         """Ask while there is no problem."""
@@ -37,17 +37,17 @@ class Heartbeat:
 
     def notes(self) -> Iterator[str]:
         """Yield why the last request failed, for /status."""
-        if self.trouble:
-            yield f"HEARTBEAT_URL: {self.trouble}"
+        if self.fault:
+            yield f"HEARTBEAT_URL: {self.fault}"
 
     async def _beat(self, session: aiohttp.ClientSession) -> None:
         try:
             async with asyncio.timeout(_ANSWER_S), session.get(self._url) as answer:
-                trouble = "" if answer.ok else f"the answer was HTTP {answer.status}"
+                fault = "" if answer.ok else f"the answer was HTTP {answer.status}"
         except TimeoutError:
-            trouble = f"no answer within {_ANSWER_S:.0f} s"
+            fault = f"no answer within {_ANSWER_S:.0f} s"
         except (aiohttp.ClientError, ProxyError, OSError, ValueError) as error:
-            trouble = f"it cannot be reached ({type(error).__name__})"  # its text may hold the URL
-        if trouble and not self.trouble:
-            logger.warning("HEARTBEAT_URL: {}", trouble)
-        self.trouble = trouble
+            fault = f"it cannot be reached ({type(error).__name__})"  # its text may hold the URL
+        if fault and not self.fault:
+            logger.warning("HEARTBEAT_URL: {}", fault)
+        self.fault = fault

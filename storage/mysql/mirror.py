@@ -41,7 +41,7 @@ class MirrorStatus:
 
     behind: int  #: changes still to be copied, at most; 0 until the first look
     copied: int  #: the last change that has been copied; 0 until the first look
-    trouble: str  #: why they cannot be copied now, "" while they can
+    fault: str  #: why they cannot be copied now, "" while they can
     set_aside: int = 0  #: rows that the server has refused; the table `refused_rows` says why
 
 
@@ -60,7 +60,7 @@ class Mirror:
         self._most_changes = MOST_CHANGES  #: in a batch; fewer after one that was refused
         self._failed_alone = 0  #: how often in a row a change has failed that was a batch of its own
         self._stop = threading.Event()
-        self._status = MirrorStatus(behind=0, copied=0, trouble="")
+        self._status = MirrorStatus(behind=0, copied=0, fault="")
         # A server that hangs must not hold up the end of the process: nothing is lost, the next start goes on.
         self._thread = threading.Thread(target=self._run, name="mysql", daemon=True)
 
@@ -84,7 +84,7 @@ class Mirror:
                 with closing(self._open_source()) as source, closing(self._connect()) as target:
                     self._follow(source, target)
             except Exception as error:  # noqa: BLE001 - whatever ails the history, it is tried again and alerts go on
-                failures = failures + 1 if self._status.trouble else 0
+                failures = failures + 1 if self._status.fault else 0
                 wait_s = backoff(failures, first=_SHORTEST_BACKOFF_S, longest=_LONGEST_BACKOFF_S, draw=self._draw())
                 self._note(self._status.behind, self._status.copied, f"{type(error).__name__}: {error}"[:LONGEST_ERROR])
 
@@ -137,12 +137,12 @@ class Mirror:
         self._most_changes, self._failed_alone = min(MOST_CHANGES, 2 * self._most_changes), 0
         return behind, copied
 
-    def _note(self, behind: int, copied: int, trouble: str, *, set_aside: int | None = None) -> None:
-        if trouble and not self._status.trouble:
-            logger.warning("the history in MySQL falls behind until this is over: {}", trouble)
-        elif self._status.trouble and not trouble:
+    def _note(self, behind: int, copied: int, fault: str, *, set_aside: int | None = None) -> None:
+        if fault and not self._status.fault:
+            logger.warning("the history in MySQL falls behind until this is over: {}", fault)
+        elif self._status.fault and not fault:
             logger.info("the history in MySQL is being written, {} changes behind", behind)
         aside = self._status.set_aside if set_aside is None else set_aside
         if aside > self._status.set_aside:
             logger.warning("MySQL refuses {} rows of the history: its table refused_rows says why", aside)
-        self._status = MirrorStatus(behind=behind, copied=copied, trouble=trouble, set_aside=aside)
+        self._status = MirrorStatus(behind=behind, copied=copied, fault=fault, set_aside=aside)

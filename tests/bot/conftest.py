@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from bot.chat.bot_api.edge import AnyApplication, TelegramSender, Timeouts
+from bot.chat.bot_api.application import AnyApplication, Timeouts
+from bot.chat.bot_api.sending import TelegramSender
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.config.load import load_config
 from bot.core.orchestrator import Orchestrator
@@ -95,9 +96,9 @@ def quote(world: World, signal_id: int, price: float) -> None:
 
 async def listen(world: World) -> asyncio.Task[None]:
     """Let the bot hear commands, and return the task."""
-    assert world.bot.edge is not None
-    await world.bot.edge.start()
-    return world.run(world.bot.edge.run())
+    assert world.bot.polling is not None
+    await world.bot.polling.start()
+    return world.run(world.bot.polling.run())
 
 
 async def eventually(read: Callable[[], Coroutine[Any, Any, T]], is_as_expected: Callable[[T], bool]) -> None:

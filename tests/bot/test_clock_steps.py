@@ -193,7 +193,7 @@ async def test_no_message_is_late_or_lost(step_s: float, out_s: int, *, is_late:
         await stage.store.outbox.enqueue([message])
         running = spawn(delivery.run(), name="delivery", keep=set())
         async with asyncio.timeout(20):
-            while not delivery.trouble:  # noqa: ASYNC110 - an attribute, which nobody signals
+            while not delivery.record.fault:  # noqa: ASYNC110 - an attribute, which nobody signals
                 await asyncio.sleep(0.005)
             stage.clock.set_wall_clock(step_s)
             await stage.tick(after_s=0)

@@ -129,14 +129,14 @@ async def test_a_busy_disk_is_tried_without_a_stall(store: Store, path: Path) ->
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         await store.remember([make_signal(1)], make_limits(next_id=2), [])
-        assert "locked" in store.database.trouble
+        assert "locked" in store.database.fault
         loop = asyncio.get_running_loop()
         before = loop.time()
         await store.database.recover()
         assert loop.time() - before < 2
         other.execute("ROLLBACK")
     await store.database.recover()
-    assert not store.database.trouble
+    assert not store.database.fault
     assert [signal.id for signal, _ in await store.signals.find()] == [1]
 
 

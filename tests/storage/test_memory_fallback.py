@@ -93,14 +93,14 @@ async def test_no_difference_but_the_disk(store: Store, path: Path, tmp_path: Pa
     before = rows(path)
     await store.database._writer.execute(f"PRAGMA {ill}")
     await live_through(store)
-    assert words in store.database.trouble
+    assert words in store.database.fault
     assert rows(path) == before
     during = await seen(store)
     await store.database.recover()
-    assert words in store.database.trouble
+    assert words in store.database.fault
     await store.database._writer.executescript("PRAGMA max_page_count = 1000000; PRAGMA query_only = 0")
     await store.database.recover()
-    assert store.database.trouble == ""
+    assert store.database.fault == ""
     assert await seen(store) == during
     await store.outbox.enqueue([make_message()])
     async with await Store.open(tmp_path / "good.sqlite3") as good:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, cast
 
 import bot.core.orchestrator
 import storage.connection
-from bot.chat.bot_api.edge import TelegramSender
+from bot.chat.bot_api.sending import TelegramSender
 from bot.cli.parser import main
 from storage.connection import Connection, Statement
 from storage.store import Store

@@ -22,7 +22,8 @@ import httpx
 from loguru import logger
 
 from bot.chat.asking.answering import Answering
-from bot.chat.bot_api.edge import StartError, TelegramSender, Timeouts
+from bot.chat.bot_api.application import StartError, Timeouts
+from bot.chat.bot_api.sending import TelegramSender
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.config.chat_ids import is_person
 from bot.config.load import load_config
@@ -140,25 +141,25 @@ class Storm:
                 sender=TelegramSender(way.application.bot),
                 telegram=way,
             )
-            self.delivery, handlers, edge = bot.delivery, bot.handlers, bot.edge
+            self.delivery, handlers, polling = bot.delivery, bot.handlers, bot.polling
             assert handlers is not None
-            assert edge is not None
+            assert polling is not None
             self._note_orders(handlers.answering)
-            resources.push_async_callback(edge.close)
+            resources.push_async_callback(polling.close)
             resources.push_async_callback(handlers.waiting.finish)
 
             def stop() -> None:
-                for task in (*edge._tasks, *handlers.waiting.tasks):
+                for task in (*polling._tasks, *handlers.waiting.tasks):
                     task.cancel()
 
             self.stop = stop
-            await edge.start()
+            await polling.start()
             self.is_up.set()
             resources.callback(self.is_up.clear)
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self.delivery.run(), name="delivery")
-                    group.create_task(edge.run(), name="commands")
+                    group.create_task(polling.run(), name="commands")
                     group.create_task(self._tick(bot.orchestrator), name="ticks")
             except ExceptionGroup as errors:
                 raise errors.exceptions[0] from None

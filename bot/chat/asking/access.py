@@ -12,7 +12,7 @@ from telegram import BotCommandScopeChat, BotCommandScopeChatMember, Chat
 from telegram.constants import ChatType
 
 from bot.chat.asking.asker import Asker
-from bot.chat.bot_api.edge import Menu
+from bot.chat.bot_api.polling import Menu
 from bot.chat.commands.base import Command
 from bot.chat.commands.menu import COMMANDS
 from bot.chat.delivery.chat_states import ChatStates

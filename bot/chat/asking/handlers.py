@@ -95,7 +95,7 @@ class Handlers:
     def _ask(self, asker: Asker, message: Message, command: Command, argument: str) -> None:
         async def answer() -> None:
             content = await self.answering.said(command, argument)
-            await self._delivery.reply(address_of(message), content, message.message_id)
+            await self._delivery.replies.send(address_of(message), content, message.message_id)
 
         if self.waiting.ask(asker, command.cost, lambda: self.waiting.in_line(message.chat_id, answer)):
             return
@@ -105,7 +105,7 @@ class Handlers:
 
     def _reply(self, message: Message, content: Content | None, *, is_urgent: bool = False) -> None:
         if content is not None:
-            reply = self._delivery.reply(address_of(message), content, message.message_id, is_urgent=is_urgent)
+            reply = self._delivery.replies.send(address_of(message), content, message.message_id, is_urgent=is_urgent)
             self.waiting.later(reply)
 
 

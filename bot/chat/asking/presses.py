@@ -88,7 +88,7 @@ class Presses:
 
         async def answer() -> None:
             content = await self._answering.said(BY_NAME[press.action], press.rest)
-            await self._delivery.reply(address, content, reply_to)
+            await self._delivery.replies.send(address, content, reply_to)
 
         await self._waiting.in_line(message.chat_id, answer)
 
@@ -131,7 +131,7 @@ class Presses:
             await _say(query, STALE)
         elif await _say(query, ""):
             content = await self._answering.said(command, argument, int(number))
-            await self._delivery.turn_page(address_of(message), message.message_id, content)
+            await self._delivery.replies.turn_page(address_of(message), message.message_id, content)
 
     async def _signal(self, text: str) -> Signal | None:
         """Return the alert a button belongs to, None where this bot knows none of the number."""

@@ -41,7 +41,7 @@ class StaleCommands:
             for _ in range(_YIELDS):
                 await asyncio.sleep(0)
         self._stale.pop(address_of(message), None)
-        await self._delivery.reply(address_of(message), Content(html=render_stale(stale)), message.message_id)
+        await self._delivery.replies.send(address_of(message), Content(html=render_stale(stale)), message.message_id)
 
 
 def render_stale(stale: Sequence[tuple[str, float]]) -> str:

@@ -13,7 +13,8 @@ from telegram.constants import ChatType
 from telegram.error import TelegramError
 from telegram.ext import ContextTypes, MessageHandler, filters
 
-from bot.chat.bot_api.edge import AnyApplication, TelegramEdge
+from bot.chat.bot_api.application import AnyApplication
+from bot.chat.bot_api.polling import Polling
 from bot.chat.delivery.sender import plain_text
 from bot.clock import Clock
 from bot.config.settings import Config, TelegramSettings
@@ -67,16 +68,14 @@ class Pairing:
         self._owner: dict[str, int] = {}
         self._is_found = asyncio.Event()
         self._handler = MessageHandler(filters.COMMAND, self._on_command)
-        self._edge = TelegramEdge(
-            application, handlers=[self._handler], menus=tuple, clock=clock, notify=self._show_notice
-        )
+        self._edge = Polling(application, handlers=[self._handler], menus=tuple, clock=clock, notify=self._show_notice)
 
     @property
-    def trouble(self) -> str:
+    def fault(self) -> str:
         """What the watch waits for, "" where it does not, for /health; the code itself is for who sees the terminal."""
         if not self._code or self._is_found.is_set():
             return ""
-        return f"{self._edge.trouble or 'Telegram'}: waiting for /start CODE, the code is in the terminal"
+        return f"{self._edge.fault or 'Telegram'}: waiting for /start CODE, the code is in the terminal"
 
     async def run(self, settings: TelegramSettings) -> TelegramSettings:
         """Return the settings with the chat that sent the code as the one to write to, and its person as admin.
@@ -87,7 +86,7 @@ class Pairing:
             Telegram refuses the token at the start.
         """
         await self._edge.start()
-        if not self._edge.trouble:
+        if not self._edge.fault:
             self._bot_name = f" to @{self._application.bot.username}"
         self._show_code()
         try:

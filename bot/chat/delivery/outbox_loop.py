@@ -9,16 +9,17 @@ What was to go to a chat that refuses the bot waits until that chat is tried aga
 """
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from html import escape
+from dataclasses import replace
 
-import numpy as np
 from loguru import logger
 
 from bot.chat.delivery.chat_states import ChatStates, hold_for_s
+from bot.chat.delivery.doubt import Doubt
+from bot.chat.delivery.losses import Losses
+from bot.chat.delivery.record import DeliveryRecord
+from bot.chat.delivery.replies import Replies
 from bot.chat.delivery.sender import (
     TERMINAL_CHAT,
     BadText,
@@ -29,29 +30,21 @@ from bot.chat.delivery.sender import (
     NotSent,
     Rejected,
     Sender,
-    SendError,
-    plain_text,
 )
+from bot.chat.delivery.stamps import Stamps
+from bot.chat.delivery.transmission import Transmission
 from bot.chat.delivery.turns import Turns
 from bot.chat.recipients import Recipients
 from bot.chat.texts.marks import (
     add_follow_ups,
-    mark_late,
-    mark_lost,
-    mark_may_repeat,
-    mark_no_topic,
-    mark_sent,
-    mark_time,
 )
 from bot.chat.texts.notices import render_lost
-from bot.chat.texts.phrases import local_time
 from bot.clock import Clock
 from bot.config.chat_ids import is_person
 from bot.config.sounds import Mode, QuietHours, is_silent, parse_quiet_hours
-from bot.core.status import Incident
 from features.backoff import backoff
 from storage.errors import StorageError
-from storage.messages import DeliveryState, Kind, Lost, NewMessage, OutboxMessage
+from storage.messages import DeliveryState, Kind, NewMessage, OutboxMessage
 from storage.store import Store
 
 _LOOK_AGAIN_S = 5.0  #: finds what a bot that stopped had left to be tried later
@@ -66,15 +59,6 @@ _EXPIRY_FACTOR = 4  #: an entry this many times older than "late" is not sent
 _QUIET_HOURS = "quiet_hours"  #: what /quiet said, "" for none, in the store's state
 _NOT_SHOWN = "The answer could not be shown:"
 _ALL_LOUD = dict.fromkeys(Kind, Mode.ON) | {Kind.NOTICE: Mode.SILENT}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
-    """From the decision to Telegram's word that it has the alert."""
-
-    count: int
-    p50_ms: float
-    p95_ms: float
 
 
 class Delivery:
@@ -99,7 +83,7 @@ class Delivery:
         self._sender = sender
         self._clock = clock
         self._max_age_s = max_signal_age_s
-        self._current_price = current_price
+        self._stamps = Stamps(clock, current_price, max_signal_age_s=max_signal_age_s, timezone=timezone)
         self._modes = modes
         self._timezone = timezone
         self._turns = Turns(store, clock)
@@ -107,17 +91,16 @@ class Delivery:
         self._idle = asyncio.Event()
         self._busy: set[str] = set()
         self._changing: set[str] = set()
-        self._lost: dict[str, Counter[DeliveryState]] = {}  # by chat, what the operator has not been told of
-        self._is_in_doubt = False
-        self._probing = asyncio.Lock()
-        self._failed_probes = 0
-        self._latencies_ms: deque[int] = deque(maxlen=1000)
-        self._incidents: dict[str, Incident] = {}
+        self._losses = Losses()
+        self._doubt = Doubt(sender)
         #: how the chats fare, by the names that the settings give them
         self.chat_states = ChatStates(store, sender, clock, timezone=timezone, wake=self.wake, tell=self._tell_operator)
         self.quiet_hours = quiet_hours
         self._recipients = recipients  #: the only ones that get anything; None is all
-        self.trouble = ""  #: why messages do not get out now, for /health
+        self.record = DeliveryRecord(clock)
+        self._transmission = Transmission(sender, self._turns, self.record)
+        #: what answers commands
+        self.replies = Replies(self._transmission, self._turns, self.chat_states, clock, self._backoff_s)
 
     def wake(self) -> None:
         """Say that there may be something to send."""
@@ -191,69 +174,10 @@ class Delivery:
         counts = await self._store.outbox.counts()
         return counts[DeliveryState.PENDING] + counts[DeliveryState.SENDING]
 
-    async def reply(
-        self, chat_id: str, content: Content, reply_to_message_id: int | None = None, *, is_urgent: bool = False
-    ) -> None:
-        """Answer a command: past the outbox, a few times if need be; one that comes twice does no harm.
-
-        Its pace leaves room for alerts, unless it `is_urgent`: who steers has to know what came of it.
-        """
-        try:
-            await self._persist(
-                chat_id,
-                lambda: self._send(chat_id, content, reply_to_message_id, is_silent=False),
-                is_urgent=is_urgent,
-            )
-        except Migrated as error:
-            await self.reply(error.new_chat_id, content, is_urgent=is_urgent)
-        except SendError as error:
-            logger.warning("an answer to chat {} was lost: {}", chat_id, error)
-            words = escape(str(error))
-            if content.picture is not None:  # groups may forbid pictures
-                words = f"{content.html}\nThe picture was refused: {words}"
-                await self.reply(chat_id, replace(content, html=words, picture=None), reply_to_message_id)
-            elif isinstance(error, Rejected) and not content.html.startswith(_NOT_SHOWN):
-                answer = Content(html=f"{_NOT_SHOWN} {words}")
-                await self.reply(chat_id, answer, reply_to_message_id)
-        else:
-            await self.chat_states.take_up(chat_id)
-
-    async def turn_page(self, chat_id: str, message_id: int, content: Content) -> None:
-        """Change an answer in place, or say why it cannot be."""
-        try:
-            await self._persist(chat_id, lambda: self._edit(chat_id, message_id, content))
-        except SendError as error:
-            logger.warning("an answer in chat {} could not be changed: {}", chat_id, error)
-            await self.reply(chat_id, Content(html=f"{_NOT_SHOWN} {escape(str(error))}"), message_id)
-
-    async def _persist(self, chat_id: str, send: Callable[[], Awaitable[object]], *, is_urgent: bool = False) -> None:
-        for attempt in range(1, _ANSWER_TRIES + 1):
-            await self._turns.wait(chat_id, is_urgent=is_urgent)
-            try:
-                await send()
-            except (NotSent, MaybeSent) as error:
-                wait_s = (isinstance(error, NotSent) and error.retry_after_s) or self._backoff_s(attempt)
-                if attempt == _ANSWER_TRIES or wait_s > _LONGEST_ANSWER_WAIT_S:
-                    raise
-                await self._clock.sleep(wait_s)
-            else:
-                return
-
     async def set_quiet_hours(self, quiet_hours: QuietHours | None) -> None:
         """Let nothing ring in these hours, from now on and after a restart."""
         await self._store.state.put(_QUIET_HOURS, str(quiet_hours) if quiet_hours else "")
         self.quiet_hours = quiet_hours
-
-    def incidents(self) -> tuple[Incident, ...]:
-        """Return what Telegram has done to our messages since the start, the latest first."""
-        return tuple(sorted(self._incidents.values(), key=lambda incident: -incident.last_ms))
-
-    def latency(self) -> Latency | None:
-        """Return the latency of the last thousand alerts, None before the first."""
-        if not self._latencies_ms:
-            return None
-        p50_ms, p95_ms = np.percentile(self._latencies_ms, (50, 95))
-        return Latency(count=len(self._latencies_ms), p50_ms=float(p50_ms), p95_ms=float(p95_ms))
 
     async def _look_again(self, group: asyncio.TaskGroup) -> None:
         while True:
@@ -274,7 +198,7 @@ class Delivery:
             entries_before_ms = now_ms - round(1000 * _EXPIRY_FACTOR * self._max_age_s)
             expired = await self._store.outbox.expire(entries_before_ms, now_ms - _DAY_MS, busy)
         for chat_id in expired:
-            self._count_lost(chat_id, DeliveryState.EXPIRED)
+            self._losses.count(chat_id, DeliveryState.EXPIRED)
 
     async def _serve(self, message: OutboxMessage, target: str) -> None:
         """Handle the first message of a chat, then rest for as long as the chat has to."""
@@ -282,7 +206,7 @@ class Delivery:
         try:
             if self._is_expired(message, self._clock.monotonic_ms()):
                 await self._store.outbox.mark_expired(message.id)
-                self._count_lost(chat_id, DeliveryState.EXPIRED)
+                self._losses.count(chat_id, DeliveryState.EXPIRED)
             elif (rest_s := await self._settle_doubt(message)) is not None:
                 await self._clock.sleep(rest_s)
             elif wait_s := self._turns.wait_s(target):
@@ -301,7 +225,8 @@ class Delivery:
     async def _attempt(self, message: OutboxMessage, target: str) -> float:
         """Send or edit once and record how it went; return how long the chat has to rest [s]."""
         chat_id, stands_as = message.message.chat_id, message.message_id
-        html, signs = self._text(message), self.chat_states[chat_id].signs
+        state = self.chat_states[chat_id]
+        html, signs = self._stamps.complete(message, has_lost_topic=state.has_lost_topic), state.signs
         await self._store.outbox.mark_sending(message.id, self._turns.count(target))
         try:
             message_id = await self._send_or_edit(message, target, html)
@@ -310,27 +235,26 @@ class Delivery:
                 return await self._retry(message, str(error), self._backoff_s(message.attempts))
             return await self._keep_away(message, str(error), error.retry_after_s)
         except Blocked as error:
-            self._within_reach()
-            self._note("refused", chat_id, str(error))
+            self.record.within_reach()
+            self.record.note("refused", chat_id, str(error))
             if stands_as is not None:  # the right to change may be lacking where the right to write is not
                 return await self._put_off(message, str(error), hold_for_s(message.attempts))
             await self._try_again(message, 0.0, str(error))
             await self.chat_states.hold(chat_id, error, signs)
         except Migrated as error:
-            self._note("moved", chat_id, str(error))
+            self.record.note("moved", chat_id, str(error))
             logger.warning("chat {}: {}; put it in TELEGRAM_CHAT_ID", chat_id, error)
             if stands_as is None:
                 await self._try_again(message, 0.0, str(error))
             await self.chat_states.migrate(chat_id.partition(":")[0], error.new_chat_id)
         except (BadText, Rejected) as error:
-            self._within_reach()
-            self._note("rejected", chat_id, str(error))
+            self.record.within_reach()
+            self.record.note("rejected", chat_id, str(error))
             logger.error("chat {}: Telegram rejects message {} ({}); it is given up", chat_id, message.id, error)
             if stands_as is None:
-                state = self.chat_states[chat_id]
                 state.rejected, state.rejection = state.rejected + 1, str(error)
                 await self._store.outbox.mark_failed(message.id, str(error))
-                self._count_lost(chat_id, DeliveryState.FAILED)
+                self._losses.count(chat_id, DeliveryState.FAILED)
             else:  # what was sent stands as it was
                 await self._store.outbox.mark_sent(
                     message.id, stands_as, self._clock.now_ms(), revision=message.revision
@@ -338,13 +262,15 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - MaybeSent, or what nobody expected: the loop outlives it, in doubt
             if not isinstance(error, MaybeSent):
                 logger.exception("message {} failed in a way nobody expected", message.id)
-            self._is_in_doubt = True
-            self._note("uncertain", chat_id, str(error))
+            self._doubt.begin()
+            self.record.note("uncertain", chat_id, str(error))
             await self._store.outbox.mark_uncertain(message.id, str(error))
             return await self._resend_to_person(message, str(error))
         else:
             sent_ms = self._clock.now_ms()
-            self._note_success(message)
+            self.record.within_reach()
+            if message.message.kind is Kind.ENTRY and stands_as is None:
+                self.record.note_latency(message.message.created_ms)
             told = message.lost.ids if stands_as is None else ()
             await self._store.outbox.mark_sent(
                 message.id, message_id, sent_ms, told=told, revision=message.revision, html=html
@@ -356,18 +282,11 @@ class Delivery:
         return 0.0
 
     async def _settle_doubt(self, message: OutboxMessage) -> float | None:
-        """Where an answer was lost, see that Telegram answers at all before more messages are put in doubt.
-
-        Return how long the chat has to rest where it does not [s], None where it does: the message may go.
-        """
+        """Return None where Telegram answers and the message may go, else how long the chat has to rest [s]."""
         try:
-            async with self._probing:
-                if self._is_in_doubt:
-                    self._failed_probes += 1
-                    await self._sender.probe()
-                    self._is_in_doubt, self._failed_probes = False, 0
+            await self._doubt.settle()
         except Exception as error:  # noqa: BLE001 - the loop outlives what nobody expected of the sender
-            return await self._retry(message, str(error), self._backoff_s(self._failed_probes))
+            return await self._retry(message, str(error), self._backoff_s(self._doubt.failures))
         return None
 
     async def _send_or_edit(self, message: OutboxMessage, target: str, html: str) -> int:
@@ -375,68 +294,21 @@ class Delivery:
         content = Content(html=add_follow_ups(html, message.follow_up), buttons=new.buttons)
         if message.message_id is None:
             silent = is_silent(self._modes, new.kind, self.quiet_hours, self._clock.now_ms(), self._timezone)
-            return await self._send(target, content, message.reply_to_message_id, is_silent=silent)
+            return await self._transmission.send(target, content, message.reply_to_message_id, is_silent=silent)
         try:
-            await self._edit(target, message.message_id, content)
+            await self._transmission.edit(target, message.message_id, content)
         except MaybeSent as error:  # an edit can be repeated
             raise NotSent(str(error)) from error
         return message.message_id
 
-    async def _send(self, chat_id: str, content: Content, reply_to_message_id: int | None, *, is_silent: bool) -> int:
-        """Send, in plain text where Telegram cannot read the HTML."""
-        try:
-            return await self._sender.send(
-                chat_id, content, reply_to_message_id=reply_to_message_id, is_silent=is_silent
-            )
-        except BadText as error:
-            plain = await self._in_plain_text(chat_id, content, error)
-            return await self._sender.send(chat_id, plain, reply_to_message_id=reply_to_message_id, is_silent=is_silent)
-
-    async def _edit(self, chat_id: str, message_id: int, content: Content) -> None:
-        try:
-            await self._sender.edit(chat_id, message_id, content)
-        except BadText as error:
-            await self._sender.edit(chat_id, message_id, await self._in_plain_text(chat_id, content, error))
-
-    async def _in_plain_text(self, chat_id: str, content: Content, error: BadText) -> Content:
-        self._note("sent as plain text", chat_id, str(error))
-        logger.error("Telegram cannot read this HTML ({}), so it goes as plain text: {}", error, content.html)
-        await self._turns.take(chat_id)
-        return replace(content, html=escape(plain_text(content.html)))
-
-    def _text(self, message: OutboxMessage) -> str:
-        """Return the text with what is only known as it leaves; what stands in the chat has that already."""
-        new = message.message
-        if message.message_id is not None:
-            return new.html
-        age_ms = self._clock.monotonic_ms() - new.created_ms
-        html = mark_sent(new.html, age_ms)
-        if new.kind is Kind.ENTRY and age_ms > 1000 * self._max_age_s:
-            html = mark_late(html, age_ms / 1000, self._drift_percent(new))
-        elif new.kind is not Kind.ENTRY and age_ms > _LATE_NOTICE_MS:
-            html = mark_time(html, local_time(self._clock.now_ms() - age_ms, self._timezone), age_ms / 1000)
-        if message.may_repeat:
-            html = mark_may_repeat(html)
-        if self.chat_states[new.chat_id].has_lost_topic:
-            html = mark_no_topic(html)
-        return mark_lost(html, message.lost) if message.lost else html
-
-    def _drift_percent(self, entry: NewMessage) -> float | None:
-        if entry.signal_id is None or entry.entry_price is None:
-            return None
-        price = self._current_price(entry.signal_id)
-        return None if price is None else 100 * (price / entry.entry_price - 1)
-
     async def _retry(self, message: OutboxMessage, error: str, rest_s: float) -> float:
-        if not self.trouble:
-            logger.warning("messages do not get out ({}); they are tried again until they do", error)
-        self.trouble = error
-        self._note("not sent yet", message.message.chat_id, error)
+        self.record.out_of_reach(error)
+        self.record.note("not sent yet", message.message.chat_id, error)
         return await self._put_off(message, error, rest_s)
 
     async def _keep_away(self, message: OutboxMessage, error: str, rest_s: float) -> float:
         chat_id = message.message.chat_id
-        self._note("flood wait", chat_id, error)
+        self.record.note("flood wait", chat_id, error)
         logger.warning("Telegram tells us to leave chat {} alone for {:g} s", chat_id, rest_s)
         if message.message_id is None and rest_s > _LONG_FLOOD_S:
             self.chat_states[chat_id].flood_until_ms = self._clock.monotonic_ms() + round(1000 * rest_s)
@@ -447,24 +319,10 @@ class Delivery:
         await self._try_again(message, rest_s, error)
         return rest_s if message.message_id is None else 0.0
 
-    def _count_lost(self, chat_id: str, state: DeliveryState) -> None:
-        logger.warning("a message to chat {} is {}", chat_id, state)
-        self._lost.setdefault(chat_id, Counter())[state] += 1
-
     async def _tell_lost(self) -> None:
         """Tell the operator what other chats did not get; each of them is told in its next message."""
-        lost, self._lost = self._lost, {}
-        lost.pop(self._operator, None)
-        if lost:
-            counts = {
-                chat_id: Lost(
-                    expired=counter[DeliveryState.EXPIRED],
-                    uncertain=counter[DeliveryState.UNCERTAIN],
-                    failed=counter[DeliveryState.FAILED],
-                )
-                for chat_id, counter in lost.items()
-            }
-            await self._tell_operator(render_lost(counts))
+        if lost := self._losses.take(but_of=self._operator):
+            await self._tell_operator(render_lost(lost))
 
     async def _tell_operator(self, html: str, *, but: str = "") -> None:
         """Queue a notice for the operator; `but`: not where the notice is of that chat itself."""
@@ -482,7 +340,7 @@ class Delivery:
         chat_id = message.message.chat_id
         if message.may_repeat or not is_person(chat_id):
             logger.warning("message {} may have reached chat {} ({}); it is not repeated", message.id, chat_id, error)
-            self._count_lost(chat_id, DeliveryState.UNCERTAIN)
+            self._losses.count(chat_id, DeliveryState.UNCERTAIN)
             return 0.0
         logger.warning(
             "message {} may have reached chat {} ({}); it goes once more, marked", message.id, chat_id, error
@@ -494,21 +352,5 @@ class Delivery:
         async with self._store.times:
             await self._store.outbox.mark_retry(message.id, self._clock.now_ms() + round(1000 * rest_s), error)
 
-    def _note(self, what: str, chat_id: str, words: str) -> None:
-        count = self._incidents[what].count + 1 if what in self._incidents else 1
-        self._incidents[what] = Incident(
-            what=what, count=count, last_ms=self._clock.now_ms(), words=f"chat {chat_id}: {words}"
-        )
-
-    def _within_reach(self) -> None:
-        if self.trouble:
-            logger.info("messages get out again")
-        self.trouble = ""
-
     def _backoff_s(self, failures_before: int) -> float:
         return backoff(failures_before, first=_FIRST_BACKOFF_S, longest=_LONGEST_BACKOFF_S, draw=self._draw())
-
-    def _note_success(self, message: OutboxMessage) -> None:
-        self._within_reach()
-        if message.message.kind is Kind.ENTRY and message.message_id is None:
-            self._latencies_ms.append(self._clock.monotonic_ms() - message.message.created_ms)

@@ -128,12 +128,12 @@ def render_clock_set(step_ms: int) -> str:
     )
 
 
-def render_disk(trouble: str) -> str:
+def render_disk(fault: str) -> str:
     """Return what the phone is told when the disk stops or begins to take writes, HTML."""
-    if not trouble:
+    if not fault:
         return "<b>The database is written again.</b> What was kept in memory is on the disk now."
     return (
-        f"<b>The database cannot be written:</b> {escape(trouble)}\n"
+        f"<b>The database cannot be written:</b> {escape(fault)}\n"
         "Alerts go on, kept in memory only: a restart would forget them and could repeat them. "
         "Once the disk is well everything is written down."
     )

@@ -33,7 +33,7 @@ async def telegram(clock: HandClock) -> AsyncIterator[TelegramStandIn]:
 @pytest.fixture
 async def bot(telegram: TelegramStandIn, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bot]:
     """Yield a bot connected to it."""
-    monkeypatch.setenv("PTB_TIMEDELTA", "1")  # PTB's future, see bot/chat/bot_api/edge.py
+    monkeypatch.setenv("PTB_TIMEDELTA", "1")  # PTB's future, see bot/chat/bot_api/application.py
     async with Bot(TOKEN, base_url=f"{telegram.url}/bot", request=HTTPXRequest(read_timeout=2)) as bot:
         yield bot
 

@@ -182,12 +182,12 @@ async def test_a_full_disk(store: Store, tmp_path: Path) -> None:
         below = trades([(NOW_MS + 4000, 90.0, 1.0, True)], id=other.instrument_id, exchange_ms=NOW_MS + 5000)
         try:
             await group.follow(view(frame(NOW_MS + 5000), {("bybit", other.instrument_id): [below]}))
-            assert store.database.trouble != ""
+            assert store.database.fault != ""
             await group.follow(view(frame(later.decided_ms)))
         finally:
             store.database._writer = good
     await store.database.recover()
-    assert store.database.trouble == ""
+    assert store.database.fault == ""
     found = {
         control.arm: (control.levels is not None, outcome) for control, outcome in await store.controls.of_signal(1)
     }

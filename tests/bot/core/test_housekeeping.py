@@ -47,8 +47,8 @@ async def prune(stage: Stage, bot: RunningBot, mirror: Mirror | None = None) -> 
 class FarMirror(Mirror):
     """A mirror that has come to a change of the test's choice."""
 
-    def __init__(self, copied: int, trouble: str = "", set_aside: int = 0) -> None:
-        self._status = MirrorStatus(behind=0, copied=copied, trouble=trouble, set_aside=set_aside)
+    def __init__(self, copied: int, fault: str = "", set_aside: int = 0) -> None:
+        self._status = MirrorStatus(behind=0, copied=copied, fault=fault, set_aside=set_aside)
 
 
 async def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
             assert told.count("The database cannot be written:") == 1
             assert told.count("SHORT KORVA") == 1
             assert told.count("TP hit: KORVA") == 1
-            assert bot.orchestrator.trouble == ""
+            assert bot.orchestrator.fault == ""
             (note,) = keeper.notes()
             assert note.startswith("kept in memory only: ")
             assert list(bot.live_status.status().problems()) == []
@@ -146,7 +146,7 @@ async def test_the_venues_health(tmp_path: Path) -> None:
 async def test_mysql_that_is_away(tmp_path: Path) -> None:
     """Said in /status, and no reason to call the bot unwell."""
     async with staged(tmp_path, exchanges={"bybit"}) as stage, stage.bot() as bot:
-        keeper = housekeeper(stage, bot, FarMirror(copied=0, trouble="Can't connect"))
+        keeper = housekeeper(stage, bot, FarMirror(copied=0, fault="Can't connect"))
         assert keeper.notes() == ("the history in MySQL is behind: Can't connect",)
         status = replace(bot.live_status.status(), notes=keeper.notes())
         assert "Can't connect" not in "".join(status.problems())

@@ -145,9 +145,9 @@ async def test_guard(tmp_path: Path) -> None:
         bot.feed.poll_quotes = broken  # type: ignore[method-assign, assignment]
         stop = asyncio.Event()
         running = spawn(bot.orchestrator.run(stop), name="run", keep=bot.tasks)
-        await until(lambda: bot.orchestrator.trouble != "")
+        await until(lambda: bot.orchestrator.fault != "")
         assert list(bot.live_status.status().problems()) == ["ZeroDivisionError: no such number"]
-        await until(lambda: bot.orchestrator.trouble == "")
+        await until(lambda: bot.orchestrator.fault == "")
         stop.set()
         await running
         left = FAILED_TICKS
@@ -165,7 +165,7 @@ async def test_blind_venue(tmp_path: Path) -> None:
         del stage.servers.faults["lbank"]["/cfd/openApi/v1/pub/marketData"]
         await bot.tick_for(30)
         assert stage.terminal.getvalue().count("LBank is back") == 1
-        assert bot.orchestrator.trouble == ""
+        assert bot.orchestrator.fault == ""
 
 
 async def test_warm_restart(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ async def test_while_all_is_well(page: Page) -> None:
         problems.append("no tick has ended for 20 s")
         await clock.advance(600)
     assert page.asked == 3
-    assert heartbeat.trouble == ""
+    assert heartbeat.fault == ""
 
 
 @pytest.mark.parametrize("status", [404, 500, 0])
@@ -63,13 +63,13 @@ async def test_a_page_that_is_ill(page: Page, status: int) -> None:
     heartbeat = Heartbeat(url, Route(), clock, list)
     async with beside(heartbeat.run(), name="heartbeat"):
         await clock.wait_for_sleepers(1)
-        assert (f"HTTP {status}" if status else "it cannot be reached") in heartbeat.trouble
-        assert "a-secret" not in heartbeat.trouble
+        assert (f"HTTP {status}" if status else "it cannot be reached") in heartbeat.fault
+        assert "a-secret" not in heartbeat.fault
         if status:
             page.status = 200
             await clock.advance(60)
             await clock.wait_for_sleepers(1)
-            assert heartbeat.trouble == ""
+            assert heartbeat.fault == ""
 
 
 async def test_by_the_proxy(page: Page) -> None:
@@ -79,4 +79,4 @@ async def test_by_the_proxy(page: Page) -> None:
     heartbeat = Heartbeat("http://nowhere.test/ping/1", route, clock, list)
     async with beside(heartbeat.run(), name="heartbeat"):
         await clock.wait_for_sleepers(1)
-    assert (page.asked, heartbeat.trouble) == (1, "")
+    assert (page.asked, heartbeat.fault) == (1, "")

@@ -63,7 +63,7 @@ async def test_changes_follow(store: Store, path: Path, server: MariaDb, databas
         )
         await store.outbox.mark_sent(1, 555, 1)
         await until(lambda: server.root("SELECT state FROM deliveries WHERE id = 1", database=database) == (("sent",),))
-        assert mirror.status().trouble == ""
+        assert mirror.status().fault == ""
 
 
 @pytest.mark.usefixtures("impatient")
@@ -77,8 +77,8 @@ async def test_chaos(store: Store, path: Path, server: MariaDb, database: str) -
             with trouble(server, database):
                 await fill(store, made + 21, made + 40)
                 made += 40
-                await until(lambda said=words: said in mirror.status().trouble)
-            await until(lambda: not mirror.status().trouble)
+                await until(lambda said=words: said in mirror.status().fault)
+            await until(lambda: not mirror.status().fault)
         await until(lambda: count(server, database, "deliveries") == made + made // 2)
     assert of_mysql(server, database) == of_sqlite(path)
 
@@ -97,8 +97,8 @@ async def test_a_running_bot(tmp_path: Path, server: MariaDb, database: str) -> 
             with TROUBLES["frozen"][1](server, database):
                 while not bot.orchestrator.activity.exits:
                     await bot.tick_for(2)
-                await until(lambda: mirror.status().trouble)
-            await until(lambda: not mirror.status().trouble and count(server, database, "exits") == 100 + 1)
+                await until(lambda: mirror.status().fault)
+            await until(lambda: not mirror.status().fault and count(server, database, "exits") == 100 + 1)
             await until(lambda: of_mysql(server, database) == of_sqlite(path))  # deliveries go on meanwhile
     ((coin, reason),) = server.root("SELECT coin, reason FROM latest_signals WHERE id < 1001", database=database)
     assert (coin, reason) == ("KORVA", "take_profit")
@@ -117,7 +117,7 @@ async def test_the_last_words(store: Store, path: Path, server: MariaDb, databas
 async def test_closing_does_not_wait_for_a_server(store: Store, path: Path) -> None:
     """A server that is away holds up nothing: the mirror says why and ends when told."""
     async with mirroring(path, MariaDbAway(), "nowhere") as mirror:
-        await until(lambda: "Can't connect" in mirror.status().trouble)
+        await until(lambda: "Can't connect" in mirror.status().fault)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -187,7 +187,7 @@ async def test_refused_rows_are_set_aside(store: Store, path: Path, server: Mari
     await fill(store, 5, 30)
     async with mirroring(path, server, database) as mirror:
         await until(lambda: mirror.status().set_aside == 3 and mirror.status().behind == 0 and mirror.status().copied)
-        assert not mirror.status().trouble
+        assert not mirror.status().fault
     server.root("SET GLOBAL max_allowed_packet = 16777216")
     noted = server.root("SELECT source, row_id, error FROM refused_rows ORDER BY source, row_id", database=database)
     assert [(source, row_id) for source, row_id, _ in noted] == [

@@ -155,7 +155,7 @@ async def test_a_token_that_is_revoked_meanwhile(world: World, shown: list[str])
     await world.telegram.wait_for(lambda: "getUpdates" in world.telegram.requests)
     world.telegram.token = "123456:new"
     await world.telegram.user_sends("/start", user_id=PERSON)
-    await world.pass_time(lambda: "does not know this bot" in pairing.trouble)
+    await world.pass_time(lambda: "does not know this bot" in pairing.fault)
     world.telegram.token = TOKEN
     await world.telegram.user_sends("/start AAAAAA", user_id=PERSON)
     await world.pass_time(running.done)
@@ -186,8 +186,8 @@ async def test_telegram_out_of_reach_meanwhile(world: World, shown: list[str]) -
     running = world.run(pairing.run(SETTINGS))  # type: ignore[arg-type]
     await world.pass_time(lambda: bool(shown))
     assert shown == ["Telegram: send /start AAAAAA to get the alerts there"]
-    await world.pass_time(lambda: "cannot be reached" in pairing.trouble)
-    assert pairing.trouble.endswith(": waiting for /start CODE, the code is in the terminal")
+    await world.pass_time(lambda: "cannot be reached" in pairing.fault)
+    assert pairing.fault.endswith(": waiting for /start CODE, the code is in the terminal")
     await world.telegram.open()
     await world.telegram.user_sends("/start AAAAAA", user_id=PERSON)
     await world.pass_time(running.done)

@@ -536,7 +536,7 @@ async def test_audit(world: World, bot: Orchestrator) -> None:
 async def test_an_answer_telegram_will_not_take(world: World, bot: Orchestrator) -> None:
     """Whoever asked learns why nothing came."""
     world.telegram.blocked.clear()
-    await world.delivery.reply(str(PERSON), Content(html="x" * 5000))
+    await world.delivery.replies.send(str(PERSON), Content(html="x" * 5000))
     assert world.telegram.messages[-1].text == "The answer could not be shown: Message is too long"
 
 
@@ -701,8 +701,8 @@ async def test_no_answer_shows_a_secret(world: World) -> None:
     world.run(world.delivery.run())
     world.telegram.token = "123456:new"
     await world.queue(make_message())
-    await world.pass_time(lambda: world.delivery.trouble != "")
-    assert TOKEN.partition(":")[2] not in world.delivery.trouble
+    await world.pass_time(lambda: world.delivery.record.fault != "")
+    assert TOKEN.partition(":")[2] not in world.delivery.record.fault
     world.telegram.token = TOKEN
     await world.pass_time(lambda: len(world.telegram.messages) == 1)
     await listen(world)

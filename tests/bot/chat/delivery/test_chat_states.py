@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from telegram import Bot
 
-from bot.chat.bot_api.edge import TelegramSender
+from bot.chat.bot_api.sending import TelegramSender
 from bot.chat.delivery.chat_states import hold_for_s
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import Blocked, Content, NoTopic
@@ -87,7 +87,7 @@ async def test_a_refusal_from_before_a_sign(world: World, sign: str) -> None:
     await sender.refused.wait()
     world.telegram.blocked.clear()
     if sign == "answered there":
-        await delivery.reply(str(GROUP), Content(html="an answer"))
+        await delivery.replies.send(str(GROUP), Content(html="an answer"))
     else:
         delivery.chat_states.try_again(None if sign == "try again" else str(GROUP))
     sender.handed_on.set()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from telegram import Bot
 
-from bot.chat.bot_api.edge import TelegramSender
+from bot.chat.bot_api.sending import TelegramSender
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import TERMINAL_CHAT, Content, FoundChat, TerminalSender
 from bot.chat.recipients import Recipients
@@ -52,7 +52,7 @@ async def test_sent_as_soon_as_it_is_queued(running: World) -> None:
     (message,) = await running.telegram.wait_for_messages(1)
     await running.wait_for_states(sent=1)
     assert (message.text, message.is_html, message.is_silent) == ("SHORT 1", True, False)
-    latency = running.delivery.latency()
+    latency = running.delivery.record.latency()
     assert latency is not None
     assert (latency.count, latency.p50_ms, latency.p95_ms) == (1, 0.0, 0.0)
 
@@ -110,13 +110,13 @@ async def test_telegram_out_of_reach(running: World) -> None:
         await running.clock.advance(seconds)
         await running.clock.wait_for_sleepers(2)
         assert await attempts(running) == tries
-    assert "Cannot connect to host 127.0.0.1" in running.delivery.trouble
+    assert "Cannot connect to host 127.0.0.1" in running.delivery.record.fault
     await running.telegram.open()
     await running.clock.advance(8)
     await running.telegram.wait_for_messages(1)
     await running.wait_for_states(sent=1)
     assert texts(running) == ["started"]
-    assert running.delivery.trouble == ""
+    assert running.delivery.record.fault == ""
 
 
 async def test_telegram_away_for_an_hour(running: World) -> None:
@@ -125,8 +125,8 @@ async def test_telegram_away_for_an_hour(running: World) -> None:
     await running.queue(entry_message(1), entry_message(2), make_message(), exit_message(1))
     end_ms = NOW_MS + 3_600_000
     await running.pass_time(lambda: running.clock.now_ms() >= end_ms, step_s=30)
-    assert "Cannot connect to host 127.0.0.1" in running.delivery.trouble
-    assert [incident.what for incident in running.delivery.incidents()] == ["not sent yet"]
+    assert "Cannot connect to host 127.0.0.1" in running.delivery.record.fault
+    assert [incident.what for incident in running.delivery.record.incidents()] == ["not sent yet"]
     await running.clock.wait_for_sleepers(2)  # no try of before is still on its way
     await running.telegram.open()
     await running.pass_time(lambda: len(running.telegram.messages) == 2, step_s=5)
@@ -210,7 +210,7 @@ async def test_a_telegram_that_answers_nothing_sensible(running: World, outage: 
     await running.telegram.wait_for(lambda: running.telegram.requests.count("sendMessage") == 2)
     await eventually(running.store.outbox.counts, lambda counts: counts[DeliveryState.SENDING] == 0)
     end_ms = NOW_MS + 600_000
-    await running.pass_time(lambda: running.clock.now_ms() >= end_ms and running.delivery.trouble != "", step_s=10)
+    await running.pass_time(lambda: running.clock.now_ms() >= end_ms and running.delivery.record.fault != "", step_s=10)
     counts = await running.store.outbox.counts()
     assert (counts[DeliveryState.UNCERTAIN], counts[DeliveryState.FAILED]) == (1, 0), "the group's first"
     running.telegram.outage = None
@@ -221,7 +221,7 @@ async def test_a_telegram_that_answers_nothing_sensible(running: World, outage: 
     first, *rest = texts(running, GROUP)
     assert first.splitlines()[1:] == ["1", "", "1 earlier message may not have arrived: no answer came"]
     assert [text.splitlines()[-1] for text in rest] == ["2", "3"]
-    assert running.delivery.trouble == ""
+    assert running.delivery.record.fault == ""
 
 
 async def test_what_a_stopped_bot_was_sending(world: World) -> None:
@@ -292,7 +292,7 @@ async def test_a_chat_that_blocks_the_bot(running: World) -> None:
         f"chat {PERSON} gets nothing: Forbidden: bot was blocked by the user"
     ]
     running.telegram.blocked.clear()
-    await running.delivery.reply(str(PERSON), Content(html="here I am"))
+    await running.delivery.replies.send(str(PERSON), Content(html="here I am"))
     await running.pass_time(lambda: len(texts(running)) == 4, step_s=0.1)
     assert texts(running) == ["here I am", "SHORT 1", "EXIT 1", "started"]
     assert [*running.delivery.chat_states.faults()] == []
@@ -348,7 +348,7 @@ async def test_a_named_chat_is_known_by_its_number(running: World) -> None:
     await running.pass_time(lambda: len([*running.delivery.chat_states.faults()]) == 2, step_s=0.1)
     await running.pass_time(lambda: running.delivery.chat_states["@scalps"].id == str(GROUP))
     running.telegram.blocked.clear()
-    await running.delivery.reply(str(GROUP), Content(html="here I am"))
+    await running.delivery.replies.send(str(GROUP), Content(html="here I am"))
     await running.pass_time(lambda: len(texts(running, GROUP)) == 3, step_s=0.1)
     await running.pass_time(lambda: not [*running.delivery.chat_states.faults()], step_s=0)
 
@@ -483,12 +483,12 @@ async def test_a_token_that_is_refused(running: World) -> None:
     """A 401 loses nothing: what was to be sent waits and goes, in its order, once the token is known again."""
     running.telegram.token = "123456:new"
     await running.queue(entry_message(1), make_message())
-    await running.pass_time(lambda: running.delivery.trouble == "Unauthorized")
+    await running.pass_time(lambda: running.delivery.record.fault == "Unauthorized")
     running.telegram.token = TOKEN
     await running.pass_time(lambda: len(running.telegram.messages) == 2)
     await running.wait_for_states(sent=2)
     assert texts(running) == ["SHORT 1", "started"]
-    assert running.delivery.trouble == ""
+    assert running.delivery.record.fault == ""
 
 
 async def test_a_group_that_migrates(running: World) -> None:
@@ -543,7 +543,7 @@ async def test_a_group_that_migrates_meanwhile(world: World) -> None:
 
     async def move() -> None:
         world.telegram.migrated[GROUP] = -1001
-        await world.delivery.reply(str(GROUP), Content(html="an answer"))
+        await world.delivery.replies.send(str(GROUP), Content(html="an answer"))
         world.delivery.chat_states.migrated = {str(GROUP): "-1001"}
 
     sender = MovesMeanwhile(world.application.bot, move)
@@ -595,7 +595,7 @@ async def test_an_order_is_answered_in_a_full_chat(running: World, is_urgent: bo
     await running.queue(*(make_message(chat_id=str(GROUP), html=f"{number}") for number in range(16)))
     await running.pass_time(lambda: len(texts(running, GROUP)) == 16)
     await running.clock.advance(4)
-    running.run(running.delivery.reply(str(GROUP), Content(html="muted"), is_urgent=is_urgent))
+    running.run(running.delivery.replies.send(str(GROUP), Content(html="muted"), is_urgent=is_urgent))
     await running.clock.advance(1)
     await running.pass_time(lambda: running.telegram.requests.count("sendMessage") == 16 + is_urgent, step_s=0)
     assert ("muted" in texts(running, GROUP)) is is_urgent
@@ -618,9 +618,9 @@ async def test_a_refusal_is_an_answer(running: World) -> None:
     """A chat that cannot be written to is no reason to call Telegram out of reach for ever."""
     await running.telegram.close()
     await running.queue(make_message(chat_id="404"))
-    await running.pass_time(lambda: running.delivery.trouble != "")
+    await running.pass_time(lambda: running.delivery.record.fault != "")
     await running.telegram.open()
-    await running.pass_time(lambda: running.delivery.trouble == "")
+    await running.pass_time(lambda: running.delivery.record.fault == "")
     await running.wait_for_states(pending=1)
 
 
@@ -694,7 +694,7 @@ async def test_an_edit_of_what_is_gone(running: World) -> None:
     await running.queue(storm("one two"))
     await running.telegram.wait_for(lambda: "editMessageText" in running.telegram.requests)
     await running.wait_for_states(sent=1)
-    assert [incident.what for incident in running.delivery.incidents()] == ["rejected"]
+    assert [incident.what for incident in running.delivery.record.incidents()] == ["rejected"]
     assert texts(running) == []
 
 

@@ -103,7 +103,7 @@ async def test_edited_not_resent(world: World) -> None:
     }
     assert ", sent +0 ms" in read_html(world.telegram.messages[0].html)
     assert world.telegram.requests.count("sendMessage") == 2
-    latency = world.delivery.latency()
+    latency = world.delivery.record.latency()
     assert latency is not None
     assert latency.count == 2, "an edit is no alert"
 
@@ -171,7 +171,7 @@ async def test_an_alert_in_doubt_or_gone(world: World) -> None:
     await world.telegram.wait_for(lambda: "editMessageText" in world.telegram.requests)
     await world.wait_for_states(sent=2, uncertain=1)
     assert world.telegram.requests.count("editMessageText") == 1
-    assert {incident.what for incident in world.delivery.incidents()} == {"rejected", "uncertain"}
+    assert {incident.what for incident in world.delivery.record.incidents()} == {"rejected", "uncertain"}
 
 
 async def test_unreadable_html(world: World) -> None:

@@ -9,8 +9,10 @@ from loguru import logger
 from telegram import Bot
 from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, NetworkError, TelegramError
 
-from bot.chat.bot_api.edge import StartError, TelegramEdge, build_application, translate
+from bot.chat.bot_api.application import StartError, build_application
+from bot.chat.bot_api.polling import Polling
 from bot.chat.bot_api.request import NeverLeft, NoAnswer
+from bot.chat.bot_api.translation import translate
 from bot.chat.delivery.sender import BadText, Blocked, MaybeSent, NoTopic, NotSent, Rejected, SendError
 from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, eventually
 from tests.builders import NOW_MS
@@ -21,10 +23,10 @@ STEERING = {"pause", "resume", "mute", "unmute", "quiet", "config", "test", "cha
 
 
 @pytest.fixture
-async def edge(world: World) -> TelegramEdge:
-    """Return an edge that has not started."""
-    assert world.bot.edge is not None
-    return world.bot.edge
+async def polling(world: World) -> Polling:
+    """Return an polling that has not started."""
+    assert world.bot.polling is not None
+    return world.bot.polling
 
 
 async def polls(world: World) -> None:
@@ -32,11 +34,11 @@ async def polls(world: World) -> None:
     await world.telegram.wait_for(lambda: "getUpdates" in world.telegram.requests)
 
 
-async def test_start_and_run(world: World, edge: TelegramEdge) -> None:
+async def test_start_and_run(world: World, polling: Polling) -> None:
     """It removes a webhook, shows its menu to who may steer, and hears commands."""
     world.telegram.webhook_url = "https://left.over"
-    await edge.start()
-    world.run(edge.run())
+    await polling.start()
+    world.run(polling.run())
     await world.telegram.user_sends("/status", user_id=PERSON)
     (answer,) = await world.telegram.wait_for_messages(1)
     assert answer.text.startswith("SGNL 0.")
@@ -48,14 +50,14 @@ async def test_start_and_run(world: World, edge: TelegramEdge) -> None:
         f'{{"chat_id": {GROUP}, "type": "chat_member", "user_id": {PERSON}}}': admins,
     }
     assert admins > STEERING
-    assert edge.trouble == ""
+    assert polling.fault == ""
 
 
-async def test_a_menu_cannot_be_shown_to_who_never_wrote(world: World, edge: TelegramEdge) -> None:
+async def test_a_menu_cannot_be_shown_to_who_never_wrote(world: World, polling: Polling) -> None:
     """An admin without a chat yet is no reason not to listen."""
     world.telegram.people.remove(PERSON)
-    await edge.start()
-    world.run(edge.run())
+    await polling.start()
+    world.run(polling.run())
     await polls(world)
     assert list(world.telegram.commands) == [f'{{"chat_id": {GROUP}, "type": "chat"}}']
 
@@ -64,56 +66,56 @@ async def test_a_menu_cannot_be_shown_to_who_never_wrote(world: World, edge: Tel
 async def test_a_wrong_token(world: World, token: str) -> None:
     """The bot refuses to start, in one line that names the setting and does not show the token."""
     application = build_application(token, world.telegram.url)
-    edge = TelegramEdge(application, handlers=[], menus=tuple, clock=world.clock)
+    polling = Polling(application, handlers=[], menus=tuple, clock=world.clock)
     with pytest.raises(StartError, match="TELEGRAM_BOT_TOKEN") as raised:
-        await edge.start()
+        await polling.start()
     assert token not in str(raised.value)
     assert raised.value.__suppress_context__
-    await edge.close()
+    await polling.close()
 
 
-async def test_out_of_reach_at_the_start(world: World, edge: TelegramEdge) -> None:
+async def test_out_of_reach_at_the_start(world: World, polling: Polling) -> None:
     """It starts all the same, says so, and listens once Telegram is there."""
     await world.telegram.close()
-    await edge.start()
-    assert "cannot be reached" in edge.trouble
-    world.run(edge.run())
+    await polling.start()
+    assert "cannot be reached" in polling.fault
+    world.run(polling.run())
     await world.clock.wait_for_sleepers(1)
     await world.telegram.open()
     await world.telegram.user_sends("/status", user_id=PERSON)
     await world.pass_time(lambda: len(world.telegram.messages) == 1)
-    assert edge.trouble == ""
+    assert polling.fault == ""
 
 
 @pytest.mark.parametrize("fault", [Fault.RESET, Fault.SERVER_ERROR, Fault.BAD_GATEWAY])
-async def test_a_poll_that_fails(world: World, edge: TelegramEdge, fault: Fault) -> None:
+async def test_a_poll_that_fails(world: World, polling: Polling, fault: Fault) -> None:
     """Polling goes on after a fault, and no command is lost or heard twice."""
-    await edge.start()
+    await polling.start()
     world.telegram.faults += [("getUpdates", fault)] * 3
     await world.telegram.user_sends("/status", user_id=PERSON)
-    world.run(edge.run())
+    world.run(polling.run())
     await world.pass_time(lambda: len(world.telegram.messages) == 1)
     await world.telegram.user_sends("/help", user_id=PERSON)
     await world.telegram.wait_for_messages(2)
     assert [message.text[:6] for message in world.telegram.messages] == ["SGNL 0", "SGNL w"]
 
 
-async def test_two_bots_on_one_token(world: World, edge: TelegramEdge) -> None:
+async def test_two_bots_on_one_token(world: World, polling: Polling) -> None:
     """A 409 is said once, messages still go out, and commands are heard again when the other one has stopped."""
 
     def told() -> list[str]:
         lines = [one.text.partition("\n")[0] for one in world.telegram.messages]
         return [line for line in lines if "hear" in line]
 
-    await edge.start()
-    world.run(edge.run())
+    await polling.start()
+    world.run(polling.run())
     await polls(world)
     async with Bot(TOKEN, base_url=f"{world.telegram.url}/bot") as other:
         await other.get_updates(timeout=0)
     await world.telegram.user_sends("/pause", user_id=PERSON)
     await world.clock.wait_for_sleepers(1)
-    assert "another program uses TELEGRAM_BOT_TOKEN" in edge.trouble
-    assert edge.trouble in world.bot.live_status.status().problems(), "the web app's /health says so too"
+    assert "another program uses TELEGRAM_BOT_TOKEN" in polling.fault
+    assert polling.fault in world.bot.live_status.status().problems(), "the web app's /health says so too"
     world.run(world.delivery.run())
     await world.queue(make_message())
     await world.telegram.wait_for_messages(2)
@@ -122,17 +124,17 @@ async def test_two_bots_on_one_token(world: World, edge: TelegramEdge) -> None:
     assert world.clock.now_ms() - NOW_MS >= 30_000 + 60_000 + 120_000 + 240_000
     await world.pass_time(lambda: any("/pause is 8 min old" in one.text for one in world.telegram.messages))
     assert [line[:18] for line in told()] == ["I hear no commands", "Commands are heard"]
-    assert edge.trouble == ""
+    assert polling.fault == ""
 
 
-async def test_a_webhook_that_another_program_sets(world: World, edge: TelegramEdge) -> None:
+async def test_a_webhook_that_another_program_sets(world: World, polling: Polling) -> None:
     """A webhook has words of its own, on which one can act."""
-    await edge.start()
-    world.run(edge.run())
+    await polling.start()
+    world.run(polling.run())
     await polls(world)
     world.telegram.webhook_url = "https://other.test"
     await world.telegram.user_sends("/pause", user_id=PERSON)
-    await world.pass_time(lambda: "webhook" in edge.trouble, step_s=0)
+    await world.pass_time(lambda: "webhook" in polling.fault, step_s=0)
     world.telegram.webhook_url = ""
     await world.pass_time(lambda: bool(world.orchestrator.ledger.limits.paused_until_ms), step_s=5)
 
@@ -141,31 +143,31 @@ NOT_HEARD = tuple(fault for fault in Fault if fault not in (Fault.HANG, Fault.HO
 
 
 @pytest.mark.parametrize("fault", NOT_HEARD)
-async def test_nothing_telegram_says_ends_the_hearing(world: World, edge: TelegramEdge, fault: Fault) -> None:
+async def test_nothing_telegram_says_ends_the_hearing(world: World, polling: Polling, fault: Fault) -> None:
     """After whatever answer to a poll, once or for a while, commands are heard."""
-    await edge.start()
-    polling = world.run(edge.run())
+    await polling.start()
+    listening = world.run(polling.run())
     await polls(world)
     world.telegram.faults += [("getUpdates", fault)] * 3
     await world.telegram.user_sends("/pause", user_id=PERSON)
     await world.pass_time(lambda: not world.telegram.faults, step_s=5)
-    await world.pass_time(lambda: edge.trouble == "", step_s=5)
+    await world.pass_time(lambda: polling.fault == "", step_s=5)
     assert world.orchestrator.ledger.limits.paused_until_ms
-    assert not polling.done()
+    assert not listening.done()
 
 
-async def test_a_token_that_is_revoked(world: World, edge: TelegramEdge) -> None:
+async def test_a_token_that_is_revoked(world: World, polling: Polling) -> None:
     """A token that stops being valid is said, without showing it, and the commands wait until it is valid again."""
-    await edge.start()
-    polling = world.run(edge.run())
+    await polling.start()
+    listening = world.run(polling.run())
     await polls(world)
     world.telegram.token = "123456:new"
     await world.telegram.user_sends("/pause", user_id=PERSON)
-    await world.pass_time(lambda: "does not know this bot" in edge.trouble)
-    assert TOKEN not in edge.trouble
+    await world.pass_time(lambda: "does not know this bot" in polling.fault)
+    assert TOKEN not in polling.fault
     world.telegram.token = TOKEN
     await world.pass_time(lambda: bool(world.orchestrator.ledger.limits.paused_until_ms))
-    assert not polling.done()
+    assert not listening.done()
 
 
 @pytest.mark.parametrize(
@@ -178,50 +180,50 @@ async def test_a_token_that_is_revoked(world: World, edge: TelegramEdge) -> None
         ("a_kind_of_the_future", {"id": 1}),
     ],
 )
-async def test_an_update_that_cannot_be_read(world: World, edge: TelegramEdge, kind: str, odd: Any) -> None:
+async def test_an_update_that_cannot_be_read(world: World, polling: Polling, kind: str, odd: Any) -> None:
     """It is left out for good, said once in the log, and the ones before and behind it are carried out."""
-    await edge.start()
+    await polling.start()
     await world.telegram.user_sends("/pause", user_id=PERSON)
     for _ in range(3):
         await world.telegram.push(kind, odd)
     await world.telegram.user_sends("/mute LBank", user_id=PERSON)
     lines: list[str] = []
     sink = logger.add(lines.append, level="WARNING")
-    polling = world.run(edge.run())
+    listening = world.run(polling.run())
     await world.telegram.wait_for_messages(2)
     logger.remove(sink)
     assert [message.text[:6] for message in world.telegram.messages] == ["Paused", "LBank "]
     assert sum("cannot be read" in line for line in lines) <= 1
     await eventually(lambda: asyncio.sleep(0, not world.telegram._updates), bool)
-    assert not polling.done()
+    assert not listening.done()
 
 
-async def test_a_redirect_at_the_start(world: World, edge: TelegramEdge) -> None:
+async def test_a_redirect_at_the_start(world: World, polling: Polling) -> None:
     """A server that sends elsewhere ends the start in one line that says what to set."""
     world.telegram.faults.append(("getMe", Fault.REDIRECT))
     with pytest.raises(StartError, match=r"TELEGRAM_API_URL: it redirects to https://api\.test") as raised:
-        await edge.start()
+        await polling.start()
     assert TOKEN not in str(raised.value)
-    await edge.close()
+    await polling.close()
 
 
-async def test_told_to_stop_with_commands_fetched(world: World, edge: TelegramEdge) -> None:
+async def test_told_to_stop_with_commands_fetched(world: World, polling: Polling) -> None:
     """What was fetched is carried out before the bot ends, and Telegram does not give it out again."""
-    await edge.start()
-    polling = world.run(edge.run())
+    await polling.start()
+    listening = world.run(polling.run())
     await polls(world)
     for _ in range(5):
         await world.telegram.user_sends("/version", user_id=PERSON)
     await world.telegram.user_sends("/pause", user_id=PERSON)
     await world.telegram.wait_for_messages(1)
-    polling.cancel()
-    await asyncio.wait([polling])
+    listening.cancel()
+    await asyncio.wait([listening])
     assert world.orchestrator.ledger.limits.paused_until_ms
     assert not world.telegram._updates
 
 
 async def test_a_command_is_confirmed_once_it_is_carried_out(
-    world: World, edge: TelegramEdge, monkeypatch: pytest.MonkeyPatch
+    world: World, polling: Polling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bot that is killed while it carries out a command gets it again."""
     may_end = asyncio.Event()
@@ -230,8 +232,8 @@ async def test_a_command_is_confirmed_once_it_is_carried_out(
         await may_end.wait()
 
     monkeypatch.setattr(world.orchestrator.ledger, "resume", resume)
-    await edge.start()
-    world.run(edge.run())
+    await polling.start()
+    world.run(polling.run())
     await world.telegram.user_sends("/resume", user_id=PERSON)
     await asyncio.sleep(0.1)
     assert world.telegram._updates
@@ -240,11 +242,11 @@ async def test_a_command_is_confirmed_once_it_is_carried_out(
 
 
 @pytest.mark.parametrize("ahead_s", [-3600, -90, 90, 3600])
-async def test_a_clock_that_is_off(world: World, edge: TelegramEdge, ahead_s: int) -> None:
+async def test_a_clock_that_is_off(world: World, polling: Polling, ahead_s: int) -> None:
     """The age of a command is a matter of Telegram's clock alone; that ours is off is said."""
     world.telegram.ahead_ms = -1000 * ahead_s
-    await edge.start()
-    polling = world.run(edge.run())
+    await polling.start()
+    listening = world.run(polling.run())
     await world.telegram.user_sends("/pause", user_id=PERSON)
     old_ms = world.clock.now_ms() + world.telegram.ahead_ms - 600_000
     await world.telegram.user_sends("/resume", user_id=PERSON, sent_ms=old_ms)
@@ -253,12 +255,12 @@ async def test_a_clock_that_is_off(world: World, edge: TelegramEdge, ahead_s: in
     assert world.orchestrator.ledger.limits.paused_until_ms
     way = "behind" if ahead_s < 0 else "ahead of"
     assert any(f"{way} Telegram's" in note for note in world.bot.live_status.status().notes)
-    polling.cancel()
-    await asyncio.wait([polling])
-    await edge.close()
+    listening.cancel()
+    await asyncio.wait([listening])
+    await polling.close()
 
 
-async def test_a_command_that_fails(world: World, edge: TelegramEdge, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_command_that_fails(world: World, polling: Polling, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error while answering is said to who asked and logged, and the next command is heard."""
 
     async def fail() -> None:
@@ -267,8 +269,8 @@ async def test_a_command_that_fails(world: World, edge: TelegramEdge, monkeypatc
     monkeypatch.setattr(world.orchestrator.ledger, "resume", fail)
     lines: list[str] = []
     sink = logger.add(lines.append, level="ERROR")
-    await edge.start()
-    world.run(edge.run())
+    await polling.start()
+    world.run(polling.run())
     await world.telegram.user_sends("/resume", user_id=PERSON)
     await world.telegram.user_sends("/status", user_id=PERSON)
     answers = await world.telegram.wait_for_messages(2)
@@ -278,10 +280,10 @@ async def test_a_command_that_fails(world: World, edge: TelegramEdge, monkeypatc
     assert "the disk is full" in "".join(lines)
 
 
-async def test_a_flooded_chat_holds_up_no_other(world: World, edge: TelegramEdge) -> None:
+async def test_a_flooded_chat_holds_up_no_other(world: World, polling: Polling) -> None:
     """While a group's many questions wait for their pace, an admin's command is answered at once; most are dropped."""
-    await edge.start()
-    world.run(edge.run())
+    await polling.start()
+    world.run(polling.run())
     for _ in range(30):
         await world.telegram.user_sends("/version", user_id=OTHER_PERSON, chat_id=GROUP)
     await world.telegram.wait_for_messages(2)
@@ -291,11 +293,11 @@ async def test_a_flooded_chat_holds_up_no_other(world: World, edge: TelegramEdge
     assert world.telegram.floods == []
 
 
-async def test_the_token_is_never_logged(world: World, edge: TelegramEdge, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_token_is_never_logged(world: World, polling: Polling, caplog: pytest.LogCaptureFixture) -> None:
     """No library logs the URLs, of which the token is part."""
     caplog.set_level(logging.INFO)
-    await edge.start()
-    world.run(edge.run())
+    await polling.start()
+    world.run(polling.run())
     await polls(world)
     assert TOKEN not in caplog.text
 
