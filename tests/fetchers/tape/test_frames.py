@@ -1,0 +1,76 @@
+"""Every record comes back from its bytes to the bit."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from features.facts.market import Candles, Quotes, Trades, read_only
+from fetchers.tape.records import CandleReply, Checkpoint, Gap, Record, Watched
+from tests.builders import NOW_MS, instrument, quotes, trades
+from tests.fetchers.tape.builders import HEADER, read, same, tick, written
+
+FLOATS = some.floats(width=64) | some.decimals(-1000, 1000, places=8).map(float) | some.sampled_from([0.0, -0.0])
+
+
+def test_every_kind_of_record(tmp_path: Path) -> None:
+    """What was written comes back, in its order and to the bit."""
+    watched = Watched(
+        instruments=(instrument(other_names=("PEPE2",)), instrument(id="XUSDT", volume_usdt_24h=1.5)),
+        delisted=frozenset({("bybit", "GONEUSDT")}),
+    )
+    open_ms = read_only([NOW_MS, NOW_MS + 60_000], np.int64)
+    prices = {name: read_only([1.5, float("nan")], np.float64) for name in ("open", "high", "low", "close")}
+    candles = Candles(venue="bybit", id="PEPEUSDT", open_ms=open_ms, received_ms=NOW_MS, **prices)
+    replies = [
+        CandleReply(key=("bybit", "PEPEUSDT"), since_ms=NOW_MS, candles=candles),
+        CandleReply(key=("mexc", "X_USDT"), since_ms=NOW_MS, candles=None),
+    ]
+    records: list[Record] = [
+        Checkpoint(at_ms=NOW_MS, state=b"\x00whatever\xff"),
+        tick(0, watched=watched, conditions={"bybit": "ok"}, clock_step_ms=-3_600_000),
+        tick(1, candles=replies, limits=[{"paused_until_ms": NOW_MS}, {"muted_coins": {"PEPE": NOW_MS}}]),
+        Gap(ticks=3, reason="the disk is full"),
+        tick(2, quotes=[quotes(NOW_MS, ids=("XUSDT",)), candles], portions=(), is_whole=False, digest=""),
+    ]
+    found, lines = read(written(*records), tmp_path)
+    assert same(found, [HEADER, *records])
+    assert not lines
+
+
+@settings(max_examples=200, deadline=None)
+@given(some.lists(some.lists(FLOATS, min_size=3, max_size=3), min_size=1, max_size=4))
+def test_any_float_of_a_reply(tmp_path_factory: pytest.TempPathFactory, replies: list[list[float]]) -> None:
+    """NaN, infinities, -0.0 and what is no short decimal come back as they were, reply after reply."""
+    folder = tmp_path_factory.mktemp("tape")
+    ids = ("A", "B", "C")
+    ticks = [
+        tick(
+            number, quotes=[Quotes(venue="lbank", ids=ids, exchange_ms=times(number), received_ms=7, mark_price=values)]
+        )
+        for number, values in enumerate(np.array(replies))
+    ]
+    assert same(read(written(*ticks), folder)[0][1:], ticks)
+
+
+def times(number: int) -> Any:
+    """Return times of three rows: one moves, one stays, one is never."""
+    return read_only([NOW_MS + 5000 * number, NOW_MS, 0], np.int64)
+
+
+@settings(max_examples=200, deadline=None)
+@given(some.lists(some.lists(FLOATS.filter(lambda value: value == value), max_size=6), min_size=1, max_size=5))
+def test_any_float_of_a_book(tmp_path_factory: pytest.TempPathFactory, sides: list[list[float]]) -> None:
+    """The same for books of any length, of which the state looks at most closely."""
+    folder = tmp_path_factory.mktemp("tape")
+    made = [_unchecked(side) for side in sides]
+    assert same(read(written(tick(portions=[made])), folder)[0][1], tick(portions=[made]))
+
+
+def _unchecked(values: list[float]) -> Trades:
+    found = trades()
+    object.__setattr__(found, "prints", np.array([values, values[::-1], values, [1.0] * len(values)], np.float64))
+    return found
