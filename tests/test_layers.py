@@ -183,6 +183,7 @@ TESTED_IN = {
     "scoring.strategies": "tests/scoring/strategies/test_base.py",
     "storage.messages": "tests/storage/test_outbox.py",
     "scoring.strategies.ups_short.gates": "tests/scoring/test_gates.py",
+    "features.phenomena.zones": "tests/features/phenomena/test_swings.py",
 }
 
 
