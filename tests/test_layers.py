@@ -30,7 +30,7 @@ BOT_MAY_IMPORT = {
 }
 PURE_STANDARD_LIBRARY = {
     *("collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "itertools"),
-    *("math", "operator", "re", "types", "typing", "zoneinfo"),
+    *("math", "operator", "re", "statistics", "types", "typing", "zoneinfo"),
 }
 
 
