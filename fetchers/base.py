@@ -60,8 +60,11 @@ class Venue(Protocol):
     async def fetch_open_interest(self, instrument_id: str, /) -> OpenInterest | None:
         """Return live open interest; None where it comes with the quotes, or not at all."""
 
-    async def fetch_candles(self, instrument_id: str, since_ms: int, /) -> Candles | None:
-        """Return 1-minute candles from the minute of `since_ms` on, as many as one call gives; None: none published."""
+    async def fetch_candles(self, instrument_id: str, since_ms: int, /, interval_s: int = 60) -> Candles | None:
+        """Return candles from that of `since_ms` on, as many as one call gives, with volume; None: none published.
+
+        The interval is one of `features.facts.market.CANDLE_INTERVALS`; the last one may still be open.
+        """
 
     async def fetch_mark_candles(self, instrument_id: str, since_ms: int, /) -> Candles | None:
         """Return 1-minute candles of the mark price, for the windows; None where the venue publishes none."""

@@ -19,6 +19,8 @@ IntArray: TypeAlias = NDArray[np.int64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
 BTC = "BTC"
+#: [s] of candles, by the name that people and venues give them
+CANDLE_INTERVALS = {"1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "4h": 14_400}
 FUTURE_MS = 2_000  #: what is further ahead of the clock than a measured offset can be out is not believed
 
 
@@ -204,7 +206,11 @@ class OpenInterest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candles:
-    """1-minute candles of one instrument, oldest first, (k,) each; as an observation they are of the mark price."""
+    """Candles of one instrument, oldest first, (k,) each.
+
+    As an observation, those of a minute are of the mark price, those of a longer interval of what was traded, and
+    closed.
+    """
 
     venue: str
     id: str
@@ -214,6 +220,8 @@ class Candles:
     low: FloatArray
     close: FloatArray
     received_ms: int
+    interval_s: int = 60
+    volume_base: FloatArray | None = None  #: None of the mark price
 
 
 Observation: TypeAlias = Quotes | OrderBook | Trades | OpenInterest | Candles

@@ -150,26 +150,31 @@ def _possible(levels: FloatArray, call: str, side: str) -> FloatArray:
     return np.ascontiguousarray((levels if is_possible.all() else levels[is_possible]).T)
 
 
-def candle_page(since_ms: int, now_ms: int, most: int) -> tuple[int, int]:
-    """Return where the minute of `since_ms` begins, and how many to ask for from it to that of now, `most` at most."""
-    first, last = since_ms // MINUTE_MS, now_ms // MINUTE_MS
-    return first * MINUTE_MS, min(max(1, last - first + 1), most)
+def candle_page(since_ms: int, now_ms: int, most: int, interval_s: int = 60) -> tuple[int, int]:
+    """Return where the candle of `since_ms` begins, and how many to ask for from it to that of now, `most` at most."""
+    interval_ms = 1000 * interval_s
+    first, last = since_ms // interval_ms, now_ms // interval_ms
+    return first * interval_ms, min(max(1, last - first + 1), most)
 
 
-def candles(call: str, key: tuple[str, str], rows: FloatArray, arrival: Arrival) -> Candles:
-    """Return the record of candles given as (k, 5): the venue's minute [ms], open, high, low, close, in any order."""
-    opens, prices = rows[:, 0], rows[:, 1:]
+def candles(call: str, key: tuple[str, str], rows: FloatArray, arrival: Arrival, interval_s: int = 60) -> Candles:
+    """Return the record of candles given as (k, 5): the venue's minute [ms], open, high, low, close, in any order.
+
+    A sixth column is the volume [base].
+    """
+    opens, prices, volume = rows[:, 0], rows[:, 1:5], rows[:, 5:]
     is_possible = (opens >= EARLIEST_MS) & (opens <= LATEST_MS)
     is_possible &= ((prices >= SMALLEST) & (prices <= LARGEST)).all(axis=1)
     is_possible &= (prices.max(axis=1, initial=0.0) <= prices[:, 1]) & (
         prices.min(axis=1, initial=LARGEST) >= prices[:, 2]
     )
+    is_possible &= ((volume >= 0) & (volume <= LARGEST)).all(axis=1)
     if len(rows) and not is_possible.any():
         raise BadPayload(f"{call}: none of {len(rows)} rows was a candle")
     arrival.tallies.note(call, len(rows), unreadable=int((~is_possible).sum()))
     rows = rows[is_possible]
     rows = rows[np.unique(rows[:, 0], return_index=True)[1]]  # ascending; of a minute that came twice the first
-    opens, prices = rows[:, 0], rows[:, 1:]
+    opens, prices, volume = rows[:, 0], rows[:, 1:5], rows[:, 5:]
     return Candles(
         venue=key[0],
         id=key[1],
@@ -179,6 +184,8 @@ def candles(call: str, key: tuple[str, str], rows: FloatArray, arrival: Arrival)
         low=read_only(prices[:, 2], np.float64),
         close=read_only(prices[:, 3], np.float64),
         received_ms=arrival.received_ms,
+        interval_s=interval_s,
+        volume_base=read_only(volume[:, 0], np.float64) if volume.shape[1] else None,
     )
 
 

@@ -26,8 +26,8 @@ class Candle:
     count: int
 
 
-#: of a venue's row, between two opens [epoch ms], as known at a time
-CandlesOf: TypeAlias = Callable[[str, str, int, int, int], list[Candle]]
+#: of a venue's row, between two opens [epoch ms], as known at a time, of an interval [ms]
+CandlesOf: TypeAlias = Callable[[str, str, int, int, int, int], list[Candle]]
 
 
 def candles_of(prints: Prints, tick: float, opens_ms: IntArray, price_before: float) -> list[Candle]:

@@ -24,6 +24,8 @@ MAX_LEVELS = 200
 _SUSPENDED_AT_S = -864_000.0  # ten days before the start: where a suspended row's prices stopped
 _FIRST_NUMBER = 10**12  # so that numbers before the start are positive as well
 _MAX_LOOKBACK_S = 3600
+LONG_CANDLE_POINTS = 16  #: prices that a candle of more than a minute is made of
+DAY_MS = 86_400_000
 
 
 class SimulatedMarket:
@@ -128,19 +130,66 @@ class SimulatedMarket:
         elapsed_s = (times_ms - self.start_ms) / 1000
         return self._open_interest(board, places, elapsed_s), self._price(board, places, elapsed_s)
 
-    def candles(self, venue: str, row_id: str, first_open_ms: int, last_open_ms: int, now_ms: int) -> list[Candle]:
-        """Return the row's minutes between the two opens, both included, made of its prints so far."""
+    def candles(
+        self,
+        venue: str,
+        row_id: str,
+        first_open_ms: int,
+        last_open_ms: int,
+        now_ms: int,
+        interval_ms: int = MINUTE_MS,
+    ) -> list[Candle]:
+        """Return the row's candles between the two opens, both included, as they are so far.
+
+        Minutes are made of its prints; longer ones, of which a reply holds days, of its price at times inside them.
+        """
+        if interval_ms > MINUTE_MS:
+            return self._long_candles(
+                venue, row_id, np.arange(first_open_ms, last_open_ms + 1, interval_ms), interval_ms, now_ms
+            )
         found = self.prints(venue, row_id, first_open_ms, min(last_open_ms + MINUTE_MS - 1, now_ms))
         opens_ms = np.arange(first_open_ms, last_open_ms + 1, MINUTE_MS)
         _, price_before = self.open_interest(venue, row_id, opens_ms[:1])
         board = self._boards[venue]
         return candles_of(found, board.tick[board.place[row_id]], opens_ms, float(price_before[0]))
 
-    def mark_candles(self, venue: str, row_id: str, first_open_ms: int, last_open_ms: int, now_ms: int) -> list[Candle]:
-        """Return the row's minutes of the mark price, which nobody trades at."""
+    def _long_candles(self, venue: str, row_id: str, opens_ms: IntArray, interval_ms: int, now_ms: int) -> list[Candle]:
+        board = self._boards[venue]
+        place = board.place[row_id]
+        ends_ms = np.minimum(opens_ms + interval_ms, now_ms)
+        share = np.linspace(0, 1, LONG_CANDLE_POINTS)
+        times_ms = (opens_ms[:, None] + (ends_ms - opens_ms)[:, None] * share).astype(np.int64)
+        _, price = self.open_interest(venue, row_id, times_ms.ravel())
+        tick = board.tick[place]
+        price = np.round(price.reshape(times_ms.shape) / tick) * tick
+        turnover = float(board.volume_usdt[place]) * (ends_ms - opens_ms) / DAY_MS
+        return [
+            Candle(
+                open_ms=open_ms,
+                open=float(path[0]),
+                high=float(path.max()),
+                low=float(path.min()),
+                close=float(path[-1]),
+                volume=usdt / float(path[-1]),
+                turnover=usdt,
+                count=max(1, int(usdt / 500)),
+            )
+            for open_ms, path, usdt in zip(opens_ms.tolist(), price, turnover.tolist(), strict=True)
+        ]
+
+    def mark_candles(
+        self,
+        venue: str,
+        row_id: str,
+        first_open_ms: int,
+        last_open_ms: int,
+        now_ms: int,
+        interval_ms: int = MINUTE_MS,
+    ) -> list[Candle]:
+        """Return the row's candles of the mark price, which nobody trades at."""
         found = []
-        for open_ms in range(first_open_ms, last_open_ms + 1, MINUTE_MS):
-            times_ms = np.linspace(open_ms, min(open_ms + MINUTE_MS, now_ms), 13).astype(np.int64)
+        for open_ms in range(first_open_ms, last_open_ms + 1, interval_ms):
+            times_ms = np.linspace(open_ms, min(open_ms + interval_ms, now_ms), 13).astype(np.int64)
             _, price = self.open_interest(venue, row_id, times_ms)
             first, last = float(price[0]), float(price[-1])
             found.append(

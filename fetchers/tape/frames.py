@@ -338,17 +338,24 @@ def _take_interest(head: list[Any]) -> OpenInterest:
 def _put_candles(body: Bytes, candles: Candles) -> list[Any]:
     count = len(candles.open_ms)
     body.put(np.diff(np.asarray(candles.open_ms, np.int64), prepend=0))
-    values = np.concatenate([getattr(candles, name) for name in _CANDLE_PRICES]).astype(np.float64)
-    _put_stretches(body, values, np.full(4, count), is_rising=np.full(4, fill_value=True))
-    return [candles.venue, candles.id, count, candles.received_ms]
+    columns = [getattr(candles, name) for name in _CANDLE_PRICES]
+    if candles.volume_base is not None:
+        columns.append(candles.volume_base)
+    _put_stretches(
+        body,
+        np.concatenate(columns).astype(np.float64),
+        np.full(len(columns), count),
+        is_rising=np.full(len(columns), fill_value=True),
+    )
+    return [candles.venue, candles.id, count, candles.received_ms, candles.interval_s, len(columns)]
 
 
 def _take_candles(body: Bytes, head: list[Any]) -> Candles:
-    venue, identity, count, received_ms = head
+    venue, identity, count, received_ms, interval_s, width = head
     open_ms = _read_only(np.cumsum(body.take(count)))
-    values = _take_stretches(body, np.full(4, count), is_rising=np.full(4, fill_value=True)).reshape(4, count)
-    prices: dict[str, Any] = dict(zip(_CANDLE_PRICES, values, strict=True))
-    return Candles(venue=venue, id=identity, open_ms=open_ms, received_ms=received_ms, **prices)
+    values = _take_stretches(body, np.full(width, count), is_rising=np.full(width, fill_value=True))
+    columns: dict[str, Any] = dict(zip((*_CANDLE_PRICES, "volume_base"), values.reshape(width, count), strict=False))
+    return Candles(venue=venue, id=identity, open_ms=open_ms, received_ms=received_ms, interval_s=interval_s, **columns)
 
 
 def _put_reply(body: Bytes, reply: CandleReply) -> list[Any]:

@@ -88,7 +88,7 @@ class RestVenue:
         """Return None: it comes with the quotes, or not at all."""
         return None
 
-    async def fetch_candles(self, _: str, __: int, /) -> Candles | None:
+    async def fetch_candles(self, _: str, __: int, /, interval_s: int = 60) -> Candles | None:  # noqa: ARG002
         """Return None: the venue publishes none."""
         return None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from features.facts.market import Candles, OpenInterest, OrderBook, Quotes, Trades, read_only
+from features.facts.market import CANDLE_INTERVALS, Candles, OpenInterest, OrderBook, Quotes, Trades, read_only
 from fetchers.errors import RateLimited, UnknownSymbol
 from fetchers.listing import MARKETS_DEADLINE_S, ClockOffset, Listing
 from fetchers.parsing.build_records import (
@@ -64,6 +64,7 @@ PRINT = PrintFormat(
     side="isBuyerMaker",
     is_taker_sell={True: True, False: False},  # a buyer who was the maker was sold to
 )
+CANDLE_NAMES = {seconds: name for name, seconds in CANDLE_INTERVALS.items()}
 CANDLE_WEIGHTS = ((99, 1), (499, 2), (1000, 5), (1500, 10))  # up to so many candles
 HISTORY_POINTS = 7  # half an hour of 5-minute points, both ends
 USUAL_INTERVAL_H = 8.0  # by its documents fundingInfo lists only those that were ever changed
@@ -202,9 +203,15 @@ def parse_open_interest_history(payload: Any, instrument_id: str, arrival: Arriv
     return open_interest_history(call, (NAME, instrument_id), rows, "sumOpenInterest", arrival)
 
 
-def parse_candles(payload: Any, instrument_id: str, arrival: Arrival) -> Candles:
-    """Return 1-minute candles, the last of which may still be open."""
+def parse_candles(payload: Any, instrument_id: str, arrival: Arrival, interval_s: int = 60) -> Candles:
+    """Return candles with their volume, the last of which may still be open."""
     call = f"binance klines {instrument_id}"
+    return candles(call, (NAME, instrument_id), usable(payload, 6, call, "the list"), arrival, interval_s)
+
+
+def parse_mark_candles(payload: Any, instrument_id: str, arrival: Arrival) -> Candles:
+    """Return 1-minute candles of the mark price, which have no volume."""
+    call = f"binance markPriceKlines {instrument_id}"
     return candles(call, (NAME, instrument_id), usable(payload, 5, call, "the list"), arrival)
 
 
@@ -320,18 +327,18 @@ class Binance(RestVenue):
         reply = await self._client.get(OPEN_INTEREST, {"symbol": instrument_id}, cost={WEIGHT: 1})
         return parse_open_interest(reply.json, instrument_id, self._arrival(reply))
 
-    async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles:
-        """Return 1-minute candles from the minute of `since_ms` on, the first 1,500 at most."""
-        start_ms, wanted = candle_page(since_ms, self._venue_ms(), CANDLE_WEIGHTS[-1][0])
+    async def fetch_candles(self, instrument_id: str, since_ms: int, /, interval_s: int = 60) -> Candles:
+        """Return candles from that of `since_ms` on, the first 1,500 at most."""
+        start_ms, wanted = candle_page(since_ms, self._venue_ms(), CANDLE_WEIGHTS[-1][0], interval_s)
         weight = next(weight for most, weight in CANDLE_WEIGHTS if wanted <= most)
         params: dict[str, str | int] = {
             "symbol": instrument_id,
-            "interval": "1m",
+            "interval": CANDLE_NAMES[interval_s],
             "startTime": start_ms,
             "limit": wanted,
         }
         reply = await self._client.get(CANDLES, params, cost={WEIGHT: weight})
-        return parse_candles(reply.json, instrument_id, self._arrival(reply))
+        return parse_candles(reply.json, instrument_id, self._arrival(reply), interval_s)
 
     async def fetch_mark_candles(self, instrument_id: str, since_ms: int) -> Candles:
         """Return 1-minute candles of the mark price from `since_ms` on."""
@@ -339,7 +346,7 @@ class Binance(RestVenue):
         weight = next(weight for most, weight in CANDLE_WEIGHTS if wanted <= most)
         params: dict[str, str | int] = {"symbol": instrument_id, "interval": "1m", "limit": wanted}
         reply = await self._client.get(MARK_CANDLES, params, cost={WEIGHT: weight})
-        return parse_candles(reply.json, instrument_id, self._arrival(reply))
+        return parse_mark_candles(reply.json, instrument_id, self._arrival(reply))
 
     async def fetch_open_interest_history(self, instrument_id: str) -> tuple[OpenInterest, ...]:
         """Return the last half hour of 5-minute points."""

@@ -166,9 +166,16 @@ def parse_open_interest_history(payload: Any, instrument_id: str, arrival: Arriv
     return tuple(replace(point, open_interest_base=point.open_interest_base / SIDES) for point in points)
 
 
-def parse_candles(payload: Any, instrument_id: str, arrival: Arrival) -> Candles:
-    """Return 1-minute candles, the last of which may still be open."""
+def parse_candles(payload: Any, instrument_id: str, arrival: Arrival, interval_s: int = 60) -> Candles:
+    """Return candles with their volume, the last of which may still be open."""
     call = f"bybit kline {instrument_id}"
+    rows, _ = _rows(payload, call)
+    return candles(call, (NAME, instrument_id), usable(rows, 6, call, "list"), arrival, interval_s)
+
+
+def parse_mark_candles(payload: Any, instrument_id: str, arrival: Arrival) -> Candles:
+    """Return 1-minute candles of the mark price, which have no volume."""
+    call = f"bybit mark-price-kline {instrument_id}"
     rows, _ = _rows(payload, call)
     return candles(call, (NAME, instrument_id), usable(rows, 5, call, "list"), arrival)
 
@@ -286,19 +293,21 @@ class Bybit(RestVenue):
 
         return await self._new_trades(instrument_id, fetch, few=FEW_PRINTS, most=MOST_PRINTS)
 
-    async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles:
-        """Return 1-minute candles from the minute of `since_ms` on, the first 1,000 at most."""
-        start_ms, wanted = candle_page(since_ms, self._venue_ms(), MOST_CANDLES)
+    async def fetch_candles(self, instrument_id: str, since_ms: int, /, interval_s: int = 60) -> Candles:
+        """Return candles from that of `since_ms` on, the first 1,000 at most."""
+        start_ms, wanted = candle_page(since_ms, self._venue_ms(), MOST_CANDLES, interval_s)
         # of a longer range Bybit gives the newest: the end says which are meant
-        end_ms = start_ms + (wanted - 1) * MINUTE_MS
-        reply = await self._get(CANDLES, instrument_id, interval=1, start=start_ms, end=end_ms, limit=wanted)
-        return parse_candles(reply.json, instrument_id, self._arrival(reply))
+        end_ms = start_ms + (wanted - 1) * 1000 * interval_s
+        reply = await self._get(
+            CANDLES, instrument_id, interval=interval_s // 60, start=start_ms, end=end_ms, limit=wanted
+        )
+        return parse_candles(reply.json, instrument_id, self._arrival(reply), interval_s)
 
     async def fetch_mark_candles(self, instrument_id: str, since_ms: int) -> Candles:
         """Return 1-minute candles of the mark price from `since_ms` on."""
         wanted = min(self._venue_ms() // MINUTE_MS - since_ms // MINUTE_MS + 1, MOST_CANDLES)
         reply = await self._get(MARK_CANDLES, instrument_id, interval=1, limit=wanted)
-        return parse_candles(reply.json, instrument_id, self._arrival(reply))
+        return parse_mark_candles(reply.json, instrument_id, self._arrival(reply))
 
     async def fetch_open_interest_history(self, instrument_id: str) -> tuple[OpenInterest, ...]:
         """Return the last half hour of 5-minute points."""

@@ -46,6 +46,7 @@ PRINT = PrintFormat(
     time="t", price="p", quantity="v", side="T", is_taker_sell={1: False, 2: True}, is_self_trade=("M", 1)
 )
 MOST_CANDLES = 2000
+LONGEST_IN_MINUTES_S = 3600  #: an hour is Min60, four are Hour4
 FROZEN_MS = 60_000  # a delisted contract's book stays as it was, empty, with its last time
 
 EDGE_HOLD_MS, FREQUENT_HOLD_MS = 600_000, 10_000
@@ -204,15 +205,31 @@ def parse_trades(
     )
 
 
-def parse_candles(payload: Any, instrument_id: str, arrival: Arrival) -> Candles:
-    """Return 1-minute candles, the last of which may still be open; on the wire they are columns, times in seconds."""
+def parse_candles(
+    payload: Any, instrument_id: str, contract_size: float | None, arrival: Arrival, interval_s: int = 60
+) -> Candles:
+    """Return candles, the last of which may still be open; with their volume where the contract's size is known."""
     call = f"mexc kline {instrument_id}"
+    if contract_size is None:
+        rows = _candle_rows(payload, call) * np.array([1000.0, 1, 1, 1, 1])
+    else:
+        rows = _candle_rows(payload, call, "vol") * np.array([1000.0, 1, 1, 1, 1, contract_size])
+    return candles(call, (NAME, instrument_id), rows, arrival, interval_s)
+
+
+def parse_mark_candles(payload: Any, instrument_id: str, arrival: Arrival) -> Candles:
+    """Return 1-minute candles of the fair price, which have no volume."""
+    call = f"mexc fair price kline {instrument_id}"
+    return candles(call, (NAME, instrument_id), _candle_rows(payload, call) * np.array([1000.0, 1, 1, 1, 1]), arrival)
+
+
+def _candle_rows(payload: Any, call: str, *more: str) -> FloatArray:
+    # on the wire they are columns, times in seconds
     data = _data(payload, dict, call)
-    columns = [member(data, field, list, call) for field in ("time", "open", "high", "low", "close")]
+    columns = [member(data, field, list, call) for field in ("time", "open", "high", "low", "close", *more)]
     if len(set(map(len, columns))) > 1:
         raise BadPayload(f"{call}: the columns were of different lengths")
-    rows = usable([list(row) for row in zip(*columns, strict=True)], 5, call, "data")
-    return candles(call, (NAME, instrument_id), rows * np.array([1000.0, 1, 1, 1, 1]), arrival)
+    return usable([list(row) for row in zip(*columns, strict=True)], len(columns), call, "data")
 
 
 def parse_clock(payload: Any) -> float:
@@ -308,21 +325,23 @@ class Mexc(RestVenue):
 
         return await self._new_trades(instrument_id, fetch, few=MOST_PRINTS, most=MOST_PRINTS)
 
-    async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles:
-        """Return 1-minute candles from the minute of `since_ms` on, the first 2,000 at most."""
-        start_ms, wanted = candle_page(since_ms, self._venue_ms(), MOST_CANDLES)
-        end_ms = start_ms + (wanted - 1) * MINUTE_MS
+    async def fetch_candles(self, instrument_id: str, since_ms: int, /, interval_s: int = 60) -> Candles:
+        """Return candles from that of `since_ms` on, the first 2,000 at most."""
+        start_ms, wanted = candle_page(since_ms, self._venue_ms(), MOST_CANDLES, interval_s)
+        end_ms = start_ms + (wanted - 1) * 1000 * interval_s
+        name = f"Min{interval_s // 60}" if interval_s <= LONGEST_IN_MINUTES_S else f"Hour{interval_s // 3600}"
         reply = await self._get(
-            f"/kline/{instrument_id}", KLINE, interval="Min1", start=start_ms // 1000, end=end_ms // 1000
+            f"/kline/{instrument_id}", KLINE, interval=name, start=start_ms // 1000, end=end_ms // 1000
         )
-        return parse_candles(reply.json, instrument_id, self._arrival(reply))
+        size = self._contract_sizes.get(instrument_id)  # of a delisted contract its end is asked for, too
+        return parse_candles(reply.json, instrument_id, size, self._arrival(reply), interval_s)
 
     async def fetch_mark_candles(self, instrument_id: str, since_ms: int) -> Candles:
         """Return 1-minute candles of the fair price from `since_ms` on."""
         path, now_ms = f"/kline/fair_price/{instrument_id}", self._venue_ms()
         start_s = since_ms // MINUTE_MS * MINUTE_MS // 1000
         reply = await self._get(path, KLINE, interval="Min1", start=start_s, end=now_ms // 1000)
-        return parse_candles(reply.json, instrument_id, self._arrival(reply))
+        return parse_mark_candles(reply.json, instrument_id, self._arrival(reply))
 
     async def _ticker(self) -> Quotes:
         reply = await self._client.get(f"{PREFIX}/ticker", cost={TICKER: 1}, is_bulk=True)

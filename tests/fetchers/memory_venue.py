@@ -94,7 +94,13 @@ class MemoryVenue:
         """Return what `fetch_candles` does."""
         return await self.fetch_candles(instrument_id, since_ms)
 
-    async def fetch_candles(self, instrument_id: str, since_ms: int) -> Candles | None:  # noqa: ARG002 - of the Protocol
+    async def fetch_candles(
+        self,
+        instrument_id: str,
+        since_ms: int,  # noqa: ARG002 - of the Protocol
+        /,
+        interval_s: int = 60,  # noqa: ARG002
+    ) -> Candles | None:
         """Return none."""
         await self._answer("candles", instrument_id)
         return None

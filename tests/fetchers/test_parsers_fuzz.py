@@ -21,7 +21,7 @@ REPLIES_EACH = 100  #: of every parser; 24 of them
 MINUTE = [NOW_MS - 60_000, "1.0", "1.2", "0.9", "1.1", "5", NOW_MS, "5", 3, "1", "1", "0"]
 BINANCE_PRINT = {"id": 7, "price": "2.5", "qty": "10", "time": NOW_MS - 500, "isBuyerMaker": True}
 PREMIUM = {"symbol": "A", "markPrice": "1", "indexPrice": "1", "lastFundingRate": "0.0001", "time": NOW_MS}
-MEXC_KLINE = {"time": [NOW_MS // 1000 - 60], "open": [1.0], "high": [1.2], "low": [0.9], "close": [1.1]}
+MEXC_KLINE = {"time": [NOW_MS // 1000 - 60], "open": [1.0], "high": [1.2], "low": [0.9], "close": [1.1], "vol": [7]}
 
 Parse = Callable[[Any], Any]
 PARSERS: Mapping[str, tuple[Parse, Any]] = {
@@ -90,7 +90,7 @@ PARSERS: Mapping[str, tuple[Parse, Any]] = {
         lambda body: mexc.parse_trades(body, "A_USDT", 1e-4, None, ARRIVAL),
         test_mexc.envelope([test_mexc.PRINT, {**test_mexc.PRINT, "T": 2}]),
     ),
-    "mexc kline": (lambda body: mexc.parse_candles(body, "A_USDT", ARRIVAL), test_mexc.envelope(MEXC_KLINE)),
+    "mexc kline": (lambda body: mexc.parse_candles(body, "A_USDT", 10.0, ARRIVAL), test_mexc.envelope(MEXC_KLINE)),
     "mexc ping": (mexc.parse_clock, test_mexc.envelope(NOW_MS)),
     "lbank marketData": (
         lambda body: lbank.parse_market_data(body, ARRIVAL),

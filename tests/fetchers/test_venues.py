@@ -10,7 +10,7 @@ import pytest
 from loguru import logger
 from numpy.testing import assert_allclose, assert_array_equal
 
-from features.facts.market import Quotes
+from features.facts.market import CANDLE_INTERVALS, Quotes
 from fetchers.base import Venue
 from fetchers.errors import RateLimited, UnknownSymbol, Unreachable
 from fetchers.simulated.coins import Row
@@ -248,6 +248,25 @@ async def test_candles(stage: Stage, name: str) -> None:
     assert_array_equal(ours.open_ms, [candle.open_ms for candle in theirs])
     for field in ("open", "high", "low", "close"):
         assert_allclose(getattr(ours, field), [getattr(candle, field) for candle in theirs], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", PUBLISHING)
+@pytest.mark.parametrize("interval_s", CANDLE_INTERVALS.values())
+async def test_candles_of_every_interval(stage: Stage, name: str, interval_s: int) -> None:
+    """One call brings 499 candles of any interval with their volume in base coin, on whole epochs."""
+    venue = stage.venues[name]
+    await venue.load_markets()
+    row = stage.row(name, "SOL")
+    ours = await venue.fetch_candles(row.id, NOW_MS - 498_000 * interval_s, interval_s)
+    assert ours is not None
+    assert ours.interval_s == interval_s
+    assert len(ours.open_ms) == 499
+    assert set(ours.open_ms % (1000 * interval_s)) == {0}
+    assert set(np.diff(ours.open_ms)) == {1000 * interval_s}
+    assert ours.volume_base is not None
+    if interval_s > 60:
+        usdt = ours.volume_base[:-1] * ours.close[:-1]
+        assert_allclose(usdt, row.volume_usdt_24h * interval_s / 86_400, rtol=0.02)
 
 
 @pytest.mark.parametrize("name", PUBLISHING)

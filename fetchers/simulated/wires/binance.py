@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import orjson
 
+from features.facts.market import CANDLE_INTERVALS
 from fetchers.simulated.candles import MINUTE_MS, CandlesOf
 from fetchers.simulated.coins import ListingRules, Row
 from fetchers.simulated.limits import Quota
@@ -307,14 +308,15 @@ class BinanceWire:
 
     def _candles(self, call: Call, candles_of: CandlesOf) -> Any:
         row = self._row(call.query)
-        if call.query["interval"] != "1m":  # the only interval of this market
+        if call.query["interval"] not in CANDLE_INTERVALS:
             raise Rejected(-1120, "Invalid interval.")
+        interval_ms = 1000 * CANDLE_INTERVALS[call.query["interval"]]
         limit = _number(call.query, "limit", 500, most=1500)
-        last_ms = min(call.now_ms, _number(call.query, "endTime", call.now_ms)) // MINUTE_MS * MINUTE_MS
-        first_ms = last_ms - (limit - 1) * MINUTE_MS
+        last_ms = min(call.now_ms, _number(call.query, "endTime", call.now_ms)) // interval_ms * interval_ms
+        first_ms = last_ms - (limit - 1) * interval_ms
         if "startTime" in call.query:
-            first_ms = -(-_number(call.query, "startTime", 0) // MINUTE_MS) * MINUTE_MS
-            last_ms = min(last_ms, first_ms + (limit - 1) * MINUTE_MS)
+            first_ms = -(-_number(call.query, "startTime", 0) // interval_ms) * interval_ms
+            last_ms = min(last_ms, first_ms + (limit - 1) * interval_ms)
         if first_ms > last_ms:
             return []
         digits, quantity_digits = row.price_decimals, row.quantity_decimals
@@ -323,14 +325,14 @@ class BinanceWire:
                 candle.open_ms,
                 *(f"{price:.{digits}f}" for price in (candle.open, candle.high, candle.low, candle.close)),
                 f"{candle.volume:.{quantity_digits}f}",
-                candle.open_ms + MINUTE_MS - 1,
+                candle.open_ms + interval_ms - 1,
                 f"{candle.turnover:.5f}",
                 candle.count,
                 f"{candle.volume / 2:.{quantity_digits}f}",
                 f"{candle.turnover / 2:.5f}",
                 "0",
             ]
-            for candle in candles_of(VENUE, row.id, first_ms, last_ms, call.now_ms)
+            for candle in candles_of(VENUE, row.id, first_ms, last_ms, call.now_ms, interval_ms)
         ]
 
     _endpoints: ClassVar[Mapping[str, _Endpoint]] = {

@@ -12,7 +12,8 @@ from urllib.parse import quote
 import numpy as np
 import orjson
 
-from fetchers.simulated.candles import MINUTE_MS, CandlesOf
+from features.facts.market import CANDLE_INTERVALS
+from fetchers.simulated.candles import CandlesOf
 from fetchers.simulated.coins import ListingRules, Row
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import SimulatedMarket
@@ -191,14 +192,15 @@ class BybitWire:
 
     def _candles(self, call: Call, candles_of: CandlesOf) -> Any:
         row = self._rows[self._place(call.query)]
-        if call.query["interval"] != "1":  # the only interval of this market
+        interval_ms = 60_000 * _number(call.query, "interval", 1)
+        if interval_ms // 1000 not in CANDLE_INTERVALS.values():
             raise Rejected(10001, "params error: Invalid period!")
         limit = _number(call.query, "limit", 200, most=1000)
-        last_ms = min(call.now_ms, _number(call.query, "end", call.now_ms)) // MINUTE_MS * MINUTE_MS
-        first_ms = last_ms - (limit - 1) * MINUTE_MS
+        last_ms = min(call.now_ms, _number(call.query, "end", call.now_ms)) // interval_ms * interval_ms
+        first_ms = last_ms - (limit - 1) * interval_ms
         if "start" in call.query:  # the newest `limit` of the range, as on the real one
-            first_ms = max(first_ms, -(-_number(call.query, "start", 0) // MINUTE_MS) * MINUTE_MS)
-        candles = candles_of(VENUE, row.id, first_ms, last_ms, call.now_ms) if first_ms <= last_ms else []
+            first_ms = max(first_ms, -(-_number(call.query, "start", 0) // interval_ms) * interval_ms)
+        candles = candles_of(VENUE, row.id, first_ms, last_ms, call.now_ms, interval_ms) if first_ms <= last_ms else []
         digits, quantity_digits = row.price_decimals, row.quantity_decimals
         rows = [
             [

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from fetchers.simulated.candles import MINUTE_MS, CandlesOf
+from fetchers.simulated.candles import CandlesOf
 from fetchers.simulated.coins import ListingRules, Row
 from fetchers.simulated.limits import Quota
 from fetchers.simulated.market import MAX_LEVELS, SimulatedMarket
@@ -38,6 +38,7 @@ _PLATES = {
     ListingKind.STOCK: ["mc-trade-zone-tradfi", "mc-trade-zone-stock"],
     ListingKind.COMMODITY: ["mc-trade-zone-tradfi"],
 }
+_INTERVALS = {"Min1": 60, "Min5": 300, "Min15": 900, "Min30": 1800, "Min60": 3600, "Hour4": 14_400}  # [s]
 _ROOT = "/api/v1/contract/"
 _WINDOW_MS = 2_000
 _TOO_MANY = Rejected(510, "Requests are too frequent, please try again later")
@@ -192,13 +193,15 @@ class MexcWire:
 
     def _candles(self, call: Call, candles_of: CandlesOf) -> Any:
         row = self._row(call)
-        if call.query.get("interval", "Min1") != "Min1":  # the only interval of this market
+        interval_s = _INTERVALS.get(call.query.get("interval", "Min1"))
+        if interval_s is None:
             raise Rejected(600, "Parameter error: interval")
-        last_ms = min(call.now_ms, _number(call.query, "end", call.now_ms // 1000) * 1000) // MINUTE_MS * MINUTE_MS
-        first_ms = last_ms - 1999 * MINUTE_MS
+        interval_ms = 1000 * interval_s
+        last_ms = min(call.now_ms, _number(call.query, "end", call.now_ms // 1000) * 1000) // interval_ms * interval_ms
+        first_ms = last_ms - 1999 * interval_ms
         if "start" in call.query:
-            first_ms = max(first_ms, -(-_number(call.query, "start", 0) * 1000 // MINUTE_MS) * MINUTE_MS)
-        candles = candles_of(VENUE, row.id, first_ms, last_ms, call.now_ms) if first_ms <= last_ms else []
+            first_ms = max(first_ms, -(-_number(call.query, "start", 0) * 1000 // interval_ms) * interval_ms)
+        candles = candles_of(VENUE, row.id, first_ms, last_ms, call.now_ms, interval_ms) if first_ms <= last_ms else []
         digits = row.price_decimals
         prices = {
             name: [round(getattr(candle, name), digits) for candle in candles]

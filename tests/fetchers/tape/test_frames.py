@@ -1,5 +1,6 @@
 """Every record comes back from its bytes to the bit."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,16 @@ def test_every_kind_of_record(tmp_path: Path) -> None:
         delisted=frozenset({("bybit", "GONEUSDT")}),
     )
     open_ms = read_only([NOW_MS, NOW_MS + 60_000], np.int64)
-    prices = {name: read_only([1.5, float("nan")], np.float64) for name in ("open", "high", "low", "close")}
-    candles = Candles(venue="bybit", id="PEPEUSDT", open_ms=open_ms, received_ms=NOW_MS, **prices)
+    prices: dict[str, Any] = {
+        name: read_only([1.5, float("nan")], np.float64) for name in ("open", "high", "low", "close")
+    }
+    candles = Candles(venue="bybit", id="PEPEUSDT", open_ms=open_ms, received_ms=NOW_MS, interval_s=60, **prices)
+    quarter_hours = replace(
+        candles,
+        interval_s=900,
+        open_ms=read_only([0, 900_000], np.int64),
+        volume_base=read_only([0.0, 7.25], np.float64),
+    )
     replies = [
         CandleReply(key=("bybit", "PEPEUSDT"), since_ms=NOW_MS, candles=candles),
         CandleReply(key=("mexc", "X_USDT"), since_ms=NOW_MS, candles=None),
@@ -34,7 +43,9 @@ def test_every_kind_of_record(tmp_path: Path) -> None:
         tick(0, watched=watched, conditions={"bybit": "ok"}, clock_step_ms=-3_600_000),
         tick(1, candles=replies, limits=[{"paused_until_ms": NOW_MS}, {"muted_coins": {"PEPE": NOW_MS}}]),
         Gap(ticks=3, reason="the disk is full"),
-        tick(2, quotes=[quotes(NOW_MS, ids=("XUSDT",)), candles], portions=(), is_whole=False, digest=""),
+        tick(
+            2, quotes=[quotes(NOW_MS, ids=("XUSDT",)), candles, quarter_hours], portions=(), is_whole=False, digest=""
+        ),
     ]
     found, lines = read(written(*records), tmp_path)
     assert same(found, [HEADER, *records])

@@ -236,13 +236,23 @@ def test_open_interest_now_and_then() -> None:
 
 
 @pytest.mark.parametrize(
-    "row", [[NOW_MS, "1", "2"], [NOW_MS, "1", "0.9", "1", "1"], [NOW_MS, "1", "2", "1.5", "1"], [1, "1", "1", "1", "1"]]
+    "row",
+    [
+        [NOW_MS, "1", "2"],
+        [NOW_MS, "1", "0.9", "1", "1", "5"],
+        [NOW_MS, "1", "2", "1.5", "1", "5"],
+        [1, "1", "1", "1", "1", "5"],
+        [NOW_MS, "1", "2", "0.5", "1", "-5"],
+        [NOW_MS, "1", "2", "0.5", "1", None],
+    ],
 )
 def test_an_impossible_candle_costs_only_itself(row: list[Any]) -> None:
     """A candle is whole, with open and close between low and high, at a time of this century."""
     good = [NOW_MS - 60_000, "1.0", "1.2", "0.9", "1.1", "5", NOW_MS, "5", 3, "1", "1", "0"]
     candles = parse_candles([good], "AUSDT", ARRIVAL)
     assert (candles.open[0], candles.high[0], candles.low[0], candles.close[0]) == (1.0, 1.2, 0.9, 1.1)
+    assert candles.volume_base is not None
+    assert candles.volume_base[0] == 5.0
     assert len(parse_candles([row, good], "AUSDT", ARRIVAL).open) == 1
     with pytest.raises(BadPayload, match="binance klines"):
         parse_candles([row], "AUSDT", ARRIVAL)

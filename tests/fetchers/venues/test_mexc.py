@@ -198,10 +198,12 @@ def test_candles_are_columns_in_seconds() -> None:
         "close": [2, 3],
         "vol": [1, 1],
     }
-    candles = parse_candles(envelope(data), "BTC_USDT", ARRIVAL)
+    candles = parse_candles(envelope(data), "BTC_USDT", 0.001, ARRIVAL)
     assert_array_equal(candles.open_ms, [NOW_MS - 60_000, NOW_MS])
+    assert candles.volume_base is not None
+    assert_array_equal(candles.volume_base, [0.001, 0.001])
     with pytest.raises(BadPayload, match="different lengths"):
-        parse_candles(envelope({**data, "close": [2]}), "BTC_USDT", ARRIVAL)
+        parse_candles(envelope({**data, "close": [2]}), "BTC_USDT", 0.001, ARRIVAL)
 
 
 @pytest.mark.parametrize("data", [NOW_MS, str(NOW_MS)])
