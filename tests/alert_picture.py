@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Sequence
-from html import escape, unescape
+from html import escape, unescape  # noqa: TID251 - of a picture's text
 
 from bot.chat.texts import follow_ups
 from bot.chat.texts.alerts import render_entry, render_exit, render_track_record

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from bot.chat.recipients import Recipients
 from bot.chat.texts import follow_ups
 from bot.chat.texts.alerts import entry_buttons, render_entry, render_exit, render_track_record
+from bot.chat.texts.markup import escape
 from bot.chat.texts.notices import (
     render_cap,
     render_changes,
@@ -54,14 +55,14 @@ class ChatAnnouncer:
         """Say that there may be something to send."""
         self._wake()
 
-    async def notify(self, html: str, kind: Kind = Kind.NOTICE) -> None:
+    async def notify(self, text: str, kind: Kind = Kind.NOTICE) -> None:
         """Queue a message that belongs to no signal, for the operator."""
-        await self._store.outbox.enqueue(self._notices(html, kind))
+        await self._store.outbox.enqueue(self._notices(text, kind))
         self._wake()
 
-    async def notify_all(self, html: str) -> None:
+    async def notify_all(self, text: str) -> None:
         """Queue a notice for every chat that gets alerts, whatever the modes."""
-        await self._store.outbox.enqueue(self._to(self._recipients.chats, html, Kind.NOTICE))
+        await self._store.outbox.enqueue(self._to(self._recipients.chats, text, Kind.NOTICE))
         self._wake()
 
     def entry(self, signal: Signal, record: Record, decided_after_ms: int) -> list[NewMessage]:
@@ -124,17 +125,17 @@ class ChatAnnouncer:
         """Return that another share of a venue's replies than before can be read, or has fields never seen."""
         return self._notices(render_changes(venue, changes))
 
-    def _notices(self, html: str, kind: Kind = Kind.NOTICE, edit_key: str = "") -> list[NewMessage]:
+    def _notices(self, text: str, kind: Kind = Kind.NOTICE, edit_key: str = "") -> list[NewMessage]:
         if self._modes[kind] is Mode.OFF:
             return []
         to = self._recipients
-        return self._to(to.chats if kind is Kind.STORM else filter(None, [to.operator]), html, kind, edit_key)
+        return self._to(to.chats if kind is Kind.STORM else filter(None, [to.operator]), text, kind, edit_key)
 
-    def _to(self, chats: Iterable[str], html: str, kind: Kind, edit_key: str = "") -> list[NewMessage]:
-        now_ms = self._clock.now_ms()
+    def _to(self, chats: Iterable[str], text: str, kind: Kind, edit_key: str = "") -> list[NewMessage]:
+        html, now_ms = escape(text), self._clock.now_ms()
         return [NewMessage(chat_id=chat, kind=kind, html=html, created_ms=now_ms, edit_key=edit_key) for chat in chats]
 
-    def _of_signal(self, kind: Kind, html: str, signal: Signal) -> list[NewMessage]:
+    def _of_signal(self, kind: Kind, text: str, signal: Signal) -> list[NewMessage]:
         if self._modes[kind] is Mode.OFF:
             return []
         created_ms = signal.decided_ms if kind is Kind.ENTRY else self._clock.now_ms()
@@ -142,7 +143,7 @@ class ChatAnnouncer:
             NewMessage(
                 chat_id=chat,
                 kind=kind,
-                html=html,
+                html=escape(text),
                 created_ms=created_ms,
                 signal_id=signal.id,
                 entry_price=signal.levels.entry,

@@ -173,11 +173,11 @@ class Storm:
     def _note_orders(self, answering: Answering) -> None:
         keep = answering.keep
 
-        async def note(asker: Any, address: str, command: str, html: str) -> None:
+        async def note(asker: Any, address: str, command: str, answer: str) -> None:
             for order in self.orders:
                 if order.text == command:
                     order.done_ms = self.clock.monotonic_ms()
-            await keep(asker, address, command, html)
+            await keep(asker, address, command, answer)
 
         answering.keep = note  # type: ignore[method-assign]
 

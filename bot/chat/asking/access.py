@@ -61,8 +61,8 @@ class Access:
             self._refused.popitem(last=False)
         logger.warning("user {} may not steer the bot and was refused: /{}", asker.id, command)
         if asker.is_shared:
-            return Content(html=f"{words} {AS_YOURSELF}")
-        return Content(html=f"{words} If that is you, put your id {asker.id} into TELEGRAM_ADMIN_IDS.")
+            return Content(text=f"{words} {AS_YOURSELF}")
+        return Content(text=f"{words} If that is you, put your id {asker.id} into TELEGRAM_ADMIN_IDS.")
 
     def menus(self) -> list[Menu]:
         """Return who sees which commands; a narrower scope wins over a wider one."""

@@ -1,7 +1,6 @@
 """A command carried out: what it answers, also where it fails, page by page, and who steered."""
 
 from collections.abc import Callable
-from html import escape
 
 from loguru import logger
 
@@ -10,6 +9,7 @@ from bot.chat.commands.arguments import UsageError
 from bot.chat.commands.base import Command, CommandContext, Said
 from bot.chat.delivery.sender import Content, plain_text
 from bot.chat.texts.listing import Listing
+from bot.chat.texts.markup import html
 from storage.errors import StorageError
 from storage.messages import Button
 from storage.steering import Steering
@@ -30,11 +30,11 @@ class Answering:
         try:
             return paged(await command.answer(self.context, argument), command.name, argument, page)
         except UsageError as error:
-            return Content(html=escape(str(error)[:_LONGEST_KEPT]))
+            return Content(text=str(error)[:_LONGEST_KEPT])
         except Exception as error:  # noqa: BLE001 - whatever it is, it is said
             logger.exception("/{} failed", command.name)
-            why = escape((str(error) or type(error).__name__)[:_LONGEST_KEPT])
-            return Content(html=f"<b>/{command.name} failed</b>: {why}")
+            why = (str(error) or type(error).__name__)[:_LONGEST_KEPT]
+            return Content(text=html("<b>/{} failed</b>: {}", command.name, why))
 
     async def steer(self, asker: Asker, address: str, command: Command, argument: str) -> Content:
         """Carry out what an admin orders, now, and keep who it was."""
@@ -42,14 +42,14 @@ class Answering:
         await self.keep(asker, address, f"/{command.name} {argument}".strip(), content.html)
         return content
 
-    async def keep(self, asker: Asker, address: str, command: str, html: str) -> None:
+    async def keep(self, asker: Asker, address: str, command: str, answer: str) -> None:
         """Keep who steered, where, and what came of it."""
         steering = Steering(
             done_ms=self._now_ms(),
             user_id=asker.id,
             chat_id=address,
             command=command[:_LONGEST_KEPT],
-            answer=plain_text(html).partition("\n")[0][:_LONGEST_KEPT],
+            answer=plain_text(answer).partition("\n")[0][:_LONGEST_KEPT],
         )
         logger.info("user {} in chat {}: {}", steering.user_id, steering.chat_id, steering.command)
         try:
@@ -66,4 +66,4 @@ def paged(said: Said, name: str, argument: str, number: int = 0) -> Content:
     beside = [("« Back", number - 1), ("More »", number + 1)]
     presses = [(text, f"page:{page}:{name}:{argument}") for text, page in beside if 0 <= page < said.pages]
     buttons = tuple(Button(text=text, press=press) for text, press in presses if len(press.encode()) <= _LONGEST_PRESS)
-    return Content(html=said.page(number), buttons=buttons)
+    return Content(text=said.page(number), buttons=buttons)

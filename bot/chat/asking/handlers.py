@@ -5,7 +5,6 @@ pace, as all answers do.
 """
 
 from collections.abc import Callable, Iterable
-from html import escape
 from typing import Any
 
 from loguru import logger
@@ -29,6 +28,7 @@ from bot.chat.asking.waiting import Waiting
 from bot.chat.commands.base import Command, CommandContext
 from bot.chat.commands.menu import BY_NAME
 from bot.chat.delivery.sender import Content
+from bot.chat.texts.markup import Markup, html
 from bot.chat.texts.phrases import fit
 
 _OUT = (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED)
@@ -85,7 +85,7 @@ class Handlers:
         elif command.is_steering and not asker.is_admin:
             self._reply(message, self.access.refuse(asker, message.chat, name, NOT_ALLOWED))
         elif command.is_confidential and not self.access.is_confidential(message.chat):
-            self._reply(message, Content(html=IN_PRIVATE))
+            self._reply(message, Content(text=IN_PRIVATE))
         elif command.is_steering:
             content = await self.answering.steer(asker, address_of(message), command, argument)
             self._reply(message, content, is_urgent=True)
@@ -101,7 +101,7 @@ class Handlers:
             return
         logger.warning("user {} asks faster than can be answered: /{} is dropped", asker.id, command.name)
         if self.waiting.is_first_refusal(asker):
-            self._reply(message, Content(html=TOO_FAST))
+            self._reply(message, Content(text=TOO_FAST))
 
     def _reply(self, message: Message, content: Content | None, *, is_urgent: bool = False) -> None:
         if content is not None:
@@ -112,16 +112,19 @@ class Handlers:
 def _of_no_command(name: str, message: Message, asker: Asker) -> Content | None:
     if name in {"start", "help"}:
         menu = commands_for(is_admin=asker.is_admin)
-        return Content(html=render_help((command.name, command.help) for command in menu))
+        return Content(text=render_help((command.name, command.help) for command in menu))
     # In a group it may be meant for another bot.
     is_private = message.chat.type == ChatType.PRIVATE
-    return Content(html=f"/{escape(name)} is no command of mine, /help lists them.") if is_private else None
+    return Content(text=f"/{name} is no command of mine, /help lists them.") if is_private else None
 
 
-def render_help(menu: Iterable[tuple[str, str]]) -> str:
+def render_help(menu: Iterable[tuple[str, str]]) -> Markup:
     """Return the commands (name, what it does) a reader may use."""
     return fit(
-        "<b>SGNL</b> watches perpetuals for short scalps and alerts the few that pass every gate. It places no orders.",
+        html(
+            "<b>SGNL</b> watches perpetuals for short scalps and alerts the few that pass every gate. "
+            "It places no orders."
+        ),
         "",
-        *(f"/{name} {escape(text)}" for name, text in menu),
+        *(f"/{name} {text}" for name, text in menu),
     )

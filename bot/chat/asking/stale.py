@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from html import escape
 
 from loguru import logger
 from telegram import Message
@@ -41,12 +40,12 @@ class StaleCommands:
             for _ in range(_YIELDS):
                 await asyncio.sleep(0)
         self._stale.pop(address_of(message), None)
-        await self._delivery.replies.send(address_of(message), Content(html=render_stale(stale)), message.message_id)
+        await self._delivery.replies.send(address_of(message), Content(text=render_stale(stale)), message.message_id)
 
 
 def render_stale(stale: Sequence[tuple[str, float]]) -> str:
     """Return what is said of commands that waited too long, (name, age [s]) each."""
-    names = list(dict.fromkeys(f"/{escape(name)}" for name, _ in stale))
+    names = list(dict.fromkeys(f"/{name}" for name, _ in stale))
     age = f"{max(age_s for _, age_s in stale) / 60:.0f} min old"
     if len(stale) == 1:
         return f"{names[0]} is {age}, so it was ignored. Send it again if you still mean it."

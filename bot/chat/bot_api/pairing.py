@@ -134,8 +134,8 @@ class Pairing:
         self._deaf_until_ms[user_id] = now_ms + round(1000 * REST_S)
         await _answer(message, f"That was wrong too often. Try again in {REST_S:.0f} s.")
 
-    async def _show_notice(self, html: str) -> None:
-        self._show(f"Telegram: {plain_text(html)}")
+    async def _show_notice(self, text: str) -> None:
+        self._show(f"Telegram: {plain_text(text)}")
 
 
 async def _answer(message: Message, text: str) -> None:

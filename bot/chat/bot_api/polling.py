@@ -216,10 +216,10 @@ class Polling:
         self.fault = self._deaf_for = ""
         self._failures = 0
 
-    async def _say(self, html: str) -> None:
+    async def _say(self, text: str) -> None:
         if self._notify is not None:
             try:
-                await self._notify(html)
+                await self._notify(text)
             except StorageError as error:
                 logger.error("a notice could not be kept: {}", error)
 

@@ -1,10 +1,9 @@
 """/audit: who steered the bot, and when."""
 
-from html import escape
-
 from bot.chat.commands.arguments import parse_count
 from bot.chat.commands.base import MOST_LISTED, Command, CommandContext, Said
 from bot.chat.texts.listing import Listing
+from bot.chat.texts.markup import html
 from bot.chat.texts.phrases import (
     local_time,
 )
@@ -14,11 +13,11 @@ async def answer(context: CommandContext, argument: str) -> Said:
     """/audit [n]."""
     found = await context.store.steering.latest(parse_count(argument, 20, MOST_LISTED))
     lines = [
-        f"{local_time(one.done_ms, context.timezone):%d %b %H:%M:%S} user {one.user_id} in {escape(one.chat_id)}: "
-        f"{escape(one.command)} → {escape(one.answer)}"
+        f"{local_time(one.done_ms, context.timezone):%d %b %H:%M:%S} user {one.user_id} in {one.chat_id}: "
+        f"{one.command} → {one.answer}"
         for one in found
     ]
-    return Listing(title="<b>Who steered the bot</b>, the latest first", lines=lines)
+    return Listing(title=html("<b>Who steered the bot</b>, the latest first"), lines=lines)
 
 
 COMMAND = Command(

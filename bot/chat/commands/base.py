@@ -75,7 +75,7 @@ class CommandContext:
     async def picture(self, draw: Callable[[], bytes], caption: str) -> Content:
         """Return a picture, drawn on a thread: one at a time."""
         async with self._drawing:
-            return Content(html=caption, picture=await asyncio.to_thread(draw))
+            return Content(text=caption, picture=await asyncio.to_thread(draw))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,9 @@
 """/chart: price, open interest and book of a coin, or of an alert with its levels."""
 
-from html import escape
-
 from bot.chat.charts import PriceChart, draw_price
 from bot.chat.commands.arguments import UsageError, is_id, split_coin
 from bot.chat.commands.base import Command, CommandContext, Said
-from bot.chat.delivery.sender import Content, plain_text
+from bot.chat.delivery.sender import Content
 from bot.chat.texts.alerts import exit_words
 from bot.chat.texts.phrases import (
     headline,
@@ -40,7 +38,7 @@ async def answer(context: CommandContext, argument: str) -> Said:
         marks={},
         book=context.orchestrator.market.books.get(instrument.key),
     )
-    return await context.picture(lambda: draw_price(chart), f"{escape(name)}, {escape(instrument.pair)}")
+    return await context.picture(lambda: draw_price(chart), f"{name}, {instrument.pair}")
 
 
 async def _chart_of_signal(context: CommandContext, signal: Signal, outcome: Outcome | None) -> Content:
@@ -67,7 +65,7 @@ def chart_of_signal(
         marks[exit_words(outcome.reason, signal.side)] = (outcome.exit_ms, outcome.fill)
     names = ["TP"] if len(levels.take_profits) == 1 else [f"TP {n}" for n in range(1, len(levels.take_profits) + 1)]
     return PriceChart(
-        title=f"#{signal.id} {plain_text(headline(signal))}",
+        title=f"#{signal.id} {headline(signal)}",
         history=history,
         tick_size=signal.tick_size,
         timezone=timezone,

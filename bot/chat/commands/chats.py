@@ -1,10 +1,9 @@
 """/chats: how each chat fares."""
 
-from html import escape
-
 from bot.chat.commands.base import Command, CommandContext, Said
 from bot.chat.delivery.chat_states import ChatState
 from bot.chat.delivery.sender import Content
+from bot.chat.texts.markup import Markup, bold, html, join
 from bot.chat.texts.phrases import (
     age_text,
     duration_text,
@@ -32,7 +31,7 @@ async def answer(context: CommandContext, _argument: str) -> Said:
         )
         for name in names
     ]
-    return Content(html=fit("<b>Chats</b>", *lines), buttons=(Button(text="Try again", press="try:"),))
+    return Content(text=fit(bold("Chats"), *lines), buttons=(Button(text="Try again", press="try:"),))
 
 
 def chat_line(
@@ -45,26 +44,26 @@ def chat_line(
     now_ms: int,
     monotonic_ms: int,
     timezone: str,
-) -> str:
+) -> Markup:
     """Return how a chat fares; `monotonic_ms` is now by the clock of its waits."""
-    title = escape(f"{state.title} ({name})" if state.title else name) + (", operator" if is_operator else "")
-    parts = ["takes messages"]
+    title = (f"{state.title} ({name})" if state.title else name) + (", operator" if is_operator else "")
+    parts: list[str] = ["takes messages"]
     if state.refusal:
         since = f"{local_time(state.refused_since_ms, timezone):%d %b %H:%M}"
-        parts = [f"<b>gets nothing</b> since {since}: {escape(state.refusal)}"]
+        parts = [html("<b>gets nothing</b> since {}: {}", since, state.refusal)]
         if state.try_at_ms > monotonic_ms:
             parts.append(f"next try in {duration_text((state.try_at_ms - monotonic_ms) / 1000)}")
     elif state.flood_until_ms > monotonic_ms:
         wait = duration_text((state.flood_until_ms - monotonic_ms) / 1000)
-        parts = [f"<b>gets nothing</b> for {wait}: Telegram asks for patience"]
+        parts = [html("<b>gets nothing</b> for {}: Telegram asks for patience", wait)]
     if state.rejected:
-        parts.append(f"last message rejected: {escape(state.rejection)}")
+        parts.append(f"last message rejected: {state.rejection}")
     if state.has_lost_topic:
         parts.append("its topic is gone, so messages go to the group")
     parts.append("nothing sent yet" if last_sent_ms is None else f"last sent {age_text(now_ms - last_sent_ms)} ago")
     if waiting:
         parts.append(f"{waiting} waiting")
-    return f"{title}: {', '.join(parts)}"
+    return html("{}: {}", title, join(", ", parts))
 
 
 COMMAND = Command(

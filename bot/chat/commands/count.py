@@ -1,7 +1,5 @@
 """/count: how many of today's alerts are used."""
 
-from html import escape
-
 from bot.chat.commands.base import Command, CommandContext, Said
 from bot.chat.delivery.sender import Content
 from bot.chat.texts.notices import CLOCK_IS_BEHIND
@@ -12,7 +10,7 @@ from scoring.signals import Limits
 async def answer(context: CommandContext, _argument: str) -> Said:
     """/count."""
     return Content(
-        html=render_count(context.live_status.status(), context.orchestrator.ledger.limits, context.timezone)
+        text=render_count(context.live_status.status(), context.orchestrator.ledger.limits, context.timezone)
     )
 
 
@@ -24,7 +22,7 @@ def render_count(status: BotStatus, limits: Limits, timezone: str) -> str:
     stops = len([time_ms for time_ms in limits.stop_times_ms if time_ms > status.now_ms - 3_600_000])
     return (
         f"{status.signals_today} of {status.max_daily_signals} alerts used today, {left} left until midnight in "
-        f"{escape(timezone)}; open now: {len(status.open_signals)}, stops in the last hour: {stops}"
+        f"{timezone}; open now: {len(status.open_signals)}, stops in the last hour: {stops}"
     )
 
 

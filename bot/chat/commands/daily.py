@@ -3,6 +3,7 @@
 from bot.chat.commands.base import Command, CommandContext, Said
 from bot.chat.delivery.sender import Content
 from bot.chat.texts.daily_report import render_report
+from bot.chat.texts.markup import Markup
 from bot.core.performance import ended_since
 from scoring.statistics import compare
 from storage.messages import Kind
@@ -10,10 +11,10 @@ from storage.messages import Kind
 
 async def answer(context: CommandContext, _argument: str) -> Said:
     """/daily."""
-    return Content(html=await report(context))
+    return Content(text=await report(context))
 
 
-async def report(context: CommandContext) -> str:
+async def report(context: CommandContext) -> Markup:
     """Return the report on the time since the last one."""
     log = context.orchestrator.activity.day
     given = await context.store.signals.find(since_ms=log.since_ms, limit=10_000)
@@ -24,9 +25,9 @@ async def report(context: CommandContext) -> str:
 
 async def send_daily_report(context: CommandContext) -> None:
     """Send it to every chat, and count anew."""
-    html = await report(context)
+    text = await report(context)
     context.orchestrator.activity.begin_day(context.clock.now_ms())
-    await context.announcer.notify(html, Kind.REPORT)
+    await context.announcer.notify(text, Kind.REPORT)
 
 
 COMMAND = Command(

@@ -1,7 +1,6 @@
 """/logs: the latest of the log."""
 
 import asyncio
-from html import escape
 
 from bot.chat.commands.arguments import (
     UsageError,
@@ -9,6 +8,7 @@ from bot.chat.commands.arguments import (
 )
 from bot.chat.commands.base import MOST_LISTED, Command, CommandContext, Said
 from bot.chat.texts.listing import Listing
+from bot.chat.texts.markup import html
 
 
 async def answer(context: CommandContext, argument: str) -> Said:
@@ -17,7 +17,7 @@ async def answer(context: CommandContext, argument: str) -> Said:
     if context.log_file is None:
         raise UsageError("The log is not kept in a file")
     events = await asyncio.to_thread(context.log_file.latest, count)
-    return Listing(title="<b>Log</b>, the latest first", lines=[escape(event) for event in events])
+    return Listing(title=html("<b>Log</b>, the latest first"), lines=events)
 
 
 COMMAND = Command(

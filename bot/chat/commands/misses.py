@@ -1,12 +1,12 @@
 """/misses: what almost became an alert."""
 
 from collections.abc import Mapping
-from html import escape
 
 from bot.chat.commands.arguments import parse_count
 from bot.chat.commands.base import DAY_MS, MOST_LISTED, Command, CommandContext, Said
 from bot.chat.texts.alerts import ended_text
 from bot.chat.texts.listing import Listing
+from bot.chat.texts.markup import Markup, bold, lines
 from bot.chat.texts.phrases import (
     local_time,
     venue_name,
@@ -31,14 +31,14 @@ def near_miss_line(near_miss: NearMiss, outcome: Outcome | None, timezone: str) 
     if outcome is not None and levels is not None:
         by_quotes = " (by quotes only)" if outcome.is_by_quotes else ""
         made = f", would be {ended_text(levels.side, outcome)}{by_quotes}"
-    name = f"{escape(near_miss.coin)} {venue_name(near_miss.venue)}"
-    return f"{when} {name} {near_miss.score:.1f}: {escape(failed)}{made}"
+    name = f"{near_miss.coin} {venue_name(near_miss.venue)}"
+    return f"{when} {name} {near_miss.score:.1f}: {failed}{made}"
 
 
-def near_miss_title(refusals: Mapping[str, int]) -> str:
+def near_miss_title(refusals: Mapping[str, int]) -> Markup:
     """Return what stopped how many."""
     counts = ", ".join(f"{words(gate).lower()} {count}" for gate, count in list(refusals.items())[:6])
-    return f"<b>Near misses of the last day</b>\n{escape(counts) or 'none'}"
+    return lines([bold("Near misses of the last day"), counts or "none"])
 
 
 COMMAND = Command(

@@ -1,7 +1,6 @@
 """/mute: no alerts of a coin or a venue, and the button that mutes for an hour."""
 
 from collections.abc import Awaitable, Callable
-from html import escape
 
 from bot.chat.commands.arguments import parse_duration_ms, split_coin
 from bot.chat.commands.base import Command, CommandContext, Said
@@ -25,10 +24,10 @@ async def answer(context: CommandContext, argument: str) -> Said:
     until = until_text(until_ms, context.timezone, ended_by="/unmute")
     if (venue := name.lower()) in VENUES:
         await context.orchestrator.ledger.change_limits(lambda limits: mute_venue(limits, venue, now_ms, until_ms))
-        return Content(html=f"{venue_name(venue)} is muted {until}.")
+        return Content(text=f"{venue_name(venue)} is muted {until}.")
     coin = context.find_instruments(name)[0].coin
     await context.orchestrator.ledger.change_limits(lambda limits: mute_coin(limits, coin, now_ms, until_ms))
-    return Content(html=f"{escape(coin)} is muted {until}.")
+    return Content(text=f"{coin} is muted {until}.")
 
 
 async def mute_for_an_hour(context: CommandContext, signal: Signal) -> tuple[Callable[[], Awaitable[None]], str]:

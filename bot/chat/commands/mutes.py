@@ -1,9 +1,8 @@
 """/mutes: what is muted."""
 
-from html import escape
-
 from bot.chat.commands.base import Command, CommandContext, Said
 from bot.chat.delivery.sender import Content
+from bot.chat.texts.markup import bold
 from bot.chat.texts.phrases import (
     fit,
     until_text,
@@ -14,7 +13,7 @@ from scoring.signals import Limits
 
 async def answer(context: CommandContext, _argument: str) -> Said:
     """/mutes."""
-    return Content(html=render_mutes(context.orchestrator.ledger.limits, context.clock.now_ms(), context.timezone))
+    return Content(text=render_mutes(context.orchestrator.ledger.limits, context.clock.now_ms(), context.timezone))
 
 
 def render_mutes(limits: Limits, now_ms: int, timezone: str) -> str:
@@ -22,15 +21,13 @@ def render_mutes(limits: Limits, now_ms: int, timezone: str) -> str:
     lines = [
         f"{name} {until_text(until_ms, timezone, ended_by='/unmute')}"
         for names in (
-            {escape(coin): until_ms for coin, until_ms in limits.muted_coins.items()},
+            limits.muted_coins,
             {venue_name(venue): until_ms for venue, until_ms in limits.muted_venues.items()},
         )
         for name, until_ms in sorted(names.items())
         if until_ms > now_ms
     ]
-    return (
-        fit("<b>Muted</b>", *lines) if lines else "Nothing is muted. /mute PEPE 1h mutes a coin, /mute LBank a venue."
-    )
+    return fit(bold("Muted"), *lines) if lines else "Nothing is muted. /mute PEPE 1h mutes a coin, /mute LBank a venue."
 
 
 COMMAND = Command(

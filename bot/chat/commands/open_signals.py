@@ -2,6 +2,7 @@
 
 from bot.chat.commands.base import Command, CommandContext, Said
 from bot.chat.texts.listing import Listing
+from bot.chat.texts.markup import bold
 from bot.chat.texts.phrases import (
     duration_text,
     headline,
@@ -18,7 +19,7 @@ async def answer(context: CommandContext, _argument: str) -> Said:
         open_line(open_signal, context.orchestrator.activity.entry_price(open_signal.signal), now_ms)
         for open_signal in context.orchestrator.ledger.open_signals.values()
     ]
-    return Listing(title=f"<b>{len(lines)} open</b>", lines=lines)
+    return Listing(title=bold(f"{len(lines)} open"), lines=lines)
 
 
 def open_line(open_signal: OpenSignal, price: float | None, now_ms: int) -> str:

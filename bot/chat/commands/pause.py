@@ -12,11 +12,11 @@ async def answer(context: CommandContext, argument: str) -> Said:
     """/pause [2h]."""
     if not argument:
         await context.orchestrator.ledger.pause(None)
-        return Content(html="Paused until /resume. Open signals are followed to their exit.")
+        return Content(text="Paused until /resume. Open signals are followed to their exit.")
     until_ms = context.clock.now_ms() + parse_duration_ms(argument)
     await context.orchestrator.ledger.pause(until_ms)
     until = until_text(until_ms, context.timezone)
-    return Content(html=f"Paused {until}. Open signals are followed to their exit; /resume ends the pause.")
+    return Content(text=f"Paused {until}. Open signals are followed to their exit; /resume ends the pause.")
 
 
 COMMAND = Command(

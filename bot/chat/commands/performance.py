@@ -18,7 +18,7 @@ async def answer(context: CommandContext, argument: str) -> Said:
     groups = {venue_title(venue): one for venue, one in by_venue(rows, controls).items()} | dict(coins)
     title = f"By venue and coin in {counted(parse_days(argument, 30), 'day')}"
     total = compare(rows, controls, left_out)
-    return Content(html=render_stats(title, total, groups, summarise(rows, "ideal")))
+    return Content(text=render_stats(title, total, groups, summarise(rows, "ideal")))
 
 
 COMMAND = Command(

@@ -1,7 +1,5 @@
 """/quiet: the hours in which nothing rings."""
 
-from html import escape
-
 from bot.chat.commands.arguments import parse_quiet
 from bot.chat.commands.base import Command, CommandContext, Said
 from bot.chat.delivery.sender import Content
@@ -13,8 +11,8 @@ async def answer(context: CommandContext, argument: str) -> Said:
         await context.delivery.set_quiet_hours(parse_quiet(argument))
     quiet = context.delivery.quiet_hours
     if quiet is None:
-        return Content(html="There are no quiet hours. /quiet 23:00-07:00 sets them.")
-    return Content(html=f"Nothing rings from {quiet} ({escape(context.timezone)}); /quiet off ends that.")
+        return Content(text="There are no quiet hours. /quiet 23:00-07:00 sets them.")
+    return Content(text=f"Nothing rings from {quiet} ({context.timezone}); /quiet off ends that.")
 
 
 COMMAND = Command(

@@ -7,7 +7,7 @@ from bot.chat.delivery.sender import Content
 async def answer(context: CommandContext, _argument: str) -> Said:
     """/resume."""
     await context.orchestrator.ledger.resume()
-    return Content(html="Alerting again.")
+    return Content(text="Alerting again.")
 
 
 COMMAND = Command(

@@ -1,9 +1,8 @@
 """/test: a test message to every chat."""
 
-from html import escape
-
 from bot.chat.commands.base import Command, CommandContext, Said
 from bot.chat.delivery.sender import Content
+from bot.chat.texts.markup import html, lines
 from bot.chat.texts.phrases import (
     counted,
 )
@@ -12,11 +11,11 @@ from bot.chat.texts.phrases import (
 async def answer(context: CommandContext, _argument: str) -> Said:
     """/test."""
     context.delivery.chat_states.try_again()
-    text = "<b>Test</b>: this chat gets the messages of SGNL. No alert, nothing to trade."
+    text = html("<b>Test</b>: this chat gets the messages of SGNL. No alert, nothing to trade.")
     await context.announcer.notify_all(text)
-    refused = [f"Before that {escape(fault)}" for fault in context.delivery.chat_states.faults()]
+    refused = [f"Before that {fault}" for fault in context.delivery.chat_states.faults()]
     on_its_way = f"A test is on its way to {counted(len(context.recipients.chats), 'chat')}."
-    return Content(html="\n".join([on_its_way, *refused]))
+    return Content(text=lines([on_its_way, *refused]))
 
 
 COMMAND = Command(

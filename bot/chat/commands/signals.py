@@ -4,6 +4,7 @@ from bot.chat.commands.arguments import parse_count
 from bot.chat.commands.base import MOST_LISTED, Command, CommandContext, Said
 from bot.chat.texts.alerts import ended_text
 from bot.chat.texts.listing import Listing
+from bot.chat.texts.markup import html
 from bot.chat.texts.phrases import (
     headline,
     local_time,
@@ -14,7 +15,9 @@ from scoring.signals import Outcome, Signal
 async def answer(context: CommandContext, argument: str) -> Said:
     """/signals [n]."""
     found = await context.store.signals.find(limit=parse_count(argument, 10, MOST_LISTED))
-    return Listing(title="<b>Alerts</b>, the latest first", lines=[signal_line(row, context.timezone) for row in found])
+    return Listing(
+        title=html("<b>Alerts</b>, the latest first"), lines=[signal_line(row, context.timezone) for row in found]
+    )
 
 
 Row = tuple[Signal, Outcome | None]

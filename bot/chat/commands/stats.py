@@ -1,12 +1,12 @@
 """/stats: what alerts made, by score and exit."""
 
 from collections.abc import Mapping
-from html import escape
 from math import isinf
 
 from bot.chat.commands.arguments import parse_days
 from bot.chat.commands.base import Command, CommandContext, Said
 from bot.chat.delivery.sender import Content
+from bot.chat.texts.markup import Markup, html
 from bot.chat.texts.phrases import (
     comparison_text,
     counted,
@@ -28,13 +28,13 @@ async def answer(context: CommandContext, argument: str) -> Said:
     groups |= {reason.replace("_", " "): one for reason, one in by_exit_reason(rows).items()}
     title = f"What alerts made in {counted(parse_days(argument, 30), 'day')}"
     total = compare(rows, controls, left_out)
-    return Content(html=render_stats(title, total, groups, summarise(rows, "ideal")))
+    return Content(text=render_stats(title, total, groups, summarise(rows, "ideal")))
 
 
-def render_stats(title: str, total: Record, groups: Mapping[str, Record], at_alert: Summary) -> str:
+def render_stats(title: str, total: Record, groups: Mapping[str, Record], at_alert: Summary) -> Markup:
     """Return what signals have made, group by group, and all of them as if entered at the alert's own price."""
     return fit(
-        f"<b>{escape(title)}</b>, from the price a person could reach, net of fees, spread and funding",
+        html("<b>{}</b>, from the price a person could reach, net of fees, spread and funding", title),
         _record_line("all", total),
         comparison_text(total),
         *(_record_line(name, record) for name, record in groups.items()),
@@ -47,7 +47,7 @@ def _record_line(name: str, record: Record) -> str:
     if made.n:
         factor = "∞" if isinf(made.profit_factor) else f"{made.profit_factor:.2f}"
         text += f", {signed(made.net_percent)} %, profit factor {factor}"
-    return escape(f"{name}: {text}")
+    return f"{name}: {text}"
 
 
 COMMAND = Command(

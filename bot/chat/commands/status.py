@@ -1,10 +1,9 @@
 """/status: what the bot is doing and how it fares."""
 
-from html import escape
-
 from bot.chat.commands.base import Command, CommandContext, Said
 from bot.chat.delivery.sender import Content
 from bot.chat.texts.funnels import funnel_lines, thresholds_text
+from bot.chat.texts.markup import Markup, html
 from bot.chat.texts.notices import CLOCK_IS_BEHIND, open_lines
 from bot.chat.texts.phrases import (
     age_text,
@@ -18,17 +17,17 @@ from bot.core.status import BotStatus, VenueStatus
 
 async def answer(context: CommandContext, _argument: str) -> Said:
     """/status."""
-    return Content(html=render_status(context.live_status.status(), context.timezone))
+    return Content(text=render_status(context.live_status.status(), context.timezone))
 
 
-def render_status(status: BotStatus, timezone: str) -> str:
+def render_status(status: BotStatus, timezone: str) -> Markup:
     """Return the answer to /status, times in `timezone`."""
     unsent = ", ".join(f"{count} {state}" for state, count in status.outbox.items() if state != "sent" and count)
     return fit(
-        f"<b>SGNL {escape(status.version)}</b>, up {duration_text((status.now_ms - status.started_ms) / 1000)}",
+        html("<b>SGNL {}</b>, up {}", status.version, duration_text((status.now_ms - status.started_ms) / 1000)),
         _activity(status, timezone),
         _ticks(status),
-        f"Best now: {escape(status.best) or 'nothing scored yet'}",
+        f"Best now: {status.best or 'nothing scored yet'}",
         f"Signals today: {status.signals_today} of {status.max_daily_signals}"
         if status.signals_today is not None
         else CLOCK_IS_BEHIND,
@@ -39,8 +38,8 @@ def render_status(status: BotStatus, timezone: str) -> str:
         *(line for strategy, means in status.funnels.items() for line in funnel_lines(strategy, means)),
         thresholds_text(status.thresholds),
         f"Messages: {unsent}" if unsent else None,
-        *(f"Problem: {escape(problem)}" for problem in status.problems()),
-        *(f"Note: {escape(note)}" for note in status.notes),
+        *(f"Problem: {problem}" for problem in status.problems()),
+        *(f"Note: {note}" for note in status.notes),
     )
 
 
@@ -65,8 +64,8 @@ def _venue_line(venue: VenueStatus, timezone: str) -> str:
     used = f"{venue.budget_used_percent:.0f} % of its limit used"
     until = f" {until_text(venue.warm_by_ms, timezone)}" if venue.warm_by_ms else ""
     notes = "; ".join(filter(None, [venue.note, f"{venue.warming} warming up{until}" if venue.warming else ""]))
-    note = f": {escape(notes)}" if notes else ""
-    return f"{venue_name(venue.venue)} {escape(venue.state)}, {venue.instruments:,} pairs, {used}{note}"
+    note = f": {notes}" if notes else ""
+    return f"{venue_name(venue.venue)} {venue.state}, {venue.instruments:,} pairs, {used}{note}"
 
 
 COMMAND = Command(

@@ -1,7 +1,5 @@
 """/unmute: alerts of a coin or a venue again."""
 
-from html import escape
-
 from bot.chat.commands.arguments import UsageError, split_coin
 from bot.chat.commands.base import Command, CommandContext, Said
 from bot.chat.delivery.sender import Content
@@ -22,7 +20,7 @@ async def answer(context: CommandContext, argument: str) -> Said:
         await context.orchestrator.ledger.change_limits(lambda limits, coin=coin: unmute_coin(limits, coin, now_ms))  # type: ignore[misc]
     for venue in venues:
         await context.orchestrator.ledger.change_limits(lambda limits, venue=venue: unmute_venue(limits, venue, now_ms))  # type: ignore[misc]
-    return Content(html=f"No longer muted: {escape(', '.join([*muted, *venues]))}.")
+    return Content(text=f"No longer muted: {', '.join([*muted, *venues])}.")
 
 
 COMMAND = Command(

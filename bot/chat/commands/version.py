@@ -12,7 +12,7 @@ async def answer(context: CommandContext, _argument: str) -> Said:
     """/version."""
     up = duration_text((context.clock.now_ms() - context.orchestrator.activity.started_ms) / 1000)
     scoring = context.config.scoring
-    return Content(html=f"SGNL {VERSION}, code {code_hash()}, settings {scoring.config_hash}, up {up}")
+    return Content(text=f"SGNL {VERSION}, code {code_hash()}, settings {scoring.config_hash}, up {up}")
 
 
 COMMAND = Command(

@@ -1,12 +1,12 @@
 """/why: everything an alert rested on."""
 
 from collections.abc import Mapping
-from html import escape
 from math import isfinite
 
 from bot.chat.commands.base import Command, CommandContext, Said
 from bot.chat.delivery.sender import Content
 from bot.chat.texts.alerts import ended_text
+from bot.chat.texts.markup import Markup, bold, html, monospaced
 from bot.chat.texts.phrases import (
     fit,
     headline,
@@ -24,42 +24,42 @@ async def answer(context: CommandContext, argument: str) -> Said:
     signal, outcome = await context.find_signal(argument)
     explained = await explain_signal(context.store, signal.id)
     again = repetition(explained) if explained is not None else ""
-    return Content(html=render_why(signal, outcome, context.timezone, again))
+    return Content(text=render_why(signal, outcome, context.timezone, again))
 
 
-def render_why(signal: Signal, outcome: Outcome | None, timezone: str, again: str) -> str:
+def render_why(signal: Signal, outcome: Outcome | None, timezone: str, again: str) -> Markup:
     """Return everything a decision rested on; `again` says what comes of deciding it again."""
     ended = "still open" if outcome is None else ended_text(signal.side, outcome)
     return fit(
-        f"<b>#{signal.id} {headline(signal)}</b>",
+        bold(f"#{signal.id} {headline(signal)}"),
         f"{local_time(signal.decided_ms, timezone):%d %b %H:%M:%S %Z}, {ended}",
         "",
-        f"<b>Score {signal.score:.2f}</b>: points, and how full each part is",
+        html("<b>Score {:.2f}</b>: points, and how full each part is", signal.score),
         table(
             (words(name), points, f"{signal.sub_scores[name]:.0f} %") for name, points in signal.contributions.items()
         ),
-        *(f"• {escape(reason)}" for reason in signal.reasons),
-        escape(signal.borrowed) or None,
-        escape(signal.caution) or None,
+        *(f"• {reason}" for reason in signal.reasons),
+        signal.borrowed or None,
+        signal.caution or None,
         "",
-        "<b>Gates</b>",
+        bold("Gates"),
         *verdict_lines(signal.verdicts),
         "",
-        "<b>Features</b>",
+        bold("Features"),
         _features(signal.features),
-        f"code {escape(signal.code_hash)}, settings {escape(signal.config_hash)}",
-        escape(again),
+        f"code {signal.code_hash}, settings {signal.config_hash}",
+        again,
     )
 
 
-def _features(features: Mapping[str, float]) -> str:
+def _features(features: Mapping[str, float]) -> Markup:
     units = {feature.name: feature.unit for feature in FEATURES}
     rows = (
         f"{words(name)[:21]:<21}{_figure(figure):>11}"
         for name, figure in features.items()
         if name in units or name == "btc_return"
     )
-    return f"<pre>{escape(chr(10).join(rows))}</pre>"
+    return monospaced("\n".join(rows))
 
 
 def _figure(value: float) -> str:

@@ -6,12 +6,11 @@ messages again. Times are of the monotonic clock but where they are said to peop
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
 
 from loguru import logger
 
 from bot.chat.delivery.sender import Blocked, NoTopic, Sender
-from bot.chat.texts.notices import render_refusing, render_taking
+from bot.chat.texts.notices import render_refusing, render_taking, render_topic_gone
 from bot.chat.texts.phrases import local_time
 from bot.clock import Clock
 from features.backoff import backoff
@@ -177,8 +176,7 @@ class ChatStates:
         if isinstance(error, NoTopic) and not state.has_lost_topic:
             state.has_lost_topic = True
             logger.error("chat {}: its topic is gone ({}); messages go to the group without it", chat_id, error)
-            words = f"<b>The topic of chat {escape(chat_id)} is gone</b>: its messages go to the group without it."
-            await self._tell(f"{words} Put another topic into TELEGRAM_CHAT_ID.", but=chat_id)
+            await self._tell(render_topic_gone(chat_id), but=chat_id)
             return
         hold_s = hold_for_s(state.refusals)
         state.refusals += 1

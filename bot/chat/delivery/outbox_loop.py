@@ -38,6 +38,7 @@ from bot.chat.recipients import Recipients
 from bot.chat.texts.marks import (
     add_follow_ups,
 )
+from bot.chat.texts.markup import Markup
 from bot.chat.texts.notices import render_lost
 from bot.clock import Clock
 from bot.config.chat_ids import is_person
@@ -289,9 +290,9 @@ class Delivery:
             return await self._retry(message, str(error), self._backoff_s(self._doubt.failures))
         return None
 
-    async def _send_or_edit(self, message: OutboxMessage, target: str, html: str) -> int:
+    async def _send_or_edit(self, message: OutboxMessage, target: str, html: Markup) -> int:
         new = message.message
-        content = Content(html=add_follow_ups(html, message.follow_up), buttons=new.buttons)
+        content = Content(text=add_follow_ups(html, message.follow_up), buttons=new.buttons)
         if message.message_id is None:
             silent = is_silent(self._modes, new.kind, self.quiet_hours, self._clock.now_ms(), self._timezone)
             return await self._transmission.send(target, content, message.reply_to_message_id, is_silent=silent)
@@ -324,7 +325,7 @@ class Delivery:
         if lost := self._losses.take(but_of=self._operator):
             await self._tell_operator(render_lost(lost))
 
-    async def _tell_operator(self, html: str, *, but: str = "") -> None:
+    async def _tell_operator(self, html: Markup, *, but: str = "") -> None:
         """Queue a notice for the operator; `but`: not where the notice is of that chat itself."""
         if self._operator in ("", but) or self._modes[Kind.NOTICE] is Mode.OFF:
             return

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from html import escape
 
 from loguru import logger
 
@@ -10,6 +9,7 @@ from bot.chat.delivery.chat_states import ChatStates
 from bot.chat.delivery.sender import Content, MaybeSent, Migrated, NotSent, Rejected, SendError
 from bot.chat.delivery.transmission import Transmission
 from bot.chat.delivery.turns import Turns
+from bot.chat.texts.markup import lines
 from bot.clock import Clock
 
 _TRIES = 4
@@ -51,12 +51,11 @@ class Replies:
             await self.send(error.new_chat_id, content, is_urgent=is_urgent)
         except SendError as error:
             logger.warning("an answer to chat {} was lost: {}", chat_id, error)
-            words = escape(str(error))
             if content.picture is not None:  # groups may forbid pictures
-                words = f"{content.html}\nThe picture was refused: {words}"
-                await self.send(chat_id, replace(content, html=words, picture=None), reply_to_message_id)
+                text = lines([content.html, f"The picture was refused: {error}"])
+                await self.send(chat_id, replace(content, text=text, picture=None), reply_to_message_id)
             elif isinstance(error, Rejected) and not content.html.startswith(_NOT_SHOWN):
-                answer = Content(html=f"{_NOT_SHOWN} {words}")
+                answer = Content(text=f"{_NOT_SHOWN} {error}")
                 await self.send(chat_id, answer, reply_to_message_id)
         else:
             await self._chat_states.take_up(chat_id)
@@ -67,7 +66,7 @@ class Replies:
             await self._persist(chat_id, lambda: self._transmission.edit(chat_id, message_id, content))
         except SendError as error:
             logger.warning("an answer in chat {} could not be changed: {}", chat_id, error)
-            await self.send(chat_id, Content(html=f"{_NOT_SHOWN} {escape(str(error))}"), message_id)
+            await self.send(chat_id, Content(text=f"{_NOT_SHOWN} {error}"), message_id)
 
     async def _persist(self, chat_id: str, send: Callable[[], Awaitable[object]], *, is_urgent: bool = False) -> None:
         for attempt in range(1, _TRIES + 1):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from html import unescape
 from typing import Protocol, TextIO
 
+from bot.chat.texts.markup import Markup, escape
 from storage.messages import Button
 
 TERMINAL_CHAT = "terminal"
@@ -28,9 +29,14 @@ _TAG = re.compile(
 class Content:
     """What a message shows."""
 
-    html: str
+    text: str  #: plain, or HTML as Markup
     buttons: tuple[Button, ...] = ()
     picture: bytes | None = None  #: a PNG above the text, which is then at most 1,024 characters long
+
+    @property
+    def html(self) -> Markup:
+        """The text as Telegram reads it."""
+        return escape(self.text)
 
 
 class SendError(Exception):
@@ -128,6 +134,6 @@ class TerminalSender:
         return FoundChat(id=chat_id, title=chat_id)
 
 
-def plain_text(html: str) -> str:
-    """Return what a reader of the HTML sees; a < that begins no tag of Telegram's stays."""
-    return unescape(_TAG.sub("", html))
+def plain_text(text: str) -> str:
+    """Return what a reader of the text or Markup sees; a < that begins no tag of Telegram's stays."""
+    return unescape(_TAG.sub("", escape(text)))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from bot.chat.texts.marks import mark_late, mark_lost, mark_may_repeat, mark_no_topic, mark_sent, mark_time
+from bot.chat.texts.markup import Markup, stored
 from bot.chat.texts.phrases import local_time
 from bot.clock import Clock
 from storage.messages import Kind, NewMessage, OutboxMessage
@@ -21,16 +22,16 @@ class Stamps:
         self._max_signal_age_s = max_signal_age_s
         self._timezone = timezone
 
-    def complete(self, message: OutboxMessage, *, has_lost_topic: bool) -> str:
+    def complete(self, message: OutboxMessage, *, has_lost_topic: bool) -> Markup:
         """Return the text with what is only known as it leaves; a message in the chat has that already.
 
         The message's `created_ms` is on the monotonic clock.
         """
         new = message.message
         if message.message_id is not None:
-            return new.html
+            return stored(new.html)
         age_ms = self._clock.monotonic_ms() - new.created_ms
-        html = mark_sent(new.html, age_ms)
+        html = mark_sent(stored(new.html), age_ms)
         if new.kind is Kind.ENTRY and age_ms > 1000 * self._max_signal_age_s:
             html = mark_late(html, age_ms / 1000, self._drift_percent(new))
         elif new.kind is not Kind.ENTRY and age_ms > _LATE_NOTICE_MS:

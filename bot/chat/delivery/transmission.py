@@ -1,7 +1,6 @@
 """One message through the sender, in plain text where Telegram cannot read its HTML."""
 
 from dataclasses import replace
-from html import escape
 
 from loguru import logger
 
@@ -39,4 +38,4 @@ class Transmission:
         self._record.note("sent as plain text", chat_id, str(error))
         logger.error("Telegram cannot read this HTML ({}), so it goes as plain text: {}", error, content.html)
         await self._turns.take(chat_id)
-        return replace(content, html=escape(plain_text(content.html)))
+        return replace(content, text=plain_text(content.html))

@@ -1,10 +1,10 @@
-"""An alert and its end: records in, Telegram HTML out, all that comes from outside escaped."""
+"""An alert and its end: records in, Telegram HTML out."""
 
 from collections.abc import Mapping
-from html import escape
 from urllib.parse import quote
 
 from bot.chat.texts.marks import SENT_MARK
+from bot.chat.texts.markup import Markup, bold, html, link, monospaced
 from bot.chat.texts.phrases import (
     age_text,
     coin_name,
@@ -44,7 +44,7 @@ _EXIT_WORDS_OF_SIDE = {
 }
 
 
-def render_entry(signal: Signal, *, track_record: str, decided_after_ms: int) -> str:
+def render_entry(signal: Signal, *, track_record: str, decided_after_ms: int) -> Markup:
     """Return the alert; `decided_after_ms` runs from the last reply of the tick to the decision.
 
     The first line fits a lock screen: side, coin, venue, entry, SL, TP.
@@ -53,20 +53,20 @@ def render_entry(signal: Signal, *, track_record: str, decided_after_ms: int) ->
     how = "sold at the bid" if signal.side is Side.SHORT else "bought at the ask"
     stop, *targets = (format_price(price, signal.tick_size) for price in (levels.stop, *levels.take_profits))
     return fit(
-        f"<b>{headline(signal)}</b> SL {stop} TP {' / '.join(targets)}",
+        html("<b>{}</b> SL {} TP {}", headline(signal), stop, " / ".join(targets)),
         f"TP {levels.take_profit_percent:.2f} %, net {signed(levels.net_take_profit_percent)} %"
         f" · SL {levels.stop_percent:.2f} %, net {signed(-levels.net_stop_percent)} %",
         f"Can be {how} within 0.1 %: {usdt_text(signal.sellable_usdt)}",
         "",
-        f"<b>Score {signal.score:.1f}</b>",
+        bold(f"Score {signal.score:.1f}"),
         _score_table(signal),
-        *(f"• {escape(reason)}" for reason in signal.reasons),
-        escape(signal.borrowed) or None,
-        escape(signal.caution) or None,
+        *(f"• {reason}" for reason in signal.reasons),
+        signal.borrowed or None,
+        signal.caution or None,
         f"Missing: {_missing(signal.missing)}" if signal.missing else None,
-        f"Alerts like it, {escape(track_record)}",
-        f"{_book_age(signal)}, decided +{decided_after_ms} ms{SENT_MARK}",
-        f"#{signal.id} · {_link(signal)}",
+        f"Alerts like it, {track_record}",
+        html("{}, decided +{} ms{}", _book_age(signal), decided_after_ms, SENT_MARK),
+        html("#{} · {}", signal.id, _link(signal)),
     )
 
 
@@ -112,11 +112,11 @@ def ended_text(side: Side, outcome: Outcome) -> str:
     return f"{exit_words(outcome.reason, side)} {net_text(outcome.ideal)}"
 
 
-def render_exit(signal: Signal, outcome: Outcome, *, reach_s: float) -> str:
+def render_exit(signal: Signal, outcome: Outcome, *, reach_s: float) -> Markup:
     """Return the reply that ends an alert; `reach_s` is REACH_SECONDS."""
-    title = f"<b>{exit_words(outcome.reason, signal.side)}: {coin_name(signal)} {net_text(outcome.ideal)}</b>"
+    title = bold(f"{exit_words(outcome.reason, signal.side)}: {coin_name(signal)} {net_text(outcome.ideal)}")
     way = f"best {signed(outcome.mfe_percent)} %, worst {signed(-outcome.mae_percent)} %"
-    note, ends = escape(outcome.note) or None, f"#{signal.id}"
+    note, ends = outcome.note or None, f"#{signal.id}"
     if (ideal := outcome.ideal) is None:
         watched = "It is followed no further, and no record counts it. If you are in it, look after it yourself"
         return fit(title, f"Seen before: {way}", note, watched, ends)
@@ -134,24 +134,24 @@ def render_exit(signal: Signal, outcome: Outcome, *, reach_s: float) -> str:
 
 
 def _link(signal: Signal) -> str:
-    text = f"{escape(signal.pair)} on {venue_name(signal.venue)}"
+    text = f"{signal.pair} on {venue_name(signal.venue)}"
     if (venue := VENUES.get(signal.venue)) is None:
         return text
     pair = signal.instrument_id.lower() if venue.has_lower_case_pages else signal.instrument_id
-    return f'<a href="{venue.pair_page.format(quote(pair, safe=""))}">{text}</a>'
+    return link(text, venue.pair_page.format(quote(pair, safe="")))
 
 
-def _score_table(signal: Signal) -> str:
+def _score_table(signal: Signal) -> Markup:
     """Points, and how much of its full each sub-score reached; 32 columns fit a phone."""
     rows = (
         f"{words(name)[:19]:<19}{points:5.1f} {signal.sub_scores[name]:4.0f} %"
         for name, points in signal.contributions.items()
     )
-    return f"<pre>{escape(chr(10).join(rows))}</pre>"
+    return monospaced("\n".join(rows))
 
 
 def _missing(missing: Mapping[str, str]) -> str:
-    return escape(", ".join(f"{words(part).lower()} ({why})" for part, why in missing.items()))
+    return ", ".join(f"{words(part).lower()} ({why})" for part, why in missing.items())
 
 
 def _book_age(signal: Signal) -> str:

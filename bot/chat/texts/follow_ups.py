@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from bot.chat.texts.alerts import entry_buttons, exit_words
+from bot.chat.texts.markup import bold, escape
 from bot.chat.texts.phrases import local_time, net_text, venue_name
 from fetchers.health import Notice
 from scoring.prices import format_price
@@ -18,16 +19,16 @@ def of_look(before: OpenSignal, after: OpenSignal, settings: ScoringSettings) ->
     signal, distance = after.signal, settings.trail_distance_percent
     stop = format_price(after.best_price * (1 - signal.side.direction * distance / 100), signal.tick_size)
     when = _clock(after.looked_ms, settings)
-    html = f"{when} Trailing: the stop is now {stop} and follows the best price by {distance:g} %"
-    return [FollowUp(signal_id=signal.id, html=html)]
+    text = f"{when} Trailing: the stop is now {stop} and follows the best price by {distance:g} %"
+    return [FollowUp(signal_id=signal.id, html=escape(text))]
 
 
 def of_exit(signal: Signal, outcome: Outcome, settings: ScoringSettings) -> FollowUp:
     """Return how it ended; the reply to the alert says the rest. Nobody should copy the trade any more."""
     buttons = tuple(button for button in entry_buttons(signal) if not button.copy)
     words = exit_words(outcome.reason, signal.side)
-    html = f"<b>{_clock(outcome.exit_ms, settings)} {words}: {net_text(outcome.ideal)}</b>"
-    return FollowUp(signal_id=signal.id, html=html, buttons=buttons)
+    line = bold(f"{_clock(outcome.exit_ms, settings)} {words}: {net_text(outcome.ideal)}")
+    return FollowUp(signal_id=signal.id, html=line, buttons=buttons)
 
 
 def of_venue(
@@ -35,13 +36,13 @@ def of_venue(
 ) -> list[FollowUp]:
     """Return what becomes of the open signals of a venue that is blind or back."""
     venue, when = venue_name(notice.venue), _clock(now_ms, settings)
-    html = (
+    text = (
         f"{when} {venue} is back: what happened meanwhile is settled now"
         if notice.is_back
         else f"{when} {venue} is blind: nothing is seen of this pair until it is back"
     )
     here = (one.signal for one in open_signals if one.signal.venue == notice.venue)
-    return [FollowUp(signal_id=signal.id, html=html) for signal in here]
+    return [FollowUp(signal_id=signal.id, html=escape(text)) for signal in here]
 
 
 def _clock(time_ms: int, settings: ScoringSettings) -> str:

@@ -1,8 +1,8 @@
 """How far the instruments of a usual tick came, and what another threshold would have given, as HTML."""
 
 from collections.abc import Iterator
-from html import escape
 
+from bot.chat.texts.markup import html
 from bot.chat.texts.phrases import counted, words
 from bot.core.funnels import FunnelMeans
 from scoring.thresholds import ThresholdRates
@@ -10,7 +10,7 @@ from scoring.thresholds import ThresholdRates
 
 def funnel_lines(strategy: str, means: FunnelMeans) -> Iterator[str]:
     """Yield the funnel as lines of HTML."""
-    yield f"<b>{escape(strategy)}</b>: {_count(means.seen)} of {_count(means.eligible)} pairs seen whole in a tick"
+    yield html("<b>{}</b>: {} of {} pairs seen whole in a tick", strategy, _count(means.seen), _count(means.eligible))
     if lacking := _listed(means.not_seen):
         yield f"Not seen: {lacking}"
     if refused := _listed(means.refused):
@@ -28,7 +28,7 @@ def thresholds_text(rates: ThresholdRates | None) -> str | None:
 
 
 def _listed(counts: dict[str, float]) -> str:
-    return ", ".join(f"{escape(words(name).lower())} {_count(mean)}" for name, mean in counts.items() if mean)
+    return ", ".join(f"{words(name).lower()} {_count(mean)}" for name, mean in counts.items() if mean)
 
 
 def _count(mean: float) -> str:

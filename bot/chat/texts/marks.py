@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from bot.chat.texts.markup import Markup, bold, html, lines, stored
 from bot.chat.texts.phrases import (
     LONGEST_SENT,
     age_text,
@@ -12,46 +13,46 @@ from bot.chat.texts.phrases import (
 from storage.messages import Lost
 
 #: Stands where the sending time goes: nothing to a reader, and nothing escaped can look like it.
-SENT_MARK = "<i></i>"
+SENT_MARK = html("<i></i>")
 
 
-def mark_sent(html: str, after_ms: int) -> str:
+def mark_sent(message: Markup, after_ms: int) -> Markup:
     """Complete the latency stamp of an alert that leaves `after_ms` after its decision; other texts have none."""
-    return html.replace(SENT_MARK, f", sent +{age_text(after_ms)}")
+    return message.replace(SENT_MARK, f", sent +{age_text(after_ms)}")
 
 
-def mark_late(html: str, age_s: float, drift_percent: float | None) -> str:
+def mark_late(message: Markup, age_s: float, drift_percent: float | None) -> Markup:
     """Say above an alert how late it is, and how far the price has moved where that is known."""
     drift = "" if drift_percent is None else f", price {signed(drift_percent)} % since"
-    return f"<b>LATE {duration_text(age_s)}</b>{drift}\n{html}"
+    return lines([html("<b>LATE {}</b>{}", duration_text(age_s), drift), message])
 
 
-def mark_may_repeat(html: str) -> str:
+def mark_may_repeat(message: Markup) -> Markup:
     """Say above a message that the chat may have it already."""
-    return f"<b>MAY REPEAT</b>, the first sending was not confirmed\n{html}"
+    return lines([html("<b>MAY REPEAT</b>, the first sending was not confirmed"), message])
 
 
-def mark_time(html: str, created: datetime, age_s: float) -> str:
+def mark_time(message: Markup, created: datetime, age_s: float) -> Markup:
     """Say above a message that leaves late which time it speaks of."""
-    return f"<b>From {created:%d %b %H:%M}</b>, {duration_text(age_s)} ago\n{html}"
+    return lines([html("<b>From {:%d %b %H:%M}</b>, {} ago", created, duration_text(age_s)), message])
 
 
-def mark_no_topic(html: str) -> str:
+def mark_no_topic(message: Markup) -> Markup:
     """Say above a message why it stands in the group and not in its topic."""
-    return f"<b>Its topic is gone</b>\n{html}"
+    return lines([bold("Its topic is gone"), message])
 
 
-def mark_lost(html: str, lost: Lost) -> str:
+def mark_lost(message: Markup, lost: Lost) -> Markup:
     """Say below a message what its chat did not get before it, or may not have got."""
-    return "\n".join([f"{html}\n", *lost_lines(lost)])
+    return lines([message, "", *lost_lines(lost)])
 
 
-def add_follow_ups(html: str, follow_up: str) -> str:
+def add_follow_ups(message: Markup, follow_up: str) -> Markup:
     """Return an alert with the lines of what has become of it since, less the first ones if it were too long."""
-    lines = follow_up.split("\n")[1:]
-    while lines and len(html) + sum(len(line) + 1 for line in lines) > LONGEST_SENT:
-        del lines[0]
-    return "\n".join([html, *lines])
+    added = stored(follow_up).split("\n")[1:]
+    while added and len(message) + sum(len(line) + 1 for line in added) > LONGEST_SENT:
+        del added[0]
+    return lines([message, *added])
 
 
 def lost_lines(lost: Lost) -> list[str]:

@@ -1,10 +1,10 @@
 """The small phrases that every text for people is made of."""
 
 from datetime import datetime
-from html import escape
 from math import isfinite, isnan
 from zoneinfo import ZoneInfo
 
+from bot.chat.texts.markup import Markup, escape, lines
 from features.facts.venues import venue_title
 from scoring.prices import format_price
 from scoring.signals import FOREVER_MS, Result, Signal
@@ -14,12 +14,12 @@ LONGEST_SENT = 4_096  #: characters of text Telegram takes
 LONGEST = 3_800  #: leaves room for what the `mark_` functions of bot/chat/texts/marks.py add
 
 
-def fit(*lines: str | None) -> str:
+def fit(*parts: str | None) -> Markup:
     """Join the lines that are there, leaving out the last ones where Telegram would refuse the whole."""
-    kept = [line for line in lines if line is not None]
+    kept = [escape(part) for part in parts if part is not None]
     while sum(len(line) + 1 for line in kept) > LONGEST:
-        kept[-2:] = ["…"]
-    return "\n".join(kept)
+        kept[-2:] = [escape("…")]
+    return lines(kept)
 
 
 def headline(signal: Signal) -> str:
@@ -30,12 +30,12 @@ def headline(signal: Signal) -> str:
 
 def coin_name(signal: Signal) -> str:
     """The coin as the venue counts it, since the prices are of that: 1000PEPE, not PEPE."""
-    return f"{escape(signal.pair.partition('/')[0])} {venue_name(signal.venue)}"
+    return f"{signal.pair.partition('/')[0]} {venue_name(signal.venue)}"
 
 
 def venue_name(venue: str) -> str:
     """The venue as it writes itself."""
-    return escape(venue_title(venue))
+    return venue_title(venue)
 
 
 def counted(count: int, noun: str) -> str:

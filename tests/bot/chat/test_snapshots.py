@@ -31,6 +31,7 @@ from bot.chat.texts.alerts import copy_text, entry_buttons, render_entry, render
 from bot.chat.texts.daily_report import render_report
 from bot.chat.texts.listing import Listing
 from bot.chat.texts.marks import add_follow_ups, mark_late, mark_lost, mark_may_repeat, mark_sent
+from bot.chat.texts.markup import Markup, bold
 from bot.chat.texts.notices import (
     render_cap,
     render_deaf,
@@ -88,13 +89,13 @@ def record() -> Record:
     return records.like(SIGNAL)
 
 
-def alert() -> str:
+def alert() -> Markup:
     """The alert as it leaves."""
     html = render_entry(SIGNAL, track_record=render_track_record(record(), SIGNAL.score), decided_after_ms=12)
     return mark_sent(html, 340)
 
 
-def followed_alert() -> str:
+def followed_alert() -> Markup:
     """The alert as it stands after all that can become of it."""
     settings = ScoringSettings(timezone=ZONE)
     before = make_open_signal(42, signal=SIGNAL, best_price=0.00001222, looked_ms=DECIDED_MS + 60_000)
@@ -140,7 +141,7 @@ MESSAGES: dict[str, Callable[[], str]] = {
     "alert_followed": followed_alert,
     "score": score,
     "top": lambda: Listing(
-        title="<b>Best scores now</b>",
+        title=bold("Best scores now"),
         lines=[top_line({"score": 71.24 - n, "pair": f"COIN{n}/USDT", "venue": "binance"}) for n in range(12)],
         is_table=True,
     ).page(1),

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from bot.chat.commands.menu import BY_NAME, COMMANDS
 from bot.chat.delivery.sender import Content
 from bot.chat.recipients import Recipients
 from bot.chat.texts.listing import Listing
+from bot.chat.texts.markup import bold
 from bot.core.orchestrator import Orchestrator
 from bot.logs import LogFile
 from bot.web.app import build_app
@@ -536,7 +536,7 @@ async def test_audit(world: World, bot: Orchestrator) -> None:
 async def test_an_answer_telegram_will_not_take(world: World, bot: Orchestrator) -> None:
     """Whoever asked learns why nothing came."""
     world.telegram.blocked.clear()
-    await world.delivery.replies.send(str(PERSON), Content(html="x" * 5000))
+    await world.delivery.replies.send(str(PERSON), Content(text="x" * 5000))
     assert world.telegram.messages[-1].text == "The answer could not be shown: Message is too long"
 
 
@@ -550,7 +550,7 @@ async def test_a_long_argument(world: World, bot: Orchestrator, text: str) -> No
 def test_pages_are_cut_by_their_length(coin: str) -> None:
     """However long the lines, Telegram takes each page and nothing is left out."""
     names = [f"{coin}{number:05d}" for number in range(2000)]
-    listing = Listing(title="<b>Settings</b>", lines=["first", escape(",".join(names)), *["x" * 1500] * 9, "last"])
+    listing = Listing(title=bold("Settings"), lines=["first", ",".join(names), *["x" * 1500] * 9, "last"])
     pages = [read_html(listing.page(number)) for number in range(listing.pages)]
     assert all(length(page) <= 4096 for page in pages)
     assert ",".join(names) in "".join(line for page in pages for line in page.splitlines()[1:-1])

@@ -87,7 +87,7 @@ async def test_a_refusal_from_before_a_sign(world: World, sign: str) -> None:
     await sender.refused.wait()
     world.telegram.blocked.clear()
     if sign == "answered there":
-        await delivery.replies.send(str(GROUP), Content(html="an answer"))
+        await delivery.replies.send(str(GROUP), Content(text="an answer"))
     else:
         delivery.chat_states.try_again(None if sign == "try again" else str(GROUP))
     sender.handed_on.set()

@@ -292,7 +292,7 @@ async def test_a_chat_that_blocks_the_bot(running: World) -> None:
         f"chat {PERSON} gets nothing: Forbidden: bot was blocked by the user"
     ]
     running.telegram.blocked.clear()
-    await running.delivery.replies.send(str(PERSON), Content(html="here I am"))
+    await running.delivery.replies.send(str(PERSON), Content(text="here I am"))
     await running.pass_time(lambda: len(texts(running)) == 4, step_s=0.1)
     assert texts(running) == ["here I am", "SHORT 1", "EXIT 1", "started"]
     assert [*running.delivery.chat_states.faults()] == []
@@ -348,7 +348,7 @@ async def test_a_named_chat_is_known_by_its_number(running: World) -> None:
     await running.pass_time(lambda: len([*running.delivery.chat_states.faults()]) == 2, step_s=0.1)
     await running.pass_time(lambda: running.delivery.chat_states["@scalps"].id == str(GROUP))
     running.telegram.blocked.clear()
-    await running.delivery.replies.send(str(GROUP), Content(html="here I am"))
+    await running.delivery.replies.send(str(GROUP), Content(text="here I am"))
     await running.pass_time(lambda: len(texts(running, GROUP)) == 3, step_s=0.1)
     await running.pass_time(lambda: not [*running.delivery.chat_states.faults()], step_s=0)
 
@@ -543,7 +543,7 @@ async def test_a_group_that_migrates_meanwhile(world: World) -> None:
 
     async def move() -> None:
         world.telegram.migrated[GROUP] = -1001
-        await world.delivery.replies.send(str(GROUP), Content(html="an answer"))
+        await world.delivery.replies.send(str(GROUP), Content(text="an answer"))
         world.delivery.chat_states.migrated = {str(GROUP): "-1001"}
 
     sender = MovesMeanwhile(world.application.bot, move)
@@ -595,7 +595,7 @@ async def test_an_order_is_answered_in_a_full_chat(running: World, is_urgent: bo
     await running.queue(*(make_message(chat_id=str(GROUP), html=f"{number}") for number in range(16)))
     await running.pass_time(lambda: len(texts(running, GROUP)) == 16)
     await running.clock.advance(4)
-    running.run(running.delivery.replies.send(str(GROUP), Content(html="muted"), is_urgent=is_urgent))
+    running.run(running.delivery.replies.send(str(GROUP), Content(text="muted"), is_urgent=is_urgent))
     await running.clock.advance(1)
     await running.pass_time(lambda: running.telegram.requests.count("sendMessage") == 16 + is_urgent, step_s=0)
     assert ("muted" in texts(running, GROUP)) is is_urgent

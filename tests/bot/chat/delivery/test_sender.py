@@ -5,6 +5,7 @@ import io
 import pytest
 
 from bot.chat.delivery.sender import TERMINAL_CHAT, Content, TerminalSender, plain_text
+from bot.chat.texts.markup import stored
 from bot.config.chat_ids import is_person
 
 
@@ -20,7 +21,7 @@ from bot.config.chat_ids import is_person
 )
 def test_plain_text(html: str, text: str) -> None:
     """Tags go, entities are read, and what only looks like a tag stays."""
-    assert plain_text(html) == text
+    assert plain_text(stored(html)) == text
 
 
 @pytest.mark.parametrize(
@@ -36,5 +37,5 @@ async def test_the_terminal_shows_the_same_text() -> None:
     stream = io.StringIO()
     sender = TerminalSender(stream)
     for html in ("<b>SHORT</b> A&amp;B", "EXIT"):
-        await sender.send(TERMINAL_CHAT, Content(html=html))
+        await sender.send(TERMINAL_CHAT, Content(text=stored(html)))
     assert stream.getvalue() == "SHORT A&B\n\nEXIT\n\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 from bot.chat.texts import follow_ups
 from bot.chat.texts.alerts import entry_buttons, render_entry
 from bot.chat.texts.marks import add_follow_ups, mark_sent
+from bot.chat.texts.markup import Markup
 from bot.chat.texts.phrases import LONGEST_SENT
 from fetchers.health import Notice
 from fetchers.simulated.scenario import Planted
@@ -58,13 +59,13 @@ def test_an_exit_in_a_line() -> None:
 
 def test_the_latest_lines_stay() -> None:
     """An alert that says much is not made too long for Telegram: its first lines go."""
-    alert = "x" * 3_000
+    alert = Markup("x") * 3_000
     follow_up = "".join(f"\n{number:04} {'y' * 95}" for number in range(20))
     html = add_follow_ups(alert, follow_up)
     assert len(html) <= LONGEST_SENT
     assert html.startswith(f"{alert}\n0010 ")
     assert html.endswith(f"0019 {'y' * 95}")
-    assert add_follow_ups("x" * 5_000, follow_up) == "x" * 5_000
+    assert add_follow_ups(Markup("x") * 5_000, follow_up) == "x" * 5_000
 
 
 async def chats(world: World) -> dict[int, list[Received]]:

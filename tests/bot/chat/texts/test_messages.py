@@ -13,6 +13,7 @@ from bot.chat.commands.status import render_status
 from bot.chat.delivery.sender import plain_text
 from bot.chat.texts.alerts import copy_text, entry_buttons, render_entry, render_exit
 from bot.chat.texts.marks import mark_late, mark_lost, mark_may_repeat, mark_no_topic, mark_sent, mark_time
+from bot.chat.texts.markup import Markup
 from bot.chat.texts.notices import (
     render_cap,
     render_changes,
@@ -45,7 +46,7 @@ def read(html: str) -> str:
 LOST = Lost(expired=10_000, uncertain=10_000, failed=10_000)
 
 
-def alert(signal: Signal) -> str:
+def alert(signal: Signal) -> Markup:
     """The alert of a signal."""
     return render_entry(signal, track_record="unproven (n = 3)", decided_after_ms=12)
 
@@ -336,17 +337,18 @@ def test_every_exit_has_words(reason: ExitReason) -> None:
 
 def test_marks_of_the_delivery() -> None:
     """Late with the drift, may repeat and expired frame the message, whose own text stays."""
-    assert read(mark_late("SHORT", 45.4, 0.314)) == "LATE 45 s, price +0.31 % since\nSHORT"
-    assert read(mark_late("SHORT", 125, None)) == "LATE 2 min 5 s\nSHORT"
-    assert read(mark_may_repeat("SHORT")) == "MAY REPEAT, the first sending was not confirmed\nSHORT"
+    assert read(mark_late(Markup("SHORT"), 45.4, 0.314)) == "LATE 45 s, price +0.31 % since\nSHORT"
+    assert read(mark_late(Markup("SHORT"), 125, None)) == "LATE 2 min 5 s\nSHORT"
+    assert read(mark_may_repeat(Markup("SHORT"))) == "MAY REPEAT, the first sending was not confirmed\nSHORT"
     assert (
-        read(mark_lost("SHORT", Lost(expired=1))) == "SHORT\n\n1 earlier message could not be sent in time and expired"
+        read(mark_lost(Markup("SHORT"), Lost(expired=1)))
+        == "SHORT\n\n1 earlier message could not be sent in time and expired"
     )
-    assert read(mark_lost("SHORT", Lost(uncertain=2, failed=1))) == (
+    assert read(mark_lost(Markup("SHORT"), Lost(uncertain=2, failed=1))) == (
         "SHORT\n\n2 earlier messages may not have arrived: no answer came\n"
         "1 earlier message would not be taken by Telegram"
     )
-    assert read(mark_time("EXIT", datetime(2023, 11, 14, 22, 13, tzinfo=UTC), 18_000)) == (
+    assert read(mark_time(Markup("EXIT"), datetime(2023, 11, 14, 22, 13, tzinfo=UTC), 18_000)) == (
         "From 14 Nov 22:13, 5 h ago\nEXIT"
     )
 
@@ -356,7 +358,7 @@ def test_sent_stamp() -> None:
     html = alert(make_signal())
     assert "decided +12 ms\n" in read(html)
     assert "decided +12 ms, sent +2.3 s\n" in read(mark_sent(html, 2345))
-    assert mark_sent("a notice", 5) == "a notice"
+    assert mark_sent(Markup("a notice"), 5) == "a notice"
 
 
 def test_clocks_that_disagree_make_no_negative_age() -> None:
