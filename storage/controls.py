@@ -6,7 +6,7 @@ from typing import Any
 
 from scoring.controls import as_signal
 from scoring.exits import start
-from scoring.signals import Control, OpenSignal, Outcome, Signal
+from scoring.signals import Arm, Control, OpenSignal, Outcome, Signal
 from scoring.statistics import Closed
 from storage.codec import from_plain
 from storage.connection import Statement
@@ -112,6 +112,14 @@ class Controls:
         """Yield what the records need of every control that has ended; the whole rows are never read."""
         async for row in self._reader.walk(f"SELECT {CLOSED_COLUMNS} FROM {_ENDED} ORDER BY controls.id"):  # noqa: S608 - SQL of ours
             yield closed_from_row(row, is_control=True)
+
+    async def results(self) -> list[tuple[int, Arm, float]]:
+        """Return (alert's id, arm, R from the reachable price) of the controls that have such a result."""
+        rows = await self._reader.read(
+            "SELECT signal_id, arm, json_extract(outcome, '$.reachable.r') AS r"
+            " FROM control_outcomes JOIN controls ON controls.id = control_id WHERE r IS NOT NULL ORDER BY control_id"
+        )
+        return [(row["signal_id"], Arm(row["arm"]), row["r"]) for row in rows]
 
     async def open(self) -> tuple[OpenControl, ...]:
         """Return the controls without an outcome, oldest first."""

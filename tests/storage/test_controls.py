@@ -34,6 +34,8 @@ async def test_what_the_statistics_take(store: Store) -> None:
     ((of_signal, ended),) = await store.controls.closed()
     assert (of_signal, ended.exit_ms, ended.signal_id) == (signal, outcome.exit_ms, signal.id)
     assert await store.controls.closed(outcome.exit_ms + 1) == []
+    reached = [] if outcome.reachable is None else [(control.signal_id, control.arm, outcome.reachable.r)]
+    assert await store.controls.results() == reached
     assert outcome.reachable is not None
     figures = (signal.score, signal.decided_ms, True, outcome.reachable.net_percent, outcome.reachable.r, True)
     kind = Kind(signal.strategy, signal.side, signal.version)
