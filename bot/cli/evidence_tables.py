@@ -3,9 +3,9 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from html import escape
 from typing import Any
 
+from bot.chat.texts.markup import escape
 from scoring.evidence.judge import Evidence, Sample
 from scoring.evidence.ordering import Ordering
 from scoring.evidence.parts import Split

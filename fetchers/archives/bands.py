@@ -1,0 +1,48 @@
+"""Cumulative bands of depth as a book of few levels whose weighted depth is the bands' own.
+
+The weighted depth W(b) = sum p q (1 - d / b) of docs/features.md is the mean of the cumulative curve N over 0…b. With N
+known at 0, 0.2 and 1 % the trapezoid gives W(1 %) = 0.5 N(0.2) + 0.4 N(1). Levels in the middle of each stretch, worth
+what the stretch adds, give the same: N(0.2) at 0.1 % and N(1) - N(0.2) at 0.6 %. They are so few that no wall is seen.
+"""
+
+import math
+
+import numpy as np
+
+from features.facts.market import FloatArray, OrderBook
+
+LEVELS_ASKED = 100  #: more than there are, so that the book counts as whole
+_FIRST = 1e-9  #: of the inner band's notional, for the best price itself
+
+
+def book_of_bands(
+    venue: str, instrument_id: str, notional: FloatArray, best: tuple[float, float], *, exchange_ms: int, seen_ms: int
+) -> OrderBook | None:
+    """Return the book of one snapshot, None where a side within 1 % or a best price is missing.
+
+    `notional` [USDT] is cumulative from the mid in the order of `vision.BANDS`, (12,), NaN at 0.2 % where that is not
+    published; `best` are bid and ask [USDT] as the last prints show them.
+    """
+    bid, ask = best
+    if not bid < ask:
+        return None
+    mid = (bid + ask) / 2
+    sides = []
+    for direction, price, inner, outer in ((-1, bid, 5, 4), (1, ask, 6, 7)):
+        total = float(notional[outer])
+        if not total > 0:
+            return None
+        near = float(notional[inner])
+        stretches = [(0.5, total)] if math.isnan(near) else [(0.1, near), (0.6, total - near)]
+        levels = [(price, total * _FIRST)] if abs(price / mid - 1) < stretches[0][0] / 100 else []
+        levels += [(mid * (1 + direction * percent / 100), worth) for percent, worth in stretches if worth > 0]
+        sides.append(np.array([[level for level, _ in levels], [worth / level for level, worth in levels]]))
+    return OrderBook(
+        venue=venue,
+        id=instrument_id,
+        bids=sides[0],
+        asks=sides[1],
+        levels_asked=LEVELS_ASKED,
+        exchange_ms=exchange_ms,
+        received_ms=seen_ms,
+    )
