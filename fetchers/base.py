@@ -85,15 +85,25 @@ class ProbedVenue(Venue, Protocol):
         """Make a call that the bot does not make otherwise."""
 
 
-class MarketFeed(Protocol):
-    """All venues as the bot sees them: live (`fetchers.feed.Feed`), from a tape, or a test's own.
-
-    Times are epoch milliseconds on the clock that the bot was given.
-    """
+class CandleSource(Protocol):
+    """What of a market feed the exits need: who is watched, how the venues are doing, and candles of a gap."""
 
     @property
     def universe(self) -> Universe:
         """What is watched; another object after every reload."""
+
+    async def fetch_candles(self, key: Key, since_ms: int, /) -> Candles | None:
+        """Return 1-minute candles from the minute of `since_ms` on; None where there are none, or no answer."""
+
+    def status(self) -> Mapping[str, VenueReport]:
+        """Return how every venue is doing, by name."""
+
+
+class MarketFeed(CandleSource, Protocol):
+    """All venues as the bot sees them: live (`fetchers.feed.Feed`), from a tape, or a test's own.
+
+    Times are epoch milliseconds on the clock that the bot was given.
+    """
 
     async def poll_quotes(self) -> list[Observation]:
         """Make the bulk calls of all venues and return what has arrived since the last poll, of whatever kind."""
@@ -106,9 +116,6 @@ class MarketFeed(Protocol):
         Coins and instruments in `held`, by name, keep their name when the universe is reloaded.
         """
 
-    async def fetch_candles(self, key: Key, since_ms: int, /) -> Candles | None:
-        """Return 1-minute candles from the minute of `since_ms` on; None where there are none, or no answer."""
-
     def renew(self) -> None:
         """Fill the windows again and measure the venues' clocks: ours was set."""
 
@@ -117,6 +124,3 @@ class MarketFeed(Protocol):
 
     def changes(self) -> Mapping[str, Sequence[Change]]:
         """Return by venue the endpoints whose replies are no longer what they were, each once."""
-
-    def status(self) -> Mapping[str, VenueReport]:
-        """Return how every venue is doing, by name."""

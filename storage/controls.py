@@ -6,8 +6,8 @@ from typing import Any
 
 from scoring.controls import as_signal
 from scoring.exits import start
+from scoring.records import Closed
 from scoring.signals import Arm, Control, OpenSignal, Outcome, Signal
-from scoring.statistics import Closed
 from storage.codec import from_plain
 from storage.connection import Statement
 from storage.database import Reader

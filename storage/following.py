@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
+from scoring.records import Closed, Kind
 from scoring.signals import OpenSignal, Outcome
-from scoring.statistics import Closed, Kind
 from storage.codec import from_plain, to_plain, to_text
 from storage.rows import Row, to_fields, to_row
 

@@ -141,7 +141,7 @@ class NearMisses:
     ) -> dict[str, int]:
         """Return how many near misses each gate refused since then, the most frequent first.
 
-        `band` is the lower end of five points of score, as in scoring.statistics.
+        `band` is the lower end of five points of score, as in scoring.records.
         """
         rows = await self._reader.read(
             "SELECT gate.value, count(*) FROM near_misses, json_each(details, '$.failed') AS gate"

@@ -8,8 +8,8 @@ import orjson
 
 from scoring.capture import Capture
 from scoring.exits import start
+from scoring.records import Closed, Kind
 from scoring.signals import OpenSignal, Outcome, Signal
-from scoring.statistics import Closed, Kind
 from storage.blobs import from_blob, to_blob
 from storage.codec import from_plain
 from storage.connection import Statement

@@ -8,9 +8,9 @@ from html import escape, unescape  # noqa: TID251 - of a picture's text
 from bot.chat.texts import follow_ups
 from bot.chat.texts.alerts import render_entry, render_exit, render_track_record
 from bot.chat.texts.marks import add_follow_ups, mark_sent
+from scoring.records import Records
 from scoring.settings import ScoringSettings
 from scoring.signals import DataTimes, ExitReason, Levels, Outcome, Result, Side, Signal
-from scoring.statistics import Records
 from tests.builders import NOW_MS
 
 LEVELS = Levels(

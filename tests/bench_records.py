@@ -7,7 +7,7 @@ from statistics import median
 
 import numpy as np
 
-from scoring.statistics import Closed, Kind, Records
+from scoring.records import Closed, Kind, Records
 from tests.scoring.frames import signal
 
 SIGNALS, CONTROLS = 150_000, 2  #: each signal has so many controls

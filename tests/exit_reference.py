@@ -1,6 +1,6 @@
 """How an open signal ends, as docs/exits.md has it, in plain loops over what was seen: the judge of the judge.
 
-It shares nothing with scoring/exits.py and bot/core/open_signals.py but the records of scoring.signals. Two things
+It shares nothing with scoring/exits and bot/core/open_signals.py but the records of scoring.signals. Two things
 are done in another way on purpose, so that a mistake is not made twice: a LONG is a SHORT of negative prices, and time
 is the venue's, in which a clock that is set does not exist.
 """

@@ -15,7 +15,8 @@ from bot.clock import SystemClock
 from bot.core.performance import Filters, HistoryReport, as_plain, figures, make_report
 from bot.lifecycle import Interrupt
 from features.facts.venues import VENUES
-from scoring.statistics import BAND_POINTS, Record
+from scoring.records import BAND_POINTS
+from scoring.statistics import Record
 from storage.store import StoreReader
 
 _DAY_MS = 86_400_000

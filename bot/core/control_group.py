@@ -7,9 +7,9 @@ from bot.core.open_signals import OpenSignals
 from bot.core.tick import View
 from fetchers.poll_plan import Key
 from scoring.controls import as_signal, begin_control
+from scoring.records import Closed, closed_of
 from scoring.settings import ScoringSettings
 from scoring.signals import Control, OpenSignal, Outcome, Signal
-from scoring.statistics import Closed, closed_of
 from scoring.strategies.base import Strategy
 from storage.store import Store
 

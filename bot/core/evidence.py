@@ -8,8 +8,8 @@ import numpy as np
 
 from features.facts.market import FloatArray
 from scoring.evidence.rows import Rows
+from scoring.records import Row
 from scoring.signals import Arm, Signal
-from scoring.statistics import Row
 
 
 def table_of(

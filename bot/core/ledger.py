@@ -29,9 +29,9 @@ from scoring.limits import (
     shift_clock,
     signals_today,
 )
+from scoring.records import Records, closed_of
 from scoring.settings import ScoringSettings
 from scoring.signals import FOREVER_MS, Limits, NearMiss, OpenSignal, Outcome, Signal
-from scoring.statistics import Records, closed_of
 from scoring.strategies.base import Strategy
 from storage.messages import FollowUp, NewMessage
 from storage.store import Store

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from scoring.statistics import (
-    Record,
+from scoring.records import (
     Row,
     band_of,
     by_coin,
@@ -24,6 +23,7 @@ from scoring.statistics import (
     compare,
     of_kinds,
 )
+from scoring.statistics import Record
 from storage.store import StoreReader
 from storage.symbols import symbol_key
 

@@ -1,6 +1,6 @@
 """The views of the history, for MySQL 8.0+ and MariaDB 10.6+; storage/mysql/schema.py creates them."""
 
-# The figures of scoring/statistics.py `compare`, NULL where it has NaN or infinity: first the sums of each day, then
+# The figures of scoring/records.py `compare`, NULL where it has NaN or infinity: first the sums of each day, then
 # those of all days, from which the figures follow. An interval of a mean R is by the spread between days, the delta
 # method for a ratio of sums, where `compare` draws resamples: they agree as far as such intervals do.
 # Multiplying by 1e0 makes doubles: the average of whole numbers has four decimals.

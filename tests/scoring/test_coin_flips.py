@@ -11,8 +11,9 @@ from features.frame import FeatureFrame
 from scoring.controls import as_signal, begin_control, draw_controls
 from scoring.exits import Look, follow, start
 from scoring.levels import levels_at
+from scoring.records import Records, closed_of
 from scoring.signals import Control, OpenSignal, Outcome
-from scoring.statistics import Record, Records, closed_of
+from scoring.statistics import Record
 from tests.builders import NOW_MS, instrument
 from tests.scoring.frames import SETTINGS, UPS, check, passing, signal
 

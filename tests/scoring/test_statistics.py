@@ -8,11 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.signals import ExitReason, Result
-from scoring.statistics import (
+from scoring.records import (
     Records,
     Row,
-    Tally,
     by_coin,
     by_day,
     by_exit_reason,
@@ -25,8 +23,9 @@ from scoring.statistics import (
     kind_of,
     of_kinds,
     summarise,
-    wilson_interval,
 )
+from scoring.signals import ExitReason, Result
+from scoring.statistics import Tally, wilson_interval
 from tests.builders import NOW_MS
 from tests.scoring.frames import outcome, signal
 

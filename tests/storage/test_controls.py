@@ -2,8 +2,8 @@
 
 from scoring.controls import as_signal
 from scoring.exits import start
+from scoring.records import Closed, Kind
 from scoring.signals import Arm
-from scoring.statistics import Closed, Kind
 from storage.store import Store
 from tests.storage.builders import DECIDED_MS, make_control, make_limits, make_outcome, make_signal
 

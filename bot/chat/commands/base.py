@@ -19,8 +19,8 @@ from bot.core.orchestrator import Orchestrator
 from bot.core.performance import ended_since
 from bot.logs import LogFile
 from features.facts.market import Instrument
+from scoring.records import Row
 from scoring.signals import Outcome, Signal
-from scoring.statistics import Row
 from storage.store import Store
 from storage.symbols import symbol_key
 

@@ -5,7 +5,7 @@ from bot.chat.delivery.sender import Content
 from bot.chat.texts.daily_report import render_report
 from bot.chat.texts.markup import Markup
 from bot.core.performance import ended_since
-from scoring.statistics import compare
+from scoring.records import compare
 from storage.messages import Kind
 
 

@@ -8,7 +8,7 @@ from bot.chat.texts.phrases import (
     counted,
 )
 from features.facts.venues import venue_title
-from scoring.statistics import by_coin, by_venue, compare, summarise
+from scoring.records import by_coin, by_venue, compare, summarise
 
 
 async def answer(context: CommandContext, argument: str) -> Said:

@@ -9,7 +9,7 @@ from bot.chat.commands.stats import render_stats
 from bot.chat.texts.phrases import (
     counted,
 )
-from scoring.statistics import compare, equity_curve, summarise
+from scoring.records import compare, equity_curve, summarise
 
 
 async def answer(context: CommandContext, argument: str) -> Said:

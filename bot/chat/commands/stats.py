@@ -15,7 +15,8 @@ from bot.chat.texts.phrases import (
     record_text,
     signed,
 )
-from scoring.statistics import Record, Summary, by_exit_reason, by_kind, by_score_band, compare, summarise
+from scoring.records import by_exit_reason, by_kind, by_score_band, compare, summarise
+from scoring.statistics import Record, Summary
 from scoring.strategies import lowest_score
 
 

@@ -21,8 +21,9 @@ from bot.chat.texts.phrases import (
 )
 from features.facts.venues import VENUES
 from scoring.prices import format_price
+from scoring.records import BAND_POINTS, band_of
 from scoring.signals import ExitReason, Outcome, Side, Signal, Unreachable
-from scoring.statistics import BAND_POINTS, Record, band_of
+from scoring.statistics import Record
 from storage.messages import Button
 
 _EXIT_WORDS = {

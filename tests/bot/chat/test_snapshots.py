@@ -46,9 +46,10 @@ from bot.chat.texts.notices import (
 from bot.core.activity import DayLog
 from bot.core.status import Incident
 from fetchers.health import Condition, Notice
+from scoring.records import Records, by_exit_reason, closed_of, compare, summarise
 from scoring.settings import ScoringSettings
 from scoring.signals import FOREVER_MS, ExitReason, Result, Unreachable, Verdict
-from scoring.statistics import Record, Records, by_exit_reason, closed_of, compare, summarise
+from scoring.statistics import Record
 from storage.messages import Lost
 from tests.bot.builders import make_funnel, make_open_signal, make_status
 from tests.builders import instrument

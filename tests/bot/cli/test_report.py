@@ -11,8 +11,8 @@ import pytest
 from bot.cli.parser import main
 from bot.cli.report import as_csv, as_json, as_table
 from bot.core.performance import Filters, HistoryReport, make_report
+from scoring.records import compare
 from scoring.signals import Result
-from scoring.statistics import compare
 from storage.store import Store
 from tests.storage.builders import DECIDED_MS, make_limits, make_near_miss, make_outcome, make_signal
 

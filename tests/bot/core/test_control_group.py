@@ -23,8 +23,8 @@ from fetchers.poll_plan import Key
 from fetchers.simulated.scenario import Planted
 from scoring.controls import LATE_MS, draw_controls
 from scoring.limits import after_outcome
+from scoring.records import Closed, kind_of
 from scoring.signals import Arm, Control, ExitReason, Outcome
-from scoring.statistics import Closed, kind_of
 from storage.errors import StorageError
 from storage.store import Store
 from tests.bot.stage import staged

@@ -11,7 +11,7 @@ import pytest
 from bot.cli.report import as_json
 from bot.core.performance import Filters, make_report
 from bot.core.performance import figures as figures_of
-from scoring import statistics
+from scoring import records
 from scoring.signals import Arm, Result
 from scoring.statistics import Record
 from storage.mysql.schema import migrate
@@ -75,11 +75,11 @@ async def test_views_equal_the_statistics(store: Store, path: Path, server: Mari
     rows, controls_of = await store.signals.closed(), await store.controls.closed()
     assert len(controls_of) == 220
     expected: dict[str, dict[Any, Record]] = {
-        "daily_performance": {**statistics.by_day(rows, "UTC", controls_of)},
-        "performance_by_score_band": {**statistics.by_score_band(rows, 72, controls_of)},
-        "performance_by_coin": {**statistics.by_coin(rows, controls_of)},
-        "performance_by_venue": {**statistics.by_venue(rows, controls_of)},
-        "performance_by_hour": {**statistics.by_hour(rows, "UTC", controls_of)},
+        "daily_performance": {**records.by_day(rows, "UTC", controls_of)},
+        "performance_by_score_band": {**records.by_score_band(rows, 72, controls_of)},
+        "performance_by_coin": {**records.by_coin(rows, controls_of)},
+        "performance_by_venue": {**records.by_venue(rows, controls_of)},
+        "performance_by_hour": {**records.by_hour(rows, "UTC", controls_of)},
     }
     told = json.loads(as_json(await make_report(store, Filters())))
     for view, groups in expected.items():
@@ -94,7 +94,7 @@ async def test_views_equal_the_statistics(store: Store, path: Path, server: Mari
             assert [math.inf if reported[name] is None else reported[name] for name in FIGURES] == summary
         assert len(found) == len(told[REPORTED[view]])
     assert told["total"]["n"] == 110
-    assert told["total"]["net_percent"] == statistics.summarise(rows).net_percent
+    assert told["total"]["net_percent"] == records.summarise(rows).net_percent
     refusals = server.root("SELECT gate, near_misses FROM gate_refusals", database=database)
     assert dict(refusals) == await store.near_misses.refusals(0) == told["refusals"]
     assert server.root("SELECT id FROM open_signals", database=database) == tuple((n,) for n in range(111, 121))

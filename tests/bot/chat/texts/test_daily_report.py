@@ -3,7 +3,7 @@
 from bot.chat.texts.daily_report import render_report
 from bot.core.activity import DayLog
 from fetchers.health import Condition
-from scoring.statistics import compare
+from scoring.records import compare
 from tests.bot.builders import make_funnel
 from tests.storage.builders import DECIDED_MS, make_outcome, make_signal
 from tests.telegram_html import read_html

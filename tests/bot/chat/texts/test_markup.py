@@ -36,9 +36,10 @@ from bot.core.activity import DayLog
 from bot.core.status import Incident
 from fetchers.health import Condition, Notice
 from fetchers.parsing.tallies import Change
+from scoring.records import compare, summarise
 from scoring.settings import ScoringSettings
 from scoring.signals import FOREVER_MS, OpenSignal, Verdict
-from scoring.statistics import Record, compare, summarise
+from scoring.statistics import Record
 from storage.messages import Lost
 from tests.bot.builders import make_funnel, make_open_signal, make_status, make_venue
 from tests.builders import instrument

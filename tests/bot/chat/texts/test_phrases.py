@@ -16,8 +16,8 @@ from bot.chat.texts.phrases import (
     usdt_text,
     words,
 )
+from scoring.records import Row, compare
 from scoring.signals import FOREVER_MS
-from scoring.statistics import Row, compare
 from tests.builders import NOW_MS
 from tests.scoring.frames import outcome, signal
 
