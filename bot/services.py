@@ -9,6 +9,8 @@ from functools import partial
 from loguru import logger
 
 from bot.chat.commands.daily import send_daily_report
+from bot.clock import Clock
+from bot.core.taping import Taping
 from bot.daily import tell_daily
 from bot.lifecycle import Service
 from bot.watchdogs.systemd import Systemd
@@ -67,6 +69,7 @@ def services(bot: Bot, feed: Feed) -> list[Service]:
         *living,
         Service(name="windows", start=bot.orchestrator.restore),
         Service(name="feed", start=load_universe, stop=feed.close),
+        *([] if bot.taping is None else [_tape(bot.taping, clock)]),
         Service(name="delivery", run=bot.delivery.run),
         Service(name="daily report", run=report_daily),
         Service(name="housekeeping", run=bot.housekeeper.run),
@@ -80,6 +83,13 @@ async def watch(bot: Bot, stop: asyncio.Event) -> None:
     await bot.orchestrator.stop()
     if unsent := await bot.delivery.drain(DRAIN_S):
         logger.warning("{} messages could not be sent yet; they go out at the next start", unsent)
+
+
+def _tape(taping: Taping, clock: Clock) -> Service:
+    async def begin() -> None:
+        taping.begin(clock.now_ms())
+
+    return Service(name="tape", start=begin, stop=partial(asyncio.to_thread, taping.close))
 
 
 def _call(act: Callable[..., None], *arguments: str) -> Callable[[], Awaitable[None]]:

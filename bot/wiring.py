@@ -4,7 +4,7 @@ Only here may a module import more than a dozen others of the product: it alone 
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TextIO
 
@@ -22,15 +22,19 @@ from bot.chat.recipients import Recipients
 from bot.clock import Clock
 from bot.config.settings import Config
 from bot.core.activity import Activity
+from bot.core.events import Event
 from bot.core.housekeeping import Housekeeper
 from bot.core.live_status import LiveStatus
 from bot.core.orchestrator import Orchestrator
+from bot.core.taping import Taping, hold
 from bot.logs import LogFile
 from bot.publish.metrics import Metrics
 from bot.tasks import spawn
 from bot.watchdogs.heartbeat import Heartbeat
 from fetchers.base import MarketFeed, ProbedVenue
 from fetchers.feed import Feed
+from fetchers.tape.folder import TapeFolder
+from fetchers.tape.recording import RecordingFeed
 from fetchers.venues import build_venues
 from scoring.strategies import chosen
 from storage.mysql.mirror import Mirror
@@ -65,6 +69,7 @@ class Bot:
     orchestrator: Orchestrator
     housekeeper: Housekeeper
     metrics: Metrics
+    taping: Taping | None  #: None: nothing is recorded
     live_status: LiveStatus
     heartbeat: Heartbeat | None
     recipients: Recipients
@@ -87,11 +92,13 @@ def build_bot(
     log_file: LogFile | None = None,
     show: Callable[[str], None] = print,
     draw: Callable[[], float] = no_jitter,
+    subscribers: Sequence[Callable[[Event], None]] = (),
 ) -> Bot:
     """Put the bot together.
 
     Messages leave by `sender`, commands come by `telegram`, where None nobody gives any. /logs reads `log_file`;
-    `show` is given the lines for whoever sits at the terminal, `draw` the jitter of the back-offs [0…1].
+    `show` is given the lines for whoever sits at the terminal, `draw` the jitter of the back-offs [0…1],
+    `subscribers` are told of the events beside the bot's own.
     """
     activity = Activity(clock.now_ms(), [one.name for one in chosen(config.strategies)])
     recipients = Recipients.of(config.telegram)
@@ -116,6 +123,11 @@ def build_bot(
         recipients=recipients,
     )
     metrics = Metrics()
+    taping, now_ms = None, clock.now_ms()
+    if config.tape.is_on:
+        feed = recording = RecordingFeed(feed)
+        folder = TapeFolder(config.tape.folder, config.tape.max_gb)
+        taping = Taping(config, recording, folder, hold=lambda: hold(orchestrator), now_ms=now_ms)
     orchestrator = Orchestrator(
         config=config,
         clock=clock,
@@ -123,7 +135,7 @@ def build_bot(
         store=store,
         announcer=announcer,
         activity=activity,
-        subscribers=[metrics.note],
+        subscribers=[metrics.note, *([taping.note] if taping is not None else []), *subscribers],
     )
     mirror = Mirror(config.database, draw, **asdict(config.mysql)) if config.mysql else None
     housekeeper = Housekeeper(
@@ -142,6 +154,8 @@ def build_bot(
         yield from delivery.chat_states.faults()
 
     def notes() -> Iterator[str]:
+        if taping is not None:
+            yield from taping.notes()
         if heartbeat is not None:
             yield from heartbeat.notes()
         if telegram is not None:
@@ -194,6 +208,7 @@ def build_bot(
         orchestrator=orchestrator,
         housekeeper=housekeeper,
         metrics=metrics,
+        taping=taping,
         live_status=live_status,
         heartbeat=heartbeat,
         recipients=recipients,

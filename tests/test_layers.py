@@ -24,8 +24,9 @@ BOT_MAY_IMPORT = {
     "bot.core": BELOW | {"bot.core"},
     **{side: BELOW | {"bot.core", side} for side in SIDES},
     "bot.wiring": BELOW | SIDES | {"bot.core"},
+    "bot.replay": BELOW | SIDES | {"bot.core", "bot.wiring"},
     "bot.services": BELOW | SIDES | {"bot.core", "bot.wiring"},
-    "bot.cli": BELOW | SIDES | {"bot.core", "bot.wiring", "bot.services", "bot.cli"},
+    "bot.cli": BELOW | SIDES | {"bot.core", "bot.wiring", "bot.replay", "bot.services", "bot.cli"},
     "bot.__main__": {"bot.cli"},
 }
 PURE_STANDARD_LIBRARY = {

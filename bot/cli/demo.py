@@ -5,12 +5,13 @@ Time is compressed by settings alone; the bot's code knows nothing of it. What t
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -20,7 +21,7 @@ from bot.cli.shared import DONE, Subparsers, say
 from bot.cli.summary import as_text
 from bot.clock import SystemClock
 from bot.config.load import load_config
-from bot.config.settings import Config
+from bot.config.settings import SETTINGS, Config
 from bot.lifecycle import Interrupt
 from fetchers.simulated.scenario import Planted, Scenario, default_scenario
 
@@ -89,8 +90,11 @@ async def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     say("SGNL demo: a simulated market of four venues on this machine. Overridden for it:")
     say("  " + ", ".join(f"{name}={value}" for name, value in OVERRIDES.items()))
     async with simulated_market(options.seconds, options.coins) as market, temporary_data() as data_dir:
-        done = await run_bot(demo_config(market, data_dir), interrupt, seconds=options.seconds)
+        config = demo_config(market, data_dir)
+        done = await run_bot(config, interrupt, seconds=options.seconds)
     say(as_text(done))
+    if config.tape.is_on:
+        say(f"tape: python -m bot replay {config.tape.folder}/*")
     say(planted_summary(market, done.coins, SystemClock().now_ms()))
     return DONE
 
@@ -106,9 +110,11 @@ def scenario_for(config: Config, seconds: float) -> Scenario:
 
 
 def demo_config(market: Market, data_dir: Path) -> Config:
-    """Return the settings of the demo's bot."""
+    """Return the settings of the demo's bot; with TAPE=on its tape stays, in the DATA_DIR of the environment."""
     urls = {f"{venue.upper()}_URL": url for venue, url in market.urls.items()}
-    return load_config(OVERRIDES | urls | {"DATA_DIR": str(data_dir)})
+    config = load_config(OVERRIDES | urls | {"DATA_DIR": str(data_dir), "TAPE": os.environ.get("TAPE", "")})
+    kept = Path(os.environ.get("DATA_DIR") or SETTINGS["DATA_DIR"].default) / "tape"
+    return replace(config, tape=replace(config.tape, folder=kept))
 
 
 @asynccontextmanager

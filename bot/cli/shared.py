@@ -11,13 +11,14 @@ from bot.config.load import ConfigError, load_config
 from bot.config.settings import Config
 from bot.web.app import WebError
 from fetchers.errors import FetchError
+from fetchers.tape.records import TapeError
 from storage.errors import StorageError
 
 DONE, FAILED, USAGE = 0, 1, 2
 ENV_FILE = Path(".env")
 
 #: what can end a command and is the matter of whoever gave it: a line says what to do
-FAILURES = (ConfigError, FetchError, StartError, StorageError, WebError)
+FAILURES = (ConfigError, FetchError, StartError, StorageError, TapeError, WebError)
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 

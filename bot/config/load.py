@@ -18,7 +18,15 @@ from urllib.parse import urlsplit
 import orjson
 
 from bot.config.env_file import read_env_file, unknown_in_environment
-from bot.config.settings import SETTINGS, Config, HttpSettings, MySqlSettings, TelegramSettings, VenueSettings
+from bot.config.settings import (
+    SETTINGS,
+    Config,
+    HttpSettings,
+    MySqlSettings,
+    TapeSettings,
+    TelegramSettings,
+    VenueSettings,
+)
 from features.declare import Setting, build
 from features.settings import FeatureSettings
 from fetchers.transport.route import SCHEMES
@@ -178,6 +186,7 @@ def _build(values: Mapping[str, Any], texts: Mapping[str, str]) -> Config:
             own={name: asdict(build(strategy.settings, values)) for name, strategy in STRATEGIES.items()},
         ),
         http=build(HttpSettings, values),
+        tape=build(TapeSettings, values, folder=Path(values["DATA_DIR"]) / "tape"),
         mysql=build(MySqlSettings, values) if values["MYSQL_HOST"] else None,
         texts={name: texts[name] for name in public},
     )

@@ -16,7 +16,18 @@ from bot.config import kinds
 from bot.config.chat_ids import is_person
 from bot.config.sounds import Mode, QuietHours
 from bot.version import VERSION
-from features.declare import FLAG, SECONDS, Group, Setting, by_key, names_of, percent_by_venue, settings_of, whole
+from features.declare import (
+    FLAG,
+    SECONDS,
+    Group,
+    Setting,
+    by_key,
+    names_of,
+    number,
+    percent_by_venue,
+    settings_of,
+    whole,
+)
 from features.facts.venues import VENUES
 from features.settings import FeatureSettings
 from fetchers.transport.pools import HEADROOM
@@ -30,6 +41,7 @@ TELEGRAM = Group("Telegram")
 VENUE = Group("Venues")
 STRATEGY = Group("Strategies")
 STORAGE = Group("Storage")
+TAPE = Group("Tape")
 WEB = Group("Web and log")
 
 
@@ -189,6 +201,17 @@ class MySqlSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TapeSettings:
+    """Whether everything that ticks take in is kept, to be played again."""
+
+    is_on: bool = TAPE.setting("TAPE", "off", FLAG, "on: keep all that every tick takes in, for `replay`")
+    max_gb: float = TAPE.setting(
+        "TAPE_MAX_GB", "10", number(0.01, 100_000), "The oldest files of the tape are removed beyond this", unit="GB"
+    )
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
     """Where the web app listens."""
 
@@ -219,6 +242,7 @@ class Config:
     features: FeatureSettings
     scoring: ScoringSettings
     http: HttpSettings
+    tape: TapeSettings
     mysql: MySqlSettings | None
     strategies: tuple[str, ...] = STRATEGY.setting(
         "STRATEGIES", "ups", names_of(STRATEGIES), f"What runs, of: {', '.join(STRATEGIES)}"
@@ -278,6 +302,7 @@ RECORDS = (
     UniverseSettings,
     Config,
     MySqlSettings,
+    TapeSettings,
     HttpSettings,
     FeatureSettings,
     ScoringSettings,
@@ -296,3 +321,10 @@ def _grouped() -> dict[str, tuple[Setting[Any], ...]]:
 
 #: by their title
 GROUPS = _grouped()
+
+#: what decisions and outcomes depend on, by name; the rest is this bot's own: where it is, whom it tells
+DECISIVE = {"EXCHANGES", "STRATEGIES"} | {
+    setting.name
+    for record in (UniverseSettings, FeatureSettings, ScoringSettings, *(one.settings for one in STRATEGIES.values()))
+    for setting in settings_of(record)
+}

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from bot.clock import Clock
 from bot.core.announcer import Announcer
@@ -78,6 +79,7 @@ class Ledger:
         )
         self._controls = ControlGroup(store, controls, settings, strategies)
         self._near_misses = NearMisses(store, judged_by_quotes)
+        self._commands: list[dict[str, Any]] = []
         self._step_ms = 0  # by which the clock was set, and the store does not know it yet
         self.changing = asyncio.Lock()
         self.limits = Limits.fresh()
@@ -177,7 +179,13 @@ class Ledger:
         async with self.changing:
             limits = change(self.limits)
             await self._store.state.save_limits(limits)
+            self._commands.append(changes_of(self.limits, limits))
             self.limits = limits
+
+    def take_commands(self) -> list[dict[str, Any]]:
+        """Return what commands have changed of the limits since the last call, each by its fields."""
+        taken, self._commands = self._commands, []
+        return taken
 
     async def pause(self, until_ms: int | None) -> None:
         """Give no new signals until then, or until `resume` where None."""
@@ -241,3 +249,9 @@ class Ledger:
         if decision.signals and used >= self._settings.max_daily_trades:
             notices += self._announcer.cap()
         return notices
+
+
+def changes_of(before: Limits, after: Limits) -> dict[str, Any]:
+    """Return the fields in which two limits differ, as the second has them."""
+    names = (one.name for one in fields(Limits))
+    return {name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)}

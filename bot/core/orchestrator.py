@@ -106,11 +106,12 @@ class Orchestrator:
 
     async def tick(self) -> None:
         """Look at the market once, and act on it."""
-        await self._follow_clock()
+        clock_step_ms = await self._follow_clock()
         started_ms = self._clock.now_ms()
         view = await self._poll(started_ms)
         async with self.ledger.changing:
             followed = await self.ledger.follow(view)
+            commands = self.ledger.take_commands()
             decided_ms = self._clock.now_ms()
             names, settings = self.ledger.open_names(), self._config.scoring
             decision = decide(decided_ms, view.features, self.ledger.limits, names, settings, self.strategies)
@@ -130,6 +131,8 @@ class Orchestrator:
             conditions={name: report.condition for name, report in self._feed.status().items()},
             outbox={state.value: count for state, count in (await self._store.outbox.counts()).items()},
             ended_ms=self._clock.now_ms(),
+            clock_step_ms=clock_step_ms,
+            commands=commands,
         )
         self._events.add(TickEnded(tick))
         self._events.flush()
@@ -164,10 +167,10 @@ class Orchestrator:
             open_names=ledger.open_names(),
         )
 
-    async def _follow_clock(self, step_ms: int = 0) -> None:
+    async def _follow_clock(self, step_ms: int = 0) -> int:
         """Where the machine's clock was set, move every time that is kept, so that elapsed time stays true.
 
-        `step_ms` is a step from before the start.
+        `step_ms` is a step from before the start. Return by how much the clock was set since.
         """
         async with self._store.times, self.ledger.changing:
             rebased_ms = self._clock.rebase()
@@ -179,6 +182,7 @@ class Orchestrator:
         if stored_ms:
             logger.warning("the machine's clock was set by {:+.1f} s", stored_ms / 1000)
             await self._tell(self._announcer.clock_set(stored_ms))
+        return rebased_ms
 
     async def _tell_of_venues(self, now_ms: int) -> None:
         """Say which venues are blind, back, or readable to another share than before."""

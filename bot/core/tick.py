@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from features.facts.market import Observation
 from features.frame import FeatureFrame
@@ -36,6 +36,8 @@ class Tick:
     conditions: Mapping[str, Condition]  #: by venue
     outbox: Mapping[str, int]  #: messages by delivery state
     ended_ms: int
+    clock_step_ms: int = 0  #: by which the machine's clock was set just before it
+    commands: Sequence[Mapping[str, Any]] = ()  #: fields of the limits that commands changed since the decision before
 
     @property
     def leading_scores(self) -> ScoreFrame:

@@ -47,10 +47,15 @@ def read_tape(path: Path, warn: Callable[[str], None] = lambda _: None) -> Itera
     Raises
     ------
     TapeError
-        It is no tape, or one of another version.
-    OSError
-        It cannot be read.
+        It cannot be read, is no tape, or one of another version.
     """
+    try:
+        yield from _read(path, warn)
+    except OSError as error:
+        raise TapeError(f"{path}: {error.strerror}") from error
+
+
+def _read(path: Path, warn: Callable[[str], None]) -> Iterator[Record]:
     frames = Frames()
     size = path.stat().st_size
     with path.open("rb") as file:

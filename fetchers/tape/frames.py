@@ -67,8 +67,6 @@ class Frames:
         for name in ("clock_step_ms", "conditions", "limits"):
             if (value := getattr(record, name)) not in (0, None, ()):
                 head[name] = value
-        if not record.is_whole:
-            head["is_whole"] = False
         if len(self._lists) > known:
             head["ids"] = self._lists[known:]
         return _framed(head, body.joined())
@@ -118,7 +116,6 @@ class Frames:
             conditions=head.get("conditions"),
             limits=head.get("limits", ()),
             digest=head["digest"],
-            is_whole=head.get("is_whole", True),
         )
 
     def _put_all(self, body: Bytes, observations: Sequence[Observation]) -> dict[str, Any]:

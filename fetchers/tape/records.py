@@ -24,6 +24,7 @@ class Header:
     profile: str = ""  #: by which rules it was made, where there are several
     started_ms: int  #: the first time that the file speaks of [epoch ms]
     session: str = ""  #: files of one run of the bot, or of one import, have it in common
+    part: int = 0  #: the place of the file among those, from 0
     missing: Mapping[str, str] = field(default_factory=dict)  #: what the source does not give, and why: "order books"
     approximate: Mapping[str, str] = field(default_factory=dict)  #: what stands in for something else: "best bid"
     settings: Mapping[str, str] = field(default_factory=dict)  #: NAME -> value that it was recorded with
@@ -74,7 +75,6 @@ class TapeTick:
     conditions: Mapping[str, str] | None = None  #: of the venues, by name; None: as in the tick before
     limits: Sequence[Mapping[str, Any]] = ()  #: fields of the limits that commands changed before the decision
     digest: str = ""  #: of its features and its decision; "" where nothing was decided on it
-    is_whole: bool = True  #: False: it failed after its polls, and nothing was decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,8 @@ class Stage:
             loading = feed.start(keep=orchestrator.ledger.open_keys(), coins=orchestrator.known_coins())
             starting = spawn(loading, name="start", keep=tasks)
             await bot.until_done(starting)
+            if parts.taping is not None:
+                parts.taping.begin(self.clock.now_ms())
             await orchestrator.start()
             spawn(delivery.run(), name="delivery", keep=tasks)
             try:
@@ -60,6 +62,8 @@ class Stage:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await feed.close()
+                if parts.taping is not None:
+                    parts.taping.close()
 
 
 @dataclass(slots=True, kw_only=True)

@@ -43,16 +43,14 @@ def test_every_kind_of_record(tmp_path: Path) -> None:
         tick(0, watched=watched, conditions={"bybit": "ok"}, clock_step_ms=-3_600_000),
         tick(1, candles=replies, limits=[{"paused_until_ms": NOW_MS}, {"muted_coins": {"PEPE": NOW_MS}}]),
         Gap(ticks=3, reason="the disk is full"),
-        tick(
-            2, quotes=[quotes(NOW_MS, ids=("XUSDT",)), candles, quarter_hours], portions=(), is_whole=False, digest=""
-        ),
+        tick(2, quotes=[quotes(NOW_MS, ids=("XUSDT",)), candles, quarter_hours], portions=(), digest=""),
     ]
     found, lines = read(written(*records), tmp_path)
     assert same(found, [HEADER, *records])
     assert not lines
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(some.lists(some.lists(FLOATS, min_size=3, max_size=3), min_size=1, max_size=4))
 def test_any_float_of_a_reply(tmp_path_factory: pytest.TempPathFactory, replies: list[list[float]]) -> None:
     """NaN, infinities, -0.0 and what is no short decimal come back as they were, reply after reply."""
@@ -72,7 +70,7 @@ def times(number: int) -> Any:
     return read_only([NOW_MS + 5000 * number, NOW_MS, 0], np.int64)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(some.lists(some.lists(FLOATS.filter(lambda value: value == value), max_size=6), min_size=1, max_size=5))
 def test_any_float_of_a_book(tmp_path_factory: pytest.TempPathFactory, sides: list[list[float]]) -> None:
     """The same for books of any length, of which the state looks at most closely."""
