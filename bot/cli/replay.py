@@ -16,8 +16,8 @@ from bot.logs import set_up_logs
 from bot.replay import Replay, Replayed
 from features.facts.venues import venue_title
 from scoring.prices import format_price
+from scoring.records import compare
 from scoring.signals import Outcome, Signal
-from scoring.statistics import compare
 from storage.codec import to_plain
 
 SHOWN_TICKS = 100  #: from one line of progress to the next
