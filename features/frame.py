@@ -5,6 +5,7 @@ from typing import Annotated, NamedTuple, get_type_hints
 
 from features.borrowing import borrow
 from features.builder import FeatureBuilder
+from features.candle_frame import CandleFrame, candle_frame
 from features.facts.instruments import Instruments
 from features.facts.market import BoolArray, FloatArray, IntArray
 from features.missing import Codes
@@ -76,6 +77,7 @@ class FeatureFrame:
     borrows_open_interest: BoolArray
     borrows_flow: BoolArray
     missing: dict[str, Codes]  #: by part of `PARTS`, (n,)
+    candles: CandleFrame | None = None  #: None: no strategy that runs needs candles
 
 
 class Feature(NamedTuple):
@@ -131,6 +133,7 @@ def compute_features(state: MarketState, now_ms: int) -> FeatureFrame:
         btc_return=btc_return,
         btc_venue=btc_venue,
         missing=parts.missing,
+        candles=candle_frame(state, now_ms, borrowing["lender"]),
         **borrowing,
         **parts.values,
     )

@@ -25,6 +25,10 @@ class Venue(Protocol):
     kept_for_quotes: Mapping[str, float]
     #: what the history of one instrument costs, by pool; {} where the venue publishes none
     history_cost: Mapping[str, float]
+    #: what a reply of closed candles costs at most, by pool; {} where the venue publishes none
+    candle_cost: Mapping[str, float]
+    #: [s] between two of them
+    candle_pause_s: float
     #: whether that fills every window; otherwise some fill only as time goes
     has_whole_history: bool
     #: how readable its replies are

@@ -32,7 +32,8 @@ class Feed:
     """All venues as the bot sees them.
 
     `spawn` starts a named background task and reports the exception that ends it (bot/tasks.py). `window_s` is how far
-    back the features look at prices and open interest, and so how much history is asked for. `draw` returns random
+    back the features look at prices and open interest, and so how much history is asked for. Closed candles come of
+    `candle_interval_s`, 0: none. `draw` returns random
     numbers in [0, 1), by which venues that failed together are tried again apart.
 
     The venues and all that waits run by `monotonic_ms`, which nobody sets; what leaves the feed has times by `now_ms`.
@@ -51,6 +52,7 @@ class Feed:
         reload_s: float = 900.0,
         window_s: float = 900.0,
         draw: Callable[[], float] = lambda: 0.0,
+        candle_interval_s: int = 0,
     ) -> None:
         self._settings = settings
         self._utc_ms = now_ms
@@ -69,6 +71,7 @@ class Feed:
                 start=self._start_task,
                 window_s=window_s,
                 deadline_s=refresh_interval_s,
+                candle_interval_s=candle_interval_s,
             )
             for venue in venues
         }
@@ -210,6 +213,7 @@ class Feed:
             has_tried.set()
             await self._sleep(backoff(failures, first=FIRST_RETRY_S, longest=LAST_RETRY_S, draw=self._draw()))
         self._start_task(poller.loader.run(), f"history of {poller.venue.name}")
+        self._start_task(poller.candle_loader.run(), f"candles of {poller.venue.name}")
         self._is_usable.set()
         has_tried.set()
         if self._universe.instruments:  # the others run already
@@ -268,6 +272,7 @@ class Feed:
         for name, poller in pollers.items():
             here = sorted((want for want in wanted if want.key[0] == name), key=lambda want: -want.bound)
             poller.backfill.prefer([want.key[1] for want in here])
+            poller.candles.prefer([want.key[1] for want in here])
         return plan
 
     def _start_task(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:

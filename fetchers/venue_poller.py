@@ -15,6 +15,7 @@ from fetchers.backfill import Backfill
 from fetchers.backfill_loader import BackfillLoader
 from fetchers.base import Venue
 from fetchers.candidate_polls import CandidatePolls, Spawn
+from fetchers.candle_loader import CandleLoader, CandleSchedule
 from fetchers.errors import BadPayload, FetchError, UnknownSymbol
 from fetchers.health import QUOTES, Condition
 from fetchers.listed_ids import ListedIds
@@ -31,7 +32,8 @@ VOLUME = "volume_usdt_24h"
 class VenuePoller:
     """One venue and everything that is under way there.
 
-    A request has `deadline_s`: no longer than a tick, so that a venue that hung is asked again in time.
+    A request has `deadline_s`: no longer than a tick, so that a venue that hung is asked again in time. Closed candles
+    are kept of `candle_interval_s`, 0: of none.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class VenuePoller:
         start: Spawn,
         window_s: float,
         deadline_s: float = 5.0,
+        candle_interval_s: int = 0,
     ) -> None:
         self.venue = venue
         self.quotes: dict[frozenset[str], Quotes] = {}  #: the last reply of each kind, by what is in it
@@ -62,6 +65,17 @@ class VenuePoller:
             can_be_polled=lambda: self.can_be_polled,
             has_bulk_open_interest=lambda: any("open_interest_base" in contents for contents in self.quotes),
         )
+        self.candles = CandleSchedule(candle_interval_s)
+        self.candle_loader = CandleLoader(
+            self.calls,
+            self.candles,
+            start=start,
+            deliver=self._deliver,
+            venue_ms=lambda: now_ms() + round(self.loader.clock_offset_ms),
+            can_be_polled=lambda: self.can_be_polled,
+            is_busy=self.backfill.lacks,
+        )
+        self._keeps_candles = candle_interval_s > 0
         self._now_ms = now_ms
         self._start = start
         self._ids: tuple[str, ...] = ()
@@ -122,6 +136,7 @@ class VenuePoller:
         self.polls.watch(self._ids)
         self.venue.watch(set(self._ids))
         self.backfill.watch(self._ids, self._now_ms())
+        self.candles.watch(self._ids if self._keeps_candles else ())
 
     def available(self, horizon_ms: int) -> dict[str, float]:
         """Return by pool what the polls of the next `horizon_ms` may spend."""

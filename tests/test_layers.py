@@ -194,6 +194,9 @@ TESTED_IN = {
     "scoring.strategies": "tests/scoring/strategies/test_base.py",
     "storage.messages": "tests/storage/test_outbox.py",
     "scoring.strategies.ups_short.gates": "tests/scoring/test_gates.py",
+    "features.candle_readings": "tests/features/state/test_candle_store.py",
+    "features.candle_frame": "tests/features/state/test_candle_store.py",
+    "features.candle_settings": "tests/features/state/test_candle_store.py",
     "features.phenomena.zones": "tests/features/phenomena/test_swings.py",
 }
 

@@ -27,6 +27,7 @@ from bot.config.settings import (
     TelegramSettings,
     VenueSettings,
 )
+from features.candle_settings import CandleSettings
 from features.declare import Setting, build
 from features.settings import FeatureSettings
 from fetchers.transport.route import SCHEMES
@@ -178,6 +179,7 @@ def _build(values: Mapping[str, Any], texts: Mapping[str, str]) -> Config:
         venues=build(VenueSettings, values),
         universe=build(UniverseSettings, values),
         features=features,
+        candles=build(CandleSettings, values),
         scoring=build(
             ScoringSettings,
             values,

@@ -16,6 +16,7 @@ from bot.config import kinds
 from bot.config.chat_ids import is_person
 from bot.config.sounds import Mode, QuietHours
 from bot.version import VERSION
+from features.candle_settings import CandleSettings
 from features.declare import (
     FLAG,
     SECONDS,
@@ -34,7 +35,7 @@ from fetchers.transport.pools import HEADROOM
 from fetchers.transport.route import Route
 from fetchers.universe import UniverseSettings
 from scoring.settings import ScoringSettings
-from scoring.strategies import STRATEGIES
+from scoring.strategies import STRATEGIES, chosen
 from storage.messages import Kind
 
 TELEGRAM = Group("Telegram")
@@ -240,6 +241,7 @@ class Config:
     venues: VenueSettings
     universe: UniverseSettings
     features: FeatureSettings
+    candles: CandleSettings
     scoring: ScoringSettings
     http: HttpSettings
     tape: TapeSettings
@@ -268,6 +270,11 @@ class Config:
         is_secret=True,
     )
     texts: dict[str, str] = field(repr=False)  #: every setting that is no secret, by its name, as it was written
+
+    @property
+    def kept_candles(self) -> CandleSettings | None:
+        """Which closed candles are kept, None where no strategy that runs needs any."""
+        return self.candles if any(one.needs_candles for one in chosen(self.strategies)) else None
 
     @property
     def route(self) -> Route:
@@ -305,6 +312,7 @@ RECORDS = (
     TapeSettings,
     HttpSettings,
     FeatureSettings,
+    CandleSettings,
     ScoringSettings,
     *(strategy.settings for strategy in STRATEGIES.values()),
 )

@@ -10,9 +10,11 @@ import numpy as np
 from loguru import logger
 
 from bot.core.tick import View
+from features.candle_settings import CandleSettings
 from features.facts.market import FloatArray, IntArray, Observation, OrderBook, Trades
 from features.frame import compute_features
 from features.settings import FeatureSettings
+from features.state.candle_store import CandleStore
 from features.state.market_state import MarketState
 from features.state.snapshot import Snapshot, restore, take_windows
 from fetchers.base import MarketFeed
@@ -46,15 +48,18 @@ class PriceHistory:
 class Market:
     """Takes what the feed brings; answers for the present and for the past that it keeps."""
 
-    def __init__(self, feed: MarketFeed, settings: FeatureSettings) -> None:
+    def __init__(
+        self, feed: MarketFeed, settings: FeatureSettings, candle_settings: CandleSettings | None = None
+    ) -> None:
         self._feed = feed
         self._settings = settings
+        self._candle_settings = candle_settings
         self._universe = feed.universe
         self._seen: dict[Key, list[OrderBook | Trades]] = {}
         # two books of what a signal was decided on, neither older than the oldest that may be looked at
         ticks = math.ceil(2 * settings.max_data_age_s / settings.refresh_interval_s) + 1
         self._recent: deque[Mapping[Key, Sequence[OrderBook | Trades]]] = deque(maxlen=ticks)
-        self.state = MarketState((), settings)
+        self.state = MarketState((), settings, candle_settings)
         self.kept_coins: dict[Key, str] = {}  #: how the last run named its instruments
         self.books: dict[Key, OrderBook] = {}  #: the last one of each instrument, for charts
 
@@ -89,7 +94,9 @@ class Market:
 
     def renew(self) -> None:
         """Begin the windows anew: where the clock was set nobody knows whether it was wrong before or is now."""
-        self.state = MarketState(self.state.instruments, self._settings)
+        candles = self.state.candles  # by the venues' own clocks
+        self.state = MarketState(self.state.instruments, self._settings, self._candle_settings)
+        self.state.candles = candles
         self._recent.clear()
 
     def windows(self) -> Snapshot:
@@ -113,6 +120,8 @@ class Market:
         age_ms = now_ms - int(state.tick_ms.max())
         if 0 <= age_ms <= 1000 * self._settings.book_window_s:  # one from the future would hold up every tick
             logger.info("the windows go on from {:.0f} s ago", age_ms / 1000)
+            if self._candle_settings is not None and state.candles is None:
+                state.candles = CandleStore(state.instruments.tick_size, self._candle_settings)
             self.state = state
         else:
             logger.info("the windows begin empty: those kept are {:.0f} s old", age_ms / 1000)

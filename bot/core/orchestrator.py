@@ -51,7 +51,7 @@ class Orchestrator:
         self._saved_ms = clock.monotonic_ms()
         self.strategies = chosen(config.strategies)
         self.activity = activity
-        self.market = Market(feed, config.features)
+        self.market = Market(feed, config.features, config.kept_candles)
         self.ledger = Ledger(
             settings=config.scoring,
             max_data_age_s=config.features.max_data_age_s,

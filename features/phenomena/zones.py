@@ -113,7 +113,8 @@ def _lowest_between(low: FloatArray, first: IntArray, last: IntArray, column: In
 def _first_below(values: FloatArray, level: FloatArray, after: IntArray, column: IntArray) -> IntArray:
     # the first later row below a level, the row of its age where none is, -1 where it lives
     died = np.where(after + BLOCK_ROWS < len(values), after + BLOCK_ROWS, -1)
-    active = np.arange(len(level))
+    lowest_after = np.fmin.accumulate(values[::-1], axis=0)[::-1]
+    active = np.flatnonzero(lowest_after[np.minimum(after + 1, len(values) - 1), column] < level)
     for distance in range(1, BLOCK_ROWS):
         active = active[after[active] + distance < len(values)]
         if not len(active):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.candle_settings import CandleSettings
 from features.facts.instruments import Instruments
 from features.facts.market import (
     BTC,
@@ -24,11 +25,14 @@ from features.facts.market import (
 from features.settings import FeatureSettings
 from features.state.arrays import MarketArrays
 from features.state.books import append_books
+from features.state.candle_store import CandleStore
 from features.state.candles import append_candles
 from features.state.columns import ColumnIndex
 from features.state.prints import append_trades
 from features.state.quotes import append_open_interest, append_quotes, fill_row
 from features.state.ring import CLEARED_S, LEAD_S, TickRing, opened_seconds, second_rows
+
+MINUTE_S = 60
 
 
 class MarketState(MarketArrays):
@@ -38,8 +42,15 @@ class MarketState(MarketArrays):
     at that tick, so it repeats the last one while that is fresh and is NaN after.
     """
 
-    def __init__(self, instruments: Sequence[Instrument], settings: FeatureSettings) -> None:
+    def __init__(
+        self,
+        instruments: Sequence[Instrument],
+        settings: FeatureSettings,
+        candle_settings: CandleSettings | None = None,
+    ) -> None:
         self.instruments = Instruments(instruments)
+        #: None: nobody needs them
+        self.candles = None if candle_settings is None else CandleStore(self.instruments.tick_size, candle_settings)
         self.settings = settings
         self.index = ColumnIndex(self.instruments)
         self.column = self.index.by_key
@@ -50,10 +61,13 @@ class MarketState(MarketArrays):
 
     def with_instruments(self, instruments: Sequence[Instrument]) -> "MarketState":
         """Return the same market for another universe: what both hold is carried over."""
-        state = MarketState(instruments, self.settings)
+        state = MarketState(instruments, self.settings, None if self.candles is None else self.candles.settings)
         kept = [key for key in state.column if key in self.column]
         there = np.array([self.column[key] for key in kept], dtype=np.int64)
-        state.copy_columns(self, there, np.array([state.column[key] for key in kept], dtype=np.int64))
+        here = np.array([state.column[key] for key in kept], dtype=np.int64)
+        state.copy_columns(self, there, here)
+        if state.candles is not None and self.candles is not None:
+            state.candles.copy_columns(self.candles, there, here)
         state.ring.restore(self.tick_ms.copy(), self.ring.count)
         return state
 
@@ -148,6 +162,14 @@ class MarketState(MarketArrays):
         for where, replies in self.index.batches([one for one in believed if isinstance(one, Trades)]):
             append_trades(self, where, replies, self.ring.open_ms, self.settings.min_sweep_usdt)
         fill_row(self, self.ring, self.settings)
+        if self.candles is not None:
+            self._append_traded_candles(self.candles, [one for one in believed if isinstance(one, Candles)])
+
+    def _append_traded_candles(self, store: CandleStore, replies: Sequence[Candles]) -> None:
+        found = [(self.column.get((one.venue, one.id)), one) for one in replies if one.interval_s > MINUTE_S]
+        known = [(column, one) for column, one in found if column is not None]
+        if known:
+            store.append([column for column, _ in known], [one for _, one in known])
 
     def _append_at_once(self, observation: Observation, latest_ms: float) -> None:
         """Write what comes one by one; books and trades are written many at a time."""
@@ -159,6 +181,8 @@ class MarketState(MarketArrays):
             if column is None:
                 return
             if isinstance(observation, Candles):
+                if observation.interval_s > MINUTE_S:
+                    return  # many at a time, by `append`
                 append_candles(self, self.ring, self.settings, column, observation)
             else:
                 append_open_interest(self, self.ring, self.settings, column, observation)

@@ -13,6 +13,7 @@ from features.frame import FeatureFrame
 from features.phenomena.price import VOLATILITY_LAGS, WARM_SHARE
 from features.settings import FeatureSettings
 from features.state.arrays import STATE
+from features.state.candle_store import CandleSnapshot, CandleStore
 from features.state.market_state import MarketState
 
 #: the arrays that prints are added to
@@ -31,6 +32,7 @@ class Snapshot:
     ticks: int  #: opened so far
     tick_ms: IntArray
     arrays: dict[str, NDArray[Any]]  #: by name in `STATE`; those of `FLOW` may be missing
+    candles: CandleSnapshot | None = None
 
     @property
     def newest_ms(self) -> int:
@@ -85,6 +87,8 @@ def restore(snapshot: Snapshot) -> MarketState:
     state.ring.restore(snapshot.tick_ms.copy(), snapshot.ticks)
     for name, array in snapshot.arrays.items():
         getattr(state, name)[...] = array
+    if snapshot.candles is not None:
+        state.candles = CandleStore.restore(snapshot.candles, state.instruments.tick_size)
     return state
 
 
@@ -106,8 +110,9 @@ def slice_state(state: MarketState, features: FeatureFrame, column: int) -> Snap
     everyone, itself = np.arange(len(columns)), np.array([0])
     flow = np.array([int(features.borrows_flow[column])])  # the lender is the second column
     prices = _price_rows(state, columns, now_ms)
+    candles = None if state.candles is None else state.candles.snapshot(columns)
     read = {
-        "price_at": (prices, everyone),
+        "price_at": (np.union1d(prices, _rows_since_candle(state, columns)), everyone),
         "open_interest_at": (prices, everyone),
         "funding_8h_at": (state.rows(now_ms - settings.oi_window_s * 1000, now_ms), itself),
         "bid_depth_at": (state.rows(oldest_book_ms, now_ms), itself),  # what the usual depth is the median of
@@ -124,7 +129,14 @@ def slice_state(state: MarketState, features: FeatureFrame, column: int) -> Snap
             arrays[quantity.name][rows[:, None], ..., places] = whole[rows[:, None], ..., columns[places]]
         else:
             arrays[quantity.name] = whole[..., columns]
-    return _snapshot(state, (state.instruments[column], *others), arrays)
+    return replace(_snapshot(state, (state.instruments[column], *others), arrays), candles=candles)
+
+
+def _rows_since_candle(state: MarketState, columns: IntArray) -> IntArray:
+    """Return the rows of the ticks since the oldest of the newest candles closed."""
+    if state.candles is None or not len(columns):
+        return np.array([], np.int64)
+    return state.rows(float(state.candles.readings.closed_ms[columns].min()), math.inf)
 
 
 def _price_rows(state: MarketState, columns: IntArray, now_ms: int) -> IntArray:

@@ -39,6 +39,8 @@ class RestVenue:
     ) -> None:
         self.budget = budget
         self.kept_for_quotes = kept_for_quotes
+        self.candle_cost: Mapping[str, float] = {}
+        self.candle_pause_s = 1.0
         self._client = VenueClient(
             venue=self.name,
             base_url=base_url,

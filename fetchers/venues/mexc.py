@@ -280,6 +280,8 @@ class Mexc(RestVenue):
         )
         self.candidate_cost: Mapping[str, float] = {DEPTH: 1, DEALS: 1}
         self.history_cost: Mapping[str, float] = {KLINE: 1}
+        self.candle_cost = {KLINE: 1}
+        self.candle_pause_s = 0.3  # half of what the pool allows: minutes for open signals come of it too
         self.has_whole_history = False  # no open interest in it
         self._contract_sizes: dict[str, float] = {}
 

@@ -30,6 +30,7 @@ class Strategy:
     #: (n,) the highest score that polling an instrument could still bring; -inf where none would bring a signal
     bound: Callable[[FeatureFrame, ScoringSettings, Limits, Collection[str]], FloatArray]
     phrases: tuple[Phrase, ...]  #: the words for its sub-scores
+    needs_candles: bool = False  #: it reads closed candles, which are kept only then
     settings: type[StrategySettings] = StrategySettings  #: what it alone takes, for `ScoringSettings.of`
     #: what the phrases quote of the instrument in a column
     figures: Callable[[FeatureFrame, int, ScoringSettings], Mapping[str, Any]] = lambda features, column, _: (

@@ -21,6 +21,8 @@ class MemoryVenue:
         self.candidate_cost: Mapping[str, float] = {"all": 1.0}
         self.kept_for_quotes: Mapping[str, float] = {}
         self.history_cost: Mapping[str, float] = {"all": 0.0}
+        self.candle_cost: Mapping[str, float] = {}
+        self.candle_pause_s = 0.0
         self.has_whole_history = True
         self.tallies = Tallies()
         self.watched: set[str] = set()

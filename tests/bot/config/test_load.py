@@ -57,7 +57,7 @@ def test_every_field_has_a_setting(record: type[Any]) -> None:
     """Nothing the rooms can be told is out of the user's reach but the constants of the design."""
     derived = {"texts", "folder", "code_hash", "config_hash", "features_hash"}
     constants = {"near_miss_points", "liquidity_flip_ask_share", "own"}
-    rooms = {"telegram", "venues", "universe", "features", "scoring", "http", "mysql", "tape"}
+    rooms = {"telegram", "venues", "universe", "features", "candles", "scoring", "http", "mysql", "tape"}
     fields = {field.name for field in dataclasses.fields(record)}
     assert fields - sources_of(record).keys() <= derived | constants | rooms
 
@@ -90,7 +90,7 @@ CHANGED = {
 
 @pytest.mark.parametrize(
     ("environ", "config_hash", "features_hash", "version"),
-    [({}, "da52a32137a3", "ec592a", "1-66576c"), (CHANGED, "8ec5b605bb11", "388a50", "1-2c9fb5")],
+    [({}, "3bc6576896de", "ec592a", "1-66576c"), (CHANGED, "263b211b8f47", "388a50", "1-2c9fb5")],
 )
 def test_hashes_last(environ: dict[str, str], config_hash: str, features_hash: str, version: str) -> None:
     """Records of stored signals compare by them: the same settings give the same, whatever the code looks like.
