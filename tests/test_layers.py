@@ -131,6 +131,7 @@ TESTED_IN = {
         f"bot.chat.texts.{name}": "tests/bot/chat/test_snapshots.py"
         for name in ("alerts", "marks", "notices", "tables")
     },
+    "bot.chat.delivery.attempts": "tests/bot/chat/delivery/test_outbox_loop.py",
     "bot.chat.texts.listing": "tests/bot/chat/commands/test_commands.py",
     **{f"bot.chat.bot_api.{name}": "tests/bot/chat/bot_api/test_polling.py" for name in ("application", "sending")},
     "bot.chat.bot_api.translation": "tests/bot/chat/bot_api/test_polling.py",

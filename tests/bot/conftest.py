@@ -43,6 +43,7 @@ class World:
     store: Store
     orchestrator: Orchestrator
     delivery: Delivery
+    sender: TelegramSender
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -136,6 +137,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             store=store,
             orchestrator=bot.orchestrator,
             delivery=bot.delivery,
+            sender=sender,
             tasks=tasks,
         )
         assert bot.handlers is not None

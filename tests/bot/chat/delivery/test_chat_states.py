@@ -112,7 +112,7 @@ async def test_chats_are_looked_up_at_the_start(world: World, chat_id: str, hint
     world.telegram.channels.add(-1001234567)
     world.delivery = Delivery(
         world.store,
-        world.delivery._sender,
+        world.sender,
         world.clock,
         max_signal_age_s=30,
         recipients=Recipients(chats=(chat_id,), operator=str(PERSON)),

@@ -316,7 +316,7 @@ async def test_a_chat_that_refuses_and_takes_again(world: World, refusal: str, s
     getattr(world.telegram, refusal).clear()
     if sign == "restart":
         delivery.cancel()
-        world.delivery = Delivery(world.store, world.delivery._sender, world.clock, max_signal_age_s=30)
+        world.delivery = Delivery(world.store, world.sender, world.clock, max_signal_age_s=30)
         world.run(world.delivery.run())
         await world.queue(make_message(chat_id=str(CHANNEL)))
     elif sign == "try again":
@@ -410,7 +410,7 @@ async def test_chats_that_are_ours_no_more(world: World) -> None:
     await world.store.outbox.enqueue([exit_message(1, str(GROUP)), entry_message(2, str(GROUP))])
     world.delivery = Delivery(
         world.store,
-        world.delivery._sender,
+        world.sender,
         world.clock,
         max_signal_age_s=30,
         recipients=Recipients(chats=(str(PERSON),)),
@@ -442,7 +442,7 @@ async def test_the_operator_is_told(world: World) -> None:
     """What other chats refuse, may not have got or did not get in time is said to the operator, and to nobody else."""
     world.delivery = Delivery(
         world.store,
-        world.delivery._sender,
+        world.sender,
         world.clock,
         max_signal_age_s=30,
         recipients=Recipients(chats=(str(PERSON), str(GROUP)), operator=str(PERSON)),
@@ -498,7 +498,7 @@ async def test_a_group_that_migrates(running: World) -> None:
     await running.queue(make_message(chat_id=str(GROUP)), make_message(chat_id=str(GROUP), html="second"))
     await running.wait_for_states(sent=2)
     assert texts(running, -1001) == ["started", "second"]
-    reborn = Delivery(running.store, running.delivery._sender, running.clock, max_signal_age_s=30)
+    reborn = Delivery(running.store, running.sender, running.clock, max_signal_age_s=30)
     running.run(reborn.run())
     await running.clock.wait_for_sleepers(2)
     requests = running.telegram.requests.count("sendMessage")
@@ -562,7 +562,7 @@ async def test_a_clock_set_back_while_no_bot_ran(world: World) -> None:
     await world.store.outbox.mark_retry(1, NOW_MS + 30_000, "lost connection")
     await world.store.state.put("sends", [[str(PERSON), NOW_MS]])
     clock = HandClock(NOW_MS - 3_600_000)
-    delivery = Delivery(world.store, world.delivery._sender, clock, max_signal_age_s=30)
+    delivery = Delivery(world.store, world.sender, clock, max_signal_age_s=30)
     world.run(delivery.run())
     await clock.wait_for_sleepers(1)
     for _ in range(4):
@@ -581,7 +581,7 @@ async def test_the_pace_survives_a_restart(world: World) -> None:
         await world.pass_time(lambda number=number: texts(world, GROUP)[0] == f"{number}")  # type: ignore[misc]
         await world.clock.advance(3)
     task.cancel()
-    reborn = Delivery(world.store, world.delivery._sender, world.clock, max_signal_age_s=30)
+    reborn = Delivery(world.store, world.sender, world.clock, max_signal_age_s=30)
     world.run(reborn.run())
     await world.store.outbox.enqueue([make_message(chat_id=str(GROUP), html=f"next {number}") for number in range(14)])
     reborn.wake()

@@ -62,23 +62,23 @@ def test_kinds() -> None:
 
 async def test_quiet_hours_survive_a_restart(world: World) -> None:
     """What /quiet said holds for what is sent afterwards, and after a restart, whatever .env says."""
-    await world.delivery.set_quiet_hours(parse_quiet_hours("22:00-23:00"))  # it is 22:13
+    await world.delivery.sounds.set_quiet_hours(parse_quiet_hours("22:00-23:00"))  # it is 22:13
     first = world.run(world.delivery.run())
     await world.queue(entry_message(1))
     await world.wait_for_states(sent=1)
     first.cancel()
-    reborn = Delivery(world.store, world.delivery._sender, world.clock, max_signal_age_s=30, quiet_hours=NIGHT)
+    reborn = Delivery(world.store, world.sender, world.clock, max_signal_age_s=30, quiet_hours=NIGHT)
     second = world.run(reborn.run())
-    await eventually(lambda: asyncio.sleep(0, str(reborn.quiet_hours)), lambda quiet: quiet == "22:00-23:00")
-    await reborn.set_quiet_hours(None)
+    await eventually(lambda: asyncio.sleep(0, str(reborn.sounds.quiet_hours)), lambda quiet: quiet == "22:00-23:00")
+    await reborn.sounds.set_quiet_hours(None)
     await world.store.outbox.enqueue([exit_message(1)])
     reborn.wake()
     await world.pass_time(lambda: len(world.telegram.messages) == 2)
     assert [message.is_silent for message in world.telegram.messages] == [True, False]
     second.cancel()
-    third = Delivery(world.store, world.delivery._sender, world.clock, max_signal_age_s=30, quiet_hours=NIGHT)
+    third = Delivery(world.store, world.sender, world.clock, max_signal_age_s=30, quiet_hours=NIGHT)
     world.run(third.run())
-    await eventually(lambda: asyncio.sleep(0, third.quiet_hours), lambda quiet: quiet is None)
+    await eventually(lambda: asyncio.sleep(0, third.sounds.quiet_hours), lambda quiet: quiet is None)
 
 
 async def test_kinds_that_are_off(world: World) -> None:
