@@ -113,11 +113,12 @@ class NearMisses:
         )
         return [(near_miss_from_row(row), row["peak_score"]) for row in rows]
 
-    async def peaks(self, since_ms: int) -> list[float]:
-        """Return the highest scores of the episodes since then that the threshold alone refused."""
+    async def peaks(self, since_ms: int, strategy: str) -> list[float]:
+        """Return the highest scores of the strategy's episodes since then that the threshold alone refused."""
         rows = await self._reader.read(
-            "SELECT peak_score FROM near_misses WHERE decided_ms >= :since_ms AND peak_score IS NOT NULL",
-            {"since_ms": since_ms},
+            "SELECT peak_score FROM near_misses WHERE decided_ms >= :since_ms AND peak_score IS NOT NULL"
+            " AND coalesce(json_extract(details, '$.strategy'), 'ups') = :strategy",
+            {"since_ms": since_ms, "strategy": strategy},
         )
         return [peak for (peak,) in rows]
 

@@ -144,10 +144,11 @@ class Signals:
         )
         return [Kind(*row) for row in rows]
 
-    async def scores(self, since_ms: int) -> list[float]:
-        """Return the scores of the signals decided at `since_ms` or later."""
+    async def scores(self, since_ms: int, strategy: str) -> list[float]:
+        """Return the scores of the strategy's signals decided at `since_ms` or later."""
         rows = await self._reader.read(
-            "SELECT score FROM signals WHERE decided_ms >= :since_ms", {"since_ms": since_ms}
+            "SELECT score FROM signals WHERE decided_ms >= :since_ms AND strategy = :strategy",
+            {"since_ms": since_ms, "strategy": strategy},
         )
         return [score for (score,) in rows]
 

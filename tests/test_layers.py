@@ -180,6 +180,7 @@ TESTED_IN = {
     "fetchers.deep_check.steps": "tests/fetchers/deep_check/test_check.py",
     "fetchers.deep_check.verdicts": "tests/fetchers/deep_check/test_check.py",
     "fetchers.transport.pools": "tests/fetchers/transport/test_budget.py",
+    "fetchers.transport.session": "tests/fetchers/transport/test_route.py",
     "fetchers.venue_report": "tests/fetchers/test_venue_poller.py",
     "fetchers.errors": "tests/fetchers/transport/test_client.py",
     "fetchers.parsing.build_records": "tests/fetchers/venues/test_binance.py",

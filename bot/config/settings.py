@@ -46,6 +46,14 @@ TAPE = Group("Tape")
 WEB = Group("Web and log")
 
 
+_HEADROOM = ",".join(
+    [
+        f"{100 * HEADROOM:g}",
+        *(f"{venue.id}={venue.headroom_percent:g}" for venue in VENUES.values() if venue.headroom_percent is not None),
+    ]
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelegramSettings:
     """The chats, and who may steer from them."""
@@ -158,9 +166,10 @@ class VenueSettings:
     #: [0…1] of each published request limit that stays unused, by exchange
     headroom: dict[str, float] = VENUE.row(
         "RATE_HEADROOM_PERCENT",
-        f"{100 * HEADROOM:g},bybit=50",
-        percent_by_venue(high=95, default=round(100 * HEADROOM), example="30,bybit=50"),
-        "Share of each venue's published limit that stays unused; Bybit hides what others on your address use",
+        _HEADROOM,
+        percent_by_venue(high=95, default=round(100 * HEADROOM), example=_HEADROOM),
+        "Share of each venue's published limit that stays unused: more where a venue does not show what others on "
+        "your address use",
         unit="%",
     ).field(lambda percent: {venue: percent.get(venue, percent["default"]) / 100 for venue in VENUES})
     universe_reload_s: float = VENUE.setting(

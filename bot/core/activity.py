@@ -65,10 +65,9 @@ class Activity:
             case TickEnded(tick):
                 self._note_tick(tick)
 
-    def begin_day(self, now_ms: int) -> DayLog:
-        """Return the day's log and begin the next."""
-        ended, self.day = self.day, DayLog(since_ms=now_ms)
-        return ended
+    def begin_day(self, now_ms: int) -> None:
+        """Begin to count anew."""
+        self.day = DayLog(since_ms=now_ms)
 
     def shift_clock(self, step_ms: int) -> None:
         """Move every time by as much as the clock was set."""

@@ -7,7 +7,7 @@ from bot.core.announcer import Announcer
 from fetchers.base import MarketFeed
 from fetchers.health import Condition
 from scoring.settings import ScoringSettings
-from scoring.strategies import lowest_score
+from scoring.strategies import chosen
 from scoring.thresholds import ThresholdRates, threshold_rates
 from storage.errors import StorageError
 from storage.mysql.mirror import Mirror
@@ -46,8 +46,8 @@ class Housekeeper:
         self._strategies = strategies
         self._looks = 0
         self._health: dict[str, Condition] = {}
-        self._is_trouble_told = False
-        self.thresholds: ThresholdRates | None = None  #: what another threshold would have given of late
+        self._is_fault_announced = False
+        self.thresholds: dict[str, ThresholdRates] = {}  #: by strategy, what another threshold would have given of late
 
     async def run(self) -> None:
         """Look and prune until cancelled."""
@@ -65,8 +65,8 @@ class Housekeeper:
     async def look(self) -> None:
         """Try an ill disk again, tell the phone when it stops or begins to take writes, record the venues' health."""
         await self._store.database.recover()
-        if bool(self._store.database.fault) != self._is_trouble_told:
-            self._is_trouble_told = bool(self._store.database.fault)
+        if bool(self._store.database.fault) != self._is_fault_announced:
+            self._is_fault_announced = bool(self._store.database.fault)
             await self._store.outbox.enqueue(self._announcer.disk(self._store.database.fault))
             self._announcer.wake()
         for venue, report in self._feed.status().items():
@@ -83,13 +83,16 @@ class Housekeeper:
         since_ms = now_ms - _THRESHOLDS_DAYS * _DAY_MS
         first_ms = await self._store.runs.first_started_ms()
         watched_ms = now_ms - max(since_ms, now_ms if first_ms is None else first_ms)
-        self.thresholds = threshold_rates(
-            await self._store.signals.scores(since_ms),
-            await self._store.near_misses.peaks(since_ms),
-            threshold=lowest_score(self._strategies, self._scoring),
-            near_points=self._scoring.near_miss_points,
-            days=watched_ms / _DAY_MS,
-        )
+        for strategy in chosen(self._strategies):
+            rates = threshold_rates(
+                await self._store.signals.scores(since_ms, strategy.name),
+                await self._store.near_misses.peaks(since_ms, strategy.name),
+                threshold=strategy.lowest_score(self._scoring),
+                near_points=self._scoring.near_miss_points,
+                days=watched_ms / _DAY_MS,
+            )
+            if rates is not None:
+                self.thresholds[strategy.name] = rates
 
     async def prune(self) -> None:
         """Delete what is older than RETENTION_DAYS, except signals, outcomes, and what MySQL does not have yet."""

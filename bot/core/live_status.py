@@ -73,7 +73,7 @@ class LiveStatus:
             paused_until_ms=bot.ledger.limits.paused_until_ms,
             guard_until_ms=bot.ledger.limits.guard_until_ms,
             funnels={name: log.means() for name, log in bot.activity.funnels.items()},
-            thresholds=self._housekeeper.thresholds,
+            thresholds=dict(self._housekeeper.thresholds),
             outbox=bot.activity.last_tick.outbox if bot.activity.last_tick else {},
             faults=tuple(filter(None, self._faults())),
             notes=(*self._housekeeper.notes(), *self._notes()),

@@ -64,7 +64,7 @@ class BotStatus:
     paused_until_ms: int | None  #: as in Limits
     guard_until_ms: int
     funnels: dict[str, FunnelMeans]  #: by strategy, of a usual tick since the start
-    thresholds: ThresholdRates | None  #: of the last week; None where nothing can be said
+    thresholds: Mapping[str, ThresholdRates]  #: by strategy, of the last week; of those that anything can be said of
     outbox: Mapping[str, int]  #: messages by delivery state
     faults: tuple[str, ...]  #: what Telegram, the web app or the databases have to complain of; () is all well
     notes: tuple[str, ...] = ()  #: what ails the databases while alerts go on: no reason to be called unwell

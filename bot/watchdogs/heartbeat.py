@@ -8,7 +8,8 @@ from aiohttp_socks import ProxyError
 from loguru import logger
 
 from bot.clock import Clock
-from fetchers.transport.route import Route, open_session
+from fetchers.transport.route import Route
+from fetchers.transport.session import open_session
 
 _EVERY_S = 60.0
 _LOOK_AGAIN_S = 5.0  #: while all is not well

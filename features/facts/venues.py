@@ -15,6 +15,8 @@ class VenueFacts:
     title: str  #: as people write it
     pair_page: str  #: URL of an instrument's page; {} takes its id
     has_lower_case_pages: bool = False  #: the page wants the id in lower case
+    #: how much of its published limits stays unused by default, where that is not RATE_HEADROOM_PERCENT's own default
+    headroom_percent: float | None = None
     other_hosts: str = ""  #: hosts of its API for (country) blocks that the usual one may be under
 
 
@@ -29,6 +31,7 @@ VENUES = {
             id="bybit",
             title="Bybit",
             pair_page="https://www.bybit.com/trade/usdt/{}",
+            headroom_percent=50.0,  # it does not show what others on the same address use
             other_hosts=(
                 "api.bybit.eu, api.bybit.nl, api.bybit.tr, api.bybit.kz, api.bybit.ae, api.bybit.id, "
                 "api.bybitgeorgia.ge"

@@ -19,7 +19,8 @@ from features.backoff import backoff
 from fetchers.errors import BadPayload, RateLimited, Unreachable
 from fetchers.transport.budget import RateBudget
 from fetchers.transport.refusals import explain
-from fetchers.transport.route import ANY_ROUTE, Route, open_session
+from fetchers.transport.route import ANY_ROUTE, Route
+from fetchers.transport.session import open_session
 
 HTTP_OK, HTTP_TOO_MANY_REQUESTS, HTTP_SERVER_ERROR = 200, 429, 500
 SOCKETS = 20  #: for single instruments

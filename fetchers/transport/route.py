@@ -6,12 +6,8 @@ never stand between the bot and its own machine. What a venue counts is the prox
 
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
-
-import aiohttp
-from aiohttp_socks import ProxyConnector
 
 SOCKS, HTTP = ("socks5", "socks5h"), ("http", "https")
 SCHEMES = (*HTTP, *SOCKS)
@@ -50,29 +46,6 @@ def proxy_for(url: str, route: Route) -> str | None:
             f"a proxy of the scheme {urlsplit(found).scheme!r} cannot be used: one of {', '.join(SCHEMES)}"
         )
     return found
-
-
-def open_session(
-    url: str, route: Route, *, sockets: int, keepalive_s: float = 15.0, **options: Any
-) -> aiohttp.ClientSession:
-    """Return a session for requests to `url`: no cookies, and no limit on a request's time but its caller's."""
-    proxy = proxy_for(url, route)
-    limits: dict[str, Any] = {"limit": sockets, "limit_per_host": sockets, "keepalive_timeout": keepalive_s}
-    connector: aiohttp.TCPConnector
-    if proxy and urlsplit(proxy).scheme in SOCKS:
-        # names are looked up by the proxy: who needs one often cannot look them up
-        connector = ProxyConnector.from_url(urlunsplit(urlsplit(proxy)._replace(scheme="socks5")), rdns=True, **limits)
-        proxy = None
-    else:
-        connector = aiohttp.TCPConnector(ttl_dns_cache=300, **limits)
-    return aiohttp.ClientSession(
-        connector=connector,
-        proxy=proxy,
-        timeout=aiohttp.ClientTimeout(total=None),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": route.user_agent},
-        **options,
-    )
 
 
 def _is_here(host: str) -> bool:

@@ -73,9 +73,11 @@ def make_status(**changes: Any) -> BotStatus:
                     passed=0.5,
                 )
             },
-            "thresholds": ThresholdRates(
-                days=7.0, now=Rate(threshold=72.0, a_day=0.0), lower=Rate(threshold=66.0, a_day=3.1)
-            ),
+            "thresholds": {
+                "ups": ThresholdRates(
+                    days=7.0, now=Rate(threshold=72.0, a_day=0.0), lower=Rate(threshold=66.0, a_day=3.1)
+                )
+            },
             "outbox": {"sent": 12, "pending": 0},
             "faults": (),
             **changes,

@@ -48,4 +48,5 @@ async def test_the_peak_of_an_episode(store: Store) -> None:
     await store.remember([], limits, [], [], peaks={"PEPE": 69.5})
     found = await store.near_misses.with_peaks(0)
     assert [(one.coin, one.score, peak) for one, peak in found] == [("PEPE", 64.1, 69.5), ("WIF", 65.0, None)]
-    assert await store.near_misses.peaks(0) == [69.5]
+    assert await store.near_misses.peaks(0, "ups") == [69.5]
+    assert await store.near_misses.peaks(0, "bounce") == []

@@ -20,7 +20,8 @@ from telegram.request import BaseRequest, RequestData
 
 from bot.chat.texts.phrases import duration_text
 from bot.clock import Clock, SystemClock
-from fetchers.transport.route import ANY_ROUTE, Route, open_session
+from fetchers.transport.route import ANY_ROUTE, Route
+from fetchers.transport.session import open_session
 
 _UPLOAD_S = 20.0  #: more than for a text
 _LONGEST_WORDS = 300  #: a proxy's page can be as long as it likes

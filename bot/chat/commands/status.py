@@ -1,5 +1,7 @@
 """/status: what the bot is doing and how it fares."""
 
+from collections.abc import Iterator
+
 from bot.chat.commands.base import Command, CommandContext, Said
 from bot.chat.delivery.sender import Content
 from bot.chat.texts.funnels import funnel_lines, thresholds_text
@@ -35,12 +37,17 @@ def render_status(status: BotStatus, timezone: str) -> Markup:
         "",
         *(_venue_line(venue, timezone) for venue in status.venues),
         "" if status.funnels else None,
-        *(line for strategy, means in status.funnels.items() for line in funnel_lines(strategy, means)),
-        thresholds_text(status.thresholds),
+        *(line for strategy in status.funnels for line in _strategy_lines(strategy, status)),
         f"Messages: {unsent}" if unsent else None,
         *(f"Problem: {problem}" for problem in status.problems()),
         *(f"Note: {note}" for note in status.notes),
     )
+
+
+def _strategy_lines(strategy: str, status: BotStatus) -> Iterator[str]:
+    yield from funnel_lines(strategy, status.funnels[strategy])
+    if (rates := status.thresholds.get(strategy)) is not None:
+        yield thresholds_text(rates)
 
 
 def _activity(status: BotStatus, timezone: str) -> str:

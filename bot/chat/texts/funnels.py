@@ -17,10 +17,8 @@ def funnel_lines(strategy: str, means: FunnelMeans) -> Iterator[str]:
         yield f"Refused first by: {refused}; {_count(means.passed)} passed"
 
 
-def thresholds_text(rates: ThresholdRates | None) -> str | None:
-    """Return what another threshold would have given, None where nothing can be said."""
-    if rates is None:
-        return None
+def thresholds_text(rates: ThresholdRates) -> str:
+    """Return what another threshold would have given."""
     return (
         f"Last {counted(round(rates.days), 'day')}: a threshold of {rates.now.threshold:g} gave"
         f" {rates.now.a_day:.1f} a day, {rates.lower.threshold:g} would have given {rates.lower.a_day:.1f}"

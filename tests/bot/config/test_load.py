@@ -513,3 +513,11 @@ def test_a_token_sent_in_clear(tmp_path: Path, url: str, is_told: bool) -> None:
     config = load_config({"TELEGRAM_BOT_TOKEN": "123456:token", "TELEGRAM_API_URL": url})
     told = [*hints(config, tmp_path / ".env")]
     assert told == (["TELEGRAM_API_URL: your token goes there unencrypted, take https"] if is_told else [])
+
+
+def test_settings_need_no_network() -> None:
+    """Settings are read before anything connects: no library of the network is imported for them."""
+    names = {"aiohttp", "telegram", "ccxt", "aiosqlite"}
+    script = f"import sys, bot.config.load; sys.exit(bool({names} & set(sys.modules)))"
+    root = Path(__file__).parents[3]
+    assert subprocess.run([sys.executable, "-c", script], check=False, cwd=root).returncode == 0

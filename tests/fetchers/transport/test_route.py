@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from fetchers.transport.route import DIRECT, Route, open_session, proxy_for
+from fetchers.transport.route import DIRECT, Route, proxy_for
+from fetchers.transport.session import open_session
 
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 

@@ -13,6 +13,5 @@ def test_small_shares_are_no_zeros() -> None:
 
 def test_thresholds() -> None:
     """The rates are said with their days; nothing is said where nothing is known."""
-    assert thresholds_text(None) is None
-    text = thresholds_text(make_status().thresholds)
+    text = thresholds_text(make_status().thresholds["ups"])
     assert text == "Last 7 days: a threshold of 72 gave 0.0 a day, 66 would have given 3.1"

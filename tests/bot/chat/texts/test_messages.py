@@ -424,7 +424,7 @@ def test_status_of_a_bot_in_trouble() -> None:
             make_venue("mexc", state="held", note="510: too frequent", warming=12, warm_by_ms=DECIDED_MS + 60_000),
         ),
         funnels={},
-        thresholds=None,
+        thresholds={},
         outbox={"sent": 1, "pending": 2, "failed": 1},
     )
     assert read(render_status(status, "Europe/Rome")).splitlines()[1:] == [
