@@ -32,6 +32,9 @@ class LevelFrame:
     stop_percent: FloatArray
     taker_fee_percent: FloatArray  #: one way
     cost_percent: FloatArray  #: NaN where a rate is needed and missing
+    further: tuple[IntArray, ...] = ()  #: distances of further take-profits, each (n,) and beyond the one before
+    shares: tuple[float, ...] = (1.0,)  #: of the position that each take-profit closes
+    timeout_s: float = math.nan  #: NaN: SIGNAL_TIMEOUT_SECONDS
 
 
 def compute_levels(now_ms: int, features: FeatureFrame, settings: ScoringSettings, direction: ArrayLike) -> LevelFrame:
@@ -110,7 +113,10 @@ def levels_at(frame: LevelFrame, column: int, tick_size: float) -> Levels | None
     return Levels(
         side=Side.of(direction),
         entry=tick_price(entry, tick_size),
-        take_profits=(tick_price(entry + direction * take_profit, tick_size),),
+        take_profits=tuple(
+            tick_price(entry + direction * int(distance), tick_size)
+            for distance in (take_profit, *(ticks[column] for ticks in frame.further))
+        ),
         stop=tick_price(entry - direction * stop, tick_size),
         take_profit_percent=float(frame.take_profit_percent[column]),
         stop_percent=float(frame.stop_percent[column]),
@@ -119,7 +125,23 @@ def levels_at(frame: LevelFrame, column: int, tick_size: float) -> Levels | None
         net_stop_percent=net_loss,
         break_even_win_rate=break_even_win_rate(net_win, net_loss),
         taker_fee_percent=float(frame.taker_fee_percent[column]),
+        shares=frame.shares,
+        timeout_s=frame.timeout_s,
     )
+
+
+def r_by_targets(levels: Levels) -> tuple[float, ...]:
+    """Return what it makes, in units of its risk before costs, where 0, 1 ... of the targets are hit and then the stop.
+
+    With several targets one of them seldom pays for the stop of the rest.
+    """
+    risk = abs(levels.entry - levels.stop)
+    gains = [
+        share * abs(price - levels.entry) / risk
+        for price, share in zip(levels.take_profits, levels.shares, strict=True)
+    ]
+    left = [1.0 - sum(levels.shares[:hit]) for hit in range(len(gains))]
+    return (*(sum(gains[:hit]) - rest for hit, rest in enumerate(left)), sum(gains))
 
 
 def break_even_win_rate(net_win_percent: float, net_loss_percent: float) -> float:

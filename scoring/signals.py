@@ -65,13 +65,15 @@ class Levels:
     entry: float
     take_profits: tuple[float, ...]  #: nearest first
     stop: float
-    take_profit_percent: float  #: [%] entry to the first target after rounding, > 0
+    take_profit_percent: float  #: [%] entry to the targets after rounding, by their shares, > 0
     stop_percent: float  #: [%] entry to stop after rounding, > 0
     cost_percent: float  #: [%] both taker fees and the funding that would settle while held
     net_take_profit_percent: float
     net_stop_percent: float  #: [%] the loss at the stop with costs, > 0
     break_even_win_rate: float  #: [0…1] the share of wins at which these levels pay nothing
     taker_fee_percent: float = math.nan  #: [%] one way; NaN in rows older than it
+    shares: tuple[float, ...] = (1.0,)  #: of the position that each take-profit closes
+    timeout_s: float = math.nan  #: NaN: SIGNAL_TIMEOUT_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +138,16 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """A share of the position that has been closed."""
+
+    share: float
+    price: float
+    time_ms: int
+    reason: ExitReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The end of a signal."""
 
@@ -153,6 +165,13 @@ class Outcome:
     reachable_ms: int | None = None  #: when that price was taken; None without one, and in older rows
     unreachable: Unreachable = Unreachable.NO
     is_by_quotes: bool = False  #: at times, or always, nothing but quotes was seen: a stop may have been missed
+    fills: tuple[Fill, ...] = ()  #: of a signal with several targets, the one that ended it last
+
+    @property
+    def targets_hit(self) -> int:
+        """How many of its targets were hit."""
+        hit = sum(one.reason is ExitReason.TAKE_PROFIT for one in self.fills)
+        return hit if self.fills else int(self.reason is ExitReason.TAKE_PROFIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,11 +206,22 @@ class OpenSignal:
     saw_prints: bool = False  #: prints came; otherwise only quotes were seen
     lacked_prints: bool = False  #: for some time none came, and nobody asked for them
     unknown_until_ms: int = 0  #: up to here there was a time of which nobody can tell; 0: none
+    fills: tuple[Fill, ...] = ()  #: targets that have been hit while others have not
 
     @property
     def decided_ms(self) -> int:
         """When the signal was decided."""
         return self.signal.decided_ms
+
+    @property
+    def next_target(self) -> float:
+        """The nearest take-profit that has not been hit."""
+        return self.signal.levels.take_profits[len(self.fills)]
+
+    @property
+    def is_last_target(self) -> bool:
+        """Whether the next target ends it."""
+        return len(self.fills) == len(self.signal.levels.take_profits) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

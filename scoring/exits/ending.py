@@ -12,7 +12,7 @@ from scoring.exits.look import Look
 from scoring.exits.open_signal import timeout_ms
 from scoring.levels import taker_fee_percent
 from scoring.settings import ScoringSettings
-from scoring.signals import ExitReason, OpenSignal, Outcome, Result, Side, Signal, Unreachable
+from scoring.signals import ExitReason, Fill, OpenSignal, Outcome, Result, Side, Signal, Unreachable
 
 MINUTE_MS = 60_000
 
@@ -70,7 +70,7 @@ def outcome_of(open_signal: OpenSignal, ending: Ending, settings: ScoringSetting
         reason=ending.reason,
         exit_ms=ending.exit_ms,
         fill=ending.fill,
-        ideal=_result(signal, entry, ending.fill, costs) if has_result else None,
+        ideal=_result(signal, entry, _mean_fill(open_signal, ending), costs) if has_result else None,
         reachable=reachable,
         reachable_ms=None if reachable is None else open_signal.reachable_ms,
         unreachable=unreachable,
@@ -80,6 +80,7 @@ def outcome_of(open_signal: OpenSignal, ending: Ending, settings: ScoringSetting
         is_ambiguous=ending.is_ambiguous,
         note="; ".join(filter(None, notes)),
         is_by_quotes=is_by_quotes,
+        fills=_fills(open_signal, ending),
     )
 
 
@@ -95,9 +96,27 @@ def _reachable(
     if math.isnan(ending.fill):
         return None, Unreachable.NO
     if open_signal.reachable_entry is not None:
-        return _result(open_signal.signal, open_signal.reachable_entry, ending.fill, costs_percent), Unreachable.NO
+        fill = _mean_fill(open_signal, ending)
+        return _result(open_signal.signal, open_signal.reachable_entry, fill, costs_percent), Unreachable.NO
     is_before = ending.exit_ms < open_signal.decided_ms + 1000 * settings.reach_s
     return None, Unreachable.ENDED_BEFORE if is_before else Unreachable.NOT_SEEN
+
+
+def _fills(open_signal: OpenSignal, ending: Ending) -> tuple[Fill, ...]:
+    # what closed the shares, the last by the end; () where there was one target
+    if len(open_signal.signal.levels.take_profits) == 1 or math.isnan(ending.fill):
+        return open_signal.fills
+    left = 1.0 - sum(one.share for one in open_signal.fills)
+    return (
+        *open_signal.fills,
+        Fill(share=left, price=ending.fill, time_ms=ending.exit_ms, reason=ending.reason),
+    )
+
+
+def _mean_fill(open_signal: OpenSignal, ending: Ending) -> float:
+    # the gross result is linear in the price: that of the mean is the mean of the shares' results
+    fills = _fills(open_signal, ending)
+    return sum(one.share * one.price for one in fills) if fills else ending.fill
 
 
 def _result(signal: Signal, entry: float, fill: float, costs_percent: float) -> Result:

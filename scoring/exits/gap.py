@@ -10,7 +10,7 @@ import numpy as np
 from features.facts.market import Candles
 from scoring.exits.ending import MINUTE_MS, Ending, first_beyond, not_known, worst_of
 from scoring.exits.look import Look, quotes
-from scoring.exits.open_signal import seen, timeout_ms, unknown_until
+from scoring.exits.open_signal import filled, seen, timeout_ms, unknown_until
 from scoring.exits.trailing import armed, trailing_stop_at
 from scoring.settings import ScoringSettings
 from scoring.signals import ExitReason, OpenSignal, Side
@@ -100,7 +100,7 @@ def _judge_minute(
     it shows beyond a trailing stop, which may have come before the best price. One that goes on after the gap may have
     an extreme from there, if we saw it printed: it is judged with the prints. Where nobody can tell, the time is noted.
     """
-    signal, target = open_signal.signal, open_signal.signal.levels.take_profits[0]
+    signal, target = open_signal.signal, open_signal.next_target
     against = -signal.side.direction
     until_ms = min(minute.end_ms, look.gap_until_ms or look.now_ms)
     best = against * min(against * minute.best, against * open_signal.best_price)
@@ -125,6 +125,8 @@ def _judge_minute(
     if is_perhaps_trailed or (is_target and is_best_later):
         open_signal = unknown_until(open_signal, until_ms)
     worst = math.nan if is_worst_later else minute.worst
+    if is_target and not is_best_later and not open_signal.is_last_target:
+        return _judge_minute(filled(open_signal, minute.end_ms), minute, look, from_ms, settings)
     if is_target and not is_best_later:
         return seen(open_signal, worst, target), Ending(ExitReason.TAKE_PROFIT, target, minute.end_ms, is_inside=True)
     is_past = until_ms < min(minute.end_ms, max(look.now_ms, look.asked_ms))

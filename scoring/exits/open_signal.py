@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from scoring.exits.look import Look, moved
 from scoring.settings import ScoringSettings
-from scoring.signals import DataTimes, NearMiss, OpenSignal, Settlement, Signal
+from scoring.signals import DataTimes, ExitReason, Fill, NearMiss, OpenSignal, Settlement, Signal
 
 
 def start(signal: Signal, funding_rate: float = math.nan) -> OpenSignal:
@@ -22,7 +22,8 @@ def start(signal: Signal, funding_rate: float = math.nan) -> OpenSignal:
 
 def timeout_ms(open_signal: OpenSignal, settings: ScoringSettings) -> int:
     """Return when the signal's time is up."""
-    return open_signal.decided_ms + round(1000 * settings.signal_timeout_s)
+    own_s = open_signal.signal.levels.timeout_s
+    return open_signal.decided_ms + round(1000 * (settings.signal_timeout_s if math.isnan(own_s) else own_s))
 
 
 def funded_ms(open_signal: OpenSignal) -> int:
@@ -39,6 +40,7 @@ def shift_clock(open_signal: OpenSignal, step_ms: int) -> OpenSignal:
         open_signal,
         signal=replace(signal, decided_ms=signal.decided_ms + step_ms, data_times=replace(times, **shifted)),
         settlements=tuple(replace(one, time_ms=one.time_ms + step_ms) for one in open_signal.settlements),
+        fills=tuple(replace(one, time_ms=one.time_ms + step_ms) for one in open_signal.fills),
         **moved(open_signal, names, step_ms),
     )
 
@@ -94,6 +96,13 @@ def seen(open_signal: OpenSignal, *prices: float) -> OpenSignal:
     best = direction * max([direction * open_signal.best_price, *signed])
     worst = direction * min([direction * open_signal.worst_price, *signed])
     return replace(open_signal, best_price=best, worst_price=worst)
+
+
+def filled(open_signal: OpenSignal, time_ms: int) -> OpenSignal:
+    """Return the signal after its next target was hit, others being left."""
+    share = open_signal.signal.levels.shares[len(open_signal.fills)]
+    fill = Fill(share=share, price=open_signal.next_target, time_ms=time_ms, reason=ExitReason.TAKE_PROFIT)
+    return replace(open_signal, fills=(*open_signal.fills, fill))
 
 
 def unknown_until(open_signal: OpenSignal, until_ms: int) -> OpenSignal:

@@ -9,7 +9,7 @@ from features.facts.market import FUTURE_MS, FloatArray, IntArray
 from scoring.exits.ending import Ending, first_beyond, not_known, worst_of
 from scoring.exits.gap import REACH_LATE_MS, TIMEOUT_LATE_MS
 from scoring.exits.look import Look, quotes
-from scoring.exits.open_signal import seen, timeout_ms, unknown_until
+from scoring.exits.open_signal import filled, seen, timeout_ms, unknown_until
 from scoring.exits.trailing import armed, trailing_stop
 from scoring.settings import ScoringSettings
 from scoring.signals import ExitReason, OpenSignal, Side
@@ -22,10 +22,10 @@ def judge_sight(open_signal: OpenSignal, look: Look, settings: ScoringSettings) 
     """Return the signal after the look's prints and quote, and its end where they end it."""
     signal = open_signal.signal
     entry_quote, exit_quote = quotes(signal.side, look)
-    age_ms = look.now_ms - open_signal.decided_ms
+    age_ms, due_ms = look.now_ms - open_signal.decided_ms, timeout_ms(open_signal, settings)
     is_later = look.trade_time_ms > open_signal.decided_ms
     times_ms, prices = look.trade_time_ms[is_later], look.trade_price[is_later]
-    if look.gap and look.candles is None and age_ms >= 1000 * settings.signal_timeout_s + TIMEOUT_LATE_MS:
+    if look.gap and look.candles is None and look.now_ms >= due_ms + TIMEOUT_LATE_MS:
         return open_signal, None  # a quote from long after the time-out is no price of it
     has_prints = look.tape_ms > 0 or len(prices) > 0
     tape_ms = max(open_signal.tape_ms, look.tape_ms)
@@ -37,6 +37,9 @@ def judge_sight(open_signal: OpenSignal, look: Look, settings: ScoringSettings) 
     )
     note = f"settled from the first quote after {look.gap}" if look.gap else ""
     hit, before = _stop_or_target(open_signal, look, times_ms, prices)
+    while hit is not None and hit.reason is ExitReason.TAKE_PROFIT and not open_signal.is_last_target:
+        open_signal = filled(open_signal, hit.exit_ms)
+        hit, before = _stop_or_target(open_signal, look, times_ms, prices)
     if hit is not None:
         note = note if before == len(prices) else ""
         return seen(open_signal, *prices[:before].tolist(), hit.fill), hit._replace(note=note)
@@ -48,7 +51,7 @@ def judge_sight(open_signal: OpenSignal, look: Look, settings: ScoringSettings) 
     rules = (
         (ExitReason.BTC_PUMP, -signal.side.direction * look.btc_return >= settings.max_btc_pump_percent / 100),
         (ExitReason.LIQUIDITY_FLIP, open_signal.flips_running >= FLIPS),
-        (ExitReason.TIMEOUT, age_ms >= 1000 * settings.signal_timeout_s),
+        (ExitReason.TIMEOUT, look.now_ms >= due_ms),
         (ExitReason.DELISTED, look.is_delisted),
     )
     broken = [reason for reason, is_broken in rules if is_broken]
@@ -80,7 +83,7 @@ def _stop_or_target(
 ) -> tuple[Ending | None, int]:
     """Return the stop or take-profit that was hit, and how many prints came before it."""
     signal = open_signal.signal
-    against, stop, target = -signal.side.direction, signal.levels.stop, signal.levels.take_profits[0]
+    against, stop, target = -signal.side.direction, signal.levels.stop, open_signal.next_target
     entry_quote, exit_quote = quotes(signal.side, look)
     stops, targets = against * prices >= against * stop, against * prices < against * target
     is_stop = bool(stops.any()) or against * entry_quote >= against * stop

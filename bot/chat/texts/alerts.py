@@ -20,12 +20,14 @@ from bot.chat.texts.phrases import (
     words,
 )
 from features.facts.venues import VENUES
+from scoring.levels import r_by_targets
 from scoring.prices import format_price
 from scoring.records import BAND_POINTS, band_of
-from scoring.signals import ExitReason, Outcome, Side, Signal, Unreachable
+from scoring.signals import ExitReason, Levels, Outcome, Side, Signal, Unreachable
 from scoring.statistics import Record
 from storage.messages import Button
 
+_COUNTS = ("no", "one", "two", "three", "four", "five")
 _EXIT_WORDS = {
     ExitReason.TAKE_PROFIT: "TP hit",
     ExitReason.STOP_LOSS: "SL hit",
@@ -57,6 +59,7 @@ def render_entry(signal: Signal, *, track_record: str, decided_after_ms: int) ->
         html("<b>{}</b> SL {} TP {}", headline(signal), stop, " / ".join(targets)),
         f"TP {levels.take_profit_percent:.2f} %, net {signed(levels.net_take_profit_percent)} %"
         f" · SL {levels.stop_percent:.2f} %, net {signed(-levels.net_stop_percent)} %",
+        _targets(levels) if len(targets) > 1 else None,
         f"Can be {how} within 0.1 %: {usdt_text(signal.sellable_usdt)}",
         "",
         bold(f"Score {signal.score:.1f}"),
@@ -69,6 +72,22 @@ def render_entry(signal: Signal, *, track_record: str, decided_after_ms: int) ->
         html("{}, decided +{} ms{}", _book_age(signal), decided_after_ms, SENT_MARK),
         html("#{} · {}", signal.id, _link(signal)),
     )
+
+
+def _targets(levels: Levels) -> str:
+    """Return what some of several targets make when the stop takes the rest: one alone is often a loss."""
+    *some, every = r_by_targets(levels)[1:]
+    count = len(some) + 1
+    words = [
+        f"{_COUNTS[hit]} target{'s' if hit > 1 else ''} of {_COUNTS[count]} {_gain_or_loss(r)}"
+        for hit, r in enumerate(some, start=1)
+    ]
+    shares = " / ".join(f"{share:.0%}" for share in levels.shares)
+    return f"Closes {shares}. Before costs: {', '.join(words)}, all {_gain_or_loss(every)}"
+
+
+def _gain_or_loss(r: float) -> str:
+    return f"is a loss of {-r:.2f} R" if r < 0 else f"make {r:.2f} R"
 
 
 def entry_buttons(signal: Signal) -> tuple[Button, ...]:
