@@ -10,6 +10,8 @@ from bot.chat.bot_api.application import StartError
 from bot.config.load import ConfigError, load_config
 from bot.config.settings import Config
 from bot.web.app import WebError
+from fetchers.archives.download import DownloadError
+from fetchers.archives.rows import ArchiveError
 from fetchers.errors import FetchError
 from fetchers.tape.records import TapeError
 from storage.errors import StorageError
@@ -18,7 +20,16 @@ DONE, FAILED, USAGE = 0, 1, 2
 ENV_FILE = Path(".env")
 
 #: what can end a command and is the matter of whoever gave it: a line says what to do
-FAILURES = (ConfigError, FetchError, StartError, StorageError, TapeError, WebError)
+FAILURES = (
+    ArchiveError,
+    ConfigError,
+    DownloadError,
+    FetchError,
+    StartError,
+    StorageError,
+    TapeError,
+    WebError,
+)
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 

@@ -35,8 +35,8 @@ def book_of_bands(
         near = float(notional[inner])
         stretches = [(0.5, total)] if math.isnan(near) else [(0.1, near), (0.6, total - near)]
         levels = [(price, total * _FIRST)] if abs(price / mid - 1) < stretches[0][0] / 100 else []
-        levels += [(mid * (1 + direction * percent / 100), worth) for percent, worth in stretches if worth > 0]
-        sides.append(np.array([[level for level, _ in levels], [worth / level for level, worth in levels]]))
+        levels += [(_short(mid * (1 + direction * percent / 100)), worth) for percent, worth in stretches if worth > 0]
+        sides.append(np.array([[level for level, _ in levels], [_short(worth / level) for level, worth in levels]]))
     return OrderBook(
         venue=venue,
         id=instrument_id,
@@ -46,3 +46,8 @@ def book_of_bands(
         exchange_ms=exchange_ms,
         received_ms=seen_ms,
     )
+
+
+def _short(value: float) -> float:
+    # to nine digits: what is made up needs no more, and a tape keeps short numbers in less room
+    return round(value, 8 - math.floor(math.log10(value)))

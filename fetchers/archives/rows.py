@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 #: what was wrong with a file, by kind, and how often
-Defects: TypeAlias = "Counter[str]"
+Defects: TypeAlias = Counter[str]
 
 _MICROSECONDS_FROM = 100_000_000_000_000  # 1e14 ms is the year 5138
 _MILLISECONDS_FROM = 100_000_000_000  # 1e11 s is as far; 1e11 ms is 1973
