@@ -10,8 +10,8 @@ _STEP_S = 60.0
 _TOO_LONG_S = 2 * 86_400.0  #: the clock was set back by days
 
 
-async def tell_daily(clock: Clock, hour: int, timezone: str, tell: Callable[[], Awaitable[None]]) -> None:
-    """Call `tell` whenever the clock on the wall shows `hour`, until cancelled."""
+async def run_daily(clock: Clock, hour: int, timezone: str, act: Callable[[], Awaitable[None]]) -> None:
+    """Call `act` whenever the clock on the wall shows `hour`, until cancelled."""
     due_ms = next_report_ms(clock.now_ms(), hour, timezone)
     while True:
         # in short steps: a machine that slept wakes with its clock ahead
@@ -21,7 +21,7 @@ async def tell_daily(clock: Clock, hour: int, timezone: str, tell: Callable[[], 
             continue
         await clock.sleep(min(_STEP_S, left_s))
         if clock.now_ms() >= due_ms:
-            await tell()
+            await act()
             due_ms = next_report_ms(clock.now_ms(), hour, timezone)
 
 

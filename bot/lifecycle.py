@@ -64,7 +64,7 @@ async def run_beside(services: Sequence[Service], work: Coroutine[Any, Any, None
 
 
 class Interrupt:
-    """What Ctrl-C and SIGTERM do: cancel the command, or, while it ends in its own way, ask for that first."""
+    """Handles Ctrl-C and SIGTERM: cancels the command or, while it ends in its own way, asks for that first."""
 
     def __init__(self, command: asyncio.Task[Any]) -> None:
         self.asked = asyncio.Event()

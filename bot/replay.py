@@ -34,7 +34,7 @@ from storage.store import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """What a replay has made."""
+    """The result of a replay."""
 
     headers: Sequence[Header]  #: of the files
     ticks: int
@@ -42,7 +42,7 @@ class Replayed:
     first_ms: int  #: of the market; 0 where there was no tick
     last_ms: int
     digest: str  #: of all decisions, features included
-    recorded_digest: str | None  #: as they stand on the tape; None where it is of no live bot
+    recorded_digest: str | None  #: as they are on the tape; None where it is of no live bot
     differs_ms: int | None  #: the first tick whose decision is not the recorded one
     rows: Sequence[tuple[Signal, Outcome | None]]  #: in the order of their decisions
     lines: Sequence[str]  #: what is to be said of the files

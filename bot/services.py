@@ -1,4 +1,4 @@
-"""What of a bot lives as long as it, in the order of bot/lifecycle.py, and the work beside which it lives."""
+"""The services of a bot, in the order of bot/lifecycle.py, and the ticks beside which they run."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from loguru import logger
 from bot.chat.commands.daily import send_daily_report
 from bot.clock import Clock
 from bot.core.taping import Taping
-from bot.daily import tell_daily
+from bot.daily import run_daily
 from bot.lifecycle import Service
 from bot.watchdogs.systemd import Systemd
 from bot.web.app import build_app, serve
@@ -37,7 +37,7 @@ def services(bot: Bot, feed: Feed) -> list[Service]:
 
     async def report_daily() -> None:
         hour, timezone = config.telegram.report_hour, config.scoring.timezone
-        await tell_daily(clock, hour, timezone, partial(send_daily_report, bot.context))
+        await run_daily(clock, hour, timezone, partial(send_daily_report, bot.context))
 
     living: list[Service] = []
     if bot.mirror is not None:

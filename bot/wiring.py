@@ -44,7 +44,7 @@ _TIMEOUTS = Timeouts()
 
 
 def no_jitter() -> float:
-    """Return no jitter: waits that a test can tell."""
+    """Return no jitter: waits that a test can predict."""
     return 0.0
 
 
@@ -98,7 +98,7 @@ def build_bot(
 
     Messages leave by `sender`, commands come by `telegram`, where None nobody gives any. /logs reads `log_file`;
     `show` is given the lines for whoever sits at the terminal, `draw` the jitter of the back-offs [0…1],
-    `subscribers` are told of the events beside the bot's own.
+    `subscribers` get the events beside the bot's own.
     """
     activity = Activity(clock.now_ms(), [one.name for one in chosen(config.strategies)])
     recipients = Recipients.of(config.telegram)

@@ -1,1 +1,1 @@
-"""What stands on the phone: texts and pictures, commands and their answers, and the way of each message there."""
+"""The chat: texts and pictures, commands and their answers, and the delivery of each message."""

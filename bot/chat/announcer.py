@@ -52,7 +52,7 @@ class ChatAnnouncer:
         self._recipients = recipients
 
     def wake(self) -> None:
-        """Say that there may be something to send."""
+        """Let the delivery look for messages to send."""
         self._wake()
 
     async def notify(self, text: str, kind: Kind = Kind.NOTICE) -> None:
@@ -99,7 +99,7 @@ class ChatAnnouncer:
         return self._notices(render_start(VERSION, kept, open_signals, self._clock.now_ms()))
 
     def stopped(self, open_signals: Sequence[OpenSignal]) -> list[NewMessage]:
-        """Return that the watch ends as it was told to."""
+        """Return the notice that the watch ends on request."""
         return self._notices(render_stop("it was told to", open_signals, self._clock.now_ms()))
 
     def clock_set(self, step_ms: int) -> list[NewMessage]:

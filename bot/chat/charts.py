@@ -49,7 +49,7 @@ _DEPTH_PERCENT = 1.0  #: how far from the mid the book is shown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceChart:
-    """What is drawn of one instrument."""
+    """The data of one instrument's chart."""
 
     title: str
     history: PriceHistory
@@ -89,7 +89,7 @@ def draw_equity(
 
 
 def drawable(text: str) -> str:
-    """Return a text as the font can draw it; a name in another script stands in the caption."""
+    """Return a text as the font can draw it; a name in another script is in the caption only."""
     from matplotlib.font_manager import findfont, get_font  # noqa: PLC0415 - see _figure
 
     known = get_font(findfont("DejaVu Sans")).get_charmap()

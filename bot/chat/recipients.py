@@ -1,4 +1,4 @@
-"""Who is written to, and who may steer."""
+"""Recipients: the chats that get messages, and the users who may steer."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class Recipients:
     """The chats as the settings name them; a pairing at the start is the one thing that changes them."""
 
     chats: tuple[str, ...]  #: that get alerts
-    operator: str = ""  #: the chat that is told what goes wrong, "" for none
+    operator: str = ""  #: the chat that gets notices of faults, "" for none
     admin_ids: frozenset[int] = frozenset()  #: users who may steer
 
     @property

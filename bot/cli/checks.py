@@ -1,4 +1,4 @@
-"""What `check` looks at: the settings, each venue, Telegram and MySQL, one line each."""
+"""The steps of `check`: the settings, each venue, Telegram and MySQL, one line each."""
 
 import asyncio
 import re
@@ -166,7 +166,7 @@ async def _guarded(name: str, check: Callable[[], Awaitable[str]], deadline_s: f
         return Check(name=name, is_ok=False, text=UNKNOWN_BOT)  # PTB's own text shows the token
     except (FetchError, StorageError, TelegramError) as error:
         return Check(name=name, is_ok=False, text=f"failed: {error}"[:LONGEST_TEXT])
-    except Exception as error:  # noqa: BLE001 - whatever ails one part, the others are still told of
+    except Exception as error:  # noqa: BLE001 - whatever fails in one step, the others are still made
         logger.opt(exception=error).debug("check of {} failed", name)
         return Check(name=name, is_ok=False, text=f"failed: {type(error).__name__}: {error}"[:LONGEST_TEXT])
 

@@ -1,4 +1,4 @@
-"""What the commands share: their exit codes, the settings of the environment and .env, and the terminal."""
+"""Shared by the commands: exit codes, the settings of the environment and .env, and the terminal."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""What a run of the bot has done."""
+"""The summary of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from fetchers.venue_report import VenueReport
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What a run did, for the summary."""
+    """The figures of a run."""
 
     ticks: int
     instruments: int

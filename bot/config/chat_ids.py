@@ -1,4 +1,4 @@
-"""What the id of a chat says of it."""
+"""Properties of a chat that follow from its id."""
 
 
 def is_person(chat_id: str) -> bool:

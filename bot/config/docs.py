@@ -7,7 +7,7 @@ from bot.config.env_file import COMPOSE_ONLY
 from bot.config.settings import GROUPS
 from features.declare import Setting
 
-#: what nearly everybody sets stands in .env.example ready to be filled in
+#: what nearly everybody sets is in .env.example, ready to be filled in
 FIRST = ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID")
 
 

@@ -19,7 +19,7 @@ ENV_FILE_KNOWN = KNOWN | {*COMPOSE_ONLY}
 LONGEST_NAME = 40
 #: TELEGRAM_TOKEN is refused for TELEGRAM_BOT_TOKEN (0.88), MYSQL_TCP_PORT is not for MYSQL_PORT (0.83)
 NEAR_MISS = 0.87
-#: a name that may be shown; what else stands before the "=" may be a secret in the wrong place
+#: a name that may be shown; anything else before the "=" may be a secret in the wrong place
 NAME_LIKE = re.compile(r"[A-Z]+(_[A-Z0-9]+)*")
 #: one that may be shown as it is close to a setting's
 SETTING_LIKE = re.compile(r"[A-Za-z][A-Za-z_]{0,39}")
@@ -50,7 +50,7 @@ def read_env_file(path: Path, problems: list[str]) -> dict[str, str]:
 
 
 def _bad_line(binding: Binding) -> str:
-    """What is wrong with a line of .env, "" for nothing. No value is shown, and no name that may be one."""
+    """Return what is wrong with a line of .env, "" for nothing. No value is shown, and no name that may be one."""
     if binding.error and "=" in binding.original.string:
         return "a quote is not closed, or something follows it: put the whole value between two of the same kind"
     if binding.error or (binding.key is not None and binding.value is None):

@@ -1,4 +1,4 @@
-"""What the settings of the bot itself take; those of pure rooms take what features/declare.py has."""
+"""Kinds of values of the bot's own settings; features/declare.py has those of all rooms."""
 
 import re
 from pathlib import Path

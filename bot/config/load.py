@@ -73,7 +73,7 @@ def load_config(environ: Mapping[str, str], env_file: Path | None = None) -> Con
         try:
             values[name] = setting.parse(texts[name])
         except ValueError:
-            # The default stands in, so that the checks across settings still run.
+            # The default is used instead, so that the checks across settings still run.
             values[name] = setting.parse(setting.default)
             refused[name] = source, texts[name]
     secrets = {texts[name] for name, setting in SETTINGS.items() if setting.is_secret} - {""}
@@ -144,7 +144,7 @@ def _find(setting: Setting[Any], sources: Mapping[str, Mapping[str, str]], probl
 
 
 def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
-    """What each setting allows but all together do not."""
+    """Return the problems of settings that are valid one by one but not together."""
     for smaller, larger in (
         ("MIN_QUOTE_VOLUME", "MAX_QUOTE_VOLUME"),
         ("SL_PERCENT_MIN", "SL_PERCENT_MAX"),

@@ -13,7 +13,7 @@ _CLOCK = r"([01]?\d|2[0-3]):([0-5]\d)"
 
 
 class Mode(StrEnum):
-    """What happens to a kind of message."""
+    """How messages of a kind are sent."""
 
     ON = "on"
     SILENT = "silent"

@@ -1,4 +1,4 @@
-"""What the bot has done since its start and in its day, counted from the events, for /status and the daily report."""
+"""Counts of the events since the start and in the day, for /status and the daily report."""
 
 import math
 from collections import Counter, deque
@@ -18,7 +18,7 @@ from scoring.signals import Side, Signal
 
 @dataclass(slots=True, kw_only=True)
 class DayLog:
-    """What has been counted since `since_ms`."""
+    """Counts since `since_ms`."""
 
     since_ms: int
     ticks: int = 0

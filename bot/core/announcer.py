@@ -1,4 +1,4 @@
-"""What the core asks of whoever puts things into words: messages to be stored with what they are about."""
+"""The protocol by which the core gets messages, to be stored with what they are about."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
@@ -38,7 +38,7 @@ class Announcer(Protocol):
         """Return that the watch begins; `kept`: instruments by venue."""
 
     def stopped(self, open_signals: Sequence[OpenSignal]) -> list[NewMessage]:
-        """Return that the watch ends as it was told to."""
+        """Return the notice that the watch ends on request."""
 
     def clock_set(self, step_ms: int) -> list[NewMessage]:
         """Return that the machine's clock was set by so much."""

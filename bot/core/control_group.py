@@ -1,4 +1,4 @@
-"""The control group: what chance drew with each alert, followed by the same code and polls, and never told of."""
+"""The control group: what chance drew with each alert, followed by the same code and polls, and never announced."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What has happened, told after it is stored: whoever wants to know of it is a subscriber, and the tick knows none."""
+"""Events, emitted after they are stored, to subscribers that the tick knows nothing of."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

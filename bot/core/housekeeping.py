@@ -1,4 +1,4 @@
-"""What the bot looks after beside its ticks: the disk, the age of what is on it, and how the venues were."""
+"""Work beside the ticks: the disk, the age of what is on it, and how the venues were."""
 
 from loguru import logger
 
@@ -63,7 +63,7 @@ class Housekeeper:
             await self._clock.sleep(_LOOK_EVERY_S)
 
     async def look(self) -> None:
-        """Try an ill disk again, tell the phone when it stops or begins to take writes, record the venues' health."""
+        """Try a failed disk again, announce when it stops or begins to take writes, record the venues' health."""
         await self._store.database.recover()
         if bool(self._store.database.fault) != self._is_fault_announced:
             self._is_fault_announced = bool(self._store.database.fault)
@@ -101,7 +101,7 @@ class Housekeeper:
             await self._clock.sleep(_PRUNE_REST_S)
 
     def notes(self) -> tuple[str, ...]:
-        """Return what ails the databases while alerts go on, for /status."""
+        """Return the faults of the databases while alerts go on, for /status."""
         notes = [f"kept in memory only: {self._store.database.fault}"] if self._store.database.fault else []
         mirror = self._mirror.status() if self._mirror else None
         if mirror is not None and mirror.fault:

@@ -167,7 +167,7 @@ class Ledger:
         return chosen
 
     async def follow_silently(self, view: View, chosen: Sequence[NearMiss]) -> None:
-        """Follow the controls and the near misses, these from now on too; nobody is told of them."""
+        """Follow the controls and the near misses, these from now on too; no message mentions them."""
         for closed in await self._controls.follow(view):
             self.records.add(closed)
         self.records.prepare()  # while no alert waits for it

@@ -1,4 +1,4 @@
-"""What the running bot tells of itself: /status, /health, the leaderboard, one pair."""
+"""The running bot's status: /status, /health, the leaderboard, one pair."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -29,7 +29,7 @@ APPENDED_AT_ONCE = 250  #: histories come by the thousand
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceHistory:
-    """What is known of one instrument over time, oldest first, (k,) each; NaN where it was not known."""
+    """The known past of one instrument, oldest first, (k,) each; NaN where it was not known."""
 
     time_ms: IntArray
     price: FloatArray  #: [USDT]

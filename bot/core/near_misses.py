@@ -1,4 +1,4 @@
-"""What near misses would have made: followed beside the signals, from whatever a tick sees of them anyway."""
+"""Near misses followed beside the signals, from whatever a tick sees of them anyway."""
 
 from collections.abc import Iterable, Sequence
 

@@ -79,12 +79,12 @@ class Orchestrator:
     async def start(self) -> None:
         """Say that the watch begins."""
         kept = {venue: report.kept for venue, report in self._feed.status().items()}
-        await self._tell(self._announcer.started(kept, tuple(self.ledger.open_signals.values())))
+        await self._enqueue(self._announcer.started(kept, tuple(self.ledger.open_signals.values())))
 
     async def stop(self) -> None:
         """Say that it ends, and keep the windows for the next start."""
         await self.save_windows()
-        await self._tell(self._announcer.stopped(tuple(self.ledger.open_signals.values())))
+        await self._enqueue(self._announcer.stopped(tuple(self.ledger.open_signals.values())))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tick every REFRESH_INTERVAL until `stop`; the tick under way is finished."""
@@ -121,7 +121,7 @@ class Orchestrator:
         await asyncio.sleep(ALERT_FIRST_S if decision.signals else 0)
         self.market.keep_books()
         await self.ledger.follow_silently(view, near_misses)
-        await self._tell_of_venues(view.features.now_ms)
+        await self._announce_venues(view.features.now_ms)
         tick = Tick(
             started_ms=started_ms,
             features=view.features,
@@ -181,24 +181,24 @@ class Orchestrator:
             stored_ms = await self.ledger.shift_clock(step_ms + rebased_ms)
         if stored_ms:
             logger.warning("the machine's clock was set by {:+.1f} s", stored_ms / 1000)
-            await self._tell(self._announcer.clock_set(stored_ms))
+            await self._enqueue(self._announcer.clock_set(stored_ms))
         return rebased_ms
 
-    async def _tell_of_venues(self, now_ms: int) -> None:
+    async def _announce_venues(self, now_ms: int) -> None:
         """Say which venues are blind, back, or readable to another share than before."""
         for notice in self._feed.notices():
             self._events.add(VenueChanged(notice))
             await self._store.outbox.enqueue(
                 self._announcer.venue_lines(notice, self.ledger.open_signals.values(), now_ms)
             )
-            # where nobody has been told yet that it is blind, that is over
+            # where the chat does not know yet that it is blind, that is over
             if not (notice.is_back and await self._store.outbox.withdraw(venue_key(notice))):
                 why = self._feed.status()[notice.venue].last_error
-                await self._tell(self._announcer.venue(notice, why, now_ms))
+                await self._enqueue(self._announcer.venue(notice, why, now_ms))
         for venue, changes in self._feed.changes().items():
-            await self._tell(self._announcer.replies(venue, changes))
+            await self._enqueue(self._announcer.replies(venue, changes))
 
-    async def _tell(self, messages: Sequence[NewMessage]) -> None:
+    async def _enqueue(self, messages: Sequence[NewMessage]) -> None:
         await self._store.outbox.enqueue(messages)
         self._announcer.wake()
 

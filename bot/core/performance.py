@@ -1,4 +1,4 @@
-"""What the signals have made, from SQLite, in the figures of the views in MySQL.
+"""Results of the signals, from SQLite, in the figures of the views in MySQL.
 
 Figures count from the price a person could reach, of the latest version of each strategy and side.
 

@@ -1,4 +1,4 @@
-"""What ticks saw of the signals that are followed and is not judged yet, with the times that nobody watched."""
+"""Looks at followed signals that are not judged yet, and the gaps between them that nobody watched."""
 
 import math
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ class Waiting:
 
 @dataclass(slots=True)
 class Unjudged:
-    """What waits for a judgement, oldest first, and when candles are asked for again."""
+    """Looks that wait for a judgement, oldest first, and when candles are asked for again."""
 
     waiting: list[Waiting] = field(default_factory=list)
-    tape_ms: int = 0  # every print up to here has been seen, or candles stood in for it
+    tape_ms: int = 0  # every print up to here has been seen, or replaced by candles
     ask_ms: int = 0
     failures: int = 0
     asked_ms: int = 0  # the first time in vain, of a venue that is well

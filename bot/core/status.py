@@ -1,4 +1,4 @@
-"""What the bot tells of itself: one record for /status, /health and /api/status."""
+"""The bot's status: one record for /status, /health and /api/status."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What is handed on in a tick: what was seen of the market, and at its end what was made of it."""
+"""The values handed on in a tick: the market as seen, and at the end what was decided on it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""Who is told of the core's events besides the chats: one file a sink, each a subscriber of `bot.core.events`."""
+"""Sinks of the core's events besides the chats: one file each, each a subscriber of `bot.core.events`."""

@@ -13,7 +13,7 @@ TICK_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20)
 
 
 class Metrics:
-    """Counts what `note`, a subscriber of the events, is told."""
+    """Counts the events that `note`, a subscriber, gets."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()

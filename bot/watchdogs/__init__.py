@@ -1,1 +1,1 @@
-"""Outside watchers that are told that the bot is alive."""
+"""Reports to outside watchers that the bot is alive."""

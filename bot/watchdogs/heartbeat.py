@@ -1,4 +1,4 @@
-"""A page that is asked for every minute while all is well: who watches it learns of a bot that is ill, or gone."""
+"""A URL requested every minute while all is well, so that its watcher learns of a bot that is unwell or gone."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""What systemd is told where it asks for it: that the bot is up, that it is alive, that it ends.
+"""Messages to systemd where it asks for them: that the bot is up, that it is alive, that it ends.
 
 References
 ----------
@@ -33,7 +33,7 @@ class Systemd:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as door:
                 door.sendto(state.encode(), socket.MSG_DONTWAIT, address)
         except OSError as error:
-            logger.warning("systemd cannot be told {}: {}", state, error)
+            logger.warning("systemd does not take {}: {}", state, error)
 
     async def watch(self, clock: Clock, is_alive: Callable[[], bool]) -> None:
         """Say twice within the time it allows that the bot is alive, while it is, until cancelled."""

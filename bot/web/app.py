@@ -47,7 +47,7 @@ class WebError(Exception):
 
 
 class StatusSource(Protocol):
-    """What the app asks of the running bot."""
+    """The running bot as the app reads it."""
 
     def status(self) -> BotStatus:
         """Return the bot's state now."""

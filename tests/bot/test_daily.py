@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.chat.commands.daily import send_daily_report
-from bot.daily import next_report_ms, tell_daily
+from bot.daily import next_report_ms, run_daily
 from tests.bot.conftest import PERSON, World
 from tests.hand_clock import HandClock
 
@@ -36,7 +36,7 @@ async def test_it_comes_once_a_day(world: World) -> None:
     clock = world.clock
     assert isinstance(clock, HandClock)
     world.orchestrator.activity.day.note(1, (70.0, "PEPE/USDT Bybit"), {}, {})
-    world.run(tell_daily(clock, 8, "UTC", partial(send_daily_report, world.bot.context)))
+    world.run(run_daily(clock, 8, "UTC", partial(send_daily_report, world.bot.context)))
     world.run(world.delivery.run())
     for day in (1, 2):
         due_ms = next_report_ms(clock.now_ms(), 8, "UTC")

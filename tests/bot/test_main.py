@@ -208,7 +208,7 @@ async def test_two_on_one_token(market: Market, tmp_path: Path) -> None:
         await telegram.wait_for(lambda: "getUpdates" in telegram.requests, 30)
         async with Bot(TOKEN, base_url=f"{telegram.url}/bot") as other:
             await other.get_updates(timeout=0)
-        await telegram.wait_for(lambda: any("I hear no commands" in one.text for one in telegram.messages), 30)
+        await telegram.wait_for(lambda: any("I receive no commands" in one.text for one in telegram.messages), 30)
         process.send_signal(signal.SIGTERM)
         ended = await finish(process)
     assert ended.code == 0

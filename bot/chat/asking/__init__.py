@@ -1,1 +1,1 @@
-"""Who may say what to the bot in Telegram, and how its answers get there; bot/chat/commands makes them."""
+"""Commands and buttons as they arrive: access, limits, execution and answers (bot/chat/commands has the commands)."""

@@ -1,4 +1,4 @@
-"""Who may read, who may steer, and what everybody else is told once.
+"""Access: who may read, who may steer, and the one refusal that everybody else gets.
 
 Admins may say everything anywhere. Whoever writes in a chat or group the alerts go to may read, and nobody else is
 answered.
@@ -42,7 +42,7 @@ class Access:
     def is_ours(self, chat: Chat) -> bool:
         """Whether whoever writes there may read."""
         if chat.type == ChatType.CHANNEL:
-            return False  # an answer to one reader would stand there for all
+            return False  # all its readers would see an answer to one
         names = {self._chat_states.target(chat_id) for chat_id in self._chats}
         return str(chat.id) in names or f"@{chat.username}".lower() in names
 
@@ -52,7 +52,7 @@ class Access:
         return chat.type == ChatType.PRIVATE or operator in (str(chat.id), f"@{chat.username}".lower())
 
     def refuse(self, asker: Asker, chat: Chat, command: str, words: str) -> Content | None:
-        """Return what is said to whoever may not; None to whoever has been told already."""
+        """Return the refusal; None for a user who has had it already."""
         key = (asker.id, chat.id if asker.is_shared else 0)
         if key in self._refused:
             return None

@@ -1,4 +1,4 @@
-"""What PTB's application calls: commands, presses of buttons, and changes of the bot's place in a chat.
+"""The handlers that PTB's application calls: commands, presses of buttons, and changes of the bot's place in a chat.
 
 What an admin orders is carried out as it arrives, whatever else is asked meanwhile; only its answer keeps Telegram's
 pace, as all answers do.

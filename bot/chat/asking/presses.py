@@ -1,4 +1,4 @@
-"""What the buttons under messages do."""
+"""Presses of the buttons below messages."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ _SAY_S = 1.0  #: what comes after a press waits so long for Telegram's word on i
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Press:
     query: CallbackQuery
-    message: Message  #: the one that the button stands under
+    message: Message  #: the one with the button
     asker: Asker
     action: str
     rest: str  #: what the button carries beside its action

@@ -18,8 +18,8 @@ class Waiting:
     def __init__(self) -> None:
         self._lines: dict[int, asyncio.Lock] = {}  # by chat, where questions are answered one after the other
         self._costs: Counter[int] = Counter()  # of each user's questions that wait
-        self._asked: Counter[int] = Counter()  # by chat, how many stand in its line
-        self._too_fast: set[int] = set()  # who has been told so
+        self._asked: Counter[int] = Counter()  # by chat, how many wait in its line
+        self._too_fast: set[int] = set()  # who has had that answer
         self.tasks: set[asyncio.Task[None]] = set()
 
     def ask(self, asker: Asker, cost: int, answer: Callable[[], Coroutine[Any, Any, None]]) -> bool:
@@ -32,7 +32,7 @@ class Waiting:
         return True
 
     def is_first_refusal(self, asker: Asker) -> bool:
-        """Return whether this user has not been told yet that they ask too fast, and note that they are now."""
+        """Return whether this user has not had the answer yet that they ask too fast; note that they have now."""
         is_first = asker.id not in self._too_fast
         self._too_fast.add(asker.id)
         return is_first

@@ -23,7 +23,7 @@ from storage.store import Store, StoreReader
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  #: nothing that looks like something else
 CODE_LENGTH = 6
 GUESSES = 5  #: wrong ones of one person; nobody's keep another out
-REST_S = 60.0  #: that long this person is not heard after them
+REST_S = 60.0  #: how long this person is ignored after them
 _MOST_GUESSERS = 1000
 _PAIRED = "paired"  #: {"chat_id": ..., "user_id": ...} in the store's state
 
@@ -64,7 +64,7 @@ class Pairing:
         self._bot_name = ""
         self._code = ""
         self._wrong: Counter[int] = Counter()  # by user
-        self._deaf_until_ms: dict[int, int] = {}  # by user
+        self._ignored_until_ms: dict[int, int] = {}  # by user
         self._owner: dict[str, int] = {}
         self._is_found = asyncio.Event()
         self._handler = MessageHandler(filters.COMMAND, self._on_command)
@@ -72,7 +72,7 @@ class Pairing:
 
     @property
     def fault(self) -> str:
-        """What the watch waits for, "" where it does not, for /health; the code itself is for who sees the terminal."""
+        """Return what pairing waits for, "" once it is done, for /health; only the terminal shows the code."""
         if not self._code or self._is_found.is_set():
             return ""
         return f"{self._edge.fault or 'Telegram'}: waiting for /start CODE, the code is in the terminal"
@@ -109,7 +109,7 @@ class Pairing:
         if message is None or user is None or message.chat.type != ChatType.PRIVATE or self._is_found.is_set():
             return
         now_ms = self._clock.monotonic_ms()
-        if now_ms < self._deaf_until_ms.get(user.id, 0):
+        if now_ms < self._ignored_until_ms.get(user.id, 0):
             return
         command, _, guess = (message.text or "").partition(" ")
         if command.lower() != "/start" or not guess.strip():
@@ -124,14 +124,14 @@ class Pairing:
     async def _count_wrong(self, message: Message, user_id: int, now_ms: int) -> None:
         if len(self._wrong) > _MOST_GUESSERS:
             self._wrong.clear()
-            self._deaf_until_ms.clear()
+            self._ignored_until_ms.clear()
         self._wrong[user_id] += 1
         logger.warning("user {} sent a wrong code", user_id)
         if self._wrong[user_id] < GUESSES:
             await _answer(message, "That is not the code.")
             return
         del self._wrong[user_id]
-        self._deaf_until_ms[user_id] = now_ms + round(1000 * REST_S)
+        self._ignored_until_ms[user_id] = now_ms + round(1000 * REST_S)
         await _answer(message, f"That was wrong too often. Try again in {REST_S:.0f} s.")
 
     async def _show_notice(self, text: str) -> None:

@@ -30,7 +30,7 @@ from telegram.ext import BaseHandler
 from bot.chat.bot_api.application import UNKNOWN_BOT, AnyApplication, StartError, Timeouts
 from bot.chat.bot_api.request import Redirected
 from bot.chat.bot_api.translation import LONGEST_WORDS, wait_s
-from bot.chat.texts.notices import render_deaf, render_hearing
+from bot.chat.texts.notices import render_commands_back, render_polling_conflict
 from bot.clock import Clock
 from bot.tasks import spawn
 from features.backoff import backoff
@@ -48,17 +48,17 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _FIRST_DEAF_PAUSE_S, _LONGEST_DEAF_PAUSE_S = 30.0, 300.0  #: while another program takes the updates
 
 
-_FINISH_S = 2.0  #: for what was fetched when the bot is told to stop
+_FINISH_S = 2.0  #: for updates that were fetched when the bot stops
 
 
 _MOST_UNREADABLE = 20  #: kinds of updates that are named in the log
 
 
-CONFLICT = "another program uses TELEGRAM_BOT_TOKEN: commands are not heard until it is stopped, alerts still go out"
+CONFLICT = "another program uses TELEGRAM_BOT_TOKEN: commands are not received until it is stopped, alerts still go out"
 
 
 WEBHOOK = (
-    "another program has set a webhook for this bot: commands are not heard, alerts still go out. "
+    "another program has set a webhook for this bot: commands are not received, alerts still go out. "
     "Remove it there, or stop that program and restart SGNL, which removes it"
 )
 
@@ -87,10 +87,10 @@ class Polling:
         self._is_prepared = False
         self._offset = 0
         self._failures = 0  #: in a row, to get updates
-        self._deaf_for = ""  #: why no commands are heard, where that has been said
+        self._conflict = ""  #: the conflict that a notice was sent of, "" for none
         self._unreadable: set[str] = set()
         self._tasks: set[Task[None]] = set()
-        self.fault = ""  #: why commands are not heard now, for /health
+        self.fault = ""  #: why no commands arrive now, for /health
 
     async def start(self) -> None:
         """Check the token; a Telegram that cannot be reached is no reason not to start.
@@ -111,7 +111,7 @@ class Polling:
             self._out_of_reach(error)
 
     async def run(self) -> None:
-        """Hear commands until cancelled, whatever Telegram says; what was fetched by then is carried out."""
+        """Poll for updates until cancelled, whatever Telegram answers; carry out what was fetched by then."""
         try:
             while True:
                 try:
@@ -154,7 +154,7 @@ class Polling:
         """Return an update, None where PTB cannot read it: it is left out, so that it does not come again."""
         try:
             return Update.de_json(raw, self._application.bot)
-        except Exception as error:  # noqa: BLE001 - whatever is odd about it, the next ones are heard
+        except Exception as error:  # noqa: BLE001 - whatever is odd about it, the next ones are read
             kind = ", ".join(name for name in raw if name != "update_id")
             words = f"{kind}: {type(error).__name__} {str(error)[:LONGEST_WORDS]}"
             if words not in self._unreadable and len(self._unreadable) < _MOST_UNREADABLE:
@@ -163,7 +163,7 @@ class Polling:
             return None
 
     async def _confirm(self) -> None:
-        """Tell Telegram what has been carried out, so that the next start does not do it again."""
+        """Confirm to Telegram what has been carried out, so that the next start does not do it again."""
         if self._offset:
             with suppress(TelegramError):
                 data = {"offset": self._offset, "timeout": 0, "limit": 1}
@@ -188,14 +188,14 @@ class Polling:
         self._is_prepared = True
 
     async def _rest(self, error: Exception) -> None:
-        """Say why nothing is heard, each reason once, and wait, longer each time."""
+        """Report why no update comes, each conflict once, and wait, longer each time."""
         if isinstance(error, Conflict):
             self.fault = WEBHOOK if "webhook" in str(error).lower() else CONFLICT
             pause_s = self._pause_s(_FIRST_DEAF_PAUSE_S, _LONGEST_DEAF_PAUSE_S)
-            if self._deaf_for != self.fault:
-                self._deaf_for = self.fault
+            if self._conflict != self.fault:
+                self._conflict = self.fault
                 logger.error("Telegram: {}", self.fault)
-                await self._say(render_deaf(self.fault))
+                await self._send_notice(render_polling_conflict(self.fault))
             await self._clock.sleep(pause_s)
             return
         if not isinstance(error, TelegramError):
@@ -210,13 +210,13 @@ class Polling:
 
     async def _note_hearing(self) -> None:
         if self.fault:
-            logger.info("commands are heard again")
-        if self._deaf_for:
-            await self._say(render_hearing())
-        self.fault = self._deaf_for = ""
+            logger.info("commands are received again")
+        if self._conflict:
+            await self._send_notice(render_commands_back())
+        self.fault = self._conflict = ""
         self._failures = 0
 
-    async def _say(self, text: str) -> None:
+    async def _send_notice(self, text: str) -> None:
         if self._notify is not None:
             try:
                 await self._notify(text)

@@ -1,7 +1,7 @@
 """Requests to the Bot API by aiohttp, as all others of the bot: half as long to the door as by PTB's own httpx.
 
 What goes wrong says whether the request had left, and never its URL, of which the token is part. Only an answer in
-Telegram's own words is handed to PTB: whatever stands between us and the Bot API answers 403, 404 or 502 for itself.
+Telegram's own words is handed to PTB: whatever is between us and the Bot API answers 403, 404 or 502 for itself.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What an error of python-telegram-bot means for the message that was being sent."""
+"""Errors of python-telegram-bot translated into those of a message that was being sent."""
 
 import re
 from datetime import timedelta

@@ -1,1 +1,1 @@
-"""What each command does."""
+"""The commands, one file each."""

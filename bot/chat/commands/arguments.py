@@ -1,4 +1,4 @@
-"""What follows a command, read; what cannot be read is answered with an example of what can."""
+"""Arguments of commands; an error's text has an example of a valid one."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What a command is, and what of the running bot it may use."""
+"""A command, and the parts of the running bot that it may use."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

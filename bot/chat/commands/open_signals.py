@@ -42,6 +42,6 @@ def _move(signal: Signal, price: float) -> float:
 
 COMMAND = Command(
     name="open",
-    help="open signals and how they stand",
+    help="open signals and how they are doing",
     answer=answer,
 )

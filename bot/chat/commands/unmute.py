@@ -25,7 +25,7 @@ async def answer(context: CommandContext, argument: str) -> Said:
 
 COMMAND = Command(
     name="unmute",
-    help="hear of it again: /unmute PEPE, or all",
+    help="alerts of it again: /unmute PEPE, or all",
     answer=answer,
     is_steering=True,
 )

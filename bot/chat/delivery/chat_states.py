@@ -40,7 +40,7 @@ class ChatState:
 
 
 class ChatStates:
-    """The chats by the names that the settings give them; `tell` queues a notice for the operator, if not to `but`."""
+    """The chats by the names that the settings give them; `notify` queues a notice for the operator."""
 
     def __init__(
         self,
@@ -50,14 +50,14 @@ class ChatStates:
         *,
         timezone: str,
         wake: Callable[[], None],
-        tell: Callable[..., Awaitable[None]],
+        notify: Callable[..., Awaitable[None]],
     ) -> None:
         self._store = store
         self._sender = sender
         self._clock = clock
         self._timezone = timezone
         self._wake = wake
-        self._tell = tell
+        self._notify = notify
         self._states: dict[str, ChatState] = {}
         self.migrated: Mapping[str, str] = {}  #: old id -> new id
 
@@ -176,7 +176,7 @@ class ChatStates:
         if isinstance(error, NoTopic) and not state.has_lost_topic:
             state.has_lost_topic = True
             logger.error("chat {}: its topic is gone ({}); messages go to the group without it", chat_id, error)
-            await self._tell(render_topic_gone(chat_id), but=chat_id)
+            await self._notify(render_topic_gone(chat_id), but=chat_id)
             return
         hold_s = hold_for_s(state.refusals)
         state.refusals += 1
@@ -193,7 +193,7 @@ class ChatStates:
         state.look_up_at_ms = now_ms if not state.id else now_ms + round(1000 * _LONGEST_HOLD_S)
         logger.error("chat {} takes no message ({}): it is tried again until it does", chat_id, refusal)
         await self._store.chats.block(chat_id, refusal, state.refused_since_ms)
-        await self._tell(render_refusing(chat_id, state.title, refusal), but=chat_id)
+        await self._notify(render_refusing(chat_id, state.title, refusal), but=chat_id)
 
     async def note_taking(self, chat_id: str) -> None:
         """Take note that messages arrive in a chat."""
@@ -203,9 +203,9 @@ class ChatStates:
             state.refusal, state.refusals, state.try_at_ms = "", 0, 0
             logger.info("chat {} takes messages again", chat_id)
             await self._store.chats.unblock(chat_id)
-            await self._tell(render_taking(chat_id, state.title), but=chat_id)
+            await self._notify(render_taking(chat_id, state.title), but=chat_id)
 
 
 def hold_for_s(refusals: int) -> float:
-    """Return how long a chat, or a change of what stands there, rests after so many refusals before this one [s]."""
+    """Return how long a chat, or an edit of a message there, rests after so many refusals before this one [s]."""
     return backoff(refusals, first=_FIRST_HOLD_S, longest=_LONGEST_HOLD_S)

@@ -1,4 +1,4 @@
-"""Messages that did not arrive, counted by chat until the operator is told of them."""
+"""Messages that did not arrive, counted by chat until the operator gets a notice of them."""
 
 from collections import Counter
 

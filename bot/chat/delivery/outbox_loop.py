@@ -3,7 +3,7 @@
 The tick commits its messages to the store and calls `wake`; everything else happens here, in tasks of their own, so
 nothing about Telegram can delay a tick. The store orders the messages of a chat, and keeps a chat silent while one of
 them backs off. Each chat is served by at most one task at a time, one message per task, so an exit that is queued while
-entries wait still goes first. Changes of what stands there have a task of their own, which holds up nothing new.
+entries wait still goes first. Edits of sent messages have a task of their own, which holds up nothing new.
 
 What was to go to a chat that refuses the bot waits until that chat is tried again (chat_states.py), or it is too old.
 """
@@ -79,7 +79,9 @@ class Delivery:
         self.record = DeliveryRecord(clock)
         self.sounds = Sounds(store, clock, modes=modes, quiet_hours=quiet_hours, timezone=timezone)
         #: how the chats fare, by the names that the settings give them
-        self.chat_states = ChatStates(store, sender, clock, timezone=timezone, wake=self.wake, tell=self._tell_operator)
+        self.chat_states = ChatStates(
+            store, sender, clock, timezone=timezone, wake=self.wake, notify=self._notify_operator
+        )
 
         def backoff_s(failures_before: int) -> float:
             return backoff(failures_before, first=_FIRST_BACKOFF_S, longest=_LONGEST_BACKOFF_S, draw=draw())
@@ -102,7 +104,7 @@ class Delivery:
         )
 
     def wake(self) -> None:
-        """Say that there may be something to send."""
+        """Look for messages to send now."""
         self._awake.set()
 
     async def run(self) -> None:
@@ -176,7 +178,7 @@ class Delivery:
         while True:
             try:
                 await self._expire()
-                await self._tell_lost()
+                await self._notify_of_losses()
             except StorageError as error:
                 logger.error("the outbox could not be looked after: {}", error)
             for chat_id in self.chat_states.due_look_ups():
@@ -215,12 +217,12 @@ class Delivery:
         is_new_entry = message.message.kind is Kind.ENTRY and message.message_id is None
         return is_new_entry and age_s > _EXPIRY_FACTOR * self._max_age_s
 
-    async def _tell_lost(self) -> None:
-        """Tell the operator what other chats did not get; each of them is told in its next message."""
+    async def _notify_of_losses(self) -> None:
+        """Queue a notice of what other chats did not get; each of them learns of it in its next message."""
         if lost := self._losses.take(but_of=self._operator):
-            await self._tell_operator(render_lost(lost))
+            await self._notify_operator(render_lost(lost))
 
-    async def _tell_operator(self, html: Markup, *, but: str = "") -> None:
+    async def _notify_operator(self, html: Markup, *, but: str = "") -> None:
         """Queue a notice for the operator; `but`: not where the notice is of that chat itself."""
         if self._operator in ("", but) or self.sounds.is_off(Kind.NOTICE):
             return

@@ -27,7 +27,7 @@ _TAG = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What a message shows."""
+    """A message's text, buttons and picture."""
 
     text: str  #: plain, or HTML as Markup
     buttons: tuple[Button, ...] = ()
@@ -81,7 +81,7 @@ class Rejected(SendError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundChat:
-    """What Telegram says of a chat."""
+    """A chat as Telegram knows it."""
 
     id: str  #: Telegram's number of it
     title: str
@@ -124,7 +124,7 @@ class TerminalSender:
         return self._message_id
 
     async def edit(self, chat_id: str, message_id: int, content: Content) -> None:
-        """Do nothing: what stands in a terminal stays."""
+        """Do nothing: a terminal's lines stay."""
 
     async def probe(self) -> None:
         """A terminal is always there."""

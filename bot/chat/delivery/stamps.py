@@ -1,4 +1,4 @@
-"""What a message says of its own way: how long it took, how late it is, whether it may repeat, what was lost before."""
+"""A message's text as it leaves: how long it took, how late it is, whether it may repeat, what was lost before."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from bot.chat.texts.phrases import local_time
 from bot.clock import Clock
 from storage.messages import Kind, NewMessage, OutboxMessage
 
-_LATE_NOTICE_MS = 60_000  #: what leaves later says which time it speaks of
+_LATE_NOTICE_MS = 60_000  #: a notice that leaves later carries the time it is of
 
 
 class Stamps:

@@ -91,7 +91,7 @@ def _gain_or_loss(r: float) -> str:
 
 
 def entry_buttons(signal: Signal) -> tuple[Button, ...]:
-    """Return what stands under an alert."""
+    """Return the buttons below an alert."""
     return (
         Button(text="Details", press=f"why:{signal.id}"),
         Button(text="Chart", press=f"chart:{signal.id}"),

@@ -1,4 +1,4 @@
-"""What is said below an alert while its signal is open and when it has ended: lines edited in, which ring nobody."""
+"""Lines below an alert while its signal is open and when it has ended: edited in, without a sound."""
 
 from collections.abc import Iterable
 

@@ -19,7 +19,7 @@ class Listing:
 
     title: str  #: text or Markup, as each of the lines
     lines: Sequence[str]
-    is_table: bool = False  #: columns stand under each other
+    is_table: bool = False  #: columns stay aligned
 
     @property
     def pages(self) -> int:

@@ -1,4 +1,4 @@
-"""What is known only when a message leaves: how long it took, whether it is late or may repeat, what was lost."""
+"""Marks added as a message leaves: how long it took, whether it is late or may repeat, what was lost."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from bot.chat.texts.phrases import (
 )
 from storage.messages import Lost
 
-#: Stands where the sending time goes: nothing to a reader, and nothing escaped can look like it.
+#: Placeholder of the sending time: invisible, and no escaped text can look like it.
 SENT_MARK = html("<i></i>")
 
 
@@ -22,28 +22,28 @@ def mark_sent(message: Markup, after_ms: int) -> Markup:
 
 
 def mark_late(message: Markup, age_s: float, drift_percent: float | None) -> Markup:
-    """Say above an alert how late it is, and how far the price has moved where that is known."""
+    """Put above an alert how late it is, and how far the price has moved where that is known."""
     drift = "" if drift_percent is None else f", price {signed(drift_percent)} % since"
     return lines([html("<b>LATE {}</b>{}", duration_text(age_s), drift), message])
 
 
 def mark_may_repeat(message: Markup) -> Markup:
-    """Say above a message that the chat may have it already."""
+    """Put above a message that the chat may have it already."""
     return lines([html("<b>MAY REPEAT</b>, the first sending was not confirmed"), message])
 
 
 def mark_time(message: Markup, created: datetime, age_s: float) -> Markup:
-    """Say above a message that leaves late which time it speaks of."""
+    """Put above a message that leaves late the time it is of."""
     return lines([html("<b>From {:%d %b %H:%M}</b>, {} ago", created, duration_text(age_s)), message])
 
 
 def mark_no_topic(message: Markup) -> Markup:
-    """Say above a message why it stands in the group and not in its topic."""
+    """Put above a message why it is in the group and not in its topic."""
     return lines([bold("Its topic is gone"), message])
 
 
 def mark_lost(message: Markup, lost: Lost) -> Markup:
-    """Say below a message what its chat did not get before it, or may not have got."""
+    """Put below a message what its chat did not get before it, or may not have got."""
     return lines([message, "", *lost_lines(lost)])
 
 

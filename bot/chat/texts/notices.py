@@ -80,14 +80,14 @@ def render_cap(most: int, timezone: str) -> Markup:
     return fit(bold(f"All {most} alerts of today are used"), f"No new ones before midnight in {timezone}")
 
 
-def render_deaf(why: str) -> Markup:
-    """Return the notice that commands are not heard."""
-    return html("<b>I hear no commands</b>: {}", why)
+def render_polling_conflict(why: str) -> Markup:
+    """Return the notice that another program takes the commands."""
+    return html("<b>I receive no commands</b>: {}", why)
 
 
-def render_hearing() -> Markup:
-    """Return the notice that commands are heard again."""
-    return bold("Commands are heard again")
+def render_commands_back() -> Markup:
+    """Return the notice that commands arrive again."""
+    return bold("Commands are received again")
 
 
 def render_refusing(chat_id: str, title: str, refusal: str) -> Markup:
@@ -132,7 +132,7 @@ def render_storm(refused: Sequence[NearMiss], limit: int, window_s: float) -> Ma
 
 
 def render_clock_set(step_ms: int) -> Markup:
-    """Return what is said when the machine's clock was set, HTML."""
+    """Return the notice that the machine's clock was set."""
     way = "forward" if step_ms > 0 else "back"
     return html(
         "<b>The machine's clock was set {} by {}.</b> Open signals, pauses and"
@@ -143,7 +143,7 @@ def render_clock_set(step_ms: int) -> Markup:
 
 
 def render_disk(fault: str) -> Markup:
-    """Return what the phone is told when the disk stops or begins to take writes, HTML."""
+    """Return the notice that the disk takes no writes, or takes them again."""
     if not fault:
         return html("<b>The database is written again.</b> What was kept in memory is on the disk now.")
     return fit(

@@ -50,7 +50,7 @@ def words(name: str) -> str:
 
 
 def net_text(result: Result | None) -> str:
-    """What was made, net of costs."""
+    """Return a result, net of costs."""
     if result is None:
         return "no result"
     return f"{signed(result.net_percent)} % net, {result.r:+.2f} R"

@@ -34,9 +34,9 @@ from bot.chat.texts.marks import add_follow_ups, mark_late, mark_lost, mark_may_
 from bot.chat.texts.markup import Markup, bold
 from bot.chat.texts.notices import (
     render_cap,
-    render_deaf,
     render_disk,
     render_guard,
+    render_polling_conflict,
     render_start,
     render_stop,
     render_storm,
@@ -170,7 +170,7 @@ MESSAGES: dict[str, Callable[[], str]] = {
     "venue_back": lambda: render_venue_back("mexc", 310),
     "guard": lambda: render_guard(3, 3600, DECIDED_MS + 3_600_000, ZONE),
     "cap": lambda: render_cap(8, ZONE),
-    "deaf": lambda: render_deaf("another program uses TELEGRAM_BOT_TOKEN"),
+    "polling_conflict": lambda: render_polling_conflict("another program uses TELEGRAM_BOT_TOKEN"),
     "daily_report": report,
     "help": lambda: render_help((command.name, command.help) for command in COMMANDS),
     "status": lambda: render_status(STATUS, ZONE),

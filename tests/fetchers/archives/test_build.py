@@ -21,7 +21,7 @@ def build(folder: Path, out: Path, symbols: tuple[str, ...], profile: Profile) -
 
 
 def test_vision(tmp_path: Path) -> None:
-    """An hour a file, none without a print; the header names what is missing and rough; a missing file costs its part."""
+    """An hour a file, none without a print; the header names what is missing and rough; a lost file costs its part."""
     contents = vision_contents()
     put_files(tmp_path / "renamed" / "folders", contents)
     builder = build(tmp_path, tmp_path / "out", SYMBOLS, Profile(source="vision", every_s=300))

@@ -171,12 +171,12 @@ async def test_another_program_on_the_token(world: World, shown: list[str], *, i
     if is_webhook:
         world.telegram.webhook_url = "https://other.test"
     await world.telegram.user_sends("/start", user_id=PERSON)
-    await world.pass_time(lambda: any("I hear no commands" in line for line in shown))
+    await world.pass_time(lambda: any("I receive no commands" in line for line in shown))
     world.telegram.webhook_url = ""
     await world.telegram.user_sends("/start AAAAAA", user_id=PERSON)
     await world.pass_time(running.done)
-    assert sum("I hear no commands" in line for line in shown) == 1
-    assert any("Commands are heard again" in line for line in shown)
+    assert sum("I receive no commands" in line for line in shown) == 1
+    assert any("Commands are received again" in line for line in shown)
 
 
 async def test_telegram_out_of_reach_meanwhile(world: World, shown: list[str]) -> None:

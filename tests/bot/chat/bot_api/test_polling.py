@@ -35,7 +35,7 @@ async def polls(world: World) -> None:
 
 
 async def test_start_and_run(world: World, polling: Polling) -> None:
-    """It removes a webhook, shows its menu to who may steer, and hears commands."""
+    """It removes a webhook, shows its menu to who may steer, and receives commands."""
     world.telegram.webhook_url = "https://left.over"
     await polling.start()
     world.run(polling.run())
@@ -101,11 +101,11 @@ async def test_a_poll_that_fails(world: World, polling: Polling, fault: Fault) -
 
 
 async def test_two_bots_on_one_token(world: World, polling: Polling) -> None:
-    """A 409 is said once, messages still go out, and commands are heard again when the other one has stopped."""
+    """A 409 is said once, messages still go out, and commands are received again when the other one has stopped."""
 
     def told() -> list[str]:
         lines = [one.text.partition("\n")[0] for one in world.telegram.messages]
-        return [line for line in lines if "hear" in line]
+        return [line for line in lines if "receive" in line]
 
     await polling.start()
     world.run(polling.run())
@@ -123,7 +123,7 @@ async def test_two_bots_on_one_token(world: World, polling: Polling) -> None:
     await world.pass_time(lambda: len(told()) == 2, step_s=5)
     assert world.clock.now_ms() - NOW_MS >= 30_000 + 60_000 + 120_000 + 240_000
     await world.pass_time(lambda: any("/pause is 8 min old" in one.text for one in world.telegram.messages))
-    assert [line[:18] for line in told()] == ["I hear no commands", "Commands are heard"]
+    assert [line[:19] for line in told()] == ["I receive no comman", "Commands are receiv"]
     assert polling.fault == ""
 
 

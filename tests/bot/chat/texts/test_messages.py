@@ -160,7 +160,7 @@ def test_guard_and_cap() -> None:
 
 def test_several_targets() -> None:
     """All take-profits are in the headline."""
-    signal = make_signal(levels=make_levels(take_profits=(0.000012136, 0.000012)))
+    signal = make_signal(levels=make_levels(take_profits=(0.000012136, 0.000012), shares=(0.5, 0.5)))
     assert "TP 0.000012136 / 0.000012000\n" in read(alert(signal))
 
 
