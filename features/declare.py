@@ -21,7 +21,7 @@ N = TypeVar("N", int, float)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind(Generic[T]):
-    """What a setting takes: `parse` raises ValueError where the text is not what `expected` says."""
+    """The kind of a setting's values: `parse` raises ValueError where the text is not as `expected` says."""
 
     expected: str
     parse: Callable[[str], T]

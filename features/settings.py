@@ -1,4 +1,4 @@
-"""What the features need to know of the user's settings: one record, each field declared with its setting."""
+"""The user's settings that the features need: one record, each field declared with its setting."""
 
 from dataclasses import dataclass
 

@@ -90,11 +90,11 @@ class ProbedVenue(Venue, Protocol):
 
 
 class CandleSource(Protocol):
-    """What of a market feed the exits need: who is watched, how the venues are doing, and candles of a gap."""
+    """The part of a market feed that exits need: who is watched, how the venues are doing, and candles of a gap."""
 
     @property
     def universe(self) -> Universe:
-        """What is watched; another object after every reload."""
+        """The instruments that are watched; another object after every reload."""
 
     async def fetch_candles(self, key: Key, since_ms: int, /) -> Candles | None:
         """Return 1-minute candles from the minute of `since_ms` on; None where there are none, or no answer."""

@@ -85,7 +85,7 @@ class Feed:
 
     @property
     def universe(self) -> Universe:
-        """What is watched; another object after every reload."""
+        """The instruments that are watched; another object after every reload."""
         return self._universe
 
     async def start(

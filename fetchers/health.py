@@ -3,7 +3,7 @@
 A kind of call ("quotes", "book"...) fails from its first failure on, and has recovered with the first success CALM_MS
 after its last one: one failing call in ten is one failure, not many. The venue is
 
-    held       it told us to stay away until a time
+    held       it asked us to stay away until a time
     blind      its bulk replies have failed for BLIND_MS, so that nothing of it is fresh
     degraded   some kind of call fails
     ok         none does
@@ -26,7 +26,7 @@ QUOTES = "quotes"
 
 
 class Condition(StrEnum):
-    """What a venue can be used for at present."""
+    """How usable a venue is at present."""
 
     OK = "ok"
     DEGRADED = "degraded"

@@ -24,7 +24,7 @@ class VenueReport:
     dropped: Mapping[str, int]  #: by reason
     quarantined: int
     warming: int  #: instruments whose history has not come yet
-    full_by_ms: int | None  #: when all windows will be full, as far as one can tell; None where they are
+    full_by_ms: int | None  #: when all windows will be full, by estimate; None where they are
     warmed_after_s: float | None  #: from the start until every instrument had its history; None before that
     polls: Counts  #: of the last plan
     clock: ClockOffset | None  #: None before it was measured

@@ -37,11 +37,11 @@ class Capture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recomputed:
-    """What this code makes of a capture."""
+    """The decision that this code makes of a capture."""
 
     signal: Signal | None  #: None: it would not signal
     verdicts: tuple[Verdict, ...]
-    books_agree: bool  #: the ask shares and walls that the score stands on are those of the books
+    books_agree: bool  #: the ask shares and walls that the score used are those of the books
 
 
 def capture(

@@ -44,7 +44,7 @@ class _Candidates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What one strategy made of a tick."""
+    """One strategy's judgement of a tick."""
 
     near_misses: tuple[NearMiss, ...]  #: one for each coin at most, best first
     _last: _Candidates  #: as the signals leave the limits
@@ -62,7 +62,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What one tick decided."""
+    """The decision of one tick."""
 
     signals: tuple[Signal, ...]  #: in the order they were taken
     controls: tuple[Control, ...]  #: drawn by chance with each of them

@@ -19,7 +19,7 @@ class _Episode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """What one decision's near misses add to what is known."""
+    """The news of one decision's near misses."""
 
     begun: tuple[NearMiss, ...]  #: the first of their episodes
     peaks: dict[str, float]  #: by coin of an episode under way: its new highest score

@@ -57,7 +57,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateFrame:
-    """What g gates said of n instruments."""
+    """The verdicts of g gates on n instruments."""
 
     gates: tuple[Gate, ...]
     values: FloatArray  #: (g, n)

@@ -102,7 +102,7 @@ def _taker_fees_percent(instruments: Instruments, settings: ScoringSettings) -> 
 
 
 def levels_at(frame: LevelFrame, column: int, tick_size: float) -> Levels | None:
-    """Return one instrument's levels as prices; None where they are unknown or too near to be told from the entry."""
+    """Return one instrument's levels as prices; None where they are unknown or too near to the entry."""
     entry, take_profit, stop = (int(ticks[column]) for ticks in (frame.entry, frame.take_profit, frame.stop))
     cost = float(frame.cost_percent[column])
     if take_profit == 0 or stop == 0 or np.isnan(cost):

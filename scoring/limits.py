@@ -1,6 +1,6 @@
-"""What earlier decisions and the user's commands forbid now: state in, state out.
+"""Limits that earlier decisions and the user's commands set: state in, state out.
 
-Signals never go back in time: while the clock stands before the last signal there are none (`signals_today`). So the
+Signals never go back in time: while the clock is behind the last signal there are none (`signals_today`). So the
 times kept are ascending, and those that no limit looks at any more can be dropped whatever the clock does next.
 """
 

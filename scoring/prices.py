@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from features.facts.market import IntArray
 
 #: parts of a price in which percentages are counted: 1e-7 %, so that 1.7 % is 17 million of them and no fraction
-PARTS = 10**9
+SCALE = 10**9
 NOISE_TICKS = 1e-6  #: far above a float's noise, far below a tick
 
 
@@ -33,9 +33,9 @@ def distance_ticks(ticks: IntArray, percent: ArrayLike) -> IntArray:
     Rounding a distance down moves the level toward the entry, on either side of it: a take-profit never promises more
     and a stop never risks more than was asked for. Integers throughout, split so that no product exceeds 63 bits.
     """
-    parts = np.rint(np.where(np.isnan(percent), 0.0, percent) * (PARTS // 100)).astype(np.int64)
-    whole, rest = np.divmod(ticks, PARTS)
-    return np.asarray(whole * parts + rest * parts // PARTS)
+    parts = np.rint(np.where(np.isnan(percent), 0.0, percent) * (SCALE // 100)).astype(np.int64)
+    whole, rest = np.divmod(ticks, SCALE)
+    return np.asarray(whole * parts + rest * parts // SCALE)
 
 
 def tick_price(ticks: int, tick_size: float) -> float:

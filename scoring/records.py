@@ -1,4 +1,4 @@
-"""What has ended, by what may be added up: the records of each kind and band, and those of any group of rows."""
+"""Records of signals that have ended, by kind and band, and of any group of rows."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
@@ -20,7 +20,7 @@ BAND_POINTS = 5
 
 
 class Kind(NamedTuple):
-    """What may be added up: signals of one strategy, side and version."""
+    """The key of signals whose results may be added up: one strategy, side and version."""
 
     strategy: str
     side: str

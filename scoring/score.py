@@ -1,4 +1,4 @@
-"""What all scores share: a weighted sum of sub-scores of 0 to 100, to which missing data adds nothing."""
+"""The form that all scores share: a weighted sum of sub-scores of 0 to 100, to which missing data adds nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What decisions need to know of the user's settings: one record, each field declared with its setting."""
+"""The user's settings that decisions need: one record, each field declared with its setting."""
 
 import hashlib
 from dataclasses import asdict, dataclass, field, fields
@@ -22,7 +22,7 @@ _FEE = EXITS.row(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategySettings:
-    """What one strategy alone takes; a strategy that takes something inherits this beside its formulas."""
+    """Base of the settings of one strategy, which are declared beside its formulas."""
 
     strategy: ClassVar[str] = ""  #: its name
 
@@ -32,7 +32,7 @@ S = TypeVar("S", bound=StrategySettings)
 
 @dataclass(frozen=True, kw_only=True)  # without slots: there is room for what is computed once
 class ScoringSettings(SharedSettings):
-    """What all strategies share: gates, levels, limits and exits."""
+    """Settings that all strategies share: gates, levels, limits and exits."""
 
     near_miss_points: float = 8.0
     max_spread_percent: float = GATES.setting(
@@ -122,7 +122,7 @@ class ScoringSettings(SharedSettings):
 
     @classmethod
     def from_older(cls, stored: dict[str, Any]) -> dict[str, Any]:
-        """Return what was stored in today's form: while UPS was alone, its settings stood among these."""
+        """Return what was stored in today's form: while UPS was alone, its settings were among these."""
         if "own" in stored:
             return stored
         known = {one.name for one in fields(cls)}

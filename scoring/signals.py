@@ -34,7 +34,7 @@ class ExitReason(StrEnum):
     LIQUIDITY_FLIP = "liquidity_flip"
     TIMEOUT = "timeout"
     DELISTED = "delisted"
-    NOT_KNOWN = "not_known"  #: nobody can tell what happened to it
+    NOT_KNOWN = "not_known"  #: its end cannot be known
     NO_LONGER_WATCHED = "no_longer_watched"  #: its venue was taken out of EXCHANGES
 
 
@@ -129,7 +129,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a signal made from one entry price."""
+    """The result of a signal from one entry price."""
 
     entry: float
     gross_percent: float
@@ -205,7 +205,7 @@ class OpenSignal:
     tape_ms: int = 0  #: every print up to here has been seen; 0: none came yet
     saw_prints: bool = False  #: prints came; otherwise only quotes were seen
     lacked_prints: bool = False  #: for some time none came, and nobody asked for them
-    unknown_until_ms: int = 0  #: up to here there was a time of which nobody can tell; 0: none
+    unknown_until_ms: int = 0  #: end of the last time that is not known; 0: none
     fills: tuple[Fill, ...] = ()  #: targets that have been hit while others have not
 
     @property
@@ -226,7 +226,7 @@ class OpenSignal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What earlier decisions and the user's commands forbid now: state in, state out, one row in the database."""
+    """Limits that earlier decisions and the user's commands set: state in, state out, one row in the database."""
 
     next_id: int = 1
     last_signal_ms: dict[str, int]  #: by coin
@@ -249,7 +249,7 @@ FOREVER_MS = 2**62
 
 
 class Arm(StrEnum):
-    """What a control leaves to chance."""
+    """The part of a control that chance draws."""
 
     OTHER_INSTRUMENT = "other_instrument"  #: another instrument of the venue, at the time of the alert
     OTHER_TIME = "other_time"  #: the alert's instrument, at a time of the day that follows
@@ -257,7 +257,7 @@ class Arm(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """What is followed silently beside an alert, to see what chance makes by the same rules."""
+    """An instrument or time drawn by chance and followed silently beside an alert, by the same rules."""
 
     id: int
     signal_id: int  #: the alert it was drawn with

@@ -1,4 +1,4 @@
-"""What signals have made: running sums of what has ended, so that no figure has another source.
+"""Results of signals as running sums, the one source of every figure.
 
 Every figure is net of both taker fees and settled funding; fills at bid and ask have paid the spread. Figures count
 from the price a person could reach unless another entry is asked for.
@@ -23,7 +23,7 @@ _DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What n signals made together; the floats are NaN where n is 0."""
+    """The result of n signals; the floats are NaN where n is 0."""
 
     n: int
     wins: int  #: net above 0
@@ -41,13 +41,13 @@ class Summary:
 
     @property
     def standing(self) -> str:
-        """What the figures are worth: "no data", "unproven" below 30 rows, or "" ."""
+        """How far the figures can be relied on: "no data", "unproven" below 30 rows, or "" ."""
         return "no data" if self.n == 0 else "unproven" if self.n < PROVEN_FROM else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What alerts of one kind have made, beside what chance made: the controls that were drawn with them."""
+    """The result of alerts of one kind, beside that of chance: the controls that were drawn with them."""
 
     alerts: Summary
     chance: Summary
@@ -58,7 +58,7 @@ class Record:
 
     @property
     def verdict(self) -> Literal["too few", "no difference", "better", "worse"]:
-        """What the alerts show against chance; as long as the two intervals overlap that is no difference."""
+        """The alerts against chance; while the two intervals overlap there is no difference."""
         alerts, chance = self.alerts, self.chance
         if math.isnan(self.difference_r_low):
             return "too few"

@@ -1,4 +1,4 @@
-"""What another threshold would have given, from the scores of signals and of near misses."""
+"""Signals a day at other thresholds, from the scores of signals and of near misses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdRates:
-    """What the threshold of now gave, and what a lower one would have given, over `days`."""
+    """The rate at the present threshold and at a lower one, over `days`."""
 
     days: float
     now: Rate

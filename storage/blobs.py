@@ -12,7 +12,7 @@ from storage.codec import from_plain, to_plain
 
 T = TypeVar("T")
 
-_ARRAY = "array"  #: the one key of what stands in the JSON for an array: its number
+_ARRAY = "array"  #: the one key of the JSON object in place of an array: its number
 _LENGTH_BYTES = 4
 _LEVEL = 1  #: higher ones take two thirds longer for a tenth less
 

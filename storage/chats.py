@@ -35,7 +35,7 @@ class Chats:
         self._database = database
 
     async def keep_only(self, chats: Iterable[str]) -> None:
-        """Give up what waits for any other chat than these, and change no more what stands there."""
+        """Give up messages to any other chat than these, and edit none there any more."""
         named = {"chats": to_json(list(chats))}
         await self._database.write(*((sql, [named]) for sql in _GIVE_UP_OTHERS))
 
@@ -56,7 +56,7 @@ class Chats:
         return dict(map(tuple, await self._database.read("SELECT chat_id, since_ms FROM blocked_chats")))
 
     async def forget_messages(self, chat_id: str) -> None:
-        """Neither edit nor reply to what stands in a chat any more: it has a new id."""
+        """Neither edit nor reply to a chat's messages any more: it has a new id."""
         await self._database.write((_FORGET_MESSAGES, [{"chat_id": chat_id}]))
 
     async def last_sent_ms(self) -> dict[str, int]:

@@ -60,11 +60,11 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUp:
-    """A line more below the alert of a signal, in every chat where it stands: the alert is edited, nothing rings."""
+    """A further line below a signal's alert, in every chat that has it: the alert is edited without a sound."""
 
     signal_id: int
     html: str
-    buttons: tuple[Button, ...] | None = None  #: what stands under it from now on; None leaves what does
+    buttons: tuple[Button, ...] | None = None  #: its buttons from now on; None leaves them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,4 +95,4 @@ class OutboxMessage:
     revision: int = 0  #: how often its text has been changed
     may_repeat: bool = False  #: an earlier send ended without a reply, so the chat may have it already
     follow_up: str = ""  #: what has been added below it since, each line begun by a line break
-    lost: Lost = Lost()  #: what its chat has not got and has not been told of, where it is due
+    lost: Lost = Lost()  #: messages that its chat did not get and does not know of, where it is due

@@ -192,7 +192,7 @@ class Outbox:
         revision: int | None = None,
         html: str | None = None,
     ) -> None:
-        """Store that Telegram took it; `told`: its text told the chat of these, which it did not get.
+        """Store that Telegram took it; `told`: its text named these, which the chat did not get.
 
         Where its text has been changed since `revision` it is pending again: the chat's message is to be edited.
         `html` is what was sent, where that is more than what was queued.
@@ -221,7 +221,7 @@ class Outbox:
     async def expire(self, entries_before_ms: int, others_before_ms: int, but_of: Iterable[str]) -> list[str]:
         """Give up what was to be sent for the first time and is older than that, `but_of` these chats.
 
-        Changes of messages of before `others_before_ms` are given up too: those stand as they were sent. Return the
+        Changes of messages of before `others_before_ms` are given up too: those stay as they were sent. Return the
         chat of each message that expired.
         """
         limits = {

@@ -122,7 +122,7 @@ class Quantity(NamedTuple):
 
     @property
     def empty(self) -> float:
-        """What a cell of which nothing is known holds."""
+        """The value of a cell of which nothing is known."""
         counts_nothing_as_zero = self.axis in (_S, _R)
         return np.nan if self.dtype is np.float64 and not counts_nothing_as_zero else 0
 

@@ -60,7 +60,7 @@ class DeepCheck:
 
     @property
     def findings(self) -> list[Finding]:
-        """What was found so far."""
+        """The findings so far."""
         return self._steps.findings
 
     async def run(self) -> list[Finding]:

@@ -124,7 +124,7 @@ def _exchange(venue: CcxtVenue) -> Any:
 @cache
 def _ccxt_class(name: str) -> Any:
     # Its package imports all hundred exchanges: 30 MiB, and a quarter of a second that the loop feels. So an empty
-    # package stands in for it, with the same modules inside.
+    # package takes its place, with the same modules inside.
     if "ccxt" not in sys.modules:
         found = find_spec("ccxt")
         assert found is not None

@@ -9,7 +9,7 @@ class ListingKind(Enum):
     PERPETUAL = "perpetual"
     STOCK = "stock"
     COMMODITY = "commodity"
-    SUSPENDED = "suspended"  #: settling, closed or paused: its prices stand still
+    SUSPENDED = "suspended"  #: settling, closed or paused: its prices do not move
     PENDING = "pending"  #: listed, not trading yet
     DELIVERY = "delivery"
     USDC = "usdc"

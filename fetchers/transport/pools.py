@@ -55,13 +55,13 @@ class Pool(ABC):
 
     @property
     def usable(self) -> float:
-        """What we allow ourselves in one window; one call always fits."""
+        """The share of the limit used in one window; one call always fits."""
         return max(1.0, self.limit * (1.0 - self.headroom))
 
     @property
     @abstractmethod
     def used(self) -> float:
-        """What counts in the window as it was when last looked at."""
+        """The use of the window when last looked at."""
 
     @abstractmethod
     def wait_ms(self, cost: float, now_ms: int, kept_free: float = 0.0) -> int:
@@ -104,7 +104,7 @@ class Sliding(Pool):
 
     @property
     def used(self) -> float:
-        """What was sent in the last window."""
+        """The use of the last window."""
         return self._sent.total
 
     def wait_ms(self, cost: float, now_ms: int, kept_free: float = 0.0) -> int:
@@ -184,7 +184,7 @@ class ClockMinute(Pool):
 
     @property
     def used(self) -> float:
-        """What was sent in this minute, or was on its way when it began."""
+        """The use of this minute, with calls that were on their way when it began."""
         return self._used
 
     def wait_ms(self, cost: float, now_ms: int, kept_free: float = 0.0) -> int:

@@ -1,7 +1,7 @@
 """By which way requests leave: one rule for the venues, Telegram and whatever else the bot asks.
 
 A proxy of the settings goes before those of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, less NO_PROXY), which
-never stand between the bot and its own machine. What a venue counts is the proxy's address.
+are never used for the bot's own machine. What a venue counts is the proxy's address.
 """
 
 from dataclasses import dataclass, field

@@ -98,7 +98,7 @@ def _judge_minute(
     One that holds the decision may have its extremes from before: it decides nothing. One that holds the last look has
     what it shows beyond a level from after it, for the signal would have ended had we seen that ourselves; but not what
     it shows beyond a trailing stop, which may have come before the best price. One that goes on after the gap may have
-    an extreme from there, if we saw it printed: it is judged with the prints. Where nobody can tell, the time is noted.
+    an extreme from there, if we saw it printed: it is judged with the prints. Unknown times are noted.
     """
     signal, target = open_signal.signal, open_signal.next_target
     against = -signal.side.direction

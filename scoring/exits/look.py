@@ -1,4 +1,4 @@
-"""What one tick saw of one instrument: all that the rules of an exit are told."""
+"""One tick's look at one instrument: all that the rules of an exit know of it."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from scoring.signals import OpenSignal, Side
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What one tick saw of one instrument; NaN and empty where it saw nothing."""
+    """One tick's look at one instrument; NaN and empty where it saw nothing."""
 
     now_ms: int
     trade_time_ms: IntArray = field(default_factory=lambda: read_only([], np.int64))  #: (k,) ascending

@@ -1,4 +1,4 @@
-"""An open signal as it stands: how it begins, and what is kept of it from look to look."""
+"""The state of an open signal: how it begins, and what is kept from look to look."""
 
 import math
 from dataclasses import replace
@@ -9,7 +9,7 @@ from scoring.signals import DataTimes, ExitReason, Fill, NearMiss, OpenSignal, S
 
 
 def start(signal: Signal, funding_rate: float = math.nan) -> OpenSignal:
-    """Return the signal as it stands at its decision; `funding_rate` [fraction per settlement] was seen with it."""
+    """Return the signal's state at its decision; `funding_rate` [fraction per settlement] was seen with it."""
     entry, decided_ms = signal.levels.entry, signal.decided_ms
     return OpenSignal(
         signal=signal,

@@ -1,4 +1,4 @@
-"""What one tick saw, judged by the rules: prints one by one, then the quote; and the end of what gives no price."""
+"""Judge one look: its prints one by one, then its quote; end what gives no price any more."""
 
 import math
 from dataclasses import replace

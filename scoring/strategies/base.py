@@ -1,4 +1,4 @@
-"""What a strategy is: everything that decides, and nothing that is done about a decision."""
+"""The record of a strategy: everything that decides, and nothing that acts on a decision."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Strategy:
     name: str  #: in STRATEGIES, in the database and in statistics
     version: str  #: changes with its formulas: records of two versions are never added up
     weights: Mapping[str, float]  #: points of the hundred by sub-score, in the order in which they are added up
-    parts: Mapping[str, tuple[str, ...]]  #: by sub-score, the parts of the feature frame that it stands on
+    parts: Mapping[str, tuple[str, ...]]  #: by sub-score, the parts of the feature frame that it needs
     #: (k, n) sub-scores of 0 to 100 in the order of the weights; what is missing adds 0
     sub_scores: Callable[[FeatureFrame, ScoringSettings], FloatArray]
     gates: tuple[Gate, ...]  #: all that must hold, in the order in which people read them; one is named "score"
@@ -60,5 +60,5 @@ class Strategy:
 
     @property
     def all_parts(self) -> tuple[str, ...]:
-        """The parts of the feature frame that the score stands on, in the order of its sub-scores."""
+        """The parts of the feature frame that the score needs, in the order of its sub-scores."""
         return tuple(dict.fromkeys(part for parts in self.parts.values() for part in parts))

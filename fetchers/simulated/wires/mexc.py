@@ -215,7 +215,7 @@ class MexcWire:
             **{f"real{name.title()}": values for name, values in prices.items()},
         }
 
-    # A trailing slash stands for the symbol
+    # A trailing slash is in the place of the symbol
     _endpoints: ClassVar[Mapping[str, _Endpoint]] = {
         "ping": _Endpoint(handle=_ping, limit=20),
         "detail": _Endpoint(handle=_all_details, limit=10),

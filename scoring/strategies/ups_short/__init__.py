@@ -8,7 +8,7 @@ from scoring.strategies.base import Strategy
 from scoring.strategies.ups_short.bound import upper_bound
 from scoring.strategies.ups_short.gates import GATES
 from scoring.strategies.ups_short.phrases import PHRASES, figures
-from scoring.strategies.ups_short.score import PARTS, WEIGHTS, compute_sub_scores
+from scoring.strategies.ups_short.score import PARTS_NEEDED, WEIGHTS, compute_sub_scores
 from scoring.strategies.ups_short.settings import UpsSettings
 
 UPS_SHORT = Strategy(
@@ -16,7 +16,7 @@ UPS_SHORT = Strategy(
     version="1",
     settings=UpsSettings,
     weights=WEIGHTS,
-    parts=PARTS,
+    parts=PARTS_NEEDED,
     sub_scores=compute_sub_scores,
     gates=GATES,
     levels=partial(compute_levels, direction=Side.SHORT.direction),

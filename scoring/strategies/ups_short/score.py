@@ -22,8 +22,8 @@ WEIGHTS = {
     "short_momentum": 10.0,
     "funding": 10.0,
 }
-#: the parts of a feature frame that each sub-score stands on
-PARTS = {
+#: the parts of a feature frame that each sub-score needs
+PARTS_NEEDED = {
     "oi_divergence": ("open_interest_change", "price_change"),
     "liquidity_pressure": ("wall", "exhaustion"),
     "orderflow_imbalance": ("ask_share", "taker_sell_share"),

@@ -1,4 +1,4 @@
-"""What UPS alone takes: the thresholds of its own gates."""
+"""Settings of UPS alone: the thresholds of its own gates."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from scoring.strategies.ups_short.score import (
-    PARTS,
+    PARTS_NEEDED,
     WEIGHTS,
     btc_microtrend,
     funding,
@@ -33,7 +33,7 @@ def test_weights() -> None:
         ("short_momentum", 10),
         ("funding", 10),
     ]
-    assert PARTS.keys() == WEIGHTS.keys()
+    assert PARTS_NEEDED.keys() == WEIGHTS.keys()
     assert sum(WEIGHTS.values()) == 100
 
 
