@@ -113,9 +113,11 @@ class MarketFeed(CandleSource, Protocol):
         """Make the bulk calls of all venues and return what has arrived since the last poll, of whatever kind."""
 
     def poll_candidates(
-        self, wanted: Sequence[Wanted], *, held: Collection[str] = ()
+        self, wanted: Callable[[], Sequence[Wanted]], *, held: Collection[str] = ()
     ) -> AsyncIterator[list[Observation]]:
         """Poll single instruments, and yield what has arrived since the last poll, in portions.
+
+        `wanted` says which; a feed that asks nobody need not call it.
 
         Coins and instruments in `held`, by name, keep their name when the universe is reloaded.
         """

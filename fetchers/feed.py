@@ -141,7 +141,11 @@ class Feed:
         return self._drain()
 
     async def poll_candidates(
-        self, wanted: Sequence[Wanted], deadline_s: float | None = None, *, held: Collection[str] = ()
+        self,
+        wanted: Callable[[], Sequence[Wanted]],
+        deadline_s: float | None = None,
+        *,
+        held: Collection[str] = (),
     ) -> AsyncIterator[list[Observation]]:
         """Poll what is wanted and a rotation of the rest, and yield what has arrived since the last poll, in portions.
 
@@ -150,9 +154,10 @@ class Feed:
         instruments by name, keeps its name over a reload.
         """
         self._held = held
-        self._keep = {want.key for want in wanted if want.kind == "open"}
+        asked = wanted()
+        self._keep = {want.key for want in asked if want.kind == "open"}
         await asyncio.sleep(0)  # other tasks first: a plan of thousands of candidates takes long
-        plan = self._plan(wanted)
+        plan = self._plan(asked)
         await asyncio.sleep(0)
         polls = {name: self._pollers[name].polls.start(ids, plan.awaited[name]) for name, ids in plan.polls.items()}
         answered = {

@@ -116,7 +116,7 @@ class Market:
         return []
 
     async def poll_candidates(
-        self, wanted: Sequence[Wanted], *, held: Collection[str] = ()
+        self, wanted: Callable[[], Sequence[Wanted]], *, held: Collection[str] = ()
     ) -> AsyncIterator[list[Observation]]:
         """Yield a tick of the whole market as it comes from the venues, and at its end a setup of one instrument."""
         del wanted, held

@@ -150,7 +150,7 @@ class Orchestrator:
         market = self.market
         market.begin_tick(started_ms)
         await market.append(await self._feed.poll_quotes())
-        candidates = self._feed.poll_candidates(self._wanted(), held=self.ledger.names_in_use())
+        candidates = self._feed.poll_candidates(self._wanted, held=self.ledger.names_in_use())
         async for portion in candidates:
             await market.append(portion)
         return market.view(self._clock.now_ms())

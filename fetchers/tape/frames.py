@@ -4,9 +4,9 @@ Bulk quotes are written as differences from the reply before, so a file is read 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -56,8 +56,7 @@ class Frames:
         head: dict[str, Any] = {
             "kind": "tick",
             "times": [record.started_ms, record.seen_ms, record.decided_ms, record.ended_ms],
-            "quotes": self._put_all(body, record.quotes),
-            "portions": [self._put_all(body, portion) for portion in record.portions],
+            "arrived": self._put_all(body, [record.quotes, *record.portions]),
             "digest": record.digest,
         }
         if record.watched is not None:
@@ -100,8 +99,7 @@ class Frames:
 
     def _to_tick(self, head: dict[str, Any], body: Bytes) -> TapeTick:
         self._lists += [tuple(ids) for ids in head.get("ids", ())]
-        quotes = self._take_all(body, head["quotes"])
-        portions = [self._take_all(body, portion) for portion in head["portions"]]
+        quotes, *portions = self._take_all(body, head["arrived"])
         started_ms, seen_ms, decided_ms, ended_ms = head["times"]
         return TapeTick(
             started_ms=started_ms,
@@ -118,10 +116,13 @@ class Frames:
             digest=head["digest"],
         )
 
-    def _put_all(self, body: Bytes, observations: Sequence[Observation]) -> dict[str, Any]:
-        """Put what has arrived together, kind by kind, and return its part of the head."""
-        order = [_LETTERS[type(one)] for one in observations]
-        heads: dict[str, Any] = {"order": [[letter, len(list(run))] for letter, run in groupby(order)]}
+    def _put_all(self, body: Bytes, groups: Sequence[Sequence[Observation]]) -> dict[str, Any]:
+        """Put what has arrived, kind by kind, and return its part of the head, with the order in each group."""
+        letters = [[_LETTERS[type(one)] for one in group] for group in groups]
+        observations = [one for group in groups for one in group]
+        heads: dict[str, Any] = {
+            "order": [[[letter, len(list(run))] for letter, run in groupby(group)] for group in letters]
+        }
         heads["Q"] = [self._put_quotes(body, one) for one in observations if isinstance(one, Quotes)]
         heads["B"] = _put_books(body, [one for one in observations if isinstance(one, OrderBook)])
         heads["T"] = _put_trades(body, [one for one in observations if isinstance(one, Trades)])
@@ -129,20 +130,15 @@ class Frames:
         heads["C"] = [_put_candles(body, one) for one in observations if isinstance(one, Candles)]
         return {name: value for name, value in heads.items() if value}
 
-    def _take_all(self, body: Bytes, heads: dict[str, Any]) -> list[Observation]:
-        found: dict[str, list[Observation]] = {
-            "Q": [self._take_quotes(body, one) for one in heads.get("Q", ())],
-            "B": [*_take_books(body, heads["B"])] if "B" in heads else [],
-            "T": [*_take_trades(body, heads["T"])] if "T" in heads else [],
-            "O": [_take_interest(one) for one in heads.get("O", ())],
-            "C": [_take_candles(body, one) for one in heads.get("C", ())],
+    def _take_all(self, body: Bytes, heads: dict[str, Any]) -> list[list[Observation]]:
+        found: dict[str, Iterator[Observation]] = {
+            "Q": iter([self._take_quotes(body, one) for one in heads.get("Q", ())]),
+            "B": iter(_take_books(body, heads["B"]) if "B" in heads else ()),
+            "T": iter(_take_trades(body, heads["T"]) if "T" in heads else ()),
+            "O": iter([_take_interest(one) for one in heads.get("O", ())]),
+            "C": iter([_take_candles(body, one) for one in heads.get("C", ())]),
         }
-        arrived: list[Observation] = []
-        taken = dict.fromkeys(found, 0)
-        for letter, count in heads.get("order", ()):
-            arrived += found[letter][taken[letter] : taken[letter] + count]
-            taken[letter] += count
-        return arrived
+        return [[one for letter, count in group for one in islice(found[letter], count)] for group in heads["order"]]
 
     def _put_quotes(self, body: Bytes, quotes: Quotes) -> list[Any]:
         number = self._ids.setdefault(quotes.ids, len(self._ids))

@@ -1,7 +1,7 @@
 """The `MarketFeed` that plays a tape, and the clock that goes with it."""
 
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 
 from features.facts.market import Candles, Observation
 from fetchers.base import MarketFeed
@@ -69,7 +69,7 @@ class TapePlayer:
 
     async def poll_candidates(
         self,
-        _wanted: Sequence[Wanted],
+        _wanted: Callable[[], Sequence[Wanted]],
         *,
         held: Collection[str] = (),  # noqa: ARG002 - the names are the tape's
     ) -> AsyncIterator[list[Observation]]:

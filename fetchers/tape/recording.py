@@ -1,6 +1,6 @@
 """A `MarketFeed` that keeps what it hands on, so that a tick can be played again."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from features.facts.market import Candles, Observation
@@ -55,7 +55,7 @@ class RecordingFeed:
         return [*taken.quotes]
 
     async def poll_candidates(
-        self, wanted: Sequence[Wanted], *, held: Collection[str] = ()
+        self, wanted: Callable[[], Sequence[Wanted]], *, held: Collection[str] = ()
     ) -> AsyncIterator[list[Observation]]:
         """Poll single instruments."""
         async for portion in self._feed.poll_candidates(wanted, held=held):

@@ -1,7 +1,7 @@
 """A real orchestrator and a real database on a feed that says what a test puts into it."""
 
 import tempfile
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,9 +38,10 @@ class ScriptedFeed:
         return found
 
     async def poll_candidates(
-        self, _wanted: Sequence[Wanted], *, held: Collection[str]
+        self, wanted: Callable[[], Sequence[Wanted]], *, held: Collection[str]
     ) -> AsyncIterator[list[Observation]]:
         """Return nothing; keep what is held."""
+        wanted()
         self.held = held
         yield []
 

@@ -60,7 +60,7 @@ def kinds(observations: Sequence[Observation]) -> list[tuple[str, str]]:
 
 async def polled(feed: Feed, wanted: Sequence[Wanted], deadline_s: float) -> list[Observation]:
     """Return all portions of a poll together."""
-    return [one async for portion in feed.poll_candidates(wanted, deadline_s) for one in portion]
+    return [one async for portion in feed.poll_candidates(lambda: wanted, deadline_s) for one in portion]
 
 
 def venues_of(*names: str, clock: HandClock) -> list[MemoryVenue]:
@@ -270,7 +270,7 @@ async def test_a_name_lasts_over_a_restart_and_while_it_is_in_use() -> None:
             return next(one.coin for one in feed.universe.instruments if one.key == ("mexc", "AAAUSDT"))
 
         async def reload(held: Collection[str]) -> None:
-            async for _ in feed.poll_candidates([], DEADLINE_S, held=held):
+            async for _ in feed.poll_candidates(list, DEADLINE_S, held=held):
                 pass
             await clock.advance(901)
             for _ in range(2):  # the second poll finds the universe that the first had loaded with its quotes

@@ -79,7 +79,7 @@ async def tick(feed: Feed, count: int) -> Sequence[Quotes]:
     """Poll everything, as many of the instruments as `count` being candidates, and return the quotes."""
     came = await feed.poll_quotes()
     wanted = [Wanted(key=one.key, kind="candidate", bound=80.0) for one in feed.universe.instruments[:count]]
-    async for portion in feed.poll_candidates(wanted):
+    async for portion in feed.poll_candidates(lambda: wanted):
         came += portion
     return [one for one in came if isinstance(one, Quotes)]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from functools import partial
 
 import orjson
 
@@ -34,7 +35,7 @@ async def main() -> None:
         for _ in range(3):
             observations = await feed.poll_quotes()
             wanted = [Wanted(key=one.key, kind="candidate", bound=80.0) for one in feed.universe.instruments]
-            async for portion in feed.poll_candidates(wanted):
+            async for portion in feed.poll_candidates(partial(list, wanted)):
                 observations += portion
             came.update(f"{one.venue} {type(one).__name__}" for one in observations)
             await clock.sleep(5)

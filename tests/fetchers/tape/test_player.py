@@ -34,7 +34,7 @@ async def test_a_tick() -> None:
     assert universe.instruments == (instrument(),)
     assert player.now_ms() == player.now_ms() == player.monotonic_ms() == seen.started_ms
     assert await player.poll_quotes() == list(seen.quotes)
-    portions = [portion async for portion in player.poll_candidates([])]
+    portions = [portion async for portion in player.poll_candidates(list)]
     assert portions == [list(portion) for portion in seen.portions]
     assert [player.now_ms() for _ in range(3)] == [seen.seen_ms, seen.decided_ms, seen.decided_ms]
     player.load(tick(1))
@@ -65,7 +65,7 @@ async def test_nothing_from_the_future() -> None:
     player = TapePlayer(NOW_MS)
     player.load(tick(0, quotes=[quotes(received_ms=later)], portions=[[order_book(), order_book(received_ms=later)]]))
     assert await player.poll_quotes() == []
-    assert [len(portion) async for portion in player.poll_candidates([])] == [1]
+    assert [len(portion) async for portion in player.poll_candidates(list)] == [1]
     assert player.from_the_future == 2
 
 

@@ -18,7 +18,7 @@ async def begun() -> tuple[Any, RecordingFeed]:
     recording = RecordingFeed(cast("MarketFeed", feed))
     assert recording.universe is feed.universe
     assert len(await recording.poll_quotes()) == 1
-    async for _ in recording.poll_candidates([], held=()):
+    async for _ in recording.poll_candidates(list, held=()):
         pass
     return feed, recording
 
