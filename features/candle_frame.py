@@ -7,8 +7,10 @@ import numpy as np
 
 from features.candle_readings import CandleReadings
 from features.facts.market import BoolArray, FloatArray, IntArray
+from features.missing import Codes, Missing
 from features.state.market_state import MarketState
 
+WARM_ROWS = 150  #: candles from which on RSI is that of the whole history, to 0.001 points
 LARGEST_GAP = 0.03  #: [fraction] between the prices of two venues up to which one borrows the other's candles
 #: readings that are prices, and so are scaled where they are lent
 PRICES = (
@@ -52,6 +54,15 @@ def candle_frame(state: MarketState, now_ms: int, lender: IntArray) -> CandleFra
         is_borrowed=is_borrowed,
         back_ticks=_back_ticks(state, readings, now_ms),
     )
+
+
+def candle_codes(candles: CandleFrame, now_ms: int) -> Codes:
+    """Return why an instrument's candles cannot be used, (n,)."""
+    readings = candles.readings
+    oldest_ms = now_ms - round(1000 * (candles.interval_s + candles.max_lag_s))
+    codes = np.where(readings.whole_rows < WARM_ROWS, np.int8(Missing.WARMING_UP), np.int8(Missing.PRESENT))
+    codes = np.where(readings.closed_ms < oldest_ms, np.int8(Missing.STALE), codes)
+    return np.where(readings.closed_ms == 0, np.int8(Missing.NOT_SEEN), codes)
 
 
 def _lent(readings: CandleReadings, borrower: IntArray, lender: IntArray, ratio: FloatArray) -> CandleReadings:

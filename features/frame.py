@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple, get_type_hints
 
 from features.borrowing import borrow
 from features.builder import FeatureBuilder
-from features.candle_frame import CandleFrame, candle_frame
+from features.candle_frame import CandleFrame, candle_codes, candle_frame
 from features.facts.instruments import Instruments
 from features.facts.market import BoolArray, FloatArray, IntArray
 from features.missing import Codes
@@ -126,6 +126,9 @@ def compute_features(state: MarketState, now_ms: int) -> FeatureFrame:
     parts.add_derivatives()
     btc_return, btc_venue = parts.add_btc()
     borrowing = borrow(parts)
+    candles = candle_frame(state, now_ms, borrowing["lender"])
+    if candles is not None:
+        parts.missing["candles"] = candle_codes(candles, now_ms)
     parts.add_wall(borrowing["lender"], borrowing["borrows_flow"])
     return FeatureFrame(
         now_ms=now_ms,
@@ -133,7 +136,7 @@ def compute_features(state: MarketState, now_ms: int) -> FeatureFrame:
         btc_return=btc_return,
         btc_venue=btc_venue,
         missing=parts.missing,
-        candles=candle_frame(state, now_ms, borrowing["lender"]),
+        candles=candles,
         **borrowing,
         **parts.values,
     )

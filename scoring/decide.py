@@ -251,6 +251,7 @@ def _signal(column: int, one: _Candidates) -> Signal:
         code_hash=settings.code_hash,
         config_hash=settings.config_hash,
         version=record_version(strategy.version, settings, strategy.settings),
+        plan=strategy.plan(features, column, settings),
     )
 
 

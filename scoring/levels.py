@@ -37,10 +37,17 @@ class LevelFrame:
     timeout_s: float = math.nan  #: NaN: SIGNAL_TIMEOUT_SECONDS
 
 
-def compute_levels(now_ms: int, features: FeatureFrame, settings: ScoringSettings, direction: ArrayLike) -> LevelFrame:
+def compute_levels(
+    now_ms: int,
+    features: FeatureFrame,
+    settings: ScoringSettings,
+    direction: ArrayLike,
+    timeout_s: float | None = None,
+) -> LevelFrame:
     """Compute the levels of a signal on each instrument: a SHORT enters at the best bid, a LONG at the best ask.
 
-    `direction` is -1 where it would be SHORT, 1 where LONG.
+    `direction` is -1 where it would be SHORT, 1 where LONG. `timeout_s` is how long it may be held, where a strategy
+    has a time of its own.
     The stop is SL_PERCENT_MIN from the entry in a quiet market and SL_PERCENT_MAX in a wild one. Both distances are
     rounded down to whole ticks, so both levels move toward the entry.
     """
@@ -64,7 +71,10 @@ def compute_levels(now_ms: int, features: FeatureFrame, settings: ScoringSetting
         take_profit_percent=100 * take_profit / price,
         stop_percent=100 * stop / price,
         taker_fee_percent=fee,
-        cost_percent=2 * fee + _expected_funding_percent(now_ms, features, settings, directions),
+        cost_percent=2 * fee
+        + _expected_funding_percent(
+            now_ms, features, settings.signal_timeout_s if timeout_s is None else timeout_s, directions
+        ),
     )
 
 
@@ -151,13 +161,11 @@ def break_even_win_rate(net_win_percent: float, net_loss_percent: float) -> floa
     return max(0.0, net_loss_percent) / (net_win_percent + max(0.0, net_loss_percent))
 
 
-def _expected_funding_percent(
-    now_ms: int, features: FeatureFrame, settings: ScoringSettings, direction: IntArray
-) -> FloatArray:
+def _expected_funding_percent(now_ms: int, features: FeatureFrame, timeout_s: float, direction: IntArray) -> FloatArray:
     # at today's rate, what settles before the timeout; a missing rate counts only where something does
     is_stale = features.missing["funding"] != Missing.PRESENT
     rate = np.where(is_stale, np.nan, features.funding_rate)
-    settlements = _settlements(now_ms, now_ms + round(1000 * settings.signal_timeout_s), features)
+    settlements = _settlements(now_ms, now_ms + round(1000 * timeout_s), features)
     return np.where(settlements == 0, 0.0, 100 * direction * rate * settlements)
 
 

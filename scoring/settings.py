@@ -107,7 +107,9 @@ class ScoringSettings(SharedSettings):
     def of(self, record: type[S]) -> S:
         """Return the settings that one strategy alone takes."""
         if record not in self._records:
-            given = self.own.get(record.strategy, {})
+            stored = self.own.get(record.strategy, {})
+            # a list that was stored was a tuple
+            given = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
             self._records[record] = record(**{one.name: given[one.name] for one in fields(record) if one.name in given})
         return cast("S", self._records[record])
 

@@ -115,6 +115,7 @@ class Signal:
     code_hash: str
     config_hash: str
     version: str = ""  #: of formulas, levels and exits: only equal ones are added up; "" in rows older than it
+    plan: dict[str, float] = field(default_factory=dict)  #: why the levels are where they are, as the strategy says
 
     @property
     def key(self) -> tuple[str, str]:

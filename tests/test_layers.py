@@ -199,6 +199,12 @@ TESTED_IN = {
     "features.candle_readings": "tests/features/state/test_candle_store.py",
     "features.candle_frame": "tests/features/state/test_candle_store.py",
     "features.candle_settings": "tests/features/state/test_candle_store.py",
+    "scoring.strategies.levels.legs": "tests/scoring/strategies/test_levels_strategy.py",
+    "scoring.strategies.levels.score": "tests/scoring/strategies/test_levels_strategy.py",
+    "scoring.strategies.levels.plan": "tests/scoring/strategies/test_levels_strategy.py",
+    "scoring.strategies.levels.gates": "tests/scoring/strategies/test_levels_strategy.py",
+    "scoring.strategies.levels.phrases": "tests/scoring/strategies/test_levels_strategy.py",
+    "scoring.strategies.levels.settings": "tests/scoring/strategies/test_levels_strategy.py",
     "features.phenomena.zones": "tests/features/phenomena/test_swings.py",
 }
 

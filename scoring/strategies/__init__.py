@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from scoring.settings import ScoringSettings
 from scoring.strategies.base import Strategy
+from scoring.strategies.levels import LEVELS
 from scoring.strategies.ups_short import UPS_SHORT
 
-STRATEGIES = {strategy.name: strategy for strategy in (UPS_SHORT,)}
+STRATEGIES = {strategy.name: strategy for strategy in (UPS_SHORT, LEVELS)}
 
 
 def chosen(names: Iterable[str]) -> tuple[Strategy, ...]:

@@ -37,6 +37,9 @@ class Strategy:
         features_at(features, column)
     )
 
+    #: what a signal on the instrument in a column keeps of why its levels are where they are
+    plan: Callable[[FeatureFrame, int, ScoringSettings], dict[str, float]] = lambda *_: {}
+
     def score(self, features: FeatureFrame, settings: ScoringSettings) -> ScoreFrame:
         """Score every instrument."""
         return add_up(self.sub_scores(features, settings), self.weights)

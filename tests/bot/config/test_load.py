@@ -16,6 +16,7 @@ from features.settings import FeatureSettings, SharedSettings
 from fetchers.transport.pools import HEADROOM
 from fetchers.universe import UniverseSettings
 from scoring.settings import ScoringSettings, record_version
+from scoring.strategies.levels.settings import LevelsSettings
 from scoring.strategies.ups_short.settings import UpsSettings
 
 TOKEN = "123456:AAbb-cc_dd"
@@ -41,7 +42,7 @@ def test_defaults() -> None:
     config = load_config({})
     assert config.features == FeatureSettings()
     assert config.scoring == ScoringSettings(
-        own={"ups": dataclasses.asdict(UpsSettings())},
+        own={"ups": dataclasses.asdict(UpsSettings()), "levels": dataclasses.asdict(LevelsSettings())},
         config_hash=config.scoring.config_hash,
         features_hash=config.scoring.features_hash,
     )
@@ -90,7 +91,7 @@ CHANGED = {
 
 @pytest.mark.parametrize(
     ("environ", "config_hash", "features_hash", "version"),
-    [({}, "3bc6576896de", "ec592a", "1-66576c"), (CHANGED, "263b211b8f47", "388a50", "1-2c9fb5")],
+    [({}, "221378d3b6ed", "ec592a", "1-66576c"), (CHANGED, "539c700e63aa", "388a50", "1-2c9fb5")],
 )
 def test_hashes_last(environ: dict[str, str], config_hash: str, features_hash: str, version: str) -> None:
     """Records of stored signals compare by them: the same settings give the same, whatever the code looks like.

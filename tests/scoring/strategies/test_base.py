@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from features.frame import FeatureFrame
 from scoring.decide import decide
 from scoring.gates import DISCOUNT
 from scoring.settings import StrategySettings
@@ -14,6 +15,7 @@ from scoring.strategies.base import Strategy
 from tests.builders import NOW_MS, instrument
 from tests.scoring.frames import SETTINGS, UPS, limits, make_settings, passing
 from tests.scoring.strategies.bounce_long import BOUNCE_LONG as BOUNCE
+from tests.scoring.strategies.planted import planted
 
 #: a fall that takers buy
 FELL = {"taker_sell_share": 0.2, "momentum_z": -2.0}
@@ -28,11 +30,20 @@ def test_contract(strategy: Strategy) -> None:
     names = [gate.name for gate in strategy.gates]
     assert len(set(names)) == len(names)
     assert {"score", "eligible", "open_signal", "cooldown", "paused", "muted"} <= set(names)
-    frame = passing(3)
+    frame = legs_in_zone() if strategy.needs_candles else passing(3)
     scores = strategy.score(frame, SETTINGS)
     assert scores.sub_scores.shape == (len(strategy.weights), 3)
-    assert (strategy.bound(frame, SETTINGS, Limits.fresh(), ()) >= scores.total).all()
+    bound = strategy.bound(frame, SETTINGS, Limits.fresh(), ())
+    assert (bound >= scores.total)[frame.instruments.is_eligible & (scores.total > 0)].all()
     assert strategy.reasons(frame, scores, 0, SETTINGS)
+
+
+def legs_in_zone() -> FeatureFrame:
+    """Return a LONG at its entry, a SHORT that has gone past it, and Bitcoin."""
+    market = planted()
+    for price in (97.3, 96.9):
+        market.tick(price, 99.0)
+    return market.tick(95.9, 99.0)
 
 
 def test_the_docs_show_the_example() -> None:
