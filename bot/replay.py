@@ -6,10 +6,12 @@ The database is a temporary one, so nothing live is touched, and no message leav
 import io
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,15 +20,18 @@ from bot.chat.delivery.sender import TerminalSender
 from bot.config.load import load_config
 from bot.config.settings import Config
 from bot.core.events import Event, TickEnded
+from bot.core.moments import Moments
 from bot.core.taping import Held, digest_of, tick_digest
 from bot.core.tick import Tick
 from bot.version import code_hash
 from bot.wiring import Bot, build_bot
+from features.facts.market import Observation, OrderBook, Trades
 from features.state.snapshot import restore
+from fetchers.poll_plan import Key
 from fetchers.tape.files import read_tape
 from fetchers.tape.player import TapePlayer
 from fetchers.tape.records import Checkpoint, Gap, Header, TapeError, TapeTick
-from scoring.signals import Limits, Outcome, Signal
+from scoring.signals import Arm, Limits, Outcome, Signal
 from storage.blobs import from_blob
 from storage.codec import from_plain, to_plain
 from storage.store import Store
@@ -46,6 +51,9 @@ class Replayed:
     differs_ms: int | None  #: the first tick whose decision is not the recorded one
     rows: Sequence[tuple[Signal, Outcome | None]]  #: in the order of their decisions
     lines: Sequence[str]  #: what is to be said of the files
+    controls: Sequence[tuple[int, Arm, float]] = ()  #: (alert's id, arm, R) of what chance drew
+    moments: Sequence[tuple[Signal, Outcome]] = ()  #: moments drawn by chance, whatever the gates said, that have ended
+    config_hash: str = ""  #: of the settings that were decided with
 
     @property
     def ticks_per_second(self) -> float:
@@ -88,11 +96,17 @@ class Replay:
         from_ms: int = 0,
         to_ms: float = float("inf"),
         progress: Callable[[int, int], None] = lambda _ticks, _now_ms: None,
+        moments_seed: int | None = None,
     ) -> None:
         self._changed = dict(changed or {})
         self._from_ms = from_ms
         self._to_ms = to_ms
         self._progress = progress
+        self._moments_seed = moments_seed
+        self._moments: Moments | None = None
+        self._moment_rows: list[tuple[Signal, Outcome]] = []
+        self._controls: dict[tuple[int, Arm], float] = {}
+        self._config_hash = ""
         self._resources = AsyncExitStack()
         self._headers: list[Header] = []
         self._player = TapePlayer(0)
@@ -141,6 +155,9 @@ class Replay:
             differs_ms=digests.differs_ms,
             rows=[row for _, row in sorted(self._rows.items()) if row[0].decided_ms >= self._from_ms],
             lines=self._lines,
+            controls=[(signal_id, arm, r) for (signal_id, arm), r in sorted(self._controls.items())],
+            moments=self._moment_rows,
+            config_hash=self._config_hash,
         )
 
     def _needed(self, paths: Sequence[Path]) -> Iterator[Path]:
@@ -183,6 +200,8 @@ class Replay:
             raise RuntimeError("the tick did not read the clock where the tape has its readings")
         if tick.started_ms >= self._from_ms:
             self._digests.note(tick, tick_digest(self._last.features, self._last.decision))
+        if self._moments is not None:
+            self._moment_rows += await self._moments.follow(self._last, _seen(tick))
         self._progress(len(self._digests.made), tick.started_ms)
 
     async def _begin_bot(self, held: Held | None) -> Bot:
@@ -202,6 +221,15 @@ class Replay:
         bot = self._bot = build_bot(
             config, clock=player, feed=player, store=store, sender=sender, subscribers=[self._note]
         )
+        self._config_hash = config.scoring.config_hash
+        if self._moments_seed is not None:
+            self._moments = Moments(
+                player,
+                config.scoring,
+                max_data_age_s=config.features.max_data_age_s,
+                started_ms=player.now_ms(),
+                seed=self._moments_seed,
+            )
         player.load(_moment(header.started_ms))
         await bot.orchestrator.restore()
         if held is not None and held.windows is not None:
@@ -221,6 +249,8 @@ class Replay:
         for signal, outcome in await self._store.signals.find(limit=1_000_000):
             if signal.id in self._rows or signal.id not in self._given:
                 self._rows[signal.id] = signal, outcome
+        for signal_id, arm, r in await self._store.controls.results():
+            self._controls[signal_id, arm] = r
 
     def _config(self, header: Header) -> Config:
         config = load_config({**header.settings, **self._changed})
@@ -234,6 +264,15 @@ class Replay:
     def _note(self, event: Event) -> None:
         if isinstance(event, TickEnded):
             self._last = event.tick
+
+
+def _seen(tick: TapeTick) -> dict[Key, list[Observation]]:
+    """Return the books and prints of a tick by instrument, but of those that were not known yet."""
+    found: dict[Key, list[Observation]] = defaultdict(list)
+    for one in chain(tick.quotes, *tick.portions):
+        if isinstance(one, OrderBook | Trades) and one.received_ms <= tick.seen_ms:
+            found[one.venue, one.id].append(one)
+    return found
 
 
 def _held(checkpoint: Checkpoint, path: Path) -> Held:

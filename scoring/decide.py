@@ -55,6 +55,12 @@ class Judgement:
         """The scores of every instrument."""
         return self._last.inputs.scores
 
+    def signal_of(self, column: int) -> Signal | None:
+        """Return what a signal of this instrument would have been, whatever the gates say; None without levels."""
+        levels = self._last.inputs.levels
+        tick_size = self._last.inputs.features.instruments[column].tick_size
+        return None if levels_at(levels, column, tick_size) is None else _signal(column, self._last)
+
     def funnel(self) -> Funnel:
         """Count how far the instruments came; no alert waits for it."""
         return _funnel(self._last, self._taken)

@@ -2,16 +2,22 @@
 
 import argparse
 import asyncio
-from dataclasses import asdict
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
 
 from bot.cli.evidence_tables import Page, as_html, as_markdown, as_plain, as_text, page_of
+from bot.cli.replay import setting
 from bot.cli.shared import DONE, FAILED, Subparsers, read_config, say
 from bot.core.evidence import table_of
 from bot.lifecycle import Interrupt
+from bot.logs import set_up_logs
+from bot.replay import Replay
 from scoring.evidence.judge import Trial, judge, trial
+from scoring.evidence.rows import Rows
 from scoring.strategies import STRATEGIES
 from storage.store import StoreReader
 
@@ -26,6 +32,12 @@ SAID = (
 def add(commands: Subparsers) -> None:
     """Add the command."""
     command = commands.add_parser("evaluate", help="what the score is worth against chance, net of costs")
+    command.add_argument(
+        "tapes", type=Path, nargs="*", metavar="TAPE", help="without any the bot's own record is judged"
+    )
+    command.add_argument(
+        "--set", type=setting, action="append", default=[], metavar="NAME=VALUE", help="another setting for the tapes"
+    )
     command.add_argument("--strategy", choices=sorted(STRATEGIES), default="ups", help="whose alerts (default: ups)")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument("--html", type=Path, metavar="FILE", help="also write a page")
@@ -35,30 +47,85 @@ def add(commands: Subparsers) -> None:
     command.set_defaults(run=run)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Data:
+    """What is judged, and what is said of it."""
+
+    alerts: Rows
+    moments: Rows | None
+    config_hash: str
+    data_hash: str
+    said: tuple[str, ...]
+
+
 async def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
-    """Judge the record and print it; the run is noted in the ledger, since each try makes the best one less a proof."""
+    """Judge and print; the run is noted in the ledger, since each try makes the best one less a proof."""
     config = read_config()
-    async with await StoreReader.open(config.database) as reader:
+    data = await (_of_tapes(options) if options.tapes else _of_record(options, config.database))
+    if not len(data.alerts) and (data.moments is None or not len(data.moments)):
+        say("nothing has ended: there is nothing to judge")
+        return FAILED
+    made = trial(data.alerts, config_hash=data.config_hash, data_hash=data.data_hash)
+    ledger = note_trial(config.data_dir / LEDGER, made)
+    evidence = await asyncio.to_thread(
+        judge, data.alerts, data.moments, ledger=ledger, draws=options.boot, seed=options.seed
+    )
+    page = page_of(evidence, title=f"What the score of {options.strategy} is worth", said=data.said)
+    await asyncio.to_thread(_write, options, page)
+    plain = {"said": data.said, **as_plain(evidence)}
+    say(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode() if options.json else as_text(page))
+    return DONE
+
+
+async def _of_record(options: argparse.Namespace, database: Path) -> _Data:
+    async with await StoreReader.open(database) as reader:
         kinds = [kind for kind in await reader.signals.current_kinds() if kind.strategy == options.strategy]
         closed = [row for row in await reader.signals.closed() if row[0].strategy == options.strategy]
         controls = await reader.controls.results()
     versions = {kind.version for kind in kinds}
     current = [row for row in closed if row[0].version in versions]
-    if not current:
-        say("no alert of this strategy has ended yet: there is nothing to judge")
-        return FAILED
-    alerts = await asyncio.to_thread(table_of, current, controls)
-    ledger_file = config.data_dir / LEDGER
-    config_hash = current[-1][0].config_hash
-    ledger = note_trial(ledger_file, trial(alerts, config_hash=config_hash, data_hash=RECORD))
-    evidence = await asyncio.to_thread(judge, alerts, ledger=ledger, draws=options.boot, seed=options.seed)
     left_out = len(closed) - len(current)
-    said = (*SAID, *([f"{left_out} of other versions left out"] if left_out else []))
-    page = page_of(evidence, title=f"What the score of {options.strategy} is worth", said=said)
-    _write(options, page)
-    plain = {"said": said, **as_plain(evidence)}
-    say(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode() if options.json else as_text(page))
-    return DONE
+    return _Data(
+        alerts=await asyncio.to_thread(table_of, current, controls),
+        moments=None,
+        config_hash=current[-1][0].config_hash if current else "",
+        data_hash=RECORD,
+        said=(*SAID, *([f"{left_out} of other versions left out"] if left_out else [])),
+    )
+
+
+async def _of_tapes(options: argparse.Namespace) -> _Data:
+    set_up_logs("ERROR", secrets=())
+    async with Replay(changed=dict(options.set), moments_seed=options.seed) as replay:
+        done = await replay.play(options.tapes)
+    approximate = {name: reason for header in done.headers for name, reason in header.approximate.items()}
+    missing = {name: reason for header in done.headers for name, reason in header.missing.items()}
+    rows = [(signal, outcome) for signal, outcome in done.rows if outcome is not None]
+    alerts = [row for row in rows if row[0].strategy == options.strategy]
+    moments = [row for row in done.moments if row[0].strategy == options.strategy]
+    venues = sorted({signal.venue for signal, _ in (*rows, *moments)})
+    profiles = sorted({header.profile or header.source for header in done.headers})
+    return _Data(
+        alerts=await asyncio.to_thread(table_of, alerts, done.controls, approximate),
+        moments=await asyncio.to_thread(table_of, moments, (), approximate),
+        config_hash=" ".join((done.config_hash, *profiles)),
+        data_hash=await asyncio.to_thread(_hash_of, options.tapes),
+        said=(
+            f"Data: {len(done.headers)} tapes, {done.ticks} ticks, source and profile {', '.join(profiles)}",
+            *(f"Not in this history: {name} ({reason})" for name, reason in sorted(missing.items())),
+            *(f"Only nearly so: {name} ({reason})" for name, reason in sorted(approximate.items())),
+            f"Venues: {', '.join(venues) or 'none'}; no other was tested",
+            *done.lines,
+        ),
+    )
+
+
+def _hash_of(paths: Sequence[Path]) -> str:
+    total = hashlib.sha256()
+    for path in sorted(paths, key=lambda path: path.name):
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
 
 
 def note_trial(path: Path, made: Trial) -> list[Trial]:

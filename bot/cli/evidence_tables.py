@@ -41,12 +41,11 @@ class Page:
 def page_of(evidence: Evidence, *, title: str, said: Sequence[str]) -> Page:
     """Return the judgement in words and tables; `said` names the data, what it lacks and what is only nearly so."""
     samples = {"alerts": evidence.alerts, "moments": evidence.moments}
-    needed = "not known from these rows" if not evidence.rows_needed else f"{evidence.rows_needed:,}"
     lines = (
         f"Verdict: {evidence.verdict}",
         *evidence.reasons,
-        f"Alerts it takes to show 0.05 R against chance: {needed}",
-        f"Alerts it takes to show five points of win rate: {evidence.rows_for_five_points:,}",
+        f"Alerts it takes to show 0.05 R against chance: {_count(evidence.rows_needed)}",
+        f"Alerts it takes to show five points of win rate: {_count(evidence.rows_for_five_points)}",
         f"Configurations tried on this data: {evidence.trials}",
         *said,
         NO_ADVICE,
@@ -180,6 +179,10 @@ def _estimate(one: Estimate) -> str:
 
 def _interval(low: float, high: float) -> str:
     return "-" if math.isnan(low) else f"({low:+.2f} … {high:+.2f})"
+
+
+def _count(rows: int) -> str:
+    return f"{rows:,}" if rows else "not known from these"
 
 
 def _r(value: float) -> str:

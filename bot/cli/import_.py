@@ -75,7 +75,14 @@ def add(commands: Subparsers) -> None:
         for option, base in MIRRORS.get(name, {}).items():
             one.add_argument(f"--{option}", default=base, metavar="URL", help=f"a mirror (default: {base})")
         one.add_argument("--oi", choices=("relaxed", "strict", "off"), default="relaxed", help="open interest")
-        one.add_argument("--every", type=int, default=5, choices=range(1, 61), metavar="1…60", help="seconds a tick")
+        one.add_argument(
+            "--every",
+            type=int,
+            default=5,
+            choices=range(1, 61),
+            metavar="1…60",
+            help="seconds a tick; above 10 hardly a reachable price is seen",
+        )
         one.add_argument("--book-age", type=int, default=35, metavar="SECONDS", help="older bands are stale")
         one.add_argument("--out", type=Path, help="where the tapes go (default: DATA_DIR/tapes/SOURCE)")
         one.set_defaults(run=run)

@@ -28,7 +28,7 @@ def add(commands: Subparsers) -> None:
     command = commands.add_parser("replay", help="decide again what was recorded on tapes, without any network")
     command.add_argument("files", type=Path, nargs="+", metavar="FILE", help="such as data/tape/*")
     command.add_argument(
-        "--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="another setting; repeatable"
+        "--set", type=setting, action="append", default=[], metavar="NAME=VALUE", help="another setting; repeatable"
     )
     command.add_argument(
         "--from", type=_time, default=0, dest="from_ms", metavar="TIME", help="UTC, as 2026-11-28T06:00"
@@ -161,7 +161,8 @@ def _utc(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def _setting(text: str) -> tuple[str, str]:
+def setting(text: str) -> tuple[str, str]:
+    """Return the name and the value of NAME=VALUE."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"was {text}, expected NAME=VALUE")

@@ -17,7 +17,8 @@ def table_of(
 ) -> Rows:
     """Return the rows of signals of one strategy, by time.
 
-    `controls` are (alert's id, arm, R); `approximate` are the parts that the history gives only nearly.
+    `controls` are (alert's id, arm, R); `approximate` are the parts that the history gives only nearly. Gates that all
+    of them passed tell nothing and are left out.
     """
     closed = sorted(closed, key=lambda row: (row[0].decided_ms, row[0].id))
     signals, outcomes = [row[0] for row in closed], [row[1] for row in closed]
@@ -27,6 +28,9 @@ def table_of(
         math.nan if one.reachable is None else one.reachable.gross_percent / _risk_percent(signal)
         for signal, one in closed
     ]
+    of_each = [{verdict.name for verdict in one.verdicts if verdict.passed} for one in signals]
+    every = [verdict.name for one in signals for verdict in one.verdicts]
+    gates = tuple(gate for gate in dict.fromkeys(every) if any(gate not in passed for passed in of_each))
     return Rows(
         decided_ms=np.array([one.decided_ms for one in signals], np.int64),
         coin=np.array([one.coin for one in signals], np.str_),
@@ -36,6 +40,10 @@ def table_of(
         part_names=names,
         parts=np.array([[_points(one, name) for name in names] for one in signals], float).reshape(
             len(signals), len(names)
+        ),
+        gate_names=gates,
+        gates=np.array([[gate in passed for gate in gates] for passed in of_each], bool).reshape(
+            len(signals), len(gates)
         ),
         is_approximate=np.tile([name in approximate for name in names], (len(signals), 1)).astype(bool),
         controls=_controls_of(signals, controls),

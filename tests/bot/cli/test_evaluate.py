@@ -9,8 +9,11 @@ import pytest
 
 from bot.cli.evaluate import LEDGER
 from bot.cli.parser import main
+from fetchers.archives.history_profile import Profile
 from scoring.signals import Arm, Result
 from storage.store import Store
+from tests.fetchers.archives.made import SYMBOLS, put_files, vision_contents
+from tests.fetchers.archives.test_build import build
 from tests.storage.builders import DECIDED_MS, make_control, make_limits, make_outcome, make_signal
 
 DAY_MS = 86_400_000
@@ -60,6 +63,25 @@ def test_the_record_is_judged(
     assert Path(LEDGER).read_bytes().count(b"\n") == 3
     assert main(["evaluate", "--boot=300"]) == 0
     assert "alerts: bands fixed beforehand" in capsys.readouterr().out
+
+
+def test_tapes_are_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Moments of a made history, with what it lacks said; other settings are another trial of the same data."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    put_files(tmp_path / "files", vision_contents())
+    tapes = build(tmp_path / "files", tmp_path / "tapes", SYMBOLS, Profile(source="vision", every_s=30)).report.files
+    arguments = ["evaluate", "--json", "--boot=100", "--seed=28", *map(str, tapes), "--set=REACH_SECONDS=30", "--set"]
+    told = []
+    for timeout in ("300", "400"):
+        assert main([*arguments, f"SIGNAL_TIMEOUT_SECONDS={timeout}"]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    assert [one["trials"] for one in told] == [1, 2]
+    assert told[0]["moments"]["n"] == 2
+    assert told[0]["verdict"] == "cannot tell"
+    assert told[0]["moments"]["strict"]["n"] == 0  # some part of each is approximate
+    assert "Not in this history: wall (the archive has bands, no levels)" in told[0]["said"]
+    assert "Venues: binance; no other was tested" in told[0]["said"]
 
 
 def test_nothing_to_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
