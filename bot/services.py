@@ -28,9 +28,14 @@ def services(bot: Bot, feed: Feed) -> list[Service]:
 
     async def listen() -> None:
         hosts, metrics = config.http.hosts, bot.metrics.exposition
-        app = build_app(bot.live_status, bot.store, config.http.token, hosts, metrics=metrics)
+        app = build_app(bot.live_status, bot.store, bot.access, bot.live, hosts, metrics=metrics)
         url = await page.enter_async_context(serve(app, config.http))
-        logger.info("status and signals as JSON: {}", url)
+        bot.access.url = bot.access.url or url
+        bot.show(f"The page: {bot.access.url}")
+
+    async def leave() -> None:
+        await bot.live.close()
+        await page.aclose()
 
     async def load_universe() -> None:
         await feed.start(keep=bot.orchestrator.ledger.open_keys(), coins=bot.orchestrator.known_coins())
@@ -43,7 +48,7 @@ def services(bot: Bot, feed: Feed) -> list[Service]:
     if bot.mirror is not None:
         living.append(Service(name="mysql", start=_call(bot.mirror.start), stop=bot.mirror.close))
     living += [
-        Service(name="web", start=listen, stop=page.aclose),
+        Service(name="web", start=listen, run=bot.live.run, stop=leave),
         Service(
             name="watchdog",
             start=_call(systemd.notify, "READY=1"),

@@ -22,6 +22,7 @@ from bot.chat.recipients import Recipients
 from bot.clock import Clock
 from bot.config.settings import Config
 from bot.core.activity import Activity
+from bot.core.event_queue import EventQueue
 from bot.core.events import Event
 from bot.core.housekeeping import Housekeeper
 from bot.core.live_status import LiveStatus
@@ -31,6 +32,8 @@ from bot.logs import LogFile
 from bot.publish.metrics import Metrics
 from bot.tasks import spawn
 from bot.watchdogs.heartbeat import Heartbeat
+from bot.web.access import Access
+from bot.web.live import Live
 from fetchers.base import MarketFeed, ProbedVenue
 from fetchers.feed import Feed
 from fetchers.tape.folder import TapeFolder
@@ -71,6 +74,8 @@ class Bot:
     metrics: Metrics
     taping: Taping | None  #: None: nothing is recorded
     live_status: LiveStatus
+    access: Access  #: to the web app
+    live: Live
     heartbeat: Heartbeat | None
     recipients: Recipients
     announcer: ChatAnnouncer
@@ -78,6 +83,7 @@ class Bot:
     context: CommandContext  #: what commands read and steer
     handlers: Handlers | None  #: None as polling and pairing: no Telegram
     polling: Polling | None
+    show: Callable[[str], None]  #: gives a line to whoever sits at the terminal
     pairing: Pairing | None  #: None also where the settings name the chats
 
 
@@ -122,7 +128,7 @@ def build_bot(
         modes=config.telegram.modes,
         recipients=recipients,
     )
-    metrics = Metrics()
+    metrics, page_events = Metrics(), EventQueue("web page")
     taping, now_ms = None, clock.now_ms()
     if config.tape.is_on:
         feed = recording = RecordingFeed(feed)
@@ -135,7 +141,7 @@ def build_bot(
         store=store,
         announcer=announcer,
         activity=activity,
-        subscribers=[metrics.note, *([taping.note] if taping is not None else []), *subscribers],
+        subscribers=[metrics.note, page_events.put, *([taping.note] if taping is not None else []), *subscribers],
     )
     mirror = Mirror(config.database, draw, **asdict(config.mysql)) if config.mysql else None
     housekeeper = Housekeeper(
@@ -171,6 +177,7 @@ def build_bot(
         notes=notes,
         incidents=delivery.record.incidents,
     )
+    access, live = Access(config.http.token, clock.now_ms, config.http.page_url), Live(live_status, page_events)
     heartbeat = None
     if config.heartbeat_url:
         heartbeat = Heartbeat(config.heartbeat_url, config.route, clock, lambda: live_status.status().problems())
@@ -184,6 +191,7 @@ def build_bot(
         delivery=delivery,
         live_status=live_status,
         log_file=log_file,
+        invite=access.invite,
     )
     handlers, polling, pairing = None, None, None
     if telegram is not None:
@@ -210,6 +218,8 @@ def build_bot(
         metrics=metrics,
         taping=taping,
         live_status=live_status,
+        access=access,
+        live=live,
         heartbeat=heartbeat,
         recipients=recipients,
         announcer=announcer,
@@ -217,6 +227,7 @@ def build_bot(
         context=context,
         handlers=handlers,
         polling=polling,
+        show=show,
         pairing=pairing,
     )
 

@@ -86,7 +86,13 @@ class Signals:
         self._reader = reader
 
     async def find(
-        self, symbol: str | None = None, since_ms: int | None = None, limit: int = 100
+        self,
+        symbol: str | None = None,
+        since_ms: int | None = None,
+        limit: int = 100,
+        *,
+        strategy: str | None = None,
+        side: str | None = None,
     ) -> list[tuple[Signal, Outcome | None]]:
         """Return signals decided at `since_ms` or later with their outcomes, newest first.
 
@@ -95,8 +101,15 @@ class Signals:
         return await self._select(
             f"{_WITH_OUTCOMES} WHERE (:symbol IS NULL"
             " OR :symbol IN (symbol_key(coin), symbol_key(pair), symbol_key(instrument_id)))"
-            " AND (:since_ms IS NULL OR decided_ms >= :since_ms) ORDER BY id DESC LIMIT :limit",
-            {"symbol": symbol and symbol_key(symbol), "since_ms": since_ms, "limit": limit},
+            " AND (:since_ms IS NULL OR decided_ms >= :since_ms) AND (:side IS NULL OR side = :side)"
+            " AND (:strategy IS NULL OR strategy = :strategy) ORDER BY id DESC LIMIT :limit",
+            {
+                "symbol": symbol and symbol_key(symbol),
+                "since_ms": since_ms,
+                "limit": limit,
+                "strategy": strategy,
+                "side": side,
+            },
         )
 
     async def get(self, signal_id: int) -> tuple[Signal, Outcome | None] | None:

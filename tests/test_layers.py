@@ -125,6 +125,8 @@ def test_no_name_of_a_library() -> None:
 
 #: modules whose test has another name, since another module's test is where they are used
 TESTED_IN = {
+    "bot.web.api": "tests/bot/web/test_app.py",
+    "bot.web.replies": "tests/bot/web/test_app.py",
     "storage.connection": "tests/storage/test_database.py",
     "bot.__main__": "tests/bot/test_main.py",
     **{

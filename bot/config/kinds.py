@@ -72,6 +72,7 @@ HOSTS = Kind(
 )
 URL = Kind(expected="a base URL without a user, such as http://127.0.0.1:8081", parse=_url)
 PAGE = Kind(expected="a URL such as https://hc-ping.com/your-uuid", parse=_page)
+SITE = Kind(expected="a URL such as http://mybox:8080", parse=_page)
 PROXY = Kind(
     expected=f"{DIRECT}, or a proxy such as http://host:3128 or socks5://user:password@host:1080", parse=_proxy
 )

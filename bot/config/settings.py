@@ -238,7 +238,17 @@ class HttpSettings:
     )
     #: "": none is asked for
     token: str = WEB.setting(
-        "HTTP_TOKEN", "", kinds.WEB_TOKEN, "Who asks has to send it as a Bearer token", is_secret=True
+        "HTTP_TOKEN",
+        "",
+        kinds.WEB_TOKEN,
+        "Who asks has to send it as a Bearer token; the page asks for it once",
+        is_secret=True,
+    )
+    page_url: str = WEB.setting(
+        "HTTP_PAGE_URL",
+        "",
+        kinds.SITE,
+        "Where your browser finds the page, for the link of /web; empty: HTTP_HOST and HTTP_PORT",
     )
 
 

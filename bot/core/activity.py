@@ -84,10 +84,17 @@ class Activity:
 
     def entry_price(self, signal: Signal) -> float | None:
         """Return the price a person would now get: the best bid for a SHORT, the best ask for a LONG."""
+        return self._quote(signal, is_bid=signal.side is Side.SHORT)
+
+    def exit_price(self, signal: Signal) -> float | None:
+        """Return the price at which a person could now leave: the best ask of a SHORT, the best bid of a LONG."""
+        return self._quote(signal, is_bid=signal.side is Side.LONG)
+
+    def _quote(self, signal: Signal, *, is_bid: bool) -> float | None:
         if self.last_tick is None:
             return None
         features = self.last_tick.features
-        prices = features.best_bid if signal.side is Side.SHORT else features.best_ask
+        prices = features.best_bid if is_bid else features.best_ask
         for instrument, price in zip(features.instruments, prices.tolist(), strict=True):
             if instrument.key == signal.key:
                 return price if math.isfinite(price) else None

@@ -45,7 +45,7 @@ class Events:
     """Collects events and hands them on when the alerts are out.
 
     Subscribers are called in the loop and must return at once: one with more to do queues the event
-    (bot/publish/base.py).
+    (bot/core/event_queue.py).
     """
 
     def __init__(self, subscribers: Sequence[Callable[[Event], None]] = ()) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 from bot.clock import Clock
 from bot.config.settings import Config
 from bot.core.housekeeping import Housekeeper
+from bot.core.market import PriceHistory
 from bot.core.orchestrator import Orchestrator
 from bot.core.status import BotStatus, Incident, Replies, VenueStatus
 from bot.core.tick import Tick
 from bot.version import VERSION
-from features.facts.market import Instrument
+from features.facts.market import Instrument, OrderBook
 from features.frame import features_at
 from features.missing import Missing
 from fetchers.base import MarketFeed
@@ -21,9 +22,12 @@ from fetchers.venue_report import VenueReport
 from scoring.decide import explain
 from scoring.limits import signals_today
 from scoring.reasons import missing_parts
+from scoring.signals import OpenSignal
 from storage.symbols import symbol_key
 
 LEADERS = 100
+BAND_EDGES = np.arange(0, 101, 5)
+BOOK_LEVELS = 20  #: of each side, for a picture
 _DEAD_AFTER_MS = 120_000  #: without the end of a tick
 
 
@@ -80,15 +84,40 @@ class LiveStatus:
             incidents=self._incidents(),
         )
 
-    def markets(self) -> Sequence[Mapping[str, Any]]:
-        """Return the leaderboard: the LEADERS best scores, best first."""
+    def markets(self, limit: int = LEADERS) -> Sequence[Mapping[str, Any]]:
+        """Return the leaderboard: the `limit` best scores, best first."""
         tick = self._orchestrator.activity.last_tick
         if tick is None:
             return []
         eligible = [column for column, instrument in enumerate(tick.features.instruments) if instrument.is_eligible]
         total = tick.leading_scores.total
-        best = sorted(eligible, key=lambda column: -total[column])[:LEADERS]
-        return [_row(tick, column) for column in best]
+        best = sorted(eligible, key=lambda column: -total[column])[:limit]
+        weights = self._orchestrator.strategies[0].weights
+        contributions = tick.leading_scores.contributions[:, best].T.tolist()
+        return [
+            {**_row(tick, column), "contributions": dict(zip(weights, points, strict=True))}
+            for column, points in zip(best, contributions, strict=True)
+        ]
+
+    def scores(self) -> Mapping[str, Any]:
+        """Return how many eligible instruments have which score, by five points, and the threshold."""
+        tick, strategy = self._orchestrator.activity.last_tick, self._orchestrator.strategies[0]
+        total = np.zeros(0) if tick is None else tick.leading_scores.total[tick.features.instruments.is_eligible]
+        counts, edges = np.histogram(total, bins=BAND_EDGES)
+        return {
+            "strategy": strategy.name,
+            "threshold": strategy.lowest_score(self._config.scoring),
+            "edges": edges.tolist(),
+            "counts": counts.tolist(),
+        }
+
+    def positions(self) -> Sequence[Mapping[str, Any]]:
+        """Return the open signals, oldest first, with the price at which each could be left now, NaN if unknown."""
+        return [self._position(one) for one in self._orchestrator.ledger.open_signals.values()]
+
+    async def history(self, venue: str, instrument_id: str) -> PriceHistory | None:
+        """Return what is kept of a pair's price and open interest, None for nothing."""
+        return await self._orchestrator.market.price_history((venue, instrument_id))
 
     def market(self, venue: str, instrument_id: str) -> Mapping[str, Any] | None:
         """Return everything known of one pair, None where it is not watched."""
@@ -106,9 +135,10 @@ class LiveStatus:
             "contributions": dict(zip(strategy.weights, scores.contributions[:, column].tolist(), strict=True)),
             "features": features_at(tick.features, column),
             "missing": missing_parts(tick.features, strategy.all_parts, column),
+            "book": _book(bot.market.books.get((venue, instrument_id))),
             "verdicts": explain(
                 strategy,
-                tick.features.now_ms,
+                tick.decided_ms,  # as the limits count: a signal of this tick is not of the future
                 tick.features,
                 bot.ledger.limits,
                 bot.ledger.open_names(),
@@ -135,8 +165,33 @@ class LiveStatus:
         tick = self._orchestrator.activity.last_tick
         return tick is None or self._clock.now_ms() - tick.ended_ms < _DEAD_AFTER_MS
 
+    def _position(self, open_signal: OpenSignal) -> dict[str, Any]:
+        signal, levels = open_signal.signal, open_signal.signal.levels
+        price = self._orchestrator.activity.exit_price(signal)
+        moved = math.nan if price is None else signal.side.direction * 100 * (price / levels.entry - 1)
+        return {
+            "id": signal.id,
+            "strategy": signal.strategy,
+            "side": signal.side,
+            "venue": signal.venue,
+            "instrument_id": signal.instrument_id,
+            "coin": signal.coin,
+            "pair": signal.pair,
+            "tick_size": signal.tick_size,
+            "decided_ms": signal.decided_ms,
+            "score": signal.score,
+            "entry": levels.entry,
+            "stop": levels.stop,
+            "take_profits": levels.take_profits,
+            "price": price,
+            "moved_percent": moved,
+            "net_percent": moved - levels.cost_percent,
+            "best_price": open_signal.best_price,
+            "worst_price": open_signal.worst_price,
+        }
+
     def _best(self) -> str:
-        leaders = self.markets()
+        leaders = self.markets(1)
         return f"{leaders[0]['pair']} {leaders[0]['venue']} {leaders[0]['score']:.1f}" if leaders else ""
 
     def _venue(self, name: str, report: VenueReport) -> VenueStatus:
@@ -176,6 +231,16 @@ class LiveStatus:
         return int(np.count_nonzero(np.logical_or(*parts) & here))
 
 
+def _book(book: OrderBook | None) -> dict[str, Any] | None:
+    if book is None:
+        return None
+    return {
+        "exchange_ms": book.exchange_ms,
+        "bids": book.bids[:, :BOOK_LEVELS].T.tolist(),
+        "asks": book.asks[:, :BOOK_LEVELS].T.tolist(),
+    }
+
+
 def _row(tick: Tick, column: int) -> dict[str, Any]:
     features, instrument = tick.features, tick.features.instruments[column]
     return {
@@ -186,4 +251,5 @@ def _row(tick: Tick, column: int) -> dict[str, Any]:
         "score": float(tick.leading_scores.total[column]),
         "price": float(features.price[column]),
         "spread_bps": float(features.spread_bps[column]),
+        "tick_size": instrument.tick_size,
     }

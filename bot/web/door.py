@@ -5,30 +5,17 @@ import resource
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from loguru import logger
 
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Server": "SGNL",  # in place of the versions of aiohttp and Python
-    "X-Content-Type-Options": "nosniff",
-}
+from bot.web.replies import HEADERS, json_response
+
 REQUEST_S = 10.0  #: from the connection to the end of the request's headers
 REPLY_S = 60.0  #: from the handler's end to the next request: for a slow reader
 KEEPALIVE_S = 15.0
 MOST_CONNECTIONS = 100
 _LOG_EVERY_S = 60.0
-
-
-def json_response(body: Any, status: int = 200) -> web.Response:
-    """Return the body as JSON, NaN as null."""
-    return web.Response(
-        status=status, body=orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY), content_type="application/json"
-    )
 
 
 class Door:

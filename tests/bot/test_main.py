@@ -141,13 +141,14 @@ async def test_help_and_version() -> None:
     shown = await run("--help")
     assert shown.code == 0
     assert [line.split()[0] for line in shown.out.splitlines() if re.match(r"    \w", line)] == [
-        *("run", "demo", "check", "simulate", "report", "why", "backup", "restore", "unpair")
+        *("run", "demo", "check", "simulate", "replay", "import", "evaluate", "report", "why", "backup", "restore"),
+        "unpair",
     ]
     version = await run("--version")
     assert (version.code, version.out.split()[:2]) == (0, ["SGNL", "0.1.0,"])
 
 
-@pytest.mark.parametrize("arguments", [["fly"], ["replay"], ["demo", "--seconds", "0"], ["demo", "--coins", "many"]])
+@pytest.mark.parametrize("arguments", [["fly"], ["demo", "--seconds", "0"], ["demo", "--coins", "many"]])
 async def test_wrong_usage(arguments: list[str]) -> None:
     """Wrong usage exits with 2 and says what was expected."""
     ended = await run(*arguments)
@@ -294,6 +295,7 @@ async def test_unreachable_venue(market: Market, tmp_path: Path) -> None:
     process = await start("run", **environ, DATA_DIR=str(tmp_path), HTTP_PORT="0", LOG_LEVEL="WARNING")
     assert process.stdout is not None
     async with asyncio.timeout(30):
+        assert (await process.stdout.readline()).startswith(b"The page: http://127.0.0.1:")
         await process.stdout.readline()
         counts = (await process.stdout.readline()).decode()
     process.send_signal(signal.SIGTERM)

@@ -43,6 +43,7 @@ class CommandContext:
     recipients: Recipients
     delivery: Delivery
     live_status: LiveStatus
+    invite: Callable[[], str]  #: return a link that opens the web page once
     log_file: LogFile | None = None
     _drawing: asyncio.Lock = field(default_factory=asyncio.Lock)  # matplotlib's style is one for the whole process
 

@@ -28,6 +28,7 @@ from bot.chat.commands import (
     top,
     unmute,
     version,
+    web,
     why,
 )
 from bot.chat.commands.base import Command
@@ -61,6 +62,7 @@ COMMANDS: tuple[Command, ...] = tuple(
         chats,
         logs,
         audit,
+        web,
     )
 )
 BY_NAME: Mapping[str, Command] = {name: command for command in COMMANDS for name in (command.name, *command.aliases)}

@@ -10,10 +10,10 @@ import pytest_asyncio
 from bot.chat.commands.count import render_count
 from bot.chat.commands.status import render_status
 from bot.config.settings import HttpSettings
-from bot.publish.metrics import Metrics
-from bot.web.app import build_app, serve
+from bot.web.app import serve
 from fetchers.simulated.scenario import Planted
 from tests.bot.stage import RunningBot, staged
+from tests.bot.web.site import app_of
 
 SETUP = Planted(coin="KORVA", venue="bybit", start_s=22, hold_s=10, fate="timeout")
 
@@ -64,7 +64,7 @@ async def test_one_pair(bot: RunningBot) -> None:
 
 async def test_over_http(bot: RunningBot) -> None:
     """The web app serves the same over HTTP, NaN as null."""
-    app = build_app(bot.live_status, bot.store, "", metrics=Metrics().exposition)
+    app = app_of(bot.parts)
     async with (
         serve(app, HttpSettings(host="127.0.0.1", port=0, token="")) as url,
         aiohttp.ClientSession(url) as session,
@@ -97,7 +97,7 @@ async def test_the_clock_is_behind_the_last_signal(bot: RunningBot, ahead_ms: in
         assert "clock is behind the last signal" in render_status(bot.live_status.status(), "UTC")
         assert "clock is behind the last signal" in render_count(status, bot.orchestrator.ledger.limits, "UTC")
         served = serve(
-            build_app(bot.live_status, bot.store, "", metrics=Metrics().exposition),
+            app_of(bot.parts),
             HttpSettings(host="127.0.0.1", port=0, token=""),
         )
         async with served as url, aiohttp.ClientSession() as session:

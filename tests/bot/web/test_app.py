@@ -11,14 +11,21 @@ import aiohttp
 import numpy as np
 import pytest
 import yarl
+from aiohttp import web
 
 from bot.config.settings import HttpSettings
+from bot.core.event_queue import EventQueue
+from bot.core.market import PriceHistory
 from bot.core.status import BotStatus, Incident
 from bot.publish.metrics import Metrics
+from bot.web.access import Access
 from bot.web.app import WebError, build_app, serve
+from bot.web.live import Live
+from features.facts.market import read_only
 from fetchers.health import Condition
 from storage.store import Store
 from tests.bot.builders import make_open_signal, make_status, make_venue
+from tests.builders import NOW_MS
 from tests.storage.builders import (
     DECIDED_MS,
     make_control,
@@ -49,13 +56,35 @@ class StillBot:
         """The moment."""
         return self.now
 
-    def markets(self) -> list[Mapping[str, Any]]:
+    def markets(self, limit: int = 100) -> list[Mapping[str, Any]]:
         """One pair, with a number that is missing and one of numpy's."""
+        del limit
         return [{"venue": "bybit", "id": "XLMUSDT", "score": np.float64(71.5), "spread_bps": float("nan")}]
 
     def market(self, venue: str, instrument_id: str) -> Mapping[str, Any] | None:
         """The same pair."""
         return self.markets()[0] if (venue, instrument_id) == ("bybit", "XLMUSDT") else None
+
+    def scores(self) -> Mapping[str, Any]:
+        """None but the threshold."""
+        return {"strategy": "ups", "threshold": 72.0, "edges": [0, 100], "counts": [0]}
+
+    def positions(self) -> list[Mapping[str, Any]]:
+        """No open signal."""
+        return []
+
+    async def history(self, venue: str, instrument_id: str) -> PriceHistory | None:
+        """Two prices of the pair, one of them missing."""
+        if self.market(venue, instrument_id) is None:
+            return None
+        values = read_only([0.5, float("nan")], np.float64)
+        return PriceHistory(time_ms=read_only([1, 2], np.int64), price=values, open_interest=values)
+
+
+def app_of(bot: StillBot, store: Store, token: str = "", *hosts: str) -> web.Application:
+    """Return the app over a bot and a database."""
+    access = Access(token, lambda: NOW_MS)
+    return build_app(bot, store, access, Live(bot, EventQueue("test")), hosts, metrics=Metrics().exposition)
 
 
 class Site:
@@ -92,7 +121,7 @@ async def site(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[
         await store.record_near_misses([make_outcome(1, is_by_quotes=True)])
         settings = HttpSettings(host="127.0.0.1", port=0, token=token)
         async with (
-            serve(build_app(bot, store, token, ("x.org",), metrics=Metrics().exposition), settings) as url,
+            serve(app_of(bot, store, token, "x.org"), settings) as url,
             aiohttp.ClientSession() as session,
         ):
             yield Site(url, session, bot)
@@ -149,7 +178,7 @@ async def test_near_misses(site: Site) -> None:
         ("XLM", True)
     ]
     _, body, _ = await site.get(f"/api/near_misses?since={DECIDED_MS + 1}&limit=5")
-    assert body == {"near_misses": []}
+    assert body == {"near_misses": [], "refusals": {}}
     status, _, _ = await site.get("/api/near_misses?limit=1001")
     assert status == 400
 
@@ -219,7 +248,7 @@ async def test_signals(site: Site) -> None:
             f'since: was "{"0" * 20}{"9" * 20}…", expected a whole number from 0 to {2**53}',
         ),
         ("limit=%D9%A1", 'limit: was "\u0661", expected a whole number from 1 to 1000'),
-        ("coin=XLM", "coin: is not known here, expected symbol, since or limit"),
+        ("coin=XLM", "coin: is not known here, expected symbol, since, limit, strategy or side"),
     ],
 )
 async def test_bad_queries(site: Site, query: str, error: str) -> None:
@@ -239,10 +268,10 @@ async def test_not_found(site: Site, path: str) -> None:
 
 
 async def test_index_and_headers(site: Site) -> None:
-    """The root lists what there is; every answer, errors too, forbids caching, framing and guessing of types."""
-    _, body, _ = await site.get("/")
+    """The API describes itself; every answer, errors too, forbids caching, framing and guessing of types."""
+    _, body, _ = await site.get("/api/openapi.json")
     assert "/api/signals/{id}" in body["paths"]
-    for path in ("/", "/nowhere"):
+    for path in ("/api/status", "/nowhere"):
         _, _, headers = await site.get(path)
         assert (headers["Cache-Control"], headers["Server"]) == ("no-store", "SGNL")
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -260,11 +289,11 @@ async def test_nothing_can_be_changed(site: Site, method: str) -> None:
 @with_token
 async def test_token(site: Site) -> None:
     """With HTTP_TOKEN every path asks for it, those that do not exist too."""
-    for path in ("/", "/api/status", "/api/signals", "/nowhere"):
+    for path in ("/api/status", "/api/signals", "/ws", "/nowhere"):
         status, _, headers = await site.get(path)
         assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
         assert (await site.get(path, token=f"{TOKEN}x"))[0] == 401
-        assert (await site.get(path, token=TOKEN))[0] in {200, 404}
+        assert (await site.get(path, token=TOKEN))[0] in {200, 400, 404}
     assert (await site.get("/metrics"))[0] == 401
 
 
@@ -299,7 +328,7 @@ async def test_ipv6_url(tmp_path: Path) -> None:
         pytest.skip("no IPv6 here")
     async with await Store.open(tmp_path / "sgnl.sqlite3") as store:
         settings = HttpSettings(host="::1", port=0, token="")
-        async with serve(build_app(StillBot(), store, "", metrics=Metrics().exposition), settings) as url:
+        async with serve(app_of(StillBot(), store), settings) as url:
             assert url.startswith("http://[::1]:")
 
 

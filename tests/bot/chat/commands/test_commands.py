@@ -20,11 +20,11 @@ from bot.chat.texts.listing import Listing
 from bot.chat.texts.markup import bold
 from bot.core.orchestrator import Orchestrator
 from bot.logs import LogFile
-from bot.web.app import build_app
 from scoring.exits import start
 from scoring.signals import FOREVER_MS
 from storage.messages import Kind
 from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, listen, look
+from tests.bot.web.site import app_of
 from tests.builders import NOW_MS, instrument
 from tests.storage.builders import (
     entry_message,
@@ -495,7 +495,7 @@ async def test_health_over_http(world: World, bot: Orchestrator) -> None:
     world.run(world.delivery.run())
     await world.queue(exit_message(1, str(GROUP)))
     await world.pass_time(lambda: bool([*world.delivery.chat_states.faults()]), step_s=0)
-    app = build_app(world.bot.live_status, world.store, "", metrics=world.bot.metrics.exposition)
+    app = app_of(world.bot)
     async with TestClient(TestServer(app)) as client:
         answer = await client.get("/health")
         assert answer.status == 503

@@ -1,0 +1,29 @@
+"""What the web app asks of the running bot."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from bot.core.market import PriceHistory
+from bot.core.status import BotStatus
+
+
+class StatusSource(Protocol):
+    """The bot as the web app reads it; numbers may be NaN or numpy's."""
+
+    def status(self) -> BotStatus:
+        """Return the bot's state now."""
+
+    def markets(self, limit: int = ...) -> Sequence[Mapping[str, Any]]:
+        """Return the leaderboard, best first."""
+
+    def scores(self) -> Mapping[str, Any]:
+        """Return how many eligible instruments have which score, and the threshold."""
+
+    def positions(self) -> Sequence[Mapping[str, Any]]:
+        """Return the open signals with the price now."""
+
+    def market(self, venue: str, instrument_id: str) -> Mapping[str, Any] | None:
+        """Return everything known of one pair, None where it is not watched."""
+
+    async def history(self, venue: str, instrument_id: str) -> PriceHistory | None:
+        """Return what is kept of a pair's price and open interest, None for nothing."""

@@ -1,0 +1,158 @@
+// The page: asks the API, listens on /ws, and draws each panel anew when its data has come.
+import { el, nothing } from "./dom.js";
+import { duration, venue } from "./format.js";
+import * as panels from "./panels.js";
+
+const SLOW_MS = 30_000; // what changes with an alert only is asked for so often without one
+const DAY_MS = 86_400_000;
+const $ = (id) => document.getElementById(id);
+const page = { chosen: null, sort: "score", markets: [], positions: [], status: null, isLive: false, slowAt: 0 };
+
+function draw(name, make) {
+  const body = document.querySelector(`[data-panel="${name}"] .body`);
+  const [top, focused] = [body.scrollTop, body.contains(document.activeElement) ? [...body.querySelectorAll("button")].indexOf(document.activeElement) : -1];
+  let content;
+  try { content = make(); } catch (error) { console.error(error); content = nothing(`This cannot be shown: ${error.message}`); }
+  body.replaceChildren(content);
+  body.scrollTop = top;
+  if (focused >= 0) body.querySelectorAll("button")[focused]?.focus();
+}
+
+async function ask(path) {
+  const reply = await fetch(path, { headers: { Accept: "application/json" } });
+  if (reply.status === 401) location.assign("/login");
+  if (!reply.ok) throw new Error(`${path}: HTTP ${reply.status}`);
+  return reply.json();
+}
+
+const show = (name, path, make) => ask(path).then((found) => draw(name, () => make(found)));
+const limit = () => Number($("leaders-limit").value);
+
+function drawLeaders() {
+  draw("leaders", () => panels.leaders(page.markets, {
+    find: $("leaders-find").value, only: $("leaders-venue").value, sort: page.sort, chosen: page.chosen,
+    choose: (row) => { page.chosen = { venue: row.venue, id: row.id }; page.isChosenByHand = true; drawLeaders(); attempt(askPair); },
+    onsort: (sort) => { page.sort = sort; drawLeaders(); },
+  }));
+}
+
+function take(markets) {
+  page.markets = markets;
+  const isFirst = page.chosen === null && markets.length > 0;
+  if (!page.isChosenByHand && markets.length) page.chosen = { venue: markets[0].venue, id: markets[0].id };
+  drawLeaders();
+  if (isFirst) attempt(askPair);
+}
+
+const drawOpen = () => draw("open", () => panels.open(page.positions, page.status?.now_ms ?? Date.now()));
+
+async function askPair() {
+  if (!page.chosen) { draw("pair", () => nothing("Nothing has been scored yet")); return; }
+  const path = `/api/markets/${encodeURIComponent(page.chosen.venue)}/${encodeURIComponent(page.chosen.id)}`;
+  const [one, kept] = await Promise.all([ask(path), ask(`${path}/history`).catch(() => null)]);
+  draw("pair", () => panels.pair(one, kept));
+}
+
+async function askHistory() {
+  const query = new URLSearchParams({ limit: "100" });
+  for (const name of ["symbol", "side", "strategy"]) if ($(`history-${name}`).value) query.set(name, $(`history-${name}`).value);
+  await show("history", `/api/signals?${query}`, ({ signals }) => panels.history(signals));
+}
+
+function note(status, problems) {
+  page.status = status;
+  $("version").textContent = status.version;
+  $("dot").className = `dot ${problems.length ? "bad" : status.notes.length ? "warn" : "ok"}`;
+  const paused = status.paused_until_ms !== null && status.paused_until_ms > status.now_ms;
+  $("state").textContent = `${problems.length ? problems.join("; ") : paused ? "Paused" : "Watching"} · ${status.ticks} ticks, up ${duration((status.now_ms - status.started_ms) / 1000)} · ${page.isLive ? "live" : "polling"}`;
+  choices("leaders-venue", status.venues.map((one) => one.venue), venue);
+  choices("history-strategy", Object.keys(status.funnels), (name) => name);
+}
+
+function choices(id, names, label) {
+  const select = $(id);
+  for (const name of names) if (![...select.options].some((option) => option.value === name)) select.append(el("option", { value: name }, label(name)));
+}
+
+async function refresh() {
+  const found = await ask("/api/status");
+  note(found.status, found.problems);
+  draw("status", () => panels.status(found));
+  const jobs = [show("scores", "/api/scores", panels.scores)];
+  const isFirst = !page.markets.length; // the next tick may be long in coming
+  if (isFirst || !page.isLive || limit() > 100) jobs.push(ask(`/api/markets?limit=${limit()}`).then(({ markets }) => take(markets)));
+  if (isFirst || !page.isLive) jobs.push(ask("/api/positions").then(({ positions }) => { page.positions = positions; drawOpen(); }));
+  await Promise.all(jobs);
+  await askPair();
+  if (Date.now() >= page.slowAt) await refreshSlowly();
+}
+
+async function refreshSlowly() {
+  page.slowAt = Date.now() + SLOW_MS;
+  const since = (page.status?.now_ms ?? Date.now()) - DAY_MS;
+  await Promise.all([
+    askHistory(),
+    show("misses", `/api/near_misses?since=${since}&limit=50`, (found) => panels.misses(found, page.status.funnels)),
+    show("equity", "/api/equity?days=90", panels.equity),
+    ask("/api/stats").then((found) => {
+      for (const name of ["calibration", "strategies", "control"]) draw(name, () => panels[name](found));
+    }),
+  ]);
+}
+
+async function attempt(work) {
+  try { await work(); } catch (error) {
+    $("dot").className = "dot bad";
+    $("state").textContent = `The bot does not answer (${error.message}); it is asked again`;
+  }
+}
+
+async function loop() {
+  for (;;) {
+    if (!document.hidden) await attempt(refresh);
+    await new Promise((resolve) => { page.wake = resolve; setTimeout(resolve, 1000 * Number($("refresh").value)); });
+  }
+}
+
+function announce(words) {
+  page.news = [words, ...(page.news ?? [])].slice(0, 3);
+  $("news").replaceChildren(...page.news.map((line) => el("span", {}, line)));
+  $("news").hidden = false;
+  clearTimeout(page.newsTimer);
+  page.newsTimer = setTimeout(() => { $("news").hidden = true; page.news = []; }, 20_000);
+}
+
+const HEARD = {
+  leaderboard: ({ markets }) => { if (limit() <= 100) take(markets); },
+  position: ({ positions }) => { page.positions = positions; drawOpen(); },
+  heartbeat: () => {},
+  venue: () => page.wake?.(),
+  signal: ({ signal }) => { announce(`${signal.side.toUpperCase()} ${signal.coin} on ${venue(signal.venue)}, score ${signal.score.toFixed(1)}`); attempt(refreshSlowly); },
+  exit: ({ signal, outcome }) => { announce(`#${signal.id} ${signal.coin}: ${outcome.reason.replaceAll("_", " ")}`); attempt(refreshSlowly); },
+};
+
+function listen(failures = 0) {
+  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+  let began = failures;
+  const tell = () => socket.readyState === WebSocket.OPEN && socket.send(JSON.stringify({ refresh_s: Number($("refresh").value) }));
+  socket.addEventListener("open", () => { page.isLive = true; began = 0; tell(); });
+  socket.addEventListener("message", (event) => { const { type, data } = JSON.parse(event.data); HEARD[type]?.(data); });
+  socket.addEventListener("close", () => { page.isLive = false; setTimeout(() => listen(began + 1), Math.min(30, 2 ** began) * 1000); });
+  $("refresh").onchange = () => { tell(); localStorage.setItem("refresh", $("refresh").value); page.wake?.(); };
+}
+
+function dress(theme) {
+  document.documentElement.dataset.theme = theme;
+  $("theme").textContent = theme === "light" ? "Dark" : "Light";
+}
+
+$("theme").addEventListener("click", () => { const theme = document.documentElement.dataset.theme === "light" ? "dark" : "light"; localStorage.setItem("theme", theme); dress(theme); });
+dress(localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark"));
+if (localStorage.getItem("refresh")) $("refresh").value = localStorage.getItem("refresh");
+$("leaders-find").addEventListener("input", drawLeaders);
+$("leaders-venue").addEventListener("change", drawLeaders);
+$("leaders-limit").addEventListener("change", () => page.wake?.());
+for (const name of ["symbol", "side", "strategy"]) $(`history-${name}`).addEventListener("change", () => attempt(askHistory));
+$("logout").hidden = !document.cookie.includes("sgnl_page=1");
+listen();
+loop();
