@@ -109,7 +109,7 @@ async def _of_tapes(options: argparse.Namespace) -> _Data:
         alerts=await asyncio.to_thread(table_of, alerts, done.controls, approximate),
         moments=await asyncio.to_thread(table_of, moments, (), approximate),
         config_hash=" ".join((done.config_hash, *profiles)),
-        data_hash=await asyncio.to_thread(_hash_of, options.tapes),
+        data_hash=await asyncio.to_thread(hash_of, options.tapes),
         said=(
             f"Data: {len(done.headers)} tapes, {done.ticks} ticks, source and profile {', '.join(profiles)}",
             *(f"Not in this history: {name} ({reason})" for name, reason in sorted(missing.items())),
@@ -120,7 +120,8 @@ async def _of_tapes(options: argparse.Namespace) -> _Data:
     )
 
 
-def _hash_of(paths: Sequence[Path]) -> str:
+def hash_of(paths: Sequence[Path]) -> str:
+    """Return the hash of these tapes, whatever folder they are in."""
     total = hashlib.sha256()
     for path in sorted(paths, key=lambda path: path.name):
         with path.open("rb") as file:

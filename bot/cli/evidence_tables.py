@@ -110,16 +110,16 @@ def _tables(name: str, sample: Sample) -> list[Table]:
         ("n", f"{sample.n:,}"),
         ("nobody could enter, or end not known", f"{sample.not_reached:,}"),
         ("UTC days, coins", f"{sample.days}, {sample.coins}"),
-        ("R each, net", _estimate(sample.expectancy)),
+        ("R each, net", estimate_text(sample.expectancy)),
         ("the same, clustered", _interval(sample.expectancy.clustered_low, sample.expectancy.clustered_high)),
-        ("only rows with all parts, none approximate", f"{_estimate(sample.strict)}, n {sample.strict.n:,}"),
-        *((f"against {arm}", f"{_estimate(delta)}, n {delta.n:,}") for arm, delta in sample.deltas.items()),
+        ("only rows with all parts, none approximate", f"{estimate_text(sample.strict)}, n {sample.strict.n:,}"),
+        *((f"against {arm}", f"{estimate_text(delta)}, n {delta.n:,}") for arm, delta in sample.deltas.items()),
         ("win rate", f"{_share(sample.win_rate)} {_shares(sample.win_rate_low, sample.win_rate_high)}"),
         ("break-even win rate of these rows", _share(sample.break_even_win_rate)),
         ("R each before costs", _r(sample.costs.gross_r)),
         ("costs, R each", _r(sample.costs.gross_r - sample.costs.net_r)),
-        ("design effect of days", f"{_number(sample.design_effect)} (rho {_number(sample.rho)})"),
-        ("AUC of the score", _number(sample.order.auc)),
+        ("design effect of days", f"{number_text(sample.design_effect)} (rho {number_text(sample.rho)})"),
+        ("AUC of the score", number_text(sample.order.auc)),
     )
     found = [
         Table(f"{name}: summary", "", ("figure", "value"), summary),
@@ -131,11 +131,11 @@ def _tables(name: str, sample: Sample) -> list[Table]:
             (
                 part.name,
                 f"{part.n:,}",
-                _number(part.auc_alone),
-                _number(part.p_value),
-                _number(part.p_holm),
-                _number(part.auc_without),
-                _number(part.delta_without),
+                number_text(part.auc_alone),
+                number_text(part.p_value),
+                number_text(part.p_holm),
+                number_text(part.auc_without),
+                number_text(part.delta_without),
             )
             for part in sample.parts
         )
@@ -162,18 +162,19 @@ def _bands(title: str, order: Ordering, word: str) -> Table:
         for band in order.bands
     )
     note = (
-        f"{word + '; ' if word else ''}p {_number(order.p_value)} by exchange within a coin's day, "
-        f"{order.exchangeable:,} rows can be exchanged; top less bottom {_estimate(order.top_minus_bottom)}"
+        f"{word + '; ' if word else ''}p {number_text(order.p_value)} by exchange within a coin's day, "
+        f"{order.exchangeable:,} rows can be exchanged; top less bottom {estimate_text(order.top_minus_bottom)}"
     )
     return Table(title, note, ("score", "n", "R each", "win rate", "95 %"), rows)
 
 
 def _split(one: Split) -> tuple[str, ...]:
     inside, outside = one.inside, one.outside
-    return one.name, f"{inside.n:,}", _r(inside.mean), f"{outside.n:,}", _r(outside.mean), _estimate(one.difference)
+    return one.name, f"{inside.n:,}", _r(inside.mean), f"{outside.n:,}", _r(outside.mean), estimate_text(one.difference)
 
 
-def _estimate(one: Estimate) -> str:
+def estimate_text(one: Estimate) -> str:
+    """Return a mean with its interval, or that it is unproven."""
     return f"{_r(one.mean)} {_interval(one.low, one.high) if one.is_proven else 'unproven'}"
 
 
@@ -189,7 +190,8 @@ def _r(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:+.2f}"
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
+    """Return a number, or a dash where there is none."""
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 

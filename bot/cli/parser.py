@@ -5,13 +5,13 @@ import asyncio
 import signal
 from collections.abc import Sequence
 
-from bot.cli import backup, check, demo, evaluate, import_, replay, report, restore, run, simulate, unpair, why
+from bot.cli import backup, check, demo, evaluate, import_, replay, report, restore, run, simulate, sweep, unpair, why
 from bot.cli.shared import DONE, FAILURES, explain
 from bot.lifecycle import Interrupt
 from bot.version import VERSION, code_hash
 
 #: in the order of --help; each adds its arguments, and says by `set_defaults(run=...)` what runs
-COMMANDS = (run, demo, check, simulate, replay, import_, evaluate, report, why, backup, restore, unpair)
+COMMANDS = (run, demo, check, simulate, replay, import_, evaluate, sweep, report, why, backup, restore, unpair)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -25,7 +25,13 @@ def test_every_file_is_a_row() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_runs_its_own(command: ModuleType) -> None:
     """Each command's options hold the function of its file."""
-    arguments = {"why": ["1"], "backup": ["file"], "restore": ["file"], "replay": ["file"]}
+    arguments = {
+        "why": ["1"],
+        "backup": ["file"],
+        "restore": ["file"],
+        "replay": ["file"],
+        "sweep": ["file", "--grid=MIN_SCORE_THRESHOLD=70"],
+    }
     arguments["import"] = ["vision", "--coins", "WIFUSDT", "--from", "2026-07-01", "--to", "2026-07-01"]
     name = _name(command)
     assert make_parser().parse_args([name, *arguments.get(name, [])]).run is command.run
