@@ -46,6 +46,7 @@ torture: $(INSTALLED)  ## the long versions of the suite's chaos; each writes it
 	$(BIN)/python -m tests.torture.telegram
 	$(BIN)/python -m tests.torture.mysql
 	$(BIN)/python -m tests.torture.exits
+	$(BIN)/python -m tests.torture.tape
 	$(BIN)/python -m tests.torture.evidence
 
 lock: $(INSTALLED)  ## after a change of dependencies in pyproject.toml

@@ -1,6 +1,7 @@
 """`make bench`: what the bot costs, part by part; `python -m tests.bench market frame` measures only those parts.
 
 market    ticks, memory and limits on a market of full size, which has a process of its own, as the demo's has
+tape      how large a tape is, and how fast it is played
 frame     append, features, scores and gates beside the scalar reference
 telegram  from the tick's last reply to Telegram's door
 records   what a long history of signals and controls costs an alert
@@ -168,9 +169,16 @@ def _chart() -> str:
     return f"one picture: {median(spent_ms):.0f} ms (goal: under a second), {first_ms}"
 
 
+def _tape() -> str:
+    from tests import bench_tape
+
+    return asyncio.run(bench_tape.measure())
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "market": _market,
     "frame": _frame,
+    "tape": _tape,
     "telegram": _telegram,
     "records": _records,
     "mysql": _mysql,

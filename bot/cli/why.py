@@ -1,18 +1,22 @@
 """`bot why SIGNAL`: a signal decided again from its stored input, in words or as JSON."""
 
 import argparse
+import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 import orjson
 
 from bot.cli.shared import DONE, FAILED, Subparsers, read_config, say
-from bot.core.recompute import Why, explain_signal, repetition
+from bot.core.recompute import Why, explain_signal, nearest_gates, repetition
+from bot.core.surroundings import Neighbour, market_around
 from bot.lifecycle import Interrupt
 from features.facts.venues import venue_title
 from scoring.prices import format_price
+from scoring.signals import Signal
 from storage.codec import to_plain
 from storage.store import StoreReader
 
@@ -27,22 +31,24 @@ def add(commands: Subparsers) -> None:
 
 async def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
     """Decide it again; fail where anything comes out otherwise."""
-    database = read_config().database
+    config = read_config()
+    database = config.database
     async with await StoreReader.open(database) as reader:
         explained = await explain_signal(reader, options.signal)
     if explained is None:
         say(f"there is no signal {options.signal} in {database}", to=sys.stderr)
         return FAILED
-    say(as_json(explained) if options.json else as_text(explained))
+    around = await asyncio.to_thread(market_around, config.tape.folder, explained.signal)
+    say(as_json(explained, around) if options.json else as_text(explained, around))
     return DONE if explained.is_same else FAILED
 
 
-def as_text(why: Why) -> str:
-    """Return it for a terminal."""
-    return "\n".join(_lines(why))
+def as_text(why: Why, around: Sequence[Neighbour] = ()) -> str:
+    """Return it for a terminal, with what a tape has of the market around it."""
+    return "\n".join([*_lines(why), *_around_lines(why.signal, around)])
 
 
-def as_json(why: Why) -> str:
+def as_json(why: Why, around: Sequence[Neighbour] = ()) -> str:
     """Return it for programs; the market's cells stay out, the books and prints are in."""
     captured = why.captured
     shown: dict[str, Any] = {
@@ -51,6 +57,8 @@ def as_json(why: Why) -> str:
         "is_same": why.is_same,
         "differences": why.differences,
         "code_hash": why.code_hash,
+        "nearest_gates": nearest_gates(why.signal.verdicts),
+        "around": around,
         "recomputed": why.recomputed and {"signal": why.recomputed.signal, "verdicts": why.recomputed.verdicts},
         "input": captured
         and {
@@ -89,7 +97,27 @@ def _lines(why: Why) -> Iterator[str]:
     yield "gates"
     verdicts = why.recomputed.verdicts if why.recomputed is not None and why.differences else signal.verdicts
     yield from (f"  {'pass' if verdict.passed else 'FAIL'}  {verdict.reason}" for verdict in verdicts)
+    if nearest := nearest_gates(signal.verdicts):
+        yield f"least to spare: {'; '.join(verdict.reason for verdict in nearest)}"
     yield from _input_lines(why)
+
+
+def _around_lines(signal: Signal, around: Sequence[Neighbour]) -> Iterator[str]:
+    if not around:
+        return
+    yield "on the tape, the same coin: price, five minutes before, five minutes after, spread, funding"
+    for one in around:
+        instrument = one.instrument
+        name = f"{instrument.pair} {venue_title(instrument.venue)}" + (" *" if instrument.key == signal.key else "")
+        yield (
+            f"  {name:26} {format_price(one.price, instrument.tick_size) if isfinite(one.price) else '-':>12}"
+            f" {_signed(one.before_percent)} {_signed(one.after_percent)} {_signed(one.spread_percent)}"
+            f" {_signed(100 * one.funding_rate, 4)}"
+        )
+
+
+def _signed(percent: float, digits: int = 2) -> str:
+    return f"{percent:>+8.{digits}f} %" if isfinite(percent) else f"{'-':>8}  "
 
 
 def _input_lines(why: Why) -> Iterator[str]:

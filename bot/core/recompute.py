@@ -1,13 +1,14 @@
 """A signal decided again from its stored input, and whether that gives the same bits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from loguru import logger
 
 from bot.version import code_hash
 from scoring.capture import Capture, Recomputed, recompute
-from scoring.signals import Outcome, Signal
+from scoring.signals import Outcome, Signal, Verdict
 from scoring.strategies import STRATEGIES
 from storage.codec import to_plain
 from storage.store import StoreReader
@@ -70,6 +71,16 @@ def _differences(signal: Signal, recomputed: Recomputed) -> Iterator[str]:
             yield name
     if not recomputed.books_agree:
         yield "books"
+
+
+def nearest_gates(verdicts: Sequence[Verdict], count: int = 3) -> list[Verdict]:
+    """Return the gates that were passed by the least, in parts of their limits: what had to differ least to refuse."""
+
+    def room(verdict: Verdict) -> float:
+        return abs(verdict.value - verdict.limit) / (abs(verdict.limit) or 1.0)
+
+    measured = [one for one in verdicts if one.passed and isfinite(one.value) and isfinite(one.limit)]
+    return sorted((one for one in measured if room(one) > 0), key=room)[:count]
 
 
 def repetition(why: Why) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bot.cli.why import as_json, as_text
-from bot.core.recompute import Why, explain_signal
+from bot.core.recompute import Why, explain_signal, nearest_gates
+from bot.core.surroundings import market_around
 from fetchers.simulated.scenario import Planted
 from scoring.capture import Capture
 from storage.blobs import from_blob, to_blob
@@ -28,7 +29,8 @@ OWN = Planted(coin="KORVA", venue="binance", start_s=22, hold_s=14, fate="stop_l
 @pytest.fixture
 async def history(tmp_path: Path) -> AsyncIterator[StoreReader]:
     """Yield the database of a bot that gave two signals, one of them on borrowed data, and ended."""
-    async with staged(tmp_path, BORROWER, OWN, exchanges={"bybit", "lbank", "binance"}) as stage:
+    venues, data_dir = {"bybit", "lbank", "binance"}, str(tmp_path)
+    async with staged(tmp_path, BORROWER, OWN, exchanges=venues, TAPE="on", DATA_DIR=data_dir) as stage:
         async with stage.bot() as bot:
             await bot.tick_for(50)
         async with await StoreReader.open(tmp_path / "sgnl.db") as opened:
@@ -51,6 +53,13 @@ async def test_the_same_bits(history: StoreReader, tmp_path: Path) -> None:
         assert "the same to the bit" in told
         assert f"score {signal.score:.2f}" in told
         assert told.count("  pass  ") == len(signal.verdicts)
+        nearest = nearest_gates(signal.verdicts)
+        assert len(nearest) == 3
+        assert f"least to spare: {nearest[0].reason}; " in told
+        around = market_around(tmp_path / "tape", signal)
+        assert {one.instrument.venue for one in around} >= {signal.venue}
+        assert f"{signal.pair} " in as_text(why, around).partition("on the tape, the same coin")[2]
+        assert len(json.loads(as_json(why, around))["around"]) == len(around)
         shown = json.loads(as_json(why))
         assert shown["is_same"]
         assert len(shown["input"]["books"][0]["bids"][0]) == 50
