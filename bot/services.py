@@ -13,6 +13,7 @@ from bot.clock import Clock
 from bot.core.taping import Taping
 from bot.daily import run_daily
 from bot.lifecycle import Service
+from bot.watchdogs.stuck import watch as watch_ticks
 from bot.watchdogs.systemd import Systemd
 from bot.web.app import build_app, serve
 from bot.wiring import Bot
@@ -57,6 +58,7 @@ def services(bot: Bot, feed: Feed) -> list[Service]:
             is_companion=True,
         ),
     ]
+    ticks_hang = partial(watch_ticks, clock, bot.live_status.is_alive, bot.announcer.notify, bot.delivery.drain)
     if bot.heartbeat is not None:
         living.append(Service(name="heartbeat", run=bot.heartbeat.run, is_companion=True))
     if (pairing := bot.pairing) is not None:
@@ -78,6 +80,7 @@ def services(bot: Bot, feed: Feed) -> list[Service]:
         Service(name="delivery", run=bot.delivery.run),
         Service(name="daily report", run=report_daily),
         Service(name="housekeeping", run=bot.housekeeper.run),
+        Service(name="stuck tick", run=ticks_hang),
     ]
 
 

@@ -176,6 +176,7 @@ def build_bot(
         faults=faults,
         notes=notes,
         incidents=delivery.record.incidents,
+        alert_latency_ms=delivery.record.latency_ms,
     )
     access, live = Access(config.http.token, clock.now_ms, config.http.page_url), Live(live_status, page_events)
     heartbeat = None

@@ -100,6 +100,10 @@ class Housekeeper:
         while await self._store.prune(before_ms, self._mirror.status().copied if self._mirror else None):
             await self._clock.sleep(_PRUNE_REST_S)
 
+    def mysql_behind(self) -> int | None:
+        """Return how many changes are still to be copied to MySQL, None where there is none."""
+        return None if self._mirror is None else self._mirror.status().behind
+
     def notes(self) -> tuple[str, ...]:
         """Return the faults of the databases while alerts go on, for /status."""
         notes = [f"kept in memory only: {self._store.database.fault}"] if self._store.database.fault else []

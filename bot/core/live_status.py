@@ -45,6 +45,7 @@ class LiveStatus:
         faults: Callable[[], Iterable[str]],
         notes: Callable[[], Iterable[str]],
         incidents: Callable[[], tuple[Incident, ...]],
+        alert_latency_ms: Callable[[], tuple[float, float]],
     ) -> None:
         self._config = config
         self._clock = clock
@@ -54,11 +55,13 @@ class LiveStatus:
         self._faults = faults
         self._notes = notes
         self._incidents = incidents
+        self._alert_latency_ms = alert_latency_ms  # p50 and p95
 
     def status(self) -> BotStatus:
         """Return the bot's state now."""
         bot, now_ms = self._orchestrator, self._clock.now_ms()
         used = signals_today(bot.ledger.limits, now_ms, self._config.scoring.timezone)
+        alert_p50_ms, alert_p95_ms = self._alert_latency_ms()
         p50_ms, p95_ms = np.percentile(bot.activity.durations_ms or [np.nan], (50, 95))
         return BotStatus(
             version=VERSION,
@@ -82,6 +85,9 @@ class LiveStatus:
             faults=tuple(filter(None, self._faults())),
             notes=(*self._housekeeper.notes(), *self._notes()),
             incidents=self._incidents(),
+            alert_p50_ms=alert_p50_ms,
+            alert_p95_ms=alert_p95_ms,
+            mysql_behind=self._housekeeper.mysql_behind(),
         )
 
     def markets(self, limit: int = LEADERS) -> Sequence[Mapping[str, Any]]:

@@ -1,5 +1,6 @@
 """The bot's status: one record for /status, /health and /api/status."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -69,6 +70,9 @@ class BotStatus:
     faults: tuple[str, ...]  #: what Telegram, the web app or the databases have to complain of; () is all well
     notes: tuple[str, ...] = ()  #: what ails the databases while alerts go on: no reason to be called unwell
     incidents: tuple[Incident, ...] = ()  #: what Telegram did to our messages, the latest first
+    alert_p50_ms: float = math.nan  #: from a decision to Telegram's word, of the last alerts; NaN before the first
+    alert_p95_ms: float = math.nan
+    mysql_behind: int | None = None  #: changes still to be copied; None where there is no MySQL
 
     def problems(self) -> Iterator[str]:
         """Yield what makes the bot useless now; one blind venue of several does not."""

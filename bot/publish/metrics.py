@@ -1,14 +1,17 @@
 """The bot's figures for Prometheus: signals, outcomes and ticks counted from the events, the rest read on request."""
 
+import math
 from collections.abc import Iterator
+from itertools import pairwise
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from bot.core.events import Event, SignalEnded, SignalGiven, TickEnded
 from bot.core.status import BotStatus, VenueStatus
 
+PHASES = ("poll", "decide", "after")
 TICK_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20)
 
 
@@ -22,6 +25,14 @@ class Metrics:
         self._outcomes = Counter(
             "sgnl_outcomes", "Signals ended since the start", (*labels, "reason"), registry=self._registry
         )
+        self._phases = Histogram(
+            "sgnl_tick_phase_seconds",
+            "How long polling, deciding, and what comes after the alerts took",
+            ("phase",),
+            buckets=TICK_BUCKETS_S,
+            registry=self._registry,
+        )
+        ProcessCollector(registry=self._registry)
         self._ticks = Histogram(
             "sgnl_tick_seconds", "How long a tick took", buckets=TICK_BUCKETS_S, registry=self._registry
         )
@@ -35,6 +46,9 @@ class Metrics:
                 self._outcomes.labels(signal.strategy, signal.side.value, signal.venue, outcome.reason.value).inc()
             case TickEnded(tick):
                 self._ticks.observe((tick.ended_ms - tick.started_ms) / 1000)
+                times_ms = tick.started_ms, tick.features.now_ms, tick.decided_ms, tick.ended_ms
+                for phase, (begin_ms, end_ms) in zip(PHASES, pairwise(times_ms), strict=True):
+                    self._phases.labels(phase).observe((end_ms - begin_ms) / 1000)
 
     def exposition(self, status: BotStatus) -> bytes:
         """Return all figures in Prometheus' text format, version 0.0.4; those that no event tells are of `status`."""
@@ -60,6 +74,28 @@ class _StatusCollector(Collector):
             ("state",),
             [((state,), count) for state, count in status.outbox.items()],
         )
+        funnels = status.funnels.items()
+        yield _gauge(
+            "sgnl_funnel_refused",
+            "Instruments of a usual tick that each gate refused first, of those whose data is whole",
+            ("strategy", "gate"),
+            [((strategy, gate), count) for strategy, one in funnels for gate, count in one.refused.items()],
+        )
+        yield _gauge(
+            "sgnl_funnel_seen",
+            "Instruments of a usual tick whose data is whole",
+            ("strategy",),
+            [((strategy,), one.seen) for strategy, one in funnels],
+        )
+        latencies_ms = (("0.5", status.alert_p50_ms), ("0.95", status.alert_p95_ms))
+        yield _gauge(
+            "sgnl_alert_latency_seconds",
+            "From a decision to Telegram's word that it has the alert, of the last alerts",
+            ("quantile",),
+            [((quantile,), ms / 1000) for quantile, ms in latencies_ms if math.isfinite(ms)],
+        )
+        if status.mysql_behind is not None:
+            yield _gauge("sgnl_mysql_behind_rows", "Changes still to be copied", (), [((), status.mysql_behind)])
         yield from _of_venues(status.venues, status.now_ms)
 
 

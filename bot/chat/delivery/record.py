@@ -1,5 +1,6 @@
 """How delivery fares: what Telegram has done to messages, how fast alerts were, and why messages do not get out now."""
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -40,6 +41,11 @@ class DeliveryRecord:
             return None
         p50_ms, p95_ms = np.percentile(self._latencies_ms, (50, 95))
         return Latency(count=len(self._latencies_ms), p50_ms=float(p50_ms), p95_ms=float(p95_ms))
+
+    def latency_ms(self) -> tuple[float, float]:
+        """Return p50 and p95 of it, NaN before the first alert."""
+        latency = self.latency()
+        return (math.nan, math.nan) if latency is None else (latency.p50_ms, latency.p95_ms)
 
     def note(self, what: str, chat_id: str, words: str) -> None:
         """Count what happened to a message."""
