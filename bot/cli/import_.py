@@ -4,15 +4,19 @@ import argparse
 import re
 import shutil
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from bot.cli.evidence_tables import number_text
 from bot.cli.shared import DONE, FAILED, USAGE, Subparsers, read_config, say
 from bot.config.load import load_config
 from bot.config.settings import Config
 from bot.lifecycle import Interrupt
+from bot.logs import set_up_logs
+from bot.replay import Replay
 from bot.version import VERSION
 from fetchers.archives.build import Builder, Files, Range
 from fetchers.archives.download import Downloader, Planned, check_files
@@ -30,6 +34,7 @@ from fetchers.archives.sources import (
     vision_files,
 )
 from fetchers.transport.session import open_session
+from scoring.evidence.ladder import compare_histories
 
 BITCOIN = "BTCUSDT"  #: always imported: its return is a part of every score
 ASKS_ABOVE_GB = 5.0
@@ -86,6 +91,15 @@ def add(commands: Subparsers) -> None:
         one.add_argument("--book-age", type=int, default=35, metavar="SECONDS", help="older bands are stale")
         one.add_argument("--out", type=Path, help="where the tapes go (default: DATA_DIR/tapes/SOURCE)")
         one.set_defaults(run=run)
+    ladder = sources.add_parser(
+        "ladder", help="the same Bybit days from books and from bands: what Vision's form costs"
+    )
+    ladder.add_argument("--coins", type=_coins, required=True, metavar="A,B or FILE", help="symbols, such as WIFUSDT")
+    ladder.add_argument("--from", type=date.fromisoformat, required=True, dest="first", metavar="DAY", help="UTC")
+    ladder.add_argument("--to", type=date.fromisoformat, required=True, dest="last", metavar="DAY", help="included")
+    ladder.add_argument("--cache", type=Path, help="where the downloads are (default: DATA_DIR/archives)")
+    ladder.add_argument("--every", type=int, default=5, choices=range(1, 16), metavar="1…15", help="seconds a tick")
+    ladder.set_defaults(run=run_ladder)
     check = sources.add_parser("check", help="whether downloaded files are as they were")
     check.add_argument("folder", type=Path, nargs="?", help="(default: DATA_DIR/archives)")
     check.set_defaults(run=run_check)
@@ -106,6 +120,43 @@ async def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
         if code is not None:
             return code
     return _build(config, options, symbols, days, folder)
+
+
+async def run_ladder(options: argparse.Namespace, _interrupt: Interrupt) -> int:
+    """Build the days twice, replay both with the same random moments, and say how far they agree."""
+    set_up_logs("ERROR", secrets=())
+    config = read_config()
+    files = Files(options.cache or config.data_dir / "archives")
+    symbols, days = list(dict.fromkeys((BITCOIN, *options.coins))), days_between(options.first, options.last)
+    volume = Range(least=0, most=float("inf"))
+    played = []
+    with tempfile.TemporaryDirectory(prefix="sgnl-ladder-") as folder:
+        for bands_only in (False, True):
+            profile = Profile(source="bybit", every_s=options.every, bands_only=bands_only)
+            builder = Builder(files, profile, volume, Path(folder) / profile.name, f"SGNL {VERSION}")
+            for day in builder.build(symbols, days, "bybit"):
+                say(f"{profile.name} {day}: {builder.report.ticks} ticks so far")
+            if not builder.report.files:
+                say("nothing could be used: import these Bybit days first", to=sys.stderr)
+                return FAILED
+            async with Replay(moments_seed=1) as replay:
+                played.append(await replay.play(builder.report.files))
+    full, poorer = played
+    made = compare_histories(
+        *([signal for signal, _ in one.moments] for one in played),
+        *([signal for signal, _ in one.rows] for one in (full, poorer)),
+    )
+    say(f"{made.moments} moments in both, rank correlation of scores {number_text(made.rank_correlation)} (wants 0.7)")
+    say(f"{made.found} of {made.alerts} alerts found again within a minute, wants 60 %")
+    for gate, share in made.gate_agreement.items():
+        say(f"gate {gate}: the same in {share:.0%}")
+    word = (
+        "may be judged on Vision's form"
+        if made.is_enough
+        else "a verdict on Vision's form would be about another score"
+    )
+    say(word)
+    return DONE
 
 
 async def run_check(options: argparse.Namespace, _interrupt: Interrupt) -> int:

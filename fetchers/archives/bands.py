@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from features.facts.market import FloatArray, OrderBook
+from fetchers.archives.vision import BANDS
 
 LEVELS_ASKED = 100  #: more than there are, so that the book counts as whole
 _FIRST = 1e-9  #: of the inner band's notional, for the best price itself
@@ -46,6 +47,21 @@ def book_of_bands(
         exchange_ms=exchange_ms,
         received_ms=seen_ms,
     )
+
+
+def bands_of_book(bids: FloatArray, asks: FloatArray) -> FloatArray:
+    """Return the cumulative notional [USDT] of a book in the order of `vision.BANDS`, (12,), as the archive has it.
+
+    NaN where a side of the book does not reach a band's end.
+    """
+    mid = (bids[0, 0] + asks[0, 0]) / 2
+    found = []
+    for band in BANDS:
+        price, quantity = bids if band < 0 else asks
+        distance = np.abs(price / mid - 1)
+        inside = distance <= abs(band) / 100
+        found.append(float((price * quantity)[inside].sum()) if distance[-1] >= abs(band) / 100 else math.nan)
+    return np.array(found)
 
 
 def _short(value: float) -> float:

@@ -11,14 +11,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from features.facts.market import IntArray, OrderBook
+from features.facts.market import Instrument, IntArray, OrderBook
 from fetchers.archives import bybit, tardis, vision
+from fetchers.archives.bands import bands_of_book, book_of_bands
 from fetchers.archives.history import (
     DAY_MS,
     HOUR_MS,
     MINUTE_MS,
     History,
     Interest,
+    best_prices,
     books_of_depths,
     instrument_of,
     make_ticks,
@@ -32,6 +34,7 @@ from fetchers.tape.files import SUFFIX, TapeWriter
 from fetchers.tape.records import Header
 
 BOOKS_EVERY_MS = 1000
+BANDS_EVERY_MS = 30_000
 Table = TypeVar("Table", Prints, Klines, Depths, Metrics, Funding, tardis.Tickers)
 
 
@@ -148,12 +151,35 @@ class Builder:
         return History(
             instrument=replace(instrument, publishes_open_interest=False),
             prints=prints,
-            books=_order_books(instrument.key, books),
+            books=self._cut_down(instrument, books, prints)
+            if self._profile.bands_only
+            else _order_books(instrument.key, books),
             interest=Interest(time_ms=np.empty(0, np.int64), base=np.empty(0)),
             klines=klines_of(prints),
             funding=_no_funding(),
-            has_exact_books=True,
+            has_exact_books=not self._profile.bands_only,
         )
+
+    def _cut_down(self, instrument: Instrument, books: Iterator[bybit.Book], prints: Prints) -> Iterator[OrderBook]:
+        """Yield what Binance Vision would have of the books: bands every 30 s, best prices of the prints."""
+        next_ms = 0
+        for book in books:
+            if book.time_ms < next_ms:
+                continue
+            next_ms = book.time_ms + BANDS_EVERY_MS
+            at_ms = np.array([book.time_ms + 1000])
+            bid, ask, _ = best_prices(prints, at_ms, instrument.tick_size, self._profile)
+            notional = bands_of_book(book.bids, book.asks)
+            seen_ms = book.time_ms + 1000 + self._profile.book_lag_ms
+            made = book_of_bands(
+                *instrument.key,
+                notional,
+                (float(bid[0]), float(ask[0])),
+                exchange_ms=book.time_ms + 1000,
+                seen_ms=seen_ms,
+            )
+            if made is not None:
+                yield made
 
     def _tardis(self, symbol: str, day: date, venue: str) -> History | None:
         books, trades, tickers = tardis_files(venue, [symbol], [day])

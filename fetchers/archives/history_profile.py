@@ -13,6 +13,7 @@ class Profile:
     source: str  #: vision, bybit or tardis
     every_s: int = 5  #: from one tick to the next
     book_age_s: int = 35  #: older books are stale: the archive has one every 24 to 37 s
+    bands_only: bool = False  #: Bybit's books cut down to what Binance Vision gives of them, to see what that costs
     open_interest: OpenInterestRule = "relaxed"  #: as live up to 305 s old; as history only; or not at all
     print_age_s: int = 15  #: an older print is no best price
     book_lag_ms: int = 1000
@@ -31,21 +32,26 @@ class Profile:
     def settings(self) -> dict[str, str]:
         """The bot's own settings that these rules want."""
         relaxed = {"MAX_OI_AGE_SECONDS": "305"} if self.open_interest == "relaxed" else {}
-        ages = {"MAX_DATA_AGE_SECONDS": str(self.book_age_s)} if self.source == "vision" else {}
+        ages = {"MAX_DATA_AGE_SECONDS": str(self.book_age_s)} if self.has_bands else {}
         venue = "bybit" if self.source == "bybit" else "binance"
         return {"EXCHANGES": venue, "REFRESH_INTERVAL": str(self.every_s), **relaxed, **ages}
+
+    @property
+    def has_bands(self) -> bool:
+        """Whether books come as bands."""
+        return self.source == "vision" or self.bands_only
 
     @property
     def missing(self) -> dict[str, str]:
         """What the source does not give."""
         always = {"borrowed parts": "one venue only", "index price": "not imported"}
-        return always | ({"wall": "the archive has bands, no levels"} if self.source == "vision" else {})
+        return always | ({"wall": "the archive has bands, no levels"} if self.has_bands else {})
 
     @property
     def approximate(self) -> dict[str, str]:
         """The parts of the score that the source gives only nearly, and by what."""
         slow = {"oi_divergence": "open interest every 5 minutes", "funding": "the last settled rate"}
-        if self.source != "vision":
+        if not self.has_bands:
             return slow if self.source == "bybit" else {}
         return {
             **slow,

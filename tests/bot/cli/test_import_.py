@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from bot.cli.parser import main
-from tests.fetchers.archives.made import checksum, vision_contents
+from tests.fetchers.archives.made import bybit_contents, checksum, put_files, vision_contents
 
 ARGUMENTS = ["--coins", "WIFUSDT,1000PEPEUSDT", "--from", "2026-07-01", "--to", "2026-07-01", "--every", "30"]
 
@@ -89,3 +89,17 @@ def test_wrong_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert main(["import", "vision", *backwards]) == 2
     assert main(["import", "raw", str(tmp_path), *ARGUMENTS]) == 1
     assert "nothing could be used" in capsys.readouterr().err
+
+
+def test_ladder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same minutes from books and from bands are built and played; too few moments are no reason to trust bands."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    put_files(tmp_path / "files", bybit_contents())
+    days = ["--coins", "WIFUSDT", "--from", "2026-07-01", "--to", "2026-07-01"]
+    assert main(["import", "ladder", "--cache", str(tmp_path / "files"), "--every", "15", *days]) == 0
+    said = capsys.readouterr().out
+    assert "bybit-every_s=15-bands_only=True 2026-07-01: 240 ticks" in said
+    assert "0 moments in both" in said
+    assert said.endswith("a verdict on Vision's form would be about another score\n")
+    assert main(["import", "ladder", "--cache", str(tmp_path / "none"), *days]) == 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from features.phenomena.order_book import BANDS as MEASURED
 from features.phenomena.order_book import measure_books
-from fetchers.archives.bands import book_of_bands
+from fetchers.archives.bands import bands_of_book, book_of_bands
 from fetchers.archives.vision import BANDS
 
 AMOUNT = st.floats(1e3, 1e8)
@@ -55,3 +55,14 @@ def test_no_book(side: tuple[float, float], best: tuple[float, float]) -> None:
     """A missing side, or best prices that are missing or crossed, make none."""
     notional = bands((1.0, 2.0), side)
     assert book_of_bands("binance", "XUSDT", notional, best, exchange_ms=1, seen_ms=2) is None
+
+
+def test_bands_of_a_book() -> None:
+    """Cumulative by side from the mid, beside a loop; NaN beyond the book's end."""
+    steps = np.arange(1, 41)
+    bids, asks = (np.array([1.0 + sign * 0.0005 * steps, 10.0 * steps]) for sign in (-1, 1))
+    made = bands_of_book(bids, asks)
+    for band, notional in zip(BANDS, made, strict=True):
+        side = bids if band < 0 else asks
+        wanted = sum(p * q for p, q in side.T.tolist() if abs(p - 1.0) <= abs(band) / 100)
+        assert math.isnan(notional) if abs(band) > 2 else notional == pytest.approx(wanted)
