@@ -9,6 +9,7 @@ import numpy as np
 from bot.clock import Clock
 from bot.config.settings import Config
 from bot.core.housekeeping import Housekeeper
+from bot.core.live_levels import candles_of, levels_of
 from bot.core.market import PriceHistory
 from bot.core.orchestrator import Orchestrator
 from bot.core.status import BotStatus, Incident, Replies, VenueStatus
@@ -152,6 +153,20 @@ class LiveStatus:
                 column,
             ),
         }
+
+    def levels(self, venue: str, instrument_id: str) -> Mapping[str, Any] | None:
+        """Return what levels makes of one pair, None where it is not watched or no candles are kept."""
+        tick = self._orchestrator.activity.last_tick
+        column = self._orchestrator.market.state.column.get((venue, instrument_id))
+        if tick is None or column is None or column >= len(tick.features.instruments):
+            return None
+        return levels_of(tick.features, column, self._config.scoring)
+
+    def candles(self, venue: str, instrument_id: str, interval: str, limit: int) -> list[list[float]] | None:
+        """Return closed candles of one pair, oldest first; None where none are kept of it in that interval."""
+        state = self._orchestrator.market.state
+        column = state.column.get((venue, instrument_id))
+        return None if column is None or state.candles is None else candles_of(state.candles, column, interval, limit)
 
     def find(self, symbol: str) -> list[Instrument]:
         """Return the instruments of a coin, a pair or a venue's id, the best score first."""

@@ -99,9 +99,9 @@ class Market:
         self.state.candles = candles
         self._recent.clear()
 
-    def windows(self) -> Snapshot:
+    def windows(self, *, with_candles: bool = False) -> Snapshot:
         """Return what a restart goes on from."""
-        return take_windows(self.state)
+        return take_windows(self.state, with_candles=with_candles)
 
     async def resume(self, store: Store, now_ms: int) -> None:
         """Go on with the market as it was, where anything of it is still inside a window."""
@@ -120,8 +120,9 @@ class Market:
         age_ms = now_ms - int(state.tick_ms.max())
         if 0 <= age_ms <= 1000 * self._settings.book_window_s:  # one from the future would hold up every tick
             logger.info("the windows go on from {:.0f} s ago", age_ms / 1000)
-            if self._candle_settings is not None and state.candles is None:
-                state.candles = CandleStore(state.instruments.tick_size, self._candle_settings)
+            if state.candles is None or state.candles.settings != self._candle_settings:
+                wanted = self._candle_settings
+                state.candles = None if wanted is None else CandleStore(state.instruments.tick_size, wanted)
             self.state = state
         else:
             logger.info("the windows begin empty: those kept are {:.0f} s old", age_ms / 1000)

@@ -83,7 +83,7 @@ class Orchestrator:
 
     async def stop(self) -> None:
         """Say that it ends, and keep the windows for the next start."""
-        await self.save_windows()
+        await self.save_windows(with_candles=True)
         await self._enqueue(self._announcer.stopped(tuple(self.ledger.open_signals.values())))
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -137,11 +137,11 @@ class Orchestrator:
         self._events.add(TickEnded(tick))
         self._events.flush()
 
-    async def save_windows(self) -> None:
+    async def save_windows(self, *, with_candles: bool = False) -> None:
         """Keep the market for a restart, and how far near misses have been followed; without them it is only colder."""
         self._saved_ms = self._clock.monotonic_ms()
         try:
-            await self._store.windows.save(self.market.windows(), self.ledger.near_misses)
+            await self._store.windows.save(self.market.windows(with_candles=with_candles), self.ledger.near_misses)
         except StorageError as error:
             logger.warning("the windows cannot be saved: {}", error)
 

@@ -15,6 +15,8 @@ from scoring.signals import Outcome, Side, Signal
 from storage.store import StoreReader
 
 LARGEST = 2**53  #: what JSON's readers count up to
+MOST_CANDLES = 256
+CANDLE_COLUMNS = ("open_ms", "open", "high", "low", "close", "volume")
 LEADERS, MOST_LEADERS = 100, 5_000
 _DIGITS = len(str(LARGEST))
 _DAY_MS, _MOST_DAYS = 86_400_000, 36_500
@@ -41,6 +43,8 @@ class Api:
             web.get("/api/markets", self.markets),
             web.get("/api/markets/{venue}/{id}", self.market),
             web.get("/api/markets/{venue}/{id}/history", self.history),
+            web.get("/api/candles/{venue}/{id}", self.candles),
+            web.get("/api/levels/{venue}/{id}", self.levels),
             web.get("/api/scores", self.scores),
             web.get("/api/positions", self.positions),
             web.get("/api/signals", self.signals),
@@ -94,6 +98,27 @@ class Api:
         if kept is None:
             raise web.HTTPNotFound(text=f"nothing is kept of {short(venue)} {short(instrument_id)}")
         return json_response({"time_ms": kept.time_ms, "price": kept.price, "open_interest": kept.open_interest})
+
+    async def candles(self, request: web.Request) -> web.Response:
+        """A pair's closed candles."""
+        _known(request, "interval", "limit")
+        venue, instrument_id = request.match_info["venue"], request.match_info["id"]
+        interval = request.query.get("interval") or "15m"
+        found = self._bot.candles(
+            venue, instrument_id, interval, _whole(request, "limit", 1, MOST_CANDLES) or MOST_CANDLES
+        )
+        if found is None:
+            what = f"no candles of {short(interval)} are kept of {short(venue)} {short(instrument_id)}"
+            raise web.HTTPNotFound(text=what)
+        return json_response({"interval": interval, "columns": CANDLE_COLUMNS, "candles": found})
+
+    async def levels(self, request: web.Request) -> web.Response:
+        """Where a pair stands on its leg."""
+        venue, instrument_id = request.match_info["venue"], request.match_info["id"]
+        found = self._bot.levels(venue, instrument_id)
+        if found is None:
+            raise web.HTTPNotFound(text=f"no candles are kept of {short(venue)} {short(instrument_id)}")
+        return json_response(found)
 
     async def scores(self, _request: web.Request) -> web.Response:
         """How many instruments have which score."""

@@ -25,5 +25,11 @@ class StatusSource(Protocol):
     def market(self, venue: str, instrument_id: str) -> Mapping[str, Any] | None:
         """Return everything known of one pair, None where it is not watched."""
 
+    def levels(self, venue: str, instrument_id: str) -> Mapping[str, Any] | None:
+        """Return what levels makes of one pair, None where it is not watched or no candles are kept."""
+
+    def candles(self, venue: str, instrument_id: str, interval: str, limit: int) -> list[list[float]] | None:
+        """Return closed candles of one pair, oldest first; None where none are kept of it in that interval."""
+
     async def history(self, venue: str, instrument_id: str) -> PriceHistory | None:
         """Return what is kept of a pair's price and open interest, None for nothing."""

@@ -5,7 +5,7 @@ counted.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -107,7 +107,8 @@ class CandleStore:
             mine.values[:, :, here] = other.values[:, :, there]
             mine.newest_ms[here] = other.newest_ms[there]
         self.rewritten = source.rewritten
-        self.read(here)
+        for one in fields(CandleReadings):
+            getattr(self.readings, one.name)[..., here] = getattr(source.readings, one.name)[..., there]
 
     def snapshot(self, columns: IntArray) -> CandleSnapshot:
         """Return the candles of some instruments."""

@@ -23,6 +23,9 @@ FLOW = {
 }
 
 
+CANDLES = "candles"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """Everything a `MarketState` holds; arrays as they lie in their rings, so that sums over them keep their order."""
@@ -41,10 +44,12 @@ class Snapshot:
 
 
 def take_snapshot(state: MarketState, without: Collection[str] = ()) -> Snapshot:
-    """Copy a state, less some of its arrays."""
+    """Copy a state, less some of its arrays; `CANDLES` stands for the candles."""
     names = [quantity.name for quantity in STATE if quantity.name not in without]
     arrays = {name: getattr(state, name).copy(order="K") for name in names}
-    return _snapshot(state, state.instruments, arrays)
+    is_with_candles = state.candles is not None and CANDLES not in without
+    candles = state.candles.snapshot(np.arange(len(state.instruments))) if state.candles and is_with_candles else None
+    return replace(_snapshot(state, state.instruments, arrays), candles=candles)
 
 
 def _snapshot(state: MarketState, instruments: Iterable[Instrument], arrays: dict[str, NDArray[Any]]) -> Snapshot:
@@ -57,13 +62,13 @@ def _snapshot(state: MarketState, instruments: Iterable[Instrument], arrays: dic
     )
 
 
-def take_windows(state: MarketState) -> Snapshot:
-    """Copy what a restart goes on from.
+def take_windows(state: MarketState, *, with_candles: bool = False) -> Snapshot:
+    """Copy what a restart goes on from; candles are large and change seldom, so only a stop keeps them.
 
     The prints stay out: a venue's first reply brings them again, and they would count twice. So do prices, open
     interest and funding that are too old for a later tick to look at.
     """
-    snapshot = take_snapshot(state, without=FLOW)
+    snapshot = take_snapshot(state, without=FLOW if with_candles else FLOW | {CANDLES})
     settings = state.settings
     read_from_ms = state.tick_ms.max() - 1000 * (settings.history_s + settings.max_data_age_s)
     for name in ("price_at", "open_interest_at", "funding_8h_at"):

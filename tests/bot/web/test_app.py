@@ -80,6 +80,15 @@ class StillBot:
         values = read_only([0.5, float("nan")], np.float64)
         return PriceHistory(time_ms=read_only([1, 2], np.int64), price=values, open_interest=values)
 
+    def levels(self, venue: str, instrument_id: str) -> Mapping[str, Any] | None:
+        """The same pair's leg, which has not come back."""
+        return {"phase": "leg", "retraced": float("nan")} if (venue, instrument_id) == ("bybit", "XLMUSDT") else None
+
+    def candles(self, venue: str, instrument_id: str, interval: str, limit: int) -> list[list[float]] | None:
+        """Up to two candles of the same pair and of one interval."""
+        is_kept = (venue, instrument_id, interval) == ("bybit", "XLMUSDT", "15m")
+        return [[0, 1.0, 2.0, 0.5, 1.5, 7.0], [900_000, 1.5, 1.5, 1.5, 1.5, 0.0]][-limit:] if is_kept else None
+
 
 def app_of(bot: StillBot, store: Store, token: str = "", *hosts: str) -> web.Application:
     """Return the app over a bot and a database."""
@@ -206,6 +215,18 @@ async def test_markets(site: Site) -> None:
     assert (await site.get("/api/markets"))[:2] == (200, {"markets": [pair]})
     assert (await site.get("/api/markets/bybit/XLMUSDT"))[:2] == (200, pair)
     assert (await site.get("/api/markets/mexc/NO%20ONE"))[:2] == (404, {"error": "mexc NO ONE is not watched"})
+
+
+async def test_candles_and_levels(site: Site) -> None:
+    """Closed candles by interval and number, and where a pair stands on its leg; what is not kept is not found."""
+    _, body, _ = await site.get("/api/candles/bybit/XLMUSDT?limit=1")
+    assert (body["interval"], body["candles"]) == ("15m", [[900_000, 1.5, 1.5, 1.5, 1.5, 0.0]])
+    missing = {"error": "no candles of 5m are kept of bybit XLMUSDT"}
+    assert (await site.get("/api/candles/bybit/XLMUSDT?interval=5m"))[:2] == (404, missing)
+    assert (await site.get("/api/candles/bybit/XLMUSDT?limit=0"))[0] == 400
+    assert (await site.get("/api/candles/bybit/XLMUSDT?before=1"))[0] == 400
+    assert (await site.get("/api/levels/bybit/XLMUSDT"))[:2] == (200, {"phase": "leg", "retraced": None})
+    assert (await site.get("/api/levels/bybit/NOUSDT"))[0] == 404
 
 
 async def test_signals(site: Site) -> None:

@@ -97,7 +97,8 @@ async def test_what_there_is(site: Site) -> None:
     parts = {"venue": "bybit", "id": "KORVAUSDT"}
     for path in DOCUMENT["paths"]:
         own = {"id": "1"} if path == "/api/signals/{id}" else parts
-        assert await site.check(path, own, {}) == 200, path
+        has_none = path.startswith(("/api/candles/", "/api/levels/"))  # no strategy of the stage keeps candles
+        assert await site.check(path, own, {}) == (404 if has_none else 200), path
 
 
 async def test_whatever_is_asked(site: Site) -> None:
