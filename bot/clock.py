@@ -1,7 +1,7 @@
 """The one home of the machine's clocks, and of sleeping.
 
 The wall clock can be set at any time, by a person, by NTP, by the host of a virtual machine. So everything runs on a
-monotonic clock, which nobody sets, and an offset to the wall clock that changes in one place and at one moment only.
+monotonic clock, which cannot be set, and an offset to the wall clock that changes in one place and at one moment only.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ class Clock(Protocol):
         """Return UTC epoch milliseconds; between two calls of `rebase` they never go back."""
 
     def monotonic_ms(self) -> int:
-        """Return milliseconds that never go back and that nobody sets; only differences mean something."""
+        """Return milliseconds that never go back and cannot be set; only differences mean something."""
 
     def rebase(self) -> int:
         """Follow the wall clock where it was set; return the step of `now_ms` [ms], 0 where there is none.
@@ -49,7 +49,7 @@ class SystemClock:
         return (self._monotonic_ns() + self._offset_ns) // 1_000_000
 
     def monotonic_ms(self) -> int:
-        """Return milliseconds that never go back: what `now_ms` would be had nobody ever set the wall clock."""
+        """Return milliseconds that never go back: what `now_ms` would be if the wall clock had never been set."""
         return (self._monotonic_ns() + self._started_ns) // 1_000_000
 
     def rebase(self) -> int:

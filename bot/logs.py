@@ -33,7 +33,7 @@ def set_up_logs(level: str, *, secrets: Iterable[str], stream: TextIO = sys.stde
         stream.flush()
 
     logger.remove()
-    # `diagnose` would print the values of variables, and with them what nobody should read
+    # `diagnose` would print the values of variables, and with them secrets
     logger.add(write, level=level, format=_FORMAT, colorize=stream.isatty(), backtrace=False, diagnose=False)
     # Libraries speak from WARNING on: at INFO some log every URL, and Telegram's hold the token.
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)

@@ -102,8 +102,8 @@ def build_bot(
 ) -> Bot:
     """Put the bot together.
 
-    Messages leave by `sender`, commands come by `telegram`, where None nobody gives any. /logs reads `log_file`;
-    `show` is given the lines for whoever sits at the terminal, `draw` the jitter of the back-offs [0…1],
+    Messages leave by `sender`, commands come by `telegram`, none come where it is None. /logs reads `log_file`;
+    `show` is given the lines for the terminal, `draw` the jitter of the back-offs [0…1],
     `subscribers` get the events beside the bot's own.
     """
     activity = Activity(clock.now_ms(), [one.name for one in chosen(config.strategies)])

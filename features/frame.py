@@ -73,7 +73,7 @@ class FeatureFrame:
     funding_interval_h: FloatArray  #: [h] between settlements, NaN before the venue has said it
     next_funding_ms: IntArray  #: [epoch ms] the settlement that the venue named last as its next, 0 before the first
     open_interest_is_live: BoolArray  #: False: stale, or only a point of a 5-minute history; passes no gate alone
-    lender: IntArray  #: column of whoever lends open interest or flow, -1 nobody
+    lender: IntArray  #: column of the lender of open interest or flow, -1 for none
     borrows_open_interest: BoolArray
     borrows_flow: BoolArray
     missing: dict[str, Codes]  #: by part of `PARTS`, (n,)

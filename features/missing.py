@@ -13,7 +13,7 @@ class Missing(IntEnum):
     """Reasons, kept as small integers in arrays over instruments."""
 
     PRESENT = 0
-    NOT_PUBLISHED = 1  #: the venue does not give it and nobody lends it
+    NOT_PUBLISHED = 1  #: the venue does not give it and no other lends it
     NOT_SEEN = 2  #: not polled yet
     STALE = 3
     WARMING_UP = 4  #: its window is not full enough yet

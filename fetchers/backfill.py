@@ -25,7 +25,7 @@ class Backfill:
         self._cold: set[str] = set()  # of those, the ones that lack it
         self._began_ms, self._warmed = 0, 0  # since when some are cold, and how many no longer are
         self._rank: Mapping[str, int] = {}
-        self.first_whole_ms: int | None = None  #: when for the first time nobody lacked it
+        self.first_whole_ms: int | None = None  #: when for the first time none lacked it
 
     @property
     def warming(self) -> int:

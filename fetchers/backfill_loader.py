@@ -14,7 +14,7 @@ LOOK_S = 1.0
 
 
 class BackfillLoader:
-    """Asks for the history of whoever `backfill` says is next: candles of the last `window_s` and open interest.
+    """Asks for the history that `backfill` names next: candles of the last `window_s` and open interest.
 
     Where open interest comes in bulk, its history is asked for once.
     """

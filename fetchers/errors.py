@@ -2,7 +2,7 @@
 
 FetchError               log, count against the venue's health
 +-- Unreachable          refused, reset, timed out, 5xx: the venue may be away; try again next tick
-+-- RateLimited          hold the pool (or the venue) until `until_ms`, touch nobody else
++-- RateLimited          hold the pool (or the venue) until `until_ms`, touch nothing else
 +-- BadPayload           an answer that is no answer: empty, HTML, cut, wrong types; treat as missing data
 +-- UnknownSymbol        quarantine that instrument and look at the market list again
 """

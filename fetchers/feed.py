@@ -36,7 +36,7 @@ class Feed:
     `candle_interval_s`, 0: none. `draw` returns random
     numbers in [0, 1), by which venues that failed together are tried again apart.
 
-    The venues and all that waits run by `monotonic_ms`, which nobody sets; what leaves the feed has times by `now_ms`.
+    The venues and all that waits run by `monotonic_ms`, which cannot be set; the feed returns times by `now_ms`.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ class Price:
     """The price of one instrument's coin; its `coin` is still the venue's ticker."""
 
     instrument: Instrument
-    usdt: float  #: per coin; NaN where nobody said
+    usdt: float  #: per coin; NaN where it is not known
     time_ms: int  #: when that was received
 
 

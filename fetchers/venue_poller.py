@@ -1,6 +1,6 @@
 """One venue as the feed drives it: its list, its bulk calls, the polls and histories of its instruments.
 
-Every call runs as a task of its own and leaves what it learned in `arrived`. So whoever waits for it can stop waiting
+Every call runs as a task of its own and leaves what it learned in `arrived`. So its caller can stop waiting
 (for a deadline, for a venue in trouble, for the budget) without losing anything.
 """
 

@@ -28,7 +28,7 @@ class Capture:
     signal_id: int
     decided_ms: int
     features_ms: int  #: the time the features were computed for
-    market: Snapshot  #: the instrument first, then whoever lent to it, then Bitcoin: the cells that were looked at
+    market: Snapshot  #: the instrument first, then its lender, then Bitcoin: the cells that were looked at
     books: tuple[OrderBook, ...]  #: the book, and the one before it, newest first
     prints: tuple[Trades, ...]  #: the last prints of the venue that the flow came from, oldest first
     limits: Limits  #: as they were, less other coins'

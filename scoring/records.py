@@ -12,7 +12,7 @@ from scoring.statistics import Comparison, Record, Summary, Tally
 
 #: a signal and its end; of a control the signal it was drawn for, and its own end
 Row: TypeAlias = tuple[Signal, Outcome]
-#: which entry to count from: the alert's, or the price a person could reach (rows nobody could enter drop out)
+#: which entry to count from: the alert's, or the price a person could reach (rows that could not be entered drop out)
 Entry: TypeAlias = Literal["ideal", "reachable"]
 Key = TypeVar("Key", bound=Hashable)
 
@@ -34,7 +34,7 @@ class Closed(NamedTuple):
     score: float
     decided_ms: int
     is_known: bool  #: how it ended
-    net_percent: float | None  #: from the price a person could reach; None: nobody could
+    net_percent: float | None  #: from the price a person could reach; None: none could be
     r: float | None
     is_control: bool = False  #: drawn by chance with an alert, whose kind, score and time these are
 

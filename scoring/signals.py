@@ -205,7 +205,7 @@ class OpenSignal:
     settlements: tuple[Settlement, ...] = ()
     tape_ms: int = 0  #: every print up to here has been seen; 0: none came yet
     saw_prints: bool = False  #: prints came; otherwise only quotes were seen
-    lacked_prints: bool = False  #: for some time none came, and nobody asked for them
+    lacked_prints: bool = False  #: for some time none came, and none were asked for
     unknown_until_ms: int = 0  #: end of the last time that is not known; 0: none
     fills: tuple[Fill, ...] = ()  #: targets that have been hit while others have not
 

@@ -36,8 +36,8 @@ class Summary:
     expectancy_r_high: float
     profit_factor: float  #: R won over R lost; infinite where nothing was lost
     net_percent: float  #: [%] sum
-    not_known: int  #: others, of which nobody can say how they ended
-    not_reached: int  #: others, which nobody could enter
+    not_known: int  #: others, whose end is not known
+    not_reached: int  #: others, which could not be entered
 
     @property
     def standing(self) -> str:

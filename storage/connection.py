@@ -42,7 +42,7 @@ class Connection(aiosqlite.Connection):
             await run(_transact, self._conn, with_rows, given_up)
         except asyncio.CancelledError:
             given_up.set()
-            await self.rollback()  # waits for the thread: whoever asks next sees what has become of it
+            await self.rollback()  # waits for the thread: the next caller sees its result
             raise
 
 

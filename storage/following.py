@@ -25,7 +25,7 @@ def tracking_to_row(followed: OpenSignal) -> dict[str, Any]:
 
 
 def with_tracking(begun: OpenSignal, row: Row) -> OpenSignal:
-    """Return how far it has been followed by the row's column `tracking`; `begun` where nobody has looked yet."""
+    """Return how far it has been followed by the row's column `tracking`; `begun` where there was no look yet."""
     if row["tracking"] is None:
         return begun
     return from_plain(OpenSignal, {**to_plain(begun), **orjson.loads(row["tracking"])})

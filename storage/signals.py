@@ -47,7 +47,7 @@ def signal_from_row(row: Row) -> Signal:
 
 
 def open_signal_from_row(row: Row) -> OpenSignal:
-    """Return the open signal of a row of `signals` joined with `open_signals`: nobody may have looked at it yet."""
+    """Return the open signal of a row of `signals` joined with `open_signals`: it may not have been looked at yet."""
     if row["tracking"] is None:
         return start(signal_from_row(row))
     signal = to_fields(row, _COLUMNS, "details")

@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ PURE_STANDARD_LIBRARY = {
 }
 
 
+@cache
 def _imports(path: Path) -> list[str]:
     """Return the dotted names that the module imports, function-local imports included."""
     names: list[str] = []
@@ -224,6 +226,7 @@ def test_mirror(module: str) -> None:
     assert (ROOT / expected).exists(), f"{relative} has no {expected}"
 
 
+@cache
 def _nodes(path: Path) -> list[ast.AST]:
     return list(ast.walk(ast.parse(path.read_text())))
 

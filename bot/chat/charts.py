@@ -99,7 +99,7 @@ def drawable(text: str) -> str:
 
 @contextmanager
 def _figure(height: float) -> Iterator["Figure"]:
-    # Imported by whoever draws first, on the thread: half a second, and 30 MiB that few bots ever need.
+    # Imported by the first drawing, on its thread: half a second, and 30 MiB that few bots ever need.
     import matplotlib as mpl  # noqa: PLC0415 - see above
     from matplotlib.figure import Figure  # noqa: PLC0415 - see above
 

@@ -21,7 +21,7 @@ class Recipients:
 
     @classmethod
     def of(cls, settings: TelegramSettings) -> "Recipients":
-        """Return those of the settings: the terminal where there is no Telegram, nobody where one is to be paired."""
+        """Return those of the settings: the terminal where there is no Telegram, none where one is to be paired."""
         if not settings.bot_token:
             return cls(chats=(TERMINAL_CHAT,), operator=TERMINAL_CHAT)
         return cls(chats=settings.chat_ids, operator=settings.operator, admin_ids=settings.steering_ids)

@@ -19,7 +19,7 @@ from storage.errors import StorageError
 DONE, FAILED, USAGE = 0, 1, 2
 ENV_FILE = Path(".env")
 
-#: what can end a command and is the matter of whoever gave it: a line says what to do
+#: errors that end a command and that its user can mend: one line says how
 FAILURES = (
     ArchiveError,
     ConfigError,

@@ -50,7 +50,7 @@ def _chats(text: str) -> tuple[str, ...]:
 
 _USER = "[1-9][0-9]{0,15}"
 _CHAT = rf"(-?{_USER}|@[A-Za-z][A-Za-z0-9_]{{4,31}})(:[0-9]+)?"
-#: Under these ids write all anonymous admins, all channels, and what a linked channel posts: they are nobody.
+#: Under these ids write all anonymous admins, all channels, and what a linked channel posts: they name no person.
 SHARED_IDS = frozenset({1087968824, 136817688, 777000})
 
 

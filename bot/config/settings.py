@@ -122,7 +122,7 @@ class TelegramSettings:
 
     @property
     def operator(self) -> str:
-        """The chat of who runs the bot, "" where nobody is known: notices never go to a channel's readers."""
+        """The operator's chat, "" where none is known: notices never go to a channel's readers."""
         private = filter(is_person, self.chat_ids)
         return self.operator_chat_id or next(private, "") or next(map(str, self.admin_ids), "")
 

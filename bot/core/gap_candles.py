@@ -1,4 +1,4 @@
-"""The candles of the times that nobody watched: asked for, asked for again, and given up."""
+"""Candles of unwatched times: asked for, asked for again, and given up."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -213,7 +213,7 @@ class Ledger:
         return stored_ms
 
     async def ahead_ms(self) -> int:
-        """Return by how much the clock was set back while nobody ran, from what is kept of the future; 0 for not."""
+        """Return by how much the clock was set back while the bot was off, from stored times; 0 for not at all."""
         groups = (self.open_signals, self._controls.followed, self._near_misses.followed)
         followed = [one for group in groups for one in group.values()]
         times_ms = [time_ms for one in followed for time_ms in (one.decided_ms, one.looked_ms)]

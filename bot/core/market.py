@@ -74,7 +74,7 @@ class Market:
         self._recent.append(self._seen)
 
     async def append(self, observations: Sequence[Observation]) -> None:
-        """Take what has arrived, in portions: whoever is ready goes between two long steps."""
+        """Take what has arrived, in portions: other tasks run between two long steps."""
         note_looks(self._seen, observations)
         for first in range(0, len(observations), APPENDED_AT_ONCE):
             self.state.append(observations[first : first + APPENDED_AT_ONCE])
@@ -93,7 +93,7 @@ class Market:
         return capture(signal, self.state, view.features, limits, settings, self._recent)
 
     def renew(self) -> None:
-        """Begin the windows anew: where the clock was set nobody knows whether it was wrong before or is now."""
+        """Begin the windows anew: the clock was set, and may have been wrong before or be wrong now."""
         candles = self.state.candles  # by the venues' own clocks
         self.state = MarketState(self.state.instruments, self._settings, self._candle_settings)
         self.state.candles = candles

@@ -1,4 +1,4 @@
-"""The signals that are followed: each tick's sight of them judged, with the candles it takes where nobody watched."""
+"""Signals that are followed: each tick's look judged, with candles where a time was not watched."""
 
 from collections.abc import Iterable
 from dataclasses import replace

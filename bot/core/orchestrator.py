@@ -212,7 +212,7 @@ class Orchestrator:
             self.fault = str(error)
             return True
         except Exception as error:  # noqa: BLE001 - the tick's guard: one bad tick must not end the watch
-            logger.exception("a tick failed in a way nobody expected")
+            logger.exception("a tick failed unexpectedly")
             self.fault = f"{type(error).__name__}: {error}"
             return False
         if self.fault:

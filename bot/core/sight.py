@@ -1,4 +1,4 @@
-"""Looks at followed signals that are not judged yet, and the gaps between them that nobody watched."""
+"""Looks at followed signals that are not judged yet, and the unwatched gaps between them."""
 
 import math
 from collections.abc import Sequence
@@ -104,7 +104,7 @@ class Sight:
         *,
         has_quote: bool,
     ) -> Waiting:
-        """Return the look with the time before it that nobody watched."""
+        """Return the look with the unwatched time before it."""
         look, now_ms = new.look, new.look.now_ms
         seen_ms = max([one.looked_ms, *(earlier.look.now_ms for earlier in unjudged.waiting if earlier.sees)])
         prints_ms = unjudged.tape_ms or one.decided_ms

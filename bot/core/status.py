@@ -29,7 +29,7 @@ class VenueStatus:
     note: str  #: what else there is to say, e.g. why it is not ok; "" for nothing
     instruments: int  #: kept in the universe
     warming: int = 0  #: of these, whose windows are not full yet
-    warm_by_ms: int | None = None  #: when they will be, None where nobody can say
+    warm_by_ms: int | None = None  #: when they will be, None where that is not known
     last_reply_ms: int | None  #: None before the first
     budget_used_percent: float  #: [%] of the published limit, the fullest pool
     replies: Mapping[str, Replies] = field(default_factory=dict)  #: by endpoint
@@ -60,7 +60,7 @@ class BotStatus:
     venues: tuple[VenueStatus, ...]
     best: str  #: the leader now, e.g. "PEPE Binance 71.2"; "" where nothing is scored
     open_signals: tuple[OpenSignal, ...]
-    signals_today: int | None  #: None: the clock is behind the last one, so nobody can say
+    signals_today: int | None  #: None: the clock is behind the last one, so it is not known
     max_daily_signals: int
     paused_until_ms: int | None  #: as in Limits
     guard_until_ms: int
@@ -68,7 +68,7 @@ class BotStatus:
     thresholds: Mapping[str, ThresholdRates]  #: by strategy, of the last week; of those that anything can be said of
     outbox: Mapping[str, int]  #: messages by delivery state
     faults: tuple[str, ...]  #: what Telegram, the web app or the databases have to complain of; () is all well
-    notes: tuple[str, ...] = ()  #: what ails the databases while alerts go on: no reason to be called unwell
+    notes: tuple[str, ...] = ()  #: faults of the databases while alerts go on: no reason to be called unwell
     incidents: tuple[Incident, ...] = ()  #: what Telegram did to our messages, the latest first
     alert_p50_ms: float = math.nan  #: from a decision to Telegram's word, of the last alerts; NaN before the first
     alert_p95_ms: float = math.nan

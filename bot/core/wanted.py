@@ -1,4 +1,4 @@
-"""Whom a tick asks the venues for: the open signals, and whoever the bulk data does not already rule out."""
+"""Instruments that a tick polls: the open signals', and all that the bulk data does not rule out."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal

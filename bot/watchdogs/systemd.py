@@ -15,7 +15,7 @@ from bot.clock import Clock
 
 
 class Systemd:
-    """The service manager that started this process, or nobody."""
+    """The service manager that started this process, if one did."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._address = environ.get("NOTIFY_SOCKET", "")
@@ -25,7 +25,7 @@ class Systemd:
         self.watchdog_s = int(within_us) / 1e6 if is_asked else 0.0
 
     def notify(self, state: str) -> None:
-        """Send a state such as READY=1; nothing happens where nobody listens."""
+        """Send a state such as READY=1; nothing happens without a service manager."""
         if not self._address:
             return
         address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address

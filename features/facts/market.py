@@ -25,7 +25,7 @@ FUTURE_MS = 2_000  #: what is further ahead of the clock than a measured offset 
 
 
 def read_only(values: Sequence[Any] | NDArray[Any], dtype: type) -> NDArray[Any]:
-    """Return `values` as an array of `dtype` that nobody can change by accident."""
+    """Return `values` as an array of `dtype` that cannot be changed by accident."""
     array: NDArray[Any] = np.array(values, dtype=dtype)
     array.setflags(write=False)
     return array

@@ -59,7 +59,7 @@ def oldest_known(open_interest: FloatArray, price: FloatArray, rows: IntArray, w
 
 
 def find_lenders(coin: IntArray, venue: IntArray, notional: FloatArray, can_lend: BoolArray) -> IntArray:
-    """Return the column that would lend to each instrument, (n,), -1 nobody.
+    """Return the column that would lend to each instrument, (n,), -1 for none.
 
     Parameters
     ----------

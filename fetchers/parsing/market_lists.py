@@ -51,7 +51,7 @@ def default_url(venue: CcxtVenue) -> str:
 async def parse_markets(
     venue: CcxtVenue, rows: Sequence[Any], listing: Callable[[Market], Listing]
 ) -> tuple[Listing, ...]:
-    """Return what `listing` makes of each row in a thread of its own; a row that nobody can read is dropped as such."""
+    """Return what `listing` makes of each row in a thread of its own; an unreadable row is dropped as such."""
     listings = await asyncio.to_thread(_parse, venue, rows, listing)
     if all(one.dropped == UNREADABLE for one in listings):
         raise BadPayload(f"{venue.id} markets: none of {len(rows)} rows could be read")

@@ -32,7 +32,7 @@ class PrintFormat:
     quantity: str
     side: str
     is_taker_sell: Mapping[Any, bool]
-    is_self_trade: tuple[str, Any] | None = None  #: the field and value of a print that is nobody's flow
+    is_self_trade: tuple[str, Any] | None = None  #: the field and value of a print that is no flow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

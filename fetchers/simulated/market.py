@@ -186,7 +186,7 @@ class SimulatedMarket:
         now_ms: int,
         interval_ms: int = MINUTE_MS,
     ) -> list[Candle]:
-        """Return the row's candles of the mark price, which nobody trades at."""
+        """Return the row's candles of the mark price, which is not traded at."""
         found = []
         for open_ms in range(first_open_ms, last_open_ms + 1, interval_ms):
             times_ms = np.linspace(open_ms, min(open_ms + interval_ms, now_ms), 13).astype(np.int64)

@@ -51,7 +51,7 @@ class VenueClient:
 
     `raise_for_reply` is the venue's own: it raises RateLimited, UnknownSymbol or BadPayload for what that venue means
     by a reply, and may correct the budget from its headers. What it lets pass must still be a 200 with JSON.
-    `kept_free` is what other calls leave in each pool for the bulk calls, which wait for nobody.
+    `kept_free` is what other calls leave in each pool for the bulk calls, which do not wait.
     """
 
     def __init__(

@@ -147,7 +147,7 @@ class Sliding(Pool):
 
 
 class Widening(Sliding):
-    """A limit nobody published (LBank): start low, widen by a quarter per clean minute, halve when refused."""
+    """An unpublished limit (LBank): start low, widen by a quarter per clean minute, halve when refused."""
 
     CLEAN_MS = 60_000
 

@@ -31,7 +31,7 @@ def proxy_for(url: str, route: Route) -> str | None:
     Raises
     ------
     ValueError
-        The environment names a proxy of a scheme that nobody here speaks.
+        The environment names a proxy of a scheme that is not supported.
     """
     if route.proxy:
         return None if route.proxy == DIRECT else route.proxy

@@ -117,7 +117,7 @@ def parse_book_tickers(payload: Any, arrival: Arrival) -> Quotes:
 
 
 def parse_premium_index(payload: Any, intervals_h: Mapping[str, float] | None, arrival: Arrival) -> Quotes:
-    """Return marks, indices and funding, at the intervals of `parse_intervals`; None: nobody knows them yet."""
+    """Return marks, indices and funding, at the intervals of `parse_intervals`; None: they are not known yet."""
     quotes = bulk(
         payload,
         "binance premiumIndex",

@@ -29,7 +29,7 @@ class Ending(NamedTuple):
 
 
 def not_known(open_signal: OpenSignal, look: Look, settings: ScoringSettings, note: str) -> Ending:
-    """Return the end of what nobody can judge."""
+    """Return an end that cannot be judged."""
     exit_ms = min(look.now_ms, timeout_ms(open_signal, settings))
     return Ending(ExitReason.NOT_KNOWN, math.nan, exit_ms, note=note)
 

@@ -1,4 +1,4 @@
-"""A time that nobody watched, judged by its 1-minute candles."""
+"""Judge an unwatched time by its 1-minute candles."""
 
 import math
 from collections.abc import Iterator

@@ -83,7 +83,7 @@ class Mirror:
             try:
                 with closing(self._open_source()) as source, closing(self._connect()) as target:
                     self._follow(source, target)
-            except Exception as error:  # noqa: BLE001 - whatever ails the history, it is tried again and alerts go on
+            except Exception as error:  # noqa: BLE001 - whatever the error, it is tried again and alerts go on
                 failures = failures + 1 if self._status.fault else 0
                 wait_s = backoff(failures, first=_SHORTEST_BACKOFF_S, longest=_LONGEST_BACKOFF_S, draw=self._draw())
                 self._note(self._status.behind, self._status.copied, f"{type(error).__name__}: {error}"[:LONGEST_ERROR])

@@ -1,6 +1,6 @@
 """Access: who may read, who may steer, and the one refusal that everybody else gets.
 
-Admins may say everything anywhere. Whoever writes in a chat or group the alerts go to may read, and nobody else is
+Admins may say everything anywhere. Who writes in a chat or group that gets alerts may read. No one else is
 answered.
 """
 
@@ -40,7 +40,7 @@ class Access:
         return self._recipients.admin_ids
 
     def is_ours(self, chat: Chat) -> bool:
-        """Whether whoever writes there may read."""
+        """Return whether members of the chat may read."""
         if chat.type == ChatType.CHANNEL:
             return False  # all its readers would see an answer to one
         names = {self._chat_states.target(chat_id) for chat_id in self._chats}

@@ -1,4 +1,4 @@
-"""A command carried out: what it answers, also where it fails, page by page, and who steered."""
+"""Execution of a command: its answer page by page, also where it fails, and the record of who steered."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ class Answering:
         self._now_ms = now_ms  #: in Telegram's count
 
     async def said(self, command: Command, argument: str, page: int = 0) -> Content:
-        """Return what a command answers, also where it fails: whoever asked has to know."""
+        """Return what a command answers, also where it fails: the asker has to know."""
         try:
             return paged(await command.answer(self.context, argument), command.name, argument, page)
         except UsageError as error:

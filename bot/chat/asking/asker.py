@@ -1,4 +1,4 @@
-"""Whoever sent a command or pressed a button, and where the answer goes."""
+"""The sender of a command or press, and the address of the answer."""
 
 from collections.abc import Collection
 
@@ -8,11 +8,11 @@ from bot.config.kinds import SHARED_IDS
 
 
 class Asker:
-    """Whoever sent a command or pressed a button."""
+    """The sender of a command or press."""
 
     def __init__(self, user: User | None, sender_chat: Chat | None, admin_ids: Collection[int]) -> None:
         self.id = user.id if user is not None else 0
-        #: many write under one id: anonymous admins, channels; and a bot is nobody who could be asked what it meant
+        #: many write under one id: anonymous admins, channels; and a bot cannot be asked what it meant
         self.is_shared = user is None or user.is_bot or sender_chat is not None or user.id in SHARED_IDS
         self.is_admin = not self.is_shared and self.id in admin_ids
 

@@ -38,7 +38,7 @@ class _Press:
 
 
 class Presses:
-    """Answers whoever presses a button."""
+    """Answers presses of buttons."""
 
     def __init__(self, access: Access, answering: Answering, waiting: Waiting, delivery: Delivery) -> None:
         self._access = access
@@ -50,7 +50,7 @@ class Presses:
         self._steering = {"mute": self._on_mute, "try": self._on_try}  # done as they arrive
 
     async def on_press(self, update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
-        """Do what the button says, for whoever may."""
+        """Do what the button says, if its presser may."""
         query = update.callback_query
         if query is None:
             return

@@ -22,7 +22,7 @@ from storage.store import Store, StoreReader
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  #: nothing that looks like something else
 CODE_LENGTH = 6
-GUESSES = 5  #: wrong ones of one person; nobody's keep another out
+GUESSES = 5  #: wrong ones of one person; they keep no other out
 REST_S = 60.0  #: how long this person is ignored after them
 _MOST_GUESSERS = 1000
 _PAIRED = "paired"  #: {"chat_id": ..., "user_id": ...} in the store's state

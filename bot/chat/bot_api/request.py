@@ -173,7 +173,7 @@ def _code(status: int, headers: Mapping[str, str], body: bytes, url: str) -> int
     Raises
     ------
     NotTelegram
-        The words are not Telegram's, or they speak of an error on its side: of a 5xx nobody knows whether it was
+        The words are not Telegram's, or they speak of an error on its side: of a 5xx it is not known whether it was
         raised before the request was carried out (tdlib: "Request aborted") or after (telegram-bot-api, at its end).
     """
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:

@@ -87,6 +87,6 @@ class Command:
     help: str
     answer: Callable[[CommandContext, str], Awaitable[Said]]
     is_steering: bool = False  #: for admins only
-    is_confidential: bool = False  #: and only where nobody else reads it: in private or in the operator's chat
+    is_confidential: bool = False  #: and only where no one else reads it: in private or in the operator's chat
     cost: int = 1  #: of what one user may wait for at a time
     aliases: tuple[str, ...] = ()

@@ -67,7 +67,7 @@ class Attempts:
         """Return None where Telegram answers and the message may go, else how long the chat has to rest [s]."""
         try:
             await self._doubt.settle()
-        except Exception as error:  # noqa: BLE001 - the loop outlives what nobody expected of the sender
+        except Exception as error:  # noqa: BLE001 - an unexpected error of the sender does not end the loop
             return await self._retry(message, str(error), self._backoff_s(self._doubt.failures))
         return None
 
@@ -81,7 +81,7 @@ class Attempts:
             message_id = await self._send_or_edit(attempt)
         except (NotSent, Blocked, Migrated, BadText, Rejected) as error:
             return await self._after_refusal(attempt, error)
-        except Exception as error:  # noqa: BLE001 - MaybeSent, or what nobody expected: the loop outlives it, in doubt
+        except Exception as error:  # noqa: BLE001 - MaybeSent, or unexpected: the loop goes on, in doubt
             return await self._after_doubt(message, error)
         await self._after_success(attempt, message_id)
         return 0.0
@@ -164,7 +164,7 @@ class Attempts:
 
     async def _after_doubt(self, message: OutboxMessage, error: Exception) -> float:
         if not isinstance(error, MaybeSent):
-            logger.exception("message {} failed in a way nobody expected", message.id)
+            logger.exception("message {} failed unexpectedly", message.id)
         self._doubt.begin()
         self._record.note("uncertain", message.message.chat_id, str(error))
         await self._store.outbox.mark_uncertain(message.id, str(error))

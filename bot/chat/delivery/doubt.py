@@ -1,4 +1,4 @@
-"""After a lost answer: see that Telegram answers at all before more messages are put in doubt."""
+"""Probe Telegram after a lost answer, before more messages are put in doubt."""
 
 import asyncio
 

@@ -14,7 +14,7 @@ class Losses:
         self._by_chat: dict[str, Counter[DeliveryState]] = {}
 
     def count(self, chat_id: str, state: DeliveryState) -> None:
-        """Count a message that expired, was refused, or of which nobody knows whether it arrived."""
+        """Count a message that expired, was refused, or may have arrived."""
         logger.warning("a message to chat {} is {}", chat_id, state)
         self._by_chat.setdefault(chat_id, Counter())[state] += 1
 

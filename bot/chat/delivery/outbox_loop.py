@@ -1,4 +1,4 @@
-"""From the outbox to the chats: what goes next, how often it is tried, and what is said about what went wrong.
+"""From the outbox to the chats: which message goes next, and which has waited too long.
 
 The tick commits its messages to the store and calls `wake`; everything else happens here, in tasks of their own, so
 nothing about Telegram can delay a tick. The store orders the messages of a chat, and keeps a chat silent while one of
@@ -41,8 +41,6 @@ from storage.store import Store
 
 _LOOK_AGAIN_S = 5.0  #: finds what a bot that stopped had left to be tried later
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 1.0, 30.0
-_ANSWER_TRIES = 4
-_LONGEST_ANSWER_WAIT_S = 60.0  #: whoever asked has gone by then
 _LATE_NOTICE_MS = 60_000  #: what leaves later says which time it speaks of
 _DAY_MS = 86_400_000  #: nothing is worth sending that has waited longer
 _EXPIRY_FACTOR = 4  #: an entry this many times older than "late" is not sent
@@ -158,7 +156,7 @@ class Delivery:
         return self._is_ours(message) and not self.chat_states.is_held(message.message.chat_id)
 
     async def _due_messages(self) -> list[OutboxMessage]:
-        """Return the first message of each chat, its age by the monotonic clock: true whoever sets the other."""
+        """Return the first message of each chat, its age by the monotonic clock: true whenever the other is set."""
         async with self._store.times:
             ahead_ms = self._clock.now_ms() - self._clock.monotonic_ms()
             due = await self._store.outbox.due(self._clock.now_ms(), limit=1)

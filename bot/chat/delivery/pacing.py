@@ -2,7 +2,7 @@
 
 Telegram publishes one message a second in a chat with short bursts allowed, 20 a minute in a group, 30 a second overall
 (core.telegram.org/bots/faq, "My bot is hitting limits"). Each span here is a tenth longer: Telegram counts at its door,
-we count at ours. Answers to questions leave a third of each limit free, so that nobody's questions hold up an alert;
+we count at ours. Answers to questions leave a third of each limit free, so that no question holds up an alert;
 what an admin orders is answered at the pace of alerts, else a chat full of them would leave it unanswered.
 """
 

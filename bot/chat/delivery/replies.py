@@ -13,7 +13,7 @@ from bot.chat.texts.markup import lines
 from bot.clock import Clock
 
 _TRIES = 4
-_LONGEST_WAIT_S = 60.0  #: whoever asked has gone by then
+_LONGEST_WAIT_S = 60.0  #: the asker has gone by then
 _NOT_SHOWN = "The answer could not be shown:"
 
 

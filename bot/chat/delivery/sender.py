@@ -1,8 +1,8 @@
-"""The door a message leaves by: what a sender promises, the ways it can fail, and the terminal as the plainest one.
+"""The sender's protocol, its errors, and the terminal as the plainest sender.
 
 SendError
  ├── NotSent     it did not reach the chat: try again
- ├── MaybeSent   it left and the answer was lost: nobody knows
+ ├── MaybeSent   it left and the answer was lost: it may have arrived
  ├── BadText     Telegram cannot read the HTML
  ├── Blocked     the chat takes nothing from us now: whatever goes there waits
  │    └── NoTopic     its topic is gone: it goes without
@@ -100,10 +100,10 @@ class Sender(Protocol):
         """Change text and buttons of a message without a picture, or raise a SendError."""
 
     async def probe(self) -> None:
-        """Return if messages can be sent now, or raise a SendError; nobody sees it."""
+        """Return if messages can be sent now, or raise a SendError; no chat sees it."""
 
     async def look_up(self, chat_id: str) -> FoundChat:
-        """Return what is known of a chat, or raise a SendError; nobody sees it."""
+        """Return what is known of a chat, or raise a SendError; no chat sees it."""
 
 
 class TerminalSender:

@@ -1,4 +1,4 @@
-"""Whose turn it is: the pace of bot/chat/delivery/pacing.py on the bot's clock, and gone on with after a restart."""
+"""Turns of the chats: the pace of bot/chat/delivery/pacing.py on the bot's clock, kept across restarts."""
 
 import asyncio
 from typing import Any
