@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -17,8 +18,8 @@ from types import TracebackType
 from typing import Self
 
 from bot.chat.delivery.sender import TerminalSender
-from bot.config.load import load_config
-from bot.config.settings import Config
+from bot.config.load import ConfigError, load_config
+from bot.config.settings import REPLAYABLE, SETTINGS, Config
 from bot.core.events import Event, TickEnded
 from bot.core.moments import Moments
 from bot.core.taping import Held, digest_of, tick_digest
@@ -87,6 +88,11 @@ class Replay:
     """Plays files in the order of their names; each uninterrupted part of them has a bot of its own.
 
     Where settings are `changed`, a part goes on from the signals and limits of the one before, not from the recorded.
+
+    Raises
+    ------
+    ConfigError
+        One of them is no setting, or one of what was taken in, which is the tape's.
     """
 
     def __init__(
@@ -99,6 +105,8 @@ class Replay:
         moments_seed: int | None = None,
     ) -> None:
         self._changed = dict(changed or {})
+        if wrong := self._changed.keys() - REPLAYABLE:
+            raise ConfigError([_not_replayable(name) for name in sorted(wrong)])
         self._from_ms = from_ms
         self._to_ms = to_ms
         self._progress = progress
@@ -256,9 +264,8 @@ class Replay:
         config = load_config({**header.settings, **self._changed})
         scoring = replace(config.scoring, code_hash=code_hash())
         if not self._changed and header.config_hash:
-            scoring = replace(
-                scoring, config_hash=header.config_hash
-            )  # it is of all settings, of which a tape has some
+            # it is of all settings, of which a tape has some
+            scoring = replace(scoring, config_hash=header.config_hash)
         return replace(config, scoring=scoring)
 
     def _note(self, event: Event) -> None:
@@ -273,6 +280,13 @@ def _seen(tick: TapeTick) -> dict[Key, list[Observation]]:
         if isinstance(one, OrderBook | Trades) and one.received_ms <= tick.seen_ms:
             found[one.venue, one.id].append(one)
     return found
+
+
+def _not_replayable(name: str) -> str:
+    if name in SETTINGS:
+        return f"{name}: cannot be another in a replay: what was watched, when and by whom is the tape's"
+    near = get_close_matches(name.upper(), REPLAYABLE, n=1)
+    return f"{name}: is no setting{f', did you mean {near[0]}?' if near else ''}"
 
 
 def _held(checkpoint: Checkpoint, path: Path) -> Held:

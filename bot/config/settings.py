@@ -349,9 +349,12 @@ def _grouped() -> dict[str, tuple[Setting[Any], ...]]:
 #: by their title
 GROUPS = _grouped()
 
+_TAKEN_IN = {"EXCHANGES", "REFRESH_INTERVAL", *(setting.name for setting in settings_of(UniverseSettings))}
 #: what decisions and outcomes depend on, by name; the rest is this bot's own: where it is, whom it tells
-DECISIVE = {"EXCHANGES", "STRATEGIES"} | {
+DECISIVE = {*_TAKEN_IN, "STRATEGIES"} | {
     setting.name
-    for record in (UniverseSettings, FeatureSettings, ScoringSettings, *(one.settings for one in STRATEGIES.values()))
+    for record in (FeatureSettings, ScoringSettings, *(one.settings for one in STRATEGIES.values()))
     for setting in settings_of(record)
 }
+#: of them what may be another in a replay: which instruments there are, and when they are looked at, is the tape's
+REPLAYABLE = DECISIVE - _TAKEN_IN

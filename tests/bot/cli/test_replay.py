@@ -11,7 +11,8 @@ import pytest
 
 from bot.cli.parser import make_parser
 from bot.cli.replay import as_json, as_text
-from bot.replay import Replayed
+from bot.config.load import ConfigError
+from bot.replay import Replay, Replayed
 from fetchers.tape.records import Header
 from tests.builders import NOW_MS
 from tests.scoring.frames import outcome, signal
@@ -74,3 +75,13 @@ def test_refusals(tmp_path: Path, file: str, told: str, code: int) -> None:
     assert ended.returncode == code
     assert told in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_settings_that_cannot_be_others() -> None:
+    """A misspelt name, and what the tape has decided already, are refused together before anything is played."""
+    with pytest.raises(ConfigError) as refused:
+        Replay(changed={"MIN_SCOR_THRESHOLD": "80", "EXCLUDE_COINS": "PEPE", "HTTP_PORT": "1", "TP_PERCENT": "2"})
+    first, second, third = refused.value.problems
+    assert first.startswith("EXCLUDE_COINS: cannot be another in a replay")
+    assert second.startswith("HTTP_PORT: cannot be another")
+    assert third == "MIN_SCOR_THRESHOLD: is no setting, did you mean MIN_SCORE_THRESHOLD?"
