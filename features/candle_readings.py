@@ -4,6 +4,7 @@ A pure function of the last `WINDOW_ROWS` candles of each instrument, so that a 
 same to the bit. Of a leg that is over or too small only the leg itself is read.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -67,15 +68,20 @@ def no_readings(n: int) -> CandleReadings:
 
 
 def read_candles(
-    candles: FloatArray, longer: FloatArray, newest_ms: IntArray, tick_size: FloatArray, settings: CandleSettings
+    candles: FloatArray,
+    longer: Callable[[IntArray], FloatArray],
+    newest_ms: IntArray,
+    tick_size: FloatArray,
+    settings: CandleSettings,
 ) -> CandleReadings:
     """Read the candles of m instruments.
 
     Parameters
     ----------
-    candles, longer
-        (5, rows, m) open, high, low, close, volume, oldest first, each instrument's newest in the last row; NaN where
-        missing.
+    candles
+        (3, rows, m) high, low, close, oldest first, each instrument's newest in the last row; NaN where missing.
+    longer
+        Returns the same of the longer interval, of some of the m.
     newest_ms
         (m,) when the newest opened [epoch ms].
     tick_size
@@ -83,7 +89,8 @@ def read_candles(
     settings
         What a swing, a level and a block are.
     """
-    _, high, low, close, _ = _whole_part(candles)
+    candles = _whole_part(candles)
+    high, low, close = candles
     interval_ms, strength = 1000 * settings.candle_interval_s, settings.swing_strength
     swings = find_swings(high, low, strength)
     leg = last_leg(swings, high, low)
@@ -97,7 +104,7 @@ def read_candles(
         beyond = -way * _lowest(-ahead, rows > leg.end_row)
     readings = no_readings(len(leg.direction))
     readings.closed_ms[...] = newest_ms + interval_ms
-    readings.whole_rows[...] = rows_without_hole(candles[3])[-1]
+    readings.whole_rows[...] = rows_without_hole(close)[-1]
     readings.direction[...] = leg.direction
     readings.close[...] = close[-1]
     for name, row in (("start_ms", leg.start_row), ("end_ms", leg.end_row)):
@@ -117,7 +124,14 @@ def read_candles(
         chosen = Swings(swings.is_high[:, alive], swings.is_low[:, alive])
         its_leg = Leg(leg.direction[alive], leg.start_row[alive], leg.end_row[alive], leg.start[alive], leg.end[alive])
         _add_zones(
-            readings, alive, candles[:, :, alive], longer[:, :, alive], chosen, its_leg, tick_size[alive], settings
+            readings,
+            alive,
+            candles[:, :, alive],
+            _whole_part(longer(alive)),
+            chosen,
+            its_leg,
+            tick_size[alive],
+            settings,
         )
     return readings
 
@@ -132,7 +146,7 @@ def _add_zones(
     tick_size: FloatArray,
     settings: CandleSettings,
 ) -> None:
-    _, high, low, close, _ = _whole_part(candles)
+    high, low, close = candles
     ranges = atr(high, low, close)
     tolerance = np.maximum(settings.tolerance_percent / 100 * close[-1], settings.tolerance_atr * ranges[-1])
     tolerance = np.maximum(tolerance, 2 * tick_size)
@@ -141,7 +155,7 @@ def _add_zones(
     readings.tolerance[columns] = tolerance
 
     found = _clusters(high, low, swings, tolerance, settings)
-    _, longer_high, longer_low, _, _ = _whole_part(longer)
+    longer_high, longer_low, _ = longer
     longer_swings = find_swings(longer_high, longer_low, settings.swing_strength)
     others = _clusters(longer_high, longer_low, longer_swings, tolerance, settings)
     is_confirmed = np.abs(found.level[:, np.newaxis] - others.level[np.newaxis]) <= tolerance
@@ -177,7 +191,10 @@ def _add_zones(
 
 def _whole_part(candles: FloatArray) -> FloatArray:
     # what is before the last hole is as if it were not there
-    first = candles.shape[1] - rows_without_hole(candles[3])[-1]
+    is_missing = np.isnan(candles[2])
+    if not is_missing.any():
+        return candles
+    first = candles.shape[1] - rows_without_hole(candles[2])[-1]
     is_part = np.arange(candles.shape[1])[:, np.newaxis] >= first
     return np.where(is_part, candles, np.nan)
 

@@ -17,6 +17,7 @@ SPARE_ROWS = 16  #: what lags behind the newest candle of all by as many still h
 LONGER_ROWS = 112
 LONGEST_GAP = 3  #: missing candles in a row that are taken as nothing traded
 COLUMNS = 5  #: open, high, low, close, volume
+EVERY, READ = slice(None), slice(1, 4)  #: of them; high, low and close are read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +59,13 @@ class CandleRing:
         self.newest_ms[column] = max(int(self.newest_ms[column]), int(open_ms[-1]))
         return int(((stored != values).any(axis=0) & ~is_unknown).sum())
 
-    def window(self, columns: IntArray, rows: int) -> FloatArray:
-        """Return the last candles of some instruments, (5, rows, m), each one's newest in the last row."""
+    def window(self, columns: IntArray, rows: int, which: slice = EVERY) -> FloatArray:
+        """Return the last candles of some instruments, (5, rows, m) or fewer, each one's newest in the last row."""
         newest = self.newest_ms[columns] // self.interval_ms
         number = newest - np.arange(rows - 1, -1, -1)[:, np.newaxis]
         row = number % len(self.open_ms)
         is_stored = self.open_ms[row] == number * self.interval_ms
-        return np.where(is_stored & (newest > 0), self.values[:, row, columns], np.nan)
+        return np.where(is_stored & (newest > 0), self.values[which, row, columns], np.nan)
 
 
 class CandleStore:
@@ -90,8 +91,8 @@ class CandleStore:
         """Read the candles of some instruments."""
         with np.errstate(invalid="ignore"):
             read = read_candles(
-                self.base.window(columns, WINDOW_ROWS),
-                self.longer.window(columns, LONGER_ROWS),
+                self.base.window(columns, WINDOW_ROWS, READ),
+                lambda chosen: self.longer.window(columns[chosen], LONGER_ROWS, READ),
                 self.base.newest_ms[columns],
                 self.tick_size[columns],
                 self.settings,
