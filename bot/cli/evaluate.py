@@ -42,6 +42,9 @@ def add(commands: Subparsers) -> None:
     command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument("--html", type=Path, metavar="FILE", help="also write a page")
     command.add_argument("--markdown", type=Path, metavar="FILE", help="also write Markdown")
+    command.add_argument(
+        "--label", action="append", default=[], metavar="TEXT", help="said first, such as what data it is"
+    )
     command.add_argument("--boot", type=_draws, default=10_000, help="draws of each interval (default: 10000)")
     command.add_argument("--seed", type=int, default=1, help="of the draws (default: 1)")
     command.set_defaults(run=run)
@@ -70,9 +73,10 @@ async def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
     evidence = await asyncio.to_thread(
         judge, data.alerts, data.moments, ledger=ledger, draws=options.boot, seed=options.seed
     )
-    page = page_of(evidence, title=f"What the score of {options.strategy} is worth", said=data.said)
+    said = (*options.label, *data.said)
+    page = page_of(evidence, title=f"What the score of {options.strategy} is worth", said=said)
     await asyncio.to_thread(_write, options, page)
-    plain = {"said": data.said, **as_plain(evidence)}
+    plain = {"said": said, **as_plain(evidence)}
     say(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode() if options.json else as_text(page))
     return DONE
 

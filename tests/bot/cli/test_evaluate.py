@@ -46,7 +46,14 @@ def test_the_record_is_judged(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     asyncio.run(record(tmp_path))
-    arguments = ["evaluate", "--boot=300", "--json", "--html=page.html", "--markdown=page.text"]
+    arguments = [
+        "evaluate",
+        "--boot=300",
+        "--json",
+        "--html=page.html",
+        "--markdown=page.text",
+        "--label=A <made> record",
+    ]
     assert main(arguments) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["alerts"]["n"], told["alerts"]["days"], told["trials"]) == (ALERTS, 25, 1)
@@ -55,6 +62,8 @@ def test_the_record_is_judged(
     assert delta["low"] > 0.4
     assert "1 of other versions left out" in told["said"]
     assert "no advice to trade" in Path("page.html").read_text()
+    assert told["said"][0] == "A <made> record"
+    assert "A &lt;made&gt; record" in Path("page.html").read_text()
     assert Path("page.text").read_text().startswith("# What the score of ups is worth")
     with Path(LEDGER).open("ab") as torn:
         torn.write(b'{"config_hash": "x"\n')
