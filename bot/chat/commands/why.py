@@ -1,6 +1,6 @@
 """/why: everything an alert rested on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from bot.chat.commands.base import Command, CommandContext, Said
@@ -14,9 +14,9 @@ from bot.chat.texts.phrases import (
     words,
 )
 from bot.chat.texts.tables import table, verdict_lines
-from bot.core.recompute import explain_signal, repetition
+from bot.core.recompute import explain_signal, nearest_gates, repetition
 from features.frame import FEATURES
-from scoring.signals import Outcome, Signal
+from scoring.signals import Outcome, Signal, Verdict
 
 
 async def answer(context: CommandContext, argument: str) -> Said:
@@ -44,12 +44,18 @@ def render_why(signal: Signal, outcome: Outcome | None, timezone: str, again: st
         "",
         bold("Gates"),
         *verdict_lines(signal.verdicts),
+        _least_to_spare(signal.verdicts),
         "",
         bold("Features"),
         _features(signal.features),
         f"code {signal.code_hash}, settings {signal.config_hash}",
         again,
     )
+
+
+def _least_to_spare(verdicts: Sequence[Verdict]) -> str | None:
+    nearest = nearest_gates(verdicts)
+    return f"Least to spare: {'; '.join(verdict.reason for verdict in nearest)}" if nearest else None
 
 
 def _features(features: Mapping[str, float]) -> Markup:
