@@ -1,4 +1,4 @@
-"""/levels: where a coin stands on its leg, and the zones on its way back."""
+"""/levels: a coin's leg, the plan on it, and the zones on its way back."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -61,6 +61,6 @@ def render_levels(found: Mapping[str, Any]) -> Markup:
 
 COMMAND = Command(
     name="levels",
-    help="where a coin stands on its leg, and its zones: /levels PEPE",
+    help="a coin's leg, plan and zones: /levels PEPE",
     answer=answer,
 )

@@ -15,6 +15,7 @@ from bot.chat.asking.stale import render_stale
 from bot.chat.commands.chats import chat_line
 from bot.chat.commands.count import render_count
 from bot.chat.commands.health import render_health
+from bot.chat.commands.levels import render_levels
 from bot.chat.commands.misses import near_miss_line, near_miss_title
 from bot.chat.commands.mutes import render_mutes
 from bot.chat.commands.open_signals import open_line
@@ -123,6 +124,12 @@ TEXTS: dict[Callable[..., object], tuple[Callable[[], str], int]] = {
     render_report: (report, 3),
     render_count: (lambda: render_count(STATUS, make_limits(), ODD), 1),
     render_health: (lambda: render_health(STATUS, ZONE), 6),
+    render_levels: (
+        lambda: render_levels(
+            {"instrument": MARKET["instrument"], "is_borrowed": True, "side": None, "candles_since_hole": 0}
+        ),
+        1,
+    ),
     render_mutes: (
         lambda: render_mutes(make_limits(muted_coins={ODD: FOREVER_MS}, muted_venues={ODD: FOREVER_MS}), 0, ZONE),
         2,
