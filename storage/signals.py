@@ -34,6 +34,11 @@ _SHIFT_OPEN = """
     UPDATE signals SET decided_ms = decided_ms + :step_ms WHERE id NOT IN (SELECT signal_id FROM outcomes)
 """
 _WITH_OUTCOMES = "SELECT * FROM signals LEFT JOIN outcomes ON signal_id = id"
+_NEWEST = """
+    SELECT * FROM signals LEFT JOIN outcomes ON signal_id = id
+    WHERE id IN (SELECT max(id) FROM signals GROUP BY coin, strategy)
+    ORDER BY exit_ms IS NOT NULL, id DESC LIMIT :limit
+"""
 
 
 def signal_to_row(signal: Signal) -> dict[str, Any]:
@@ -110,6 +115,13 @@ class Signals:
                 "strategy": strategy,
                 "side": side,
             },
+        )
+
+    async def newest(self, limit: int = 100) -> list[tuple[Signal, Outcome | None]]:
+        """Return the newest signal of each coin and strategy with its outcome, the open ones first."""
+        return await self._select(
+            _NEWEST,
+            {"limit": limit},
         )
 
     async def get(self, signal_id: int) -> tuple[Signal, Outcome | None] | None:

@@ -48,6 +48,7 @@ class Api:
             web.get("/api/scores", self.scores),
             web.get("/api/positions", self.positions),
             web.get("/api/signals", self.signals),
+            web.get("/api/signals/summary", self.summary),
             web.get("/api/signals/{id:[0-9]{1,18}}", self.signal),
             web.get("/api/near_misses", self.near_misses),
             web.get("/api/stats", self.stats),
@@ -141,6 +142,12 @@ class Api:
             strategy=request.query.get("strategy") or None,
             side=side or None,
         )
+        return json_response({"signals": [_signal(pair) for pair in found]})
+
+    async def summary(self, request: web.Request) -> web.Response:
+        """The newest signal of each coin and strategy."""
+        _known(request, "limit")
+        found = await self._history.signals.newest(_whole(request, "limit", 1, 1000) or 100)
         return json_response({"signals": [_signal(pair) for pair in found]})
 
     async def signal(self, request: web.Request) -> web.Response:

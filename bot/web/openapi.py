@@ -155,6 +155,7 @@ _PATHS: dict[str, tuple[str, str, tuple[Schema, ...]]] = {
             _query("side", "short or long", {"enum": [side.value for side in Side]}),
         ),
     ),
+    "/api/signals/summary": ("The newest signal of each coin and strategy, the open ones first", "Signals", (_LIMIT,)),
     "/api/signals/{id}": (
         "One of them, and the controls that were drawn with it",
         "OneSignal",

@@ -241,6 +241,8 @@ async def test_signals(site: Site) -> None:
     assert await ids("?symbol=xlmusdt&since=&limit=") == [1]
     assert await ids(f"?since={DECIDED_MS + 2000}") == [2]
     assert await ids("?limit=1") == [2]
+    assert await ids("/summary") == [2, 1], "the open one first"
+    assert await ids("/summary?limit=1") == [2]
     _, body, _ = await site.get("/api/signals/1")
     assert body["outcome"]["reason"] == "take_profit"
     assert body["signal"]["features"]["btc_return"] is None
