@@ -120,6 +120,10 @@ def _tables(name: str, sample: Sample) -> list[Table]:
         ("costs, R each", _r(sample.costs.gross_r - sample.costs.net_r)),
         ("design effect of days", f"{number_text(sample.design_effect)} (rho {number_text(sample.rho)})"),
         ("AUC of the score", number_text(sample.order.auc)),
+        (
+            "error taken away by a map of earlier months",
+            f"{number_text(sample.calibrated.skill)}, n {sample.calibrated.n:,}",
+        ),
     )
     found = [
         Table(f"{name}: summary", "", ("figure", "value"), summary),

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from features.facts.market import FloatArray
+from scoring.evidence.calibration import Calibrated, judge_calibration
 from scoring.evidence.ordering import BAND_EDGES, Ordering, judge_order, quintiles
 from scoring.evidence.parts import Part, Split, judge_gates, judge_missing, judge_parts
 from scoring.evidence.power import design_effect, rows_for_mean, rows_for_rates
@@ -74,6 +75,7 @@ class Sample:
     missing: tuple[Split, ...]
     strict: Estimate  #: the rows whose parts are all there, none of them approximate
     months: tuple[Month, ...]  #: the worst first
+    calibrated: Calibrated  #: the chance of a win, foretold by a monotone map of the months before
     rho: float  #: how much rows of one day go together
     design_effect: float
 
@@ -119,7 +121,7 @@ def judge(
     )
 
 
-def judge_sample(rows: Rows, *, draws: int, seed: int) -> Sample:
+def judge_sample(rows: Rows, *, draws: int, seed: int, signal_timeout_s: float = 3600.0) -> Sample:
     """Return the figures of one sample."""
     known = rows.where(rows.has_result)
     summary = _summary(known)
@@ -151,6 +153,7 @@ def judge_sample(rows: Rows, *, draws: int, seed: int) -> Sample:
         missing=judge_missing(known, draws=draws, seed=seed),
         strict=estimate(known, np.where(known.is_strict, known.net_r, math.nan), draws=draws, seed=seed),
         months=tuple(sorted(months, key=lambda month: month.expectancy_r)),
+        calibrated=judge_calibration(known, signal_timeout_s),
         rho=rho,
         design_effect=effect,
     )
