@@ -25,7 +25,7 @@ class Reader:
     """Reads the database; many may while one bot writes."""
 
     def __init__(self, path: Path, connection: Connection, resources: AsyncExitStack) -> None:
-        self._path = path
+        self.path = path
         self._connection = connection
         self._resources = resources
 
@@ -53,12 +53,12 @@ class Reader:
         StorageError
             The database cannot be read, or the query would change it.
         """
-        with explained(self._path):
+        with explained(self.path):
             return list(await self._connection.execute_fetchall(sql, parameters))
 
     async def walk(self, sql: str) -> AsyncIterator[sqlite3.Row]:
         """Yield the rows of a query that gives many, a portion at a time; raises as `read` does."""
-        with explained(self._path):
+        with explained(self.path):
             async with self._connection.execute(sql) as cursor:
                 async for row in cursor:
                     yield row
@@ -72,7 +72,7 @@ class Reader:
             `target` cannot be written, or is a file of a bot's database.
         """
         with explained(target):
-            refuse_database_file(target, self._path)
+            refuse_database_file(target, self.path)
             part = temporary_beside(target)
             try:
                 async with AsyncExitStack() as resources:
@@ -146,20 +146,20 @@ class Database(Reader):
         async with self._writing:
             if self._fallback is None:
                 try:
-                    with explained(self._path):
+                    with explained(self.path):
                         await self._writer.transact(statements)
                 except DiskError as error:
-                    with explained(self._path):
+                    with explained(self.path):
                         self._fallback = await MemoryFallback.open(self._connection)
                     self.fault = str(error)
                 else:
                     return
-            with explained(self._path):
+            with explained(self.path):
                 await self._fallback.writer.transact(statements)
 
     async def write_to_disk(self, *statements: Statement) -> int:
         """Run the statements as one transaction and return how many rows changed; none while writes go to memory."""
-        with explained(self._path):
+        with explained(self.path):
             async with self._writing:
                 if self._fallback is not None:
                     return 0
@@ -173,7 +173,7 @@ class Database(Reader):
             if self._fallback is None:
                 return
             try:
-                with explained(self._path):
+                with explained(self.path):
                     # The ticks' writes wait meanwhile: a disk that is only busy is tried again at the next look.
                     await self._wait_for_others(_BUSY_RETRY_MS)
                     await self._fallback.write_down(self._writer)
@@ -193,8 +193,8 @@ class Database(Reader):
         StorageError
             Another program has been reading the database all the while: SQLite cannot cut the log behind a reader.
         """
-        with explained(self._path):
-            if self._fallback is not None or size_of(Path(f"{self._path}{WAL}")) <= _LARGEST_WAL_BYTES:
+        with explained(self.path):
+            if self._fallback is not None or size_of(Path(f"{self.path}{WAL}")) <= _LARGEST_WAL_BYTES:
                 return
             async with self._writing:
                 await self._wait_for_others(0)
@@ -203,7 +203,7 @@ class Database(Reader):
                 finally:
                     await self._wait_for_others(round(1000 * BUSY_S))
         if is_busy:
-            raise StorageError(f"{self._path}: the windows are not saved while another program keeps reading it")
+            raise StorageError(f"{self.path}: its log cannot be cut while another program keeps reading it")
 
     async def _wait_for_others(self, wait_ms: int) -> None:
         await self._writer.execute(f"PRAGMA busy_timeout = {wait_ms}")

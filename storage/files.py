@@ -8,8 +8,8 @@ from pathlib import Path
 
 from storage.errors import StorageError, explained
 
-WAL, SHARED_MEMORY, LOCK = "-wal", "-shm", ".lock"
-_BESIDE = (WAL, SHARED_MEMORY, "-journal", LOCK)
+WAL, SHARED_MEMORY, LOCK, WINDOWS = "-wal", "-shm", ".lock", ".windows"
+_BESIDE = (WAL, SHARED_MEMORY, "-journal", LOCK, WINDOWS, f"{WINDOWS}.part")
 
 
 def lock(path: Path, resources: ExitStack | AsyncExitStack) -> None:

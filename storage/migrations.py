@@ -269,6 +269,10 @@ MIGRATIONS = (
     CREATE TRIGGER near_miss_outcome_pruned AFTER DELETE ON near_miss_outcomes
     BEGIN DELETE FROM changes WHERE source = 'near_miss_outcomes' AND row_id = old.near_miss_id; END;
     """,
+    # The windows are a file of their own now: in here each save was written twice.
+    """
+    DROP TABLE windows;
+    """,
 )
 
 

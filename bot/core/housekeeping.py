@@ -55,6 +55,7 @@ class Housekeeper:
         while True:
             try:
                 await self.look()
+                await self._store.database.keep_log_short()
                 if self._clock.monotonic_ms() >= prune_at_ms:
                     await self.prune()
                     prune_at_ms = self._clock.monotonic_ms() + round(1000 * _PRUNE_EVERY_S)

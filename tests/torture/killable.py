@@ -34,7 +34,7 @@ STEPS = (
     "between the statements of an exit",
     "before the commit of an exit",
     "after the commit of an exit",
-    "before the commit of the windows",
+    "before the windows",
     AT_THE_START,
 )
 SAVE_EVERY_MS = 1000  #: so that a life of seconds leaves something behind
@@ -75,7 +75,7 @@ def install(steps: Steps) -> None:
         before=lambda *_: steps.reach("before an exit"),
         after=lambda *_: steps.reach("after the commit of an exit"),
     )
-    _around(Windows, "save", writes="the windows")
+    _around(Windows, "save", before=lambda *_: steps.reach("before the windows"))
     _around(
         TelegramSender,
         "send",
