@@ -13,10 +13,10 @@ _PER_ROTATION = round(1 / ROTATION_SHARE) - 1  # candidates sent between two of 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """An instrument whose book, trades and live open interest could change a decision."""
+    """An instrument whose book, trades and live open interest could change a decision, now or soon."""
 
     key: Key
-    kind: Literal["open", "candidate"]
+    kind: Literal["open", "candidate", "warm"]  #: warm: was a candidate of late, and could be one again
     bound: float = 0.0  #: [0...100] the highest score it could still reach
     lender: Key | None = None  #: on another venue, polled in the same tick
 
@@ -94,12 +94,13 @@ def make_plan(
 
     Open signals come first and may spend everything. Candidates follow, best bound first, each together with its lender
     or not at all, and leave ROTATION_SHARE of every budget (one poll at the least) to the rotation, which takes no more
-    than that. What is left then goes to the candidates that did not fit, even without their lenders.
+    than that. What is left then goes to the candidates that did not fit, even without their lenders, and after them to
+    the warm, in the order given; no decision waits for those.
 
     Parameters
     ----------
     wanted
-        Open signals and candidates in any order.
+        Open signals and candidates in any order; the warm, the most urgent first.
     rotation
         By venue, the ids of all its instruments, least recently polled first.
     eligible
@@ -113,6 +114,7 @@ def make_plan(
     opens: dict[str, list[str]] = {venue: [] for venue in costs}
     chosen: dict[str, list[str]] = {venue: [] for venue in costs}
     rotated: dict[str, list[str]] = {venue: [] for venue in costs}
+    kept_warm: dict[str, list[str]] = {venue: [] for venue in costs}
     planned: set[Key] = set()
 
     def add(keys: Iterable[Key | None], to: Mapping[str, list[str]], *, whole: bool) -> None:
@@ -122,7 +124,11 @@ def make_plan(
             for venue, identity in new:
                 to[venue].append(identity)
 
-    wanted = sorted(wanted, key=lambda want: (want.kind != "open", -want.bound))
+    asked = list(wanted)
+    warm = [want for want in asked if want.kind == "warm"]
+    wanted = sorted(
+        (want for want in asked if want.kind != "warm"), key=lambda want: (want.kind != "open", -want.bound)
+    )
     for want in wanted:
         is_open = want.kind == "open"
         add((want.key, want.lender), opens if is_open else chosen, whole=is_open)
@@ -135,7 +141,9 @@ def make_plan(
     for want in wanted:
         add((want.key, want.lender), chosen, whole=True)
         add((want.key,), chosen, whole=True)
-    polls = {venue: (*opens[venue], *_interleaved(chosen[venue], rotated[venue])) for venue in costs}
+    for want in warm:
+        add((want.key,), kept_warm, whole=True)
+    polls = {venue: (*opens[venue], *_interleaved(chosen[venue], rotated[venue]), *kept_warm[venue]) for venue in costs}
     awaited = {venue: frozenset((*opens[venue], *chosen[venue])) for venue in costs}
     return Plan(polls=polls, awaited=awaited, counts=_count(wanted, planned, polls, eligible))
 

@@ -14,7 +14,7 @@ from bot.core.events import Event, Events, TickEnded, VenueChanged
 from bot.core.ledger import Ledger
 from bot.core.market import Market
 from bot.core.tick import Tick, View
-from bot.core.wanted import wanted
+from bot.core.wanted import HotList, wanted
 from fetchers.base import MarketFeed
 from fetchers.poll_plan import Key, Wanted
 from scoring.decide import decide
@@ -63,6 +63,7 @@ class Orchestrator:
             announcer=announcer,
             events=self._events,
         )
+        self._hot = HotList()
         self.fault = ""  #: why ticks fail now, for /health
 
     async def restore(self) -> None:
@@ -157,7 +158,7 @@ class Orchestrator:
 
     def _wanted(self) -> list[Wanted]:
         view, ledger = self.market.view(self._clock.now_ms()), self.ledger
-        return wanted(
+        found = wanted(
             view.features,
             view.column,
             self.strategies,
@@ -166,6 +167,7 @@ class Orchestrator:
             open_keys=ledger.open_keys(),
             open_names=ledger.open_names(),
         )
+        return self._hot.extend(found, self._clock.monotonic_ms(), view.column)
 
     async def _follow_clock(self, step_ms: int = 0) -> int:
         """Where the machine's clock was set, move every time that is kept, so that elapsed time stays true.

@@ -1,4 +1,4 @@
-"""Instruments that a tick polls: the open signals', and all that the bulk data does not rule out."""
+"""Instruments that a tick polls: the open signals', all that the bulk data does not rule out, and recent candidates."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
@@ -10,6 +10,27 @@ from fetchers.poll_plan import Key, Wanted
 from scoring.settings import ScoringSettings
 from scoring.signals import Limits
 from scoring.strategies.base import Strategy
+
+WARM_MS = 600_000  #: wall and exhaustion compare with earlier books: these are there when a candidate comes back
+
+
+class HotList:
+    """The candidates of the last ten minutes, which are polled with what the others leave of the budget."""
+
+    def __init__(self) -> None:
+        self._until_ms: dict[Key, int] = {}
+
+    def extend(self, found: Sequence[Wanted], now_ms: int, column: Mapping[Key, int]) -> list[Wanted]:
+        """Return `found`, then the other candidates of the last WARM_MS, the latest first.
+
+        `now_ms` is of a clock that is never set. Instruments that are no longer watched, in `column`, are forgotten.
+        """
+        asked = {want.key for want in found}
+        fresh = {want.key: now_ms + WARM_MS for want in found if want.kind == "candidate"}
+        late = {key: until_ms for key, until_ms in self._until_ms.items() if until_ms > now_ms and key in column}
+        self._until_ms = late | fresh
+        warm = sorted((key for key in late if key not in asked), key=lambda key: (-late[key], key))
+        return [*found, *(Wanted(key=key, kind="warm") for key in warm)]
 
 
 def wanted(

@@ -19,6 +19,11 @@ def open_signal(venue: str, identity: str) -> Wanted:
     return Wanted(key=(venue, identity), kind="open")
 
 
+def warm(venue: str, identity: str) -> Wanted:
+    """Return one that was a candidate of late."""
+    return Wanted(key=(venue, identity), kind="warm")
+
+
 def plan(*wanted: Wanted, **polls: int) -> Plan:
     """Plan with a budget for so many polls a venue."""
     costs = {venue: COSTS[venue] for venue in polls}
@@ -33,7 +38,7 @@ wanted_lists = st.lists(
             key=key, kind=kind, bound=bound, lender=("mexc", key[1]) if lends and key[0] == "lbank" else None
         ),
         st.tuples(st.sampled_from(sorted(COSTS)), st.sampled_from(IDS["mexc"])),
-        st.sampled_from(["open", "candidate"]),
+        st.sampled_from(["open", "candidate", "warm"]),
         st.floats(0, 100),
         st.booleans(),
     ),
@@ -120,3 +125,24 @@ def test_a_venue_that_is_not_polled_starves_what_is_wanted_of_it() -> None:
 def test_with_nothing_wanted_a_fifth_rotates() -> None:
     """Dull instruments cost their share and no more, the least recently polled first."""
     assert plan(lbank=10).polls["lbank"] == ("C0", "C1")
+
+
+def test_the_warm_take_what_the_others_leave() -> None:
+    """They come after candidates and rotation, in the order given; no decision waits for them, and none is starved."""
+    found = plan(warm("lbank", "C9"), warm("lbank", "C8"), warm("lbank", "C7"), candidate("lbank", "C5"), lbank=4)
+    assert found.polls["lbank"] == ("C5", "C0", "C9", "C8")
+    assert found.awaited["lbank"] == {"C5"}
+    assert found.counts["lbank"] == Counts(eligible=12, pruned=11, polled=4, starved=0)
+
+
+@given(wanted=wanted_lists, available=budgets)
+def test_the_warm_cost_nobody_a_poll(wanted: list[Wanted], available: dict[str, dict[str, float]]) -> None:
+    """With or without them, everybody else is polled in the same order."""
+
+    def planned(of: list[Wanted]) -> Plan:
+        return make_plan(of, rotation=IDS, eligible={}, available=available, costs=COSTS)
+
+    whole, without = planned(wanted), planned([want for want in wanted if want.kind != "warm"])
+    assert whole.awaited == without.awaited
+    for venue, ids in without.polls.items():
+        assert whole.polls[venue][: len(ids)] == ids

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bot.core.wanted import wanted
+from bot.core.wanted import WARM_MS, HotList, wanted
 from features.frame import FeatureFrame
 from fetchers.poll_plan import Key, Wanted
 from scoring.signals import Limits
@@ -35,3 +35,25 @@ def test_what_is_open_comes_first() -> None:
     first, second, *_ = ask(frame, key, ("bybit", "GONE"))
     assert (first.key, first.kind) == (key, "open")
     assert (second.key, second.kind, second.lender) == (("bybit", "GONE"), "open", None)
+
+
+def test_a_candidate_stays_warm_for_ten_minutes() -> None:
+    """A candidate is asked for once in a tick, for ten minutes from the last time, the latest first."""
+    hot, column = HotList(), {("bybit", name): place for place, name in enumerate("ABC")}
+    first, second = (Wanted(key=("bybit", name), kind="candidate") for name in "AB")
+    assert hot.extend([first], 0, column) == [first]
+    assert [(one.key[1], one.kind) for one in hot.extend([second], 1000, column)] == [("B", "candidate"), ("A", "warm")]
+    assert [(one.key[1], one.kind) for one in hot.extend([], WARM_MS - 1, column)] == [("B", "warm"), ("A", "warm")]
+    assert [one.key[1] for one in hot.extend([], WARM_MS, column)] == ["B"]
+    assert hot.extend([], WARM_MS + 1000, column) == []
+
+
+def test_the_warm_are_watched_and_not_followed() -> None:
+    """What is followed is asked for as that; what is not watched, or was only followed, is not kept warm."""
+    hot, column = HotList(), {("bybit", "A"): 0, ("bybit", "B"): 1}
+    hot.extend([Wanted(key=("bybit", name), kind="candidate") for name in "AB"], 0, column)
+    followed = Wanted(key=("bybit", "A"), kind="open")
+    assert hot.extend([followed], 1000, {("bybit", "A"): 0}) == [followed]
+    hot = HotList()
+    hot.extend([followed], 0, column)
+    assert hot.extend([], 1000, column) == []
