@@ -141,7 +141,20 @@ async def test_help_and_version() -> None:
     shown = await run("--help")
     assert shown.code == 0
     assert [line.split()[0] for line in shown.out.splitlines() if re.match(r"    \w", line)] == [
-        *("run", "demo", "check", "simulate", "replay", "import", "evaluate", "report", "why", "backup", "restore"),
+        *(
+            "run",
+            "demo",
+            "check",
+            "simulate",
+            "replay",
+            "import",
+            "evaluate",
+            "sweep",
+            "report",
+            "why",
+            "backup",
+            "restore",
+        ),
         "unpair",
     ]
     version = await run("--version")

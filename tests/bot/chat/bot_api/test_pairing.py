@@ -119,6 +119,7 @@ async def test_three_steps(tmp_path: Path) -> None:
         process = await start("run", **settings)
         assert process.stdout is not None
         async with asyncio.timeout(30):
+            assert (await process.stdout.readline()).startswith(b"The page: ")
             code = (await process.stdout.readline()).decode().split()[3]
         checked = await finish(checking)
         assert "no chat yet: run the bot and send it /start with the code it shows in the terminal" in checked.out
@@ -144,7 +145,8 @@ async def test_three_steps(tmp_path: Path) -> None:
         await telegram.wait_for(lambda: any("is watching" in one.text for one in telegram.messages), 30)
         process.send_signal(signal.SIGTERM)
         ended = await finish(process)
-        assert (ended.code, ended.out, ended.err) == (0, "", "")
+        assert (ended.code, ended.err) == (0, "")
+        assert ended.out.splitlines() == [f"The page: {health.removesuffix('/health')}"], "and no code"
         assert "chats: Ann (100)" in (await run("check", **settings)).out
 
 

@@ -19,12 +19,12 @@ from tests.builders import NOW_MS
 from tests.storage.builders import make_message
 from tests.telegram_stand_in import TOKEN, Fault
 
-STEERING = {"pause", "resume", "mute", "unmute", "quiet", "config", "test", "chats", "audit", "logs"}
+STEERING = {"pause", "resume", "mute", "unmute", "quiet", "config", "test", "chats", "audit", "logs", "web"}
 
 
 @pytest.fixture
 async def polling(world: World) -> Polling:
-    """Return an polling that has not started."""
+    """Return polling that has not started."""
     assert world.bot.polling is not None
     return world.bot.polling
 
