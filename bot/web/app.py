@@ -19,6 +19,8 @@ from bot.web.replies import HEADERS, json_response
 from bot.web.source import StatusSource
 from storage.store import StoreReader
 
+LARGEST_BODY = 2_000  #: bytes, of a login
+
 
 class WebError(Exception):
     """The web app cannot listen; the text names the setting to change."""
@@ -37,7 +39,9 @@ def build_app(
 
     `metrics` gives the figures for Prometheus as text.
     """
-    app = web.Application(middlewares=[timed, errors_as_json, host_check(hosts), token_check(access)])
+    app = web.Application(
+        client_max_size=LARGEST_BODY, middlewares=[errors_as_json, timed, host_check(hosts), token_check(access)]
+    )
     app.on_response_prepare.append(_add_headers)
     app.add_routes(Api(bot, history, access, metrics).routes())
     app.add_routes(Page(access).routes())

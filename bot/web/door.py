@@ -14,16 +14,21 @@ from bot.web.replies import HEADERS, json_response
 REQUEST_S = 10.0  #: from the connection to the end of the request's headers
 REPLY_S = 60.0  #: from the handler's end to the next request: for a slow reader
 KEEPALIVE_S = 15.0
-MOST_CONNECTIONS = 100
+MOST_CONNECTIONS = 200
 _LOG_EVERY_S = 60.0
+
+
+def capacity() -> int:
+    """Return how many connections there may be: fewer than would take the files of the venues' and Telegram's calls."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files // 4)
 
 
 class Door:
     """Lets in fewer connections than would take the files that the venues' and Telegram's calls need."""
 
     def __init__(self) -> None:
-        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.capacity = MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files // 4)
+        self.capacity = capacity()
         self.connections: dict[Connection, None] = {}  # in the order in which they came
         self.cut = 0  #: connections that took too long, or had to make room
         self._logged_s = -_LOG_EVERY_S
@@ -130,6 +135,11 @@ class Connection(web.RequestHandler):
 
 @web.middleware
 async def timed(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Stop the connection's clock while a handler is at work."""
+    """Stop the connection's clock while a handler is at work; the request's body has come before that."""
     connection = request.protocol
+    if request.can_read_body:
+        try:
+            await request.read()  # by the clock of the request: who sends no body is cut, or makes room
+        except (ConnectionError, web.RequestPayloadError):
+            raise web.HTTPBadRequest(text="the request was cut short") from None
     return await (connection.serve(handler, request) if isinstance(connection, Connection) else handler(request))

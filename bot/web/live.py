@@ -16,10 +16,10 @@ from loguru import logger
 from bot.core.event_queue import EventQueue
 from bot.core.events import Event, SignalEnded, SignalGiven, TickEnded, VenueChanged
 from bot.tasks import spawn
+from bot.web.door import capacity
 from bot.web.replies import to_json
 from bot.web.source import StatusSource
 
-MOST_CLIENTS = 100
 SHORTEST_REFRESH_S, LONGEST_REFRESH_S, REFRESH_S = 1.0, 30.0, 5.0
 _MOST_WAITING = 64  #: messages of a client that reads slowly
 _PING_S = 20.0
@@ -45,6 +45,7 @@ class Live:
         self._bot = bot
         self._queue = queue
         self._clients: set[_Client] = set()
+        self.most = capacity() // 2  #: readers; the other half of the connections is for short requests, as /health
         self._tasks: set[asyncio.Task[None]] = set()
         self.dropped = 0  #: clients that read too slowly, since the start
 
@@ -56,8 +57,8 @@ class Live:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one client until it leaves."""
-        if len(self._clients) >= MOST_CLIENTS:
-            raise web.HTTPServiceUnavailable(text=f"there are {MOST_CLIENTS} readers already")
+        if len(self._clients) >= self.most:
+            raise web.HTTPServiceUnavailable(text=f"there are {self.most} readers already")
         client = _Client()
         await client.socket.prepare(request)
         self._clients.add(client)

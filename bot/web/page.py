@@ -16,7 +16,6 @@ PAGE_HEADERS = {
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _DAY_S = 86_400
 _SHOWS_LOGOUT = "sgnl_page"  #: a cookie that scripts can read, of no worth by itself
-_LONGEST_FORM = 2_000
 
 
 class Page:
@@ -58,8 +57,6 @@ class Page:
 
     async def log_in(self, request: web.Request) -> web.Response:
         """Keep a right token, or a good key of /web, as a cookie."""
-        if (request.content_length or 0) > _LONGEST_FORM:
-            raise web.HTTPRequestEntityTooLarge(_LONGEST_FORM, request.content_length or 0)
         form = await request.post()
         token, key = (str(form.get(name, "")) for name in ("token", "key"))
         if not (self._access.redeem(key) if key else self._access.is_token(token)):

@@ -92,7 +92,7 @@ async function refreshSlowly() {
   const since = (page.status?.now_ms ?? Date.now()) - DAY_MS;
   await Promise.all([
     askHistory(),
-    show("misses", `/api/near_misses?since=${since}&limit=50`, (found) => panels.misses(found, page.status.funnels)),
+    show("misses", `/api/near_misses?since=${since}&limit=50`, (found) => panels.misses(found, page.status?.funnels ?? {})),
     show("equity", "/api/equity?days=90", panels.equity),
     ask("/api/stats").then((found) => {
       for (const name of ["calibration", "strategies", "control"]) draw(name, () => panels[name](found));

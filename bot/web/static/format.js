@@ -13,6 +13,8 @@ export const price = (value, tick) => (value === null || value === undefined ? "
 export const number = (value, digits = 1) => (value === null || value === undefined ? "–" : value.toFixed(digits));
 export const signed = (value, digits = 2) => (value === null || value === undefined ? "–" : `${value >= 0 ? "+" : "−"}${Math.abs(value).toFixed(digits)}`);
 export const percent = (share) => (share === null || share === undefined ? "–" : `${(100 * share).toFixed(0)} %`);
+// five digits or ten decimals, never an exponent
+export const figure = (value) => (value === null ? "–" : Math.abs(value) < 1e-4 ? value.toFixed(10).replace(/\.?0+$/, "") : Number(value.toPrecision(5)).toString());
 export const count = (value) => value.toLocaleString("en");
 
 export function time(ms) {

@@ -1,7 +1,7 @@
 // One function a panel: what the API said goes in, elements come out.
 import { bars, book, histogram, intervals, lines } from "./charts.js";
 import { el, nothing, table, toned } from "./dom.js";
-import { count, duration, number, percent, price, signed, time, venue, words } from "./format.js";
+import { count, duration, figure, number, percent, price, signed, time, venue, words } from "./format.js";
 
 const TONES = { ok: "up", degraded: "warn", rate_limited: "warn", blind: "down" };
 
@@ -58,7 +58,7 @@ export function pair(one, kept) {
     missing ? el("p", { class: "warn" }, `Missing: ${missing}`) : null,
     table([["Part", ([name]) => words(name)], ["Points", ([, points]) => number(points)], ["Full", ([name]) => `${number(one.sub_scores[name], 0)} %`]], Object.entries(one.contributions), { caption: "Parts of the score" }),
     el("h3", {}, "Gates"), el("ul", { class: "gates" }, ...one.verdicts.map((verdict) => el("li", { class: verdict.passed ? "" : "down" }, `${verdict.passed ? "✓" : "✗"} ${words(verdict.name)}: ${verdict.reason}`))),
-    el("details", {}, el("summary", {}, "Features"), table([["Feature", ([name]) => words(name)], ["Value", ([, value]) => (value === null ? "–" : Number(value.toPrecision(5)).toString())]], Object.entries(one.features), { caption: "Features" })));
+    el("details", {}, el("summary", {}, "Features"), table([["Feature", ([name]) => words(name)], ["Value", ([, value]) => figure(value)]], Object.entries(one.features), { caption: "Features" })));
 }
 
 export function open(positions, now_ms) {

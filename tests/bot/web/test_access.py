@@ -1,5 +1,6 @@
 """The login of the page, over real HTTP: the cookie, the link of /web, and who is refused."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from bot.config.settings import HttpSettings
 from bot.core.event_queue import EventQueue
 from bot.publish.metrics import Metrics
+from bot.web import door
 from bot.web.access import COOKIE, INVITED_MS, Access
 from bot.web.app import build_app, serve
 from bot.web.live import Live
@@ -96,3 +98,20 @@ async def test_keys_are_bounded(site: Site) -> None:
     links = [site.access.invite() for _ in range(1_000)]
     assert len(site.access._invited) <= 100
     assert site.access.redeem(links[-1].partition("#")[2])
+
+
+async def test_who_sends_no_body_locks_nobody_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logins whose body never comes are cut like requests that never come whole, and make room for others."""
+    monkeypatch.setattr(door, "REQUEST_S", 0.3)
+    host, port = site.url.removeprefix("http://").split(":")
+    head = f"POST /login HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 100\r\n\r\n".encode()
+    open_ones = [await asyncio.open_connection(host, int(port)) for _ in range(door.capacity())]
+    for _, writer in open_ones:
+        writer.write(head)
+        await writer.drain()
+    assert (await site.get("/health"))[0] == 200, "one of them made room"
+    async with asyncio.timeout(5):
+        ends = [await reader.read() for reader, _ in open_ones]
+    assert set(ends) == {b""}
+    for _, writer in open_ones:
+        writer.close()
