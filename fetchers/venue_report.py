@@ -34,3 +34,25 @@ class VenueReport:
         """Return the report with its times on a clock that is `by_ms` ahead."""
         times = {name: getattr(self, name) for name in ("since_ms", "last_quotes_ms", "full_by_ms")}
         return replace(self, **{name: at_ms + by_ms for name, at_ms in times.items() if at_ms is not None})
+
+
+def report_without_polls(condition: Condition) -> VenueReport:
+    """Return the report of a venue of which nothing but its condition is known: nobody polls it."""
+    return VenueReport(
+        condition=condition,
+        since_ms=None,
+        last_error="",
+        last_quotes_ms=None,
+        requests=0,
+        errors=0,
+        used_share={},
+        kept=0,
+        dropped={},
+        quarantined=0,
+        warming=0,
+        full_by_ms=None,
+        warmed_after_s=None,
+        polls=Counts(),
+        clock=None,
+        tallies={},
+    )

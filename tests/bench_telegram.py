@@ -26,9 +26,9 @@ from bot.wiring import Bot, build_bot, build_telegram
 from features.facts.market import Candles, FloatArray, Observation, OrderBook, Trades, read_only
 from fetchers.health import Condition, Notice
 from fetchers.parsing.tallies import Change
-from fetchers.poll_plan import Counts, Key, Wanted
+from fetchers.poll_plan import Key, Wanted
 from fetchers.universe import Universe
-from fetchers.venue_report import VenueReport
+from fetchers.venue_report import VenueReport, report_without_polls
 from storage.store import Store
 from tests.bench_frame import STEADY, Maker
 from tests.telegram_stand_in import TOKEN, Fault, TelegramStandIn
@@ -47,24 +47,7 @@ MANY = {
     "TP_PERCENT": "50",
 }
 
-WELL = VenueReport(
-    condition=Condition.OK,
-    since_ms=None,
-    last_error="",
-    last_quotes_ms=None,
-    requests=0,
-    errors=0,
-    used_share={},
-    kept=0,
-    dropped={},
-    quarantined=0,
-    warming=0,
-    full_by_ms=None,
-    warmed_after_s=None,
-    polls=Counts(),
-    clock=None,
-    tallies={},
-)
+WELL = report_without_polls(Condition.OK)
 
 
 class LeapingClock(SystemClock):

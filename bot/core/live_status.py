@@ -96,9 +96,8 @@ class LiveStatus:
         tick = self._orchestrator.activity.last_tick
         if tick is None:
             return []
-        eligible = [column for column, instrument in enumerate(tick.features.instruments) if instrument.is_eligible]
-        total = tick.leading_scores.total
-        best = sorted(eligible, key=lambda column: -total[column])[:limit]
+        eligible = np.flatnonzero(tick.features.instruments.is_eligible)
+        best = eligible[np.argsort(-tick.leading_scores.total[eligible], kind="stable")[:limit]].tolist()
         weights = self._orchestrator.strategies[0].weights
         contributions = tick.leading_scores.contributions[:, best].T.tolist()
         return [

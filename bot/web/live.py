@@ -27,7 +27,8 @@ _LARGEST_MESSAGE = 256  #: bytes that a client may send
 
 
 class _Client:
-    def __init__(self) -> None:
+    def __init__(self, transport: asyncio.Transport | None) -> None:
+        self.transport = transport
         self.socket = web.WebSocketResponse(heartbeat=_PING_S, max_msg_size=_LARGEST_MESSAGE, timeout=1.0)
         self.refresh_s = REFRESH_S
         self.next_ms = 0.0  #: when the next leaderboard is due
@@ -59,7 +60,7 @@ class Live:
         """Serve one client until it leaves."""
         if len(self._clients) >= self.most:
             raise web.HTTPServiceUnavailable(text=f"there are {self.most} readers already")
-        client = _Client()
+        client = _Client(request.transport)
         await client.socket.prepare(request)
         self._clients.add(client)
         sending = spawn(client.send(), name="web client", keep=self._tasks)
@@ -115,9 +116,8 @@ class Live:
         self._clients.discard(client)
         self.dropped += 1
         logger.warning("web page: a client reads too slowly and is dropped ({} since the start)", self.dropped)
-        transport = client.socket._req.transport if client.socket._req is not None else None
-        if transport is not None:
-            transport.abort()
+        if client.transport is not None:
+            client.transport.abort()
 
 
 def _refresh_s(text: str) -> float | None:

@@ -23,17 +23,24 @@ JOBS = 8
 PACE_S = 0.05  #: between two requests: the edges ban above 40 to 50 a second
 TRIES = 5
 HELD_S = 600.0  #: a host that refuses is left alone for so long
-DEADLINE_S = 900.0  #: of one request
+DEADLINE_S = 900.0  #: of one file
+ASK_S = 60.0  #: of a question
 LEDGER = "downloads.jsonl"
 _PIECE = 1 << 18
 _OK, _PARTIAL, _FORBIDDEN, _NOT_FOUND, _BAD_RANGE, _TOO_MANY, _LEGAL = 200, 206, 403, 404, 416, 429, 451
 _FAILED = (aiohttp.ClientError, ProxyError, OSError, TimeoutError)
 Item = TypeVar("Item")
 Made = TypeVar("Made")
+Got = TypeVar("Got")
 
 
 class DownloadError(Exception):
     """Nothing more can be downloaded; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    wait_s: float  #: until the next try
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,50 +165,52 @@ class Downloader:
 
     async def _stream(self, url: str, part: Path) -> int:
         """Append to `part` what is not there yet, and return the last status: 200 is whole."""
-        for failures in range(TRIES):
-            await self._take_turn()
+
+        async def once(failures: int) -> int | _Refused:
             begun = _size(part)
-            try:
-                deadline = asyncio.timeout(DEADLINE_S)
-                async with (
-                    deadline,
-                    self._session.get(url, headers={"Range": f"bytes={begun}-"} if begun else {}) as reply,
-                ):
-                    if reply.status in (_OK, _PARTIAL):
-                        with part.open("ab" if reply.status == _PARTIAL else "wb") as file:
-                            async for piece in reply.content.iter_chunked(_PIECE):
-                                file.write(piece)
-                        return _OK
-                    if reply.status == _NOT_FOUND:
-                        return _NOT_FOUND
-                    if reply.status == _BAD_RANGE:
-                        return _OK if begun else _BAD_RANGE  # all of it is there: the checksum decides
-                    wait_s = _pause_s(reply, failures)
-            except _FAILED as error:
-                if failures == TRIES - 1:
-                    raise DownloadError(
-                        f"{url}: {type(error).__name__}: {error}; run again to go on from here"
-                    ) from error
-                wait_s = backoff(failures, first=1.0, longest=60.0, draw=random.random())
-            await self._sleep(wait_s)
-        raise DownloadError(f"{url}: refused {TRIES} times; run again later to go on from here")
+            ask = self._session.get(url, headers={"Range": f"bytes={begun}-"} if begun else {})
+            async with asyncio.timeout(DEADLINE_S), ask as reply:
+                if reply.status in (_OK, _PARTIAL):
+                    with part.open("ab" if reply.status == _PARTIAL else "wb") as file:
+                        async for piece in reply.content.iter_chunked(_PIECE):
+                            file.write(piece)
+                    return _OK
+                if reply.status == _NOT_FOUND:
+                    return _NOT_FOUND
+                if reply.status == _BAD_RANGE:
+                    return _OK if begun else _BAD_RANGE  # all of it is there: the checksum decides
+                return _Refused(_pause_s(reply, failures))
+
+        later = "run again later to go on from here"
+        return await self._persist(url, once, failed="run again to go on from here", refused=later)
 
     async def _ask(self, method: str, url: str) -> tuple[int, Mapping[str, str], bytes]:
+        async def once(failures: int) -> tuple[int, Mapping[str, str], bytes] | _Refused:
+            async with asyncio.timeout(ASK_S), self._session.request(method, url) as reply:
+                if reply.status in (_OK, _NOT_FOUND):
+                    return reply.status, reply.headers, await reply.read()
+                return _Refused(_pause_s(reply, failures))
+
+        return await self._persist(url, once, failed="check the connection or PROXY_URL", refused="run again later")
+
+    async def _persist(
+        self, url: str, once: Callable[[int], Awaitable[Got | _Refused]], *, failed: str, refused: str
+    ) -> Got:
+        """Try TRIES times, in turn and with pauses; `failed` and `refused` say what to do where that was no use."""
         for failures in range(TRIES):
             await self._take_turn()
             try:
-                async with asyncio.timeout(60), self._session.request(method, url) as reply:
-                    if reply.status in (_OK, _NOT_FOUND):
-                        return reply.status, reply.headers, await reply.read()
-                    wait_s = _pause_s(reply, failures)
+                got = await once(failures)
             except _FAILED as error:
                 if failures == TRIES - 1:
-                    raise DownloadError(
-                        f"{url}: {type(error).__name__}: {error}; check the connection or PROXY_URL"
-                    ) from error
+                    raise DownloadError(f"{url}: {type(error).__name__}: {error}; {failed}") from error
                 wait_s = backoff(failures, first=1.0, longest=60.0, draw=random.random())
+            else:
+                if not isinstance(got, _Refused):
+                    return got
+                wait_s = got.wait_s
             await self._sleep(wait_s)
-        raise DownloadError(f"{url}: refused {TRIES} times; run again later")
+        raise DownloadError(f"{url}: refused {TRIES} times; {refused}")
 
     async def _take_turn(self) -> None:
         async with self._pace:

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from features.facts.market import IntArray
+from features.facts.market import FloatArray, IntArray
 from fetchers.simulated.prints import Prints
 
 MINUTE_MS = 60_000
@@ -24,6 +24,20 @@ class Candle:
     volume: float
     turnover: float
     count: int
+
+
+def candle_along(open_ms: int, path: FloatArray, *, volume: float, turnover: float, count: int) -> Candle:
+    """Return the candle of a price that goes along these points."""
+    return Candle(
+        open_ms=open_ms,
+        open=float(path[0]),
+        high=float(path.max()),
+        low=float(path.min()),
+        close=float(path[-1]),
+        volume=volume,
+        turnover=turnover,
+        count=count,
+    )
 
 
 #: of a venue's row, between two opens [epoch ms], as known at a time, of an interval [ms]

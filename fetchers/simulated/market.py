@@ -10,7 +10,7 @@ from features.facts.market import FloatArray, IntArray
 from fetchers.simulated import books
 from fetchers.simulated.board import Board, BulkSnapshot
 from fetchers.simulated.books import ASK, BID, Book
-from fetchers.simulated.candles import MINUTE_MS, Candle, candles_of
+from fetchers.simulated.candles import MINUTE_MS, Candle, candle_along, candles_of
 from fetchers.simulated.coins import build_catalogue
 from fetchers.simulated.noise import drift, uniform
 from fetchers.simulated.path import Paths
@@ -164,16 +164,7 @@ class SimulatedMarket:
         price = np.round(price.reshape(times_ms.shape) / tick) * tick
         turnover = float(board.volume_usdt[place]) * (ends_ms - opens_ms) / DAY_MS
         return [
-            Candle(
-                open_ms=open_ms,
-                open=float(path[0]),
-                high=float(path.max()),
-                low=float(path.min()),
-                close=float(path[-1]),
-                volume=usdt / float(path[-1]),
-                turnover=usdt,
-                count=max(1, int(usdt / 500)),
-            )
+            candle_along(open_ms, path, volume=usdt / float(path[-1]), turnover=usdt, count=max(1, int(usdt / 500)))
             for open_ms, path, usdt in zip(opens_ms.tolist(), price, turnover.tolist(), strict=True)
         ]
 
@@ -191,19 +182,7 @@ class SimulatedMarket:
         for open_ms in range(first_open_ms, last_open_ms + 1, interval_ms):
             times_ms = np.linspace(open_ms, min(open_ms + interval_ms, now_ms), 13).astype(np.int64)
             _, price = self.open_interest(venue, row_id, times_ms)
-            first, last = float(price[0]), float(price[-1])
-            found.append(
-                Candle(
-                    open_ms=open_ms,
-                    open=first,
-                    high=float(price.max()),
-                    low=float(price.min()),
-                    close=last,
-                    volume=0.0,
-                    turnover=0.0,
-                    count=0,
-                )
-            )
+            found.append(candle_along(open_ms, price, volume=0.0, turnover=0.0, count=0))
         return found
 
     def _step(self, now_ms: int) -> tuple[float, int]:

@@ -56,24 +56,6 @@ class Bytes:
         folded[:, :width] = planes.T
         return unfold(folded.view(np.uint64)[:, 0])
 
-    def put_exponents(self, values: Exponents) -> None:
-        """Put exponents."""
-        self._parts.append(values.tobytes())
-
-    def take_exponents(self, count: int) -> Exponents:
-        """Return the next `count` exponents."""
-        begin, self._at = self._at, self._at + count
-        return np.frombuffer(self._data[begin : self._at], np.uint8)
-
-    def put_flags(self, values: BoolArray) -> None:
-        """Put booleans."""
-        self._parts.append(np.packbits(values).tobytes())
-
-    def take_flags(self, count: int) -> BoolArray:
-        """Return the next `count` booleans."""
-        begin, self._at = self._at, self._at + (count + 7) // 8
-        return np.unpackbits(np.frombuffer(self._data[begin : self._at], np.uint8), count=count).astype(bool)
-
 
 def fold(values: IntArray) -> NDArray[np.uint64]:
     """Return whole numbers without their sign, small ones small: 0, -1, 1, -2 are 0, 1, 2, 3."""

@@ -1,16 +1,16 @@
 """The `MarketFeed` that plays a tape, and the clock that goes with it."""
 
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
 from features.facts.market import Candles, Observation
 from fetchers.base import MarketFeed
 from fetchers.health import Condition, Notice
 from fetchers.parsing.tallies import Change
-from fetchers.poll_plan import Counts, Key, Wanted
+from fetchers.poll_plan import Key, Wanted
 from fetchers.tape.records import TapeTick
 from fetchers.universe import Universe
-from fetchers.venue_report import VenueReport
+from fetchers.venue_report import VenueReport, report_without_polls
 
 
 class TapePlayer:
@@ -37,7 +37,9 @@ class TapePlayer:
         if tick.watched is not None:
             self._universe = Universe(instruments=tick.watched.instruments, delisted=tick.watched.delisted)
         if tick.conditions is not None:
-            self._reports = {venue: _report(Condition(condition)) for venue, condition in tick.conditions.items()}
+            self._reports = {
+                venue: report_without_polls(Condition(condition)) for venue, condition in tick.conditions.items()
+            }
         self._candles = defaultdict(deque)
         for reply in tick.candles:
             self._candles[reply.key, reply.since_ms].append(reply.candles)
@@ -99,31 +101,10 @@ class TapePlayer:
         """Return in which condition each venue was."""
         return self._reports
 
-    def _known(self, observations: Iterable[Observation]) -> list[Observation]:
+    def _known(self, observations: Sequence[Observation]) -> list[Observation]:
         known = [one for one in observations if one.received_ms <= self._tick.seen_ms]
-        self.from_the_future += len([*observations]) - len(known)
+        self.from_the_future += len(observations) - len(known)
         return known
-
-
-def _report(condition: Condition) -> VenueReport:
-    return VenueReport(
-        condition=condition,
-        since_ms=None,
-        last_error="",
-        last_quotes_ms=None,
-        requests=0,
-        errors=0,
-        used_share={},
-        kept=0,
-        dropped={},
-        quarantined=0,
-        warming=0,
-        full_by_ms=None,
-        warmed_after_s=None,
-        polls=Counts(),
-        clock=None,
-        tallies={},
-    )
 
 
 _FEED: type[MarketFeed] = TapePlayer  # it is one
