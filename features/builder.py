@@ -44,6 +44,8 @@ class FeatureBuilder:
         self.state, self.settings, self.now_ms = state, state.settings, now_ms
         self.values: dict[str, Any] = {}  # of FloatArray
         self.missing: dict[str, Codes] = {}
+        self._tapes: IntArray = np.zeros(0, np.int64)  # the columns whose flow is known, ascending
+        self._traded: FloatArray = np.zeros((0, 0))  # what traded in each second of the baseline on each of them
 
     def _add(self, part: str, *codes: Codes, **values: FloatArray) -> None:
         # The first code that is not PRESENT, which is 0, is the reason.
@@ -56,9 +58,9 @@ class FeatureBuilder:
 
     def age(self, time_ms: IntArray, max_age_s: float) -> Codes:
         """Return why data of these times cannot be used: never seen, too old or from the future."""
-        is_old = time_ms < self.now_ms - math.floor(1000 * max_age_s)
-        is_of_future = time_ms > self.now_ms + FUTURE_MS
-        return np.where(time_ms == 0, NOT_SEEN, STALE) * (is_old | is_of_future)
+        oldest_ms = self.now_ms - math.floor(1000 * max_age_s)
+        is_outside = (time_ms < oldest_ms) | (time_ms > self.now_ms + FUTURE_MS)
+        return np.where(time_ms == 0, NOT_SEEN, STALE) * is_outside
 
     def add_price(self) -> None:
         """Add price, spread and VWAP distance."""
@@ -165,7 +167,7 @@ class FeatureBuilder:
         column = np.flatnonzero(is_present & lasts)
         counts = np.zeros(len(lasts), dtype=bool)
         tape = np.where(borrows_flow, lender, np.arange(len(lasts)))[column]
-        traded = read_rings(state.traded_at, tape, self._baseline_seconds(), 0.0)
+        traded = self._traded[np.searchsorted(self._tapes, tape)]  # the sweep is known, and so is the tape
         counts[column] = usual_second_is_at_most(traded, state.wall_notional[column] / WALL_SECONDS)
         self.values["wall_ratio"][is_present & ~counts] = 0.0
 
@@ -196,8 +198,9 @@ class FeatureBuilder:
             _code(np.isnan(share), Missing.THIN),
             taker_sell_share=share,
         )
-        traded = read_rings(state.traded_at, column, self._baseline_seconds(), 0.0)
-        multiple[column], age_s[column] = self._sweeps(column, traded)
+        baseline = state.second_rows(self.now_ms // 1000, math.ceil(settings.sweep_baseline_s))
+        self._tapes, self._traded = column, read_rings(state.traded_at, column, baseline, 0.0)
+        multiple[column], age_s[column] = self._sweeps(column, self._traded)
         is_thin = np.isnan(multiple)
         is_covered = self._is_covered(settings.sweep_baseline_s)
         self._add(
@@ -223,16 +226,14 @@ class FeatureBuilder:
         best = Sweeps(np.where(seconds >= BASELINE_SECONDS, 0.0, np.nan), np.full(len(column), np.nan))
         # No sweep where most seconds trade more than the median may be for the largest run: no median needed there.
         largest = alive.max(axis=0)
-        above = (traded > largest[:, None] / SWEEP_MULTIPLE).sum(axis=1, dtype=np.int32)
-        judged = np.flatnonzero((seconds >= BASELINE_SECONDS) & (largest > 0) & (above <= seconds // 2))
+        living = np.flatnonzero((seconds >= BASELINE_SECONDS) & (largest > 0))
+        above = (traded[living] > largest[living, None] / SWEEP_MULTIPLE).sum(axis=1, dtype=np.int32)
+        judged = living[above <= seconds[living] // 2]
         usual = usual_second(traded[judged])
         best.multiple[judged], best.age_s[judged] = best_sweep(
             end_ms[:, judged], alive[:, judged], usual, self.now_ms, settings.sweep_ttl_s
         )
         return best
-
-    def _baseline_seconds(self) -> IntArray:
-        return self.state.second_rows(self.now_ms // 1000, math.ceil(self.settings.sweep_baseline_s))
 
     def _is_covered(self, seconds: float) -> BoolArray:
         # No print has been missed since the first of the last epoch seconds began.

@@ -54,10 +54,9 @@ def compute_levels(
     tick_size = features.instruments.tick_size
     bid, ask = price_ticks(features.best_bid, tick_size), price_ticks(features.best_ask, tick_size)
     directions = np.broadcast_to(np.asarray(direction, np.int64), bid.shape)
-    # never better than the quote, where a venue's book is finer than its tick
-    lower_bid = price_ticks(features.best_bid, tick_size, np.floor)
-    upper_ask = price_ticks(features.best_ask, tick_size, np.ceil)
-    entry = np.where(directions < 0, lower_bid, upper_ask)
+    # never better than the quote, where a venue's book is finer than its tick: a bid goes down, an ask up
+    quote = np.where(directions < 0, features.best_bid, features.best_ask)
+    entry = price_ticks(quote, tick_size, lambda ticks: directions * np.ceil(directions * ticks))
     take_profit = distance_ticks(entry, settings.take_profit_percent)
     stop = distance_ticks(entry, stop_percent(features.volatility_minute, settings))
     price = np.where(entry > 0, entry, np.nan)

@@ -3,7 +3,9 @@
 Good for prices of up to 2**53 ticks, far beyond any venue's.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +17,7 @@ SCALE = 10**9
 NOISE_TICKS = 1e-6  #: far above a float's noise, far below a tick
 
 
-def price_ticks(price: ArrayLike, tick_size: ArrayLike, round_off: np.ufunc = np.rint) -> IntArray:
+def price_ticks(price: ArrayLike, tick_size: ArrayLike, round_off: Callable[..., Any] = np.rint) -> IntArray:
     """Return prices [USDT per base] as whole ticks; 0 where the price is NaN.
 
     What is not on a tick goes to the nearest, or with np.floor or np.ceil to the one below or above.

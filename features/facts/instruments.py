@@ -1,5 +1,6 @@
 """The universe as arrays: what of its instruments never changes."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
@@ -47,11 +48,14 @@ class Aliases:
 
     def largest(self, values: Mapping[str, float], *, otherwise: float) -> FloatArray:
         """Return the largest value that any name of each instrument has, (n,); `otherwise` where none has one."""
-        found = np.full(self._count, -np.inf)
+        largest: dict[int, float] = {}  # by column: names with a value are few
         for name in values.keys() & self._columns.keys():
-            columns = self._columns[name]
-            found[columns] = np.maximum(found[columns], values[name])
-        return np.where(found == -np.inf, otherwise, found)
+            value = values[name]
+            for column in self._columns[name]:
+                largest[column] = max(value, largest.get(column, -math.inf))
+        found = np.full(self._count, otherwise)
+        found[list(largest)] = list(largest.values())
+        return found
 
 
 class Instruments(tuple[Instrument, ...]):  # noqa: SLOT001 - a tuple's slots would have no room for the arrays

@@ -43,12 +43,12 @@ def volatility(prices: FloatArray) -> FloatArray:
         fewer than `WARM_SHARE` of the lags have elapsed. Design section 3.
     """
     lags, instruments = len(prices) - 1, prices.shape[1]
-    logs = np.log(prices)
-    steps = logs[:-1] - logs[1:]
-    total, elapsed = np.square(steps, out=steps).sum(axis=0), np.full(instruments, lags)
+    steps = np.log(prices)
+    np.subtract(steps[:-1], steps[1:], out=steps[:-1])  # in place: a second large array costs more than the logarithms
+    total, elapsed = np.square(steps[:-1], out=steps[:-1]).sum(axis=0), np.full(instruments, lags)
     gappy = np.flatnonzero(np.isnan(total))
     if len(gappy):
-        total[gappy], elapsed[gappy] = _over_gaps(logs[:, gappy])
+        total[gappy], elapsed[gappy] = _over_gaps(np.log(prices[:, gappy]))
     is_warm = elapsed >= WARM_SHARE * lags
     return np.where(is_warm, np.maximum(np.sqrt(total / np.maximum(elapsed, 1)), VOLATILITY_FLOOR), np.nan)
 
