@@ -25,7 +25,7 @@ from bot.core.moments import Moments
 from bot.core.taping import Held, digest_of, tick_digest
 from bot.core.tick import Tick
 from bot.version import code_hash
-from bot.wiring import Bot, build_bot
+from bot.wiring import Bot
 from features.facts.market import Observation, OrderBook, Trades
 from features.state.snapshot import restore
 from fetchers.poll_plan import Key
@@ -226,9 +226,7 @@ class Replay:
                 )
         config = self._config(header)
         sender = TerminalSender(io.StringIO())
-        bot = self._bot = build_bot(
-            config, clock=player, feed=player, store=store, sender=sender, subscribers=[self._note]
-        )
+        bot = self._bot = Bot(config, clock=player, feed=player, store=store, sender=sender, subscribers=[self._note])
         self._config_hash = config.scoring.config_hash
         if self._moments_seed is not None:
             self._moments = Moments(

@@ -1,11 +1,12 @@
 """The parts of the bot, put together, for `run`, `demo` and the tests alike.
 
-Only here may a module import more than a dozen others of the product: it alone has to know all parts.
+It alone has to know all parts, so it imports more of the product than any other module.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TextIO
 
 from bot.chat.announcer import ChatAnnouncer
@@ -60,177 +61,189 @@ class Telegram:
     poll_s: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Bot:
-    """The parts of one bot, none of which has begun to live."""
-
-    config: Config
-    clock: Clock
-    store: Store
-    feed: MarketFeed
-    mirror: Mirror | None  #: None: no history in MySQL
-    orchestrator: Orchestrator
-    housekeeper: Housekeeper
-    metrics: Metrics
-    taping: Taping | None  #: None: nothing is recorded
-    live_status: LiveStatus
-    access: Access  #: to the web app
-    live: Live
-    heartbeat: Heartbeat | None
-    recipients: Recipients
-    announcer: ChatAnnouncer
-    delivery: Delivery
-    context: CommandContext  #: what commands read and steer
-    handlers: Handlers | None  #: None as polling and pairing: no Telegram
-    polling: Polling | None
-    show: Callable[[str], None]  #: gives a line to whoever sits at the terminal
-    pairing: Pairing | None  #: None also where the settings name the chats
-
-
-def build_bot(
-    config: Config,
-    *,
-    clock: Clock,
-    feed: MarketFeed,
-    store: Store,
-    sender: Sender,
-    telegram: Telegram | None = None,
-    log_file: LogFile | None = None,
-    show: Callable[[str], None] = print,
-    draw: Callable[[], float] = no_jitter,
-    subscribers: Sequence[Callable[[Event], None]] = (),
-) -> Bot:
-    """Put the bot together.
+    """The parts of one bot, each made with what it needs when it is first asked for; none begins to live by that.
 
     Messages leave by `sender`, commands come by `telegram`, none come where it is None. /logs reads `log_file`;
     `show` is given the lines for the terminal, `draw` the jitter of the back-offs [0…1],
     `subscribers` get the events beside the bot's own.
     """
-    activity = Activity(clock.now_ms(), [one.name for one in chosen(config.strategies)])
-    recipients = Recipients.of(config.telegram)
-    delivery = Delivery(
-        store,
-        sender,
-        clock,
-        max_signal_age_s=config.telegram.max_signal_age_s,
-        current_price=activity.current_price,
-        modes=config.telegram.modes,
-        quiet_hours=config.telegram.quiet_hours,
-        timezone=config.scoring.timezone,
-        recipients=recipients,
-        draw=draw,
-    )
-    announcer = ChatAnnouncer(
-        store=store,
-        clock=clock,
-        wake=delivery.wake,
-        settings=config.scoring,
-        modes=config.telegram.modes,
-        recipients=recipients,
-    )
-    metrics, page_events = Metrics(), EventQueue("web page")
-    taping, now_ms = None, clock.now_ms()
-    if config.tape.is_on:
-        feed = recording = RecordingFeed(feed)
-        folder = TapeFolder(config.tape.folder, config.tape.max_gb)
-        taping = Taping(config, recording, folder, hold=lambda: hold(orchestrator), now_ms=now_ms)
-    orchestrator = Orchestrator(
-        config=config,
-        clock=clock,
-        feed=feed,
-        store=store,
-        announcer=announcer,
-        activity=activity,
-        subscribers=[metrics.note, page_events.put, *([taping.note] if taping is not None else []), *subscribers],
-    )
-    mirror = Mirror(config.database, draw, **asdict(config.mysql)) if config.mysql else None
-    housekeeper = Housekeeper(
-        store=store,
-        feed=feed,
-        mirror=mirror,
-        clock=clock,
-        announcer=announcer,
-        retention_days=config.retention_days,
-        scoring=config.scoring,
-        strategies=config.strategies,
-    )
 
-    def faults() -> Iterator[str]:
-        yield from (one.fault for one in (pairing, orchestrator, delivery.record, polling) if one is not None)
-        yield from delivery.chat_states.faults()
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Clock,
+        feed: MarketFeed,
+        store: Store,
+        sender: Sender,
+        telegram: Telegram | None = None,
+        log_file: LogFile | None = None,
+        show: Callable[[str], None] = print,
+        draw: Callable[[], float] = no_jitter,
+        subscribers: Sequence[Callable[[Event], None]] = (),
+    ) -> None:
+        self.config, self.clock, self.store, self.show = config, clock, store, show
+        self._sender, self._telegram, self._log_file, self._draw = sender, telegram, log_file, draw
+        self.feed: MarketFeed = feed
+        self.taping: Taping | None = None  #: None: nothing is recorded
+        if config.tape.is_on:
+            self.feed = recording = RecordingFeed(feed)
+            folder = TapeFolder(config.tape.folder, config.tape.max_gb)
+            self.taping = Taping(config, recording, folder, hold=lambda: hold(self.orchestrator), now_ms=clock.now_ms())
+            subscribers = (self.taping.note, *subscribers)
+        self._subscribers = subscribers
+        self.metrics, self.page_events = Metrics(), EventQueue("web page")
+        self.recipients = Recipients.of(config.telegram)
+        self.activity = Activity(clock.now_ms(), [one.name for one in chosen(config.strategies)])
+        self.access = Access(config.http.token, clock.now_ms, config.http.page_url)  #: to the web app
 
-    def notes() -> Iterator[str]:
-        if taping is not None:
-            yield from taping.notes()
-        if heartbeat is not None:
-            yield from heartbeat.notes()
-        if telegram is not None:
-            yield from telegram.clock.notes()
-
-    live_status = LiveStatus(
-        config=config,
-        clock=clock,
-        feed=feed,
-        orchestrator=orchestrator,
-        housekeeper=housekeeper,
-        faults=faults,
-        notes=notes,
-        incidents=delivery.record.incidents,
-        alert_latency_ms=delivery.record.latency_ms,
-    )
-    access, live = Access(config.http.token, clock.now_ms, config.http.page_url), Live(live_status, page_events)
-    heartbeat = None
-    if config.heartbeat_url:
-        heartbeat = Heartbeat(config.heartbeat_url, config.route, clock, lambda: live_status.status().problems())
-    context = CommandContext(
-        config=config,
-        clock=clock,
-        store=store,
-        orchestrator=orchestrator,
-        announcer=announcer,
-        recipients=recipients,
-        delivery=delivery,
-        live_status=live_status,
-        log_file=log_file,
-        invite=access.invite,
-    )
-    handlers, polling, pairing = None, None, None
-    if telegram is not None:
-        handlers = Handlers(context, now_ms=telegram.clock.now_ms)
-        polling = Polling(
-            telegram.application,
-            handlers=handlers.all(),
-            menus=handlers.access.menus,
-            clock=clock,
-            poll_s=telegram.poll_s,
-            notify=announcer.notify,
-            draw=draw,
+    @cached_property
+    def delivery(self) -> Delivery:
+        """How messages leave."""
+        telegram = self.config.telegram
+        return Delivery(
+            self.store,
+            self._sender,
+            self.clock,
+            max_signal_age_s=telegram.max_signal_age_s,
+            current_price=self.activity.current_price,
+            modes=telegram.modes,
+            quiet_hours=telegram.quiet_hours,
+            timezone=self.config.scoring.timezone,
+            recipients=self.recipients,
+            draw=self._draw,
         )
-        if not recipients.chats:
-            pairing = Pairing(telegram.application, store, clock, show=show)
-    return Bot(
-        config=config,
-        clock=clock,
-        store=store,
-        feed=feed,
-        mirror=mirror,
-        orchestrator=orchestrator,
-        housekeeper=housekeeper,
-        metrics=metrics,
-        taping=taping,
-        live_status=live_status,
-        access=access,
-        live=live,
-        heartbeat=heartbeat,
-        recipients=recipients,
-        announcer=announcer,
-        delivery=delivery,
-        context=context,
-        handlers=handlers,
-        polling=polling,
-        show=show,
-        pairing=pairing,
-    )
+
+    @cached_property
+    def announcer(self) -> ChatAnnouncer:
+        """The words for what happens."""
+        return ChatAnnouncer(
+            store=self.store,
+            clock=self.clock,
+            wake=self.delivery.wake,
+            settings=self.config.scoring,
+            modes=self.config.telegram.modes,
+            recipients=self.recipients,
+        )
+
+    @cached_property
+    def orchestrator(self) -> Orchestrator:
+        """The tick."""
+        return Orchestrator(
+            config=self.config,
+            clock=self.clock,
+            feed=self.feed,
+            store=self.store,
+            announcer=self.announcer,
+            activity=self.activity,
+            subscribers=(self.metrics.note, self.page_events.put, *self._subscribers),
+        )
+
+    @cached_property
+    def mirror(self) -> Mirror | None:
+        """The history in MySQL; None where there is none."""
+        mysql = self.config.mysql
+        return Mirror(self.config.database, self._draw, **asdict(mysql)) if mysql else None
+
+    @cached_property
+    def housekeeper(self) -> Housekeeper:
+        """What is done once an hour and once a day."""
+        return Housekeeper(
+            store=self.store,
+            feed=self.feed,
+            mirror=self.mirror,
+            clock=self.clock,
+            announcer=self.announcer,
+            retention_days=self.config.retention_days,
+            scoring=self.config.scoring,
+            strategies=self.config.strategies,
+        )
+
+    @cached_property
+    def live_status(self) -> LiveStatus:
+        """How the bot is."""
+        return LiveStatus(
+            config=self.config,
+            clock=self.clock,
+            feed=self.feed,
+            orchestrator=self.orchestrator,
+            housekeeper=self.housekeeper,
+            faults=self._faults,
+            notes=self._notes,
+            incidents=self.delivery.record.incidents,
+            alert_latency_ms=self.delivery.record.latency_ms,
+        )
+
+    @cached_property
+    def live(self) -> Live:
+        """The open pages."""
+        return Live(self.live_status, self.page_events)
+
+    @cached_property
+    def heartbeat(self) -> Heartbeat | None:
+        """The calls that say it is well; None where no address is set."""
+        config = self.config
+        if not config.heartbeat_url:
+            return None
+        return Heartbeat(config.heartbeat_url, config.route, self.clock, lambda: self.live_status.status().problems())
+
+    @cached_property
+    def context(self) -> CommandContext:
+        """What commands read and steer."""
+        return CommandContext(
+            config=self.config,
+            clock=self.clock,
+            store=self.store,
+            orchestrator=self.orchestrator,
+            announcer=self.announcer,
+            recipients=self.recipients,
+            chat_states=self.delivery.chat_states,
+            sounds=self.delivery.sounds,
+            live_status=self.live_status,
+            log_file=self._log_file,
+            invite=self.access.invite,
+        )
+
+    @cached_property
+    def handlers(self) -> Handlers | None:
+        """Who answers what people write; None without Telegram."""
+        if self._telegram is None:
+            return None
+        return Handlers(self.context, self.delivery, now_ms=self._telegram.clock.now_ms)
+
+    @cached_property
+    def polling(self) -> Polling | None:
+        """How what people write comes in; None without Telegram."""
+        if self._telegram is None or self.handlers is None:
+            return None
+        return Polling(
+            self._telegram.application,
+            handlers=self.handlers.all(),
+            menus=self.handlers.access.menus,
+            clock=self.clock,
+            poll_s=self._telegram.poll_s,
+            notify=self.announcer.notify,
+            draw=self._draw,
+        )
+
+    @cached_property
+    def pairing(self) -> Pairing | None:
+        """How the first chat is found; None without Telegram, and where the settings name the chats."""
+        if self._telegram is None or self.recipients.chats:
+            return None
+        return Pairing(self._telegram.application, self.store, self.clock, show=self.show)
+
+    def _faults(self) -> Iterator[str]:
+        parts = (self.pairing, self.orchestrator, self.delivery.record, self.polling)
+        yield from (one.fault for one in parts if one is not None)
+        yield from self.delivery.chat_states.faults()
+
+    def _notes(self) -> Iterator[str]:
+        telegram_clock = self._telegram.clock if self._telegram is not None else None
+        for one in (self.taping, self.heartbeat, telegram_clock):
+            if one is not None:
+                yield from one.notes()
 
 
 def build_telegram(config: Config, clock: Clock, timeouts: Timeouts = _TIMEOUTS) -> Telegram | None:

@@ -22,7 +22,7 @@ from bot.clock import SystemClock
 from bot.config.load import load_config
 from bot.core.orchestrator import Orchestrator
 from bot.tasks import spawn
-from bot.wiring import Bot, build_bot, build_telegram
+from bot.wiring import Bot, build_telegram
 from features.facts.market import Candles, FloatArray, Observation, OrderBook, Trades, read_only
 from fetchers.health import Condition, Notice
 from fetchers.parsing.tallies import Change
@@ -180,7 +180,7 @@ async def measure(alerts: int = ALERTS) -> Latency:
             telegram = build_telegram(config, clock)
             assert telegram is not None
             sender = TelegramSender(telegram.application.bot)
-            bot = build_bot(config, clock=clock, feed=market, store=store, sender=sender, telegram=telegram)
+            bot = Bot(config, clock=clock, feed=market, store=store, sender=sender, telegram=telegram)
             orchestrator = bot.orchestrator
             spawn(bot.delivery.run(), name="delivery", keep=tasks)
             _warm_up(orchestrator, market, clock.now_ms())

@@ -19,7 +19,7 @@ from bot.logs import FOLDER as LOG_FOLDER
 from bot.logs import LogFile, set_up_logs
 from bot.services import services, watch
 from bot.version import VERSION, code_hash
-from bot.wiring import build_bot, build_feed, build_sender, build_telegram
+from bot.wiring import Bot, build_feed, build_sender, build_telegram
 from storage.store import Store
 
 
@@ -53,7 +53,7 @@ async def run_bot(config: Config, interrupt: Interrupt, *, seconds: float | None
             telegram = build_telegram(config, clock)
             tasks: set[asyncio.Task[None]] = set()
             feed = build_feed(config, clock, tasks, random.random)
-            bot = build_bot(
+            bot = Bot(
                 config,
                 clock=clock,
                 feed=feed,

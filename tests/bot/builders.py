@@ -8,7 +8,7 @@ from bot.clock import Clock
 from bot.config.settings import Config
 from bot.core.funnels import FunnelMeans
 from bot.core.status import BotStatus, VenueStatus
-from bot.wiring import Bot, build_bot
+from bot.wiring import Bot
 from scoring.decide import Funnel
 from scoring.signals import OpenSignal
 from scoring.thresholds import Rate, ThresholdRates
@@ -18,7 +18,7 @@ from tests.storage.builders import DECIDED_MS, make_signal
 
 def silent_bot(config: Config, clock: Clock, feed: Any, store: Store) -> Bot:
     """A bot that writes to a terminal where nobody looks."""
-    return build_bot(config, clock=clock, feed=feed, store=store, sender=TerminalSender(io.StringIO()))
+    return Bot(config, clock=clock, feed=feed, store=store, sender=TerminalSender(io.StringIO()))
 
 
 def make_venue(venue: str = "binance", **changes: Any) -> VenueStatus:

@@ -15,7 +15,7 @@ from bot.config.load import load_config
 from bot.core.orchestrator import Orchestrator
 from bot.core.tick import Tick
 from bot.tasks import spawn
-from bot.wiring import Bot, build_bot, build_feed, build_telegram
+from bot.wiring import Bot, build_feed, build_telegram
 from features.facts.market import Instrument
 from scoring.decide import decide
 from storage.messages import DeliveryState, FollowUp, NewMessage
@@ -127,7 +127,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         assert way is not None
         feed = build_feed(replace(config, venues=replace(config.venues, exchanges=())), clock, tasks)
         sender = TelegramSender(way.application.bot)
-        bot = build_bot(config, clock=clock, feed=feed, store=store, sender=sender, telegram=way)
+        bot = Bot(config, clock=clock, feed=feed, store=store, sender=sender, telegram=way)
         bot.delivery._recipients = None  # every chat gets what is for it, and no operator is told
         yield World(
             bot=bot,

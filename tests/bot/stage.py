@@ -15,7 +15,7 @@ from bot.config.settings import Config
 from bot.core.live_status import LiveStatus
 from bot.core.orchestrator import Orchestrator
 from bot.tasks import spawn
-from bot.wiring import Bot, build_bot, build_feed
+from bot.wiring import Bot, build_feed
 from fetchers.feed import Feed
 from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.scenario import Planted, Scenario
@@ -44,7 +44,7 @@ class Stage:
         async with await Store.open(self.folder / "sgnl.db") as store:
             feed = build_feed(self.config, self.clock, tasks)
             sender = TerminalSender(self.terminal)
-            parts = build_bot(self.config, clock=self.clock, feed=feed, store=store, sender=sender)
+            parts = Bot(self.config, clock=self.clock, feed=feed, store=store, sender=sender)
             bot = RunningBot(stage=self, parts=parts, feed=feed)
             orchestrator, delivery = bot.orchestrator, bot.delivery
             await orchestrator.restore()

@@ -10,7 +10,7 @@ from bot.chat.delivery.sender import TerminalSender
 from bot.clock import SystemClock
 from bot.config.load import load_config
 from bot.services import services
-from bot.wiring import build_bot, build_feed, build_telegram
+from bot.wiring import Bot, build_feed, build_telegram
 from storage.store import Store
 from tests.telegram_stand_in import TOKEN
 
@@ -34,7 +34,7 @@ async def test_the_order(tmp_path: Path, settings: dict[str, str], expected: lis
     async with await Store.open(tmp_path / "sgnl.db") as store:
         feed, sender = build_feed(config, clock, tasks), TerminalSender(io.StringIO())
         telegram = build_telegram(config, clock)
-        bot = build_bot(config, clock=clock, feed=feed, store=store, sender=sender, telegram=telegram)
+        bot = Bot(config, clock=clock, feed=feed, store=store, sender=sender, telegram=telegram)
         living = services(bot, feed)
     assert [service.name for service in living] == expected
     assert [service.name for service in living if service.is_companion] == [

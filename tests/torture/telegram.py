@@ -30,7 +30,7 @@ from bot.config.load import load_config
 from bot.config.settings import Config
 from bot.core.orchestrator import Orchestrator
 from bot.tasks import spawn
-from bot.wiring import build_bot, build_feed, build_telegram
+from bot.wiring import Bot, build_feed, build_telegram
 from storage.messages import DeliveryState, FollowUp, Kind, NewMessage
 from storage.store import Store
 from tests.storage.builders import make_limits, make_signal
@@ -133,7 +133,7 @@ class Storm:
                 self.set_while_down_ms.append(self.clock.monotonic_ms())
             way = build_telegram(self.config, self.clock, Timeouts(connect_s=2, answer_s=3, poll_s=10))
             assert way is not None
-            bot = build_bot(
+            bot = Bot(
                 self.config,
                 clock=self.clock,
                 feed=build_feed(self.config, self.clock, self.tasks),

@@ -27,6 +27,7 @@ from bot.chat.asking.stale import MAX_AGE_S, StaleCommands
 from bot.chat.asking.waiting import Waiting
 from bot.chat.commands.base import Command, CommandContext
 from bot.chat.commands.menu import BY_NAME
+from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import Content
 from bot.chat.texts.markup import Markup, html
 from bot.chat.texts.phrases import fit
@@ -37,14 +38,14 @@ _OUT = (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED)
 class Handlers:
     """Answers those who may ask."""
 
-    def __init__(self, context: CommandContext, *, now_ms: Callable[[], int]) -> None:
-        self._delivery = context.delivery
+    def __init__(self, context: CommandContext, delivery: Delivery, *, now_ms: Callable[[], int]) -> None:
+        self._delivery = delivery
         self._now_ms = now_ms  #: in Telegram's count
-        self.access = Access(context.recipients, context.delivery.chat_states)
+        self.access = Access(context.recipients, context.chat_states)
         self.answering = Answering(context, now_ms)
         self.waiting = Waiting()
-        self._stale = StaleCommands(context.delivery, self.waiting)
-        self._presses = Presses(self.access, self.answering, self.waiting, context.delivery)
+        self._stale = StaleCommands(delivery, self.waiting)
+        self._presses = Presses(self.access, self.answering, self.waiting, delivery)
 
     def all(self) -> list[BaseHandler[Any, Any, Any]]:
         """Return what PTB's application calls."""

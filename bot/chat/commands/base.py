@@ -8,8 +8,9 @@ from typing import TypeAlias
 
 from bot.chat.announcer import ChatAnnouncer
 from bot.chat.commands.arguments import UsageError, parse_days, parse_id
-from bot.chat.delivery.outbox_loop import Delivery
+from bot.chat.delivery.chat_states import ChatStates
 from bot.chat.delivery.sender import Content
+from bot.chat.delivery.sounds import Sounds
 from bot.chat.recipients import Recipients
 from bot.chat.texts.listing import Listing
 from bot.clock import Clock
@@ -41,7 +42,8 @@ class CommandContext:
     orchestrator: Orchestrator
     announcer: ChatAnnouncer
     recipients: Recipients
-    delivery: Delivery
+    chat_states: ChatStates
+    sounds: Sounds
     live_status: LiveStatus
     invite: Callable[[], str]  #: return a link that opens the web page once
     log_file: LogFile | None = None

@@ -16,7 +16,7 @@ from storage.messages import Button
 async def answer(context: CommandContext, _argument: str) -> Said:
     """/chats."""
     sent_ms, waiting = await context.store.chats.last_sent_ms(), await context.store.chats.waiting_counts()
-    states = context.delivery.chat_states
+    states = context.chat_states
     names = context.recipients.everyone
     lines = [
         chat_line(

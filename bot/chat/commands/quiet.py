@@ -8,8 +8,8 @@ from bot.chat.delivery.sender import Content
 async def answer(context: CommandContext, argument: str) -> Said:
     """/quiet [23:00-07:00 | off]."""
     if argument:
-        await context.delivery.sounds.set_quiet_hours(parse_quiet(argument))
-    quiet = context.delivery.sounds.quiet_hours
+        await context.sounds.set_quiet_hours(parse_quiet(argument))
+    quiet = context.sounds.quiet_hours
     if quiet is None:
         return Content(text="There are no quiet hours. /quiet 23:00-07:00 sets them.")
     return Content(text=f"Nothing rings from {quiet} ({context.timezone}); /quiet off ends that.")

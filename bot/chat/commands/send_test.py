@@ -10,10 +10,10 @@ from bot.chat.texts.phrases import (
 
 async def answer(context: CommandContext, _argument: str) -> Said:
     """/test."""
-    context.delivery.chat_states.try_again()
+    context.chat_states.try_again()
     text = html("<b>Test</b>: this chat gets the messages of SGNL. No alert, nothing to trade.")
     await context.announcer.notify_all(text)
-    refused = [f"Before that {fault}" for fault in context.delivery.chat_states.faults()]
+    refused = [f"Before that {fault}" for fault in context.chat_states.faults()]
     on_its_way = f"A test is on its way to {counted(len(context.recipients.chats), 'chat')}."
     return Content(text=lines([on_its_way, *refused]))
 
