@@ -16,9 +16,7 @@ from scoring.signals import Limits, Signal, Verdict
 from scoring.strategies.base import Strategy
 
 MOST_PRINTS = 300  #: the newest: a sweep that still counts is among them
-BOOK_NOISE = (
-    1e-12  #: [fraction] a sum over a book's levels may differ by, where books of more levels were summed with it
-)
+BOOK_NOISE = 1e-12  #: [fraction] by which older versions' sums differ: they depended on the books measured beside it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

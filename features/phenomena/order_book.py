@@ -15,6 +15,7 @@ WALL_APART = 1 / 5  #: of MAX_DATA_AGE_SECONDS; two books less far apart are one
 AT_ONCE_BAND = 0.001  #: [fraction] from the best price, within which a market order is filled at once
 BASELINE_BOOKS = 3  #: books below which bid depth has no usual value
 REACH_TOLERANCE = 1e-9  #: a level exactly at a band's end is inside whatever the rounding of its distance
+_NO_LEVEL = np.array([[1e300], [0.0]])  # where an empty side's first level would be: far away, and worth nothing
 
 
 class BookMeasures(NamedTuple):
@@ -51,43 +52,49 @@ def measure_books(books: Sequence[OrderBook], band_percent: float) -> BookMeasur
     -----
     A number of levels is no distance: where the asks get denser, fifty of them reach less far. So depth is measured in
     fixed bands, and only where both sides are known to the band's end. docs/features.md.
+
+    A sum is over the levels of one side alone, so it is the same to the bit whatever is measured beside it.
     """
     count = len(books)
-    (price, quantity), levels = pad([book.bids for book in books] + [book.asks for book in books])
-    best_bid, best_ask = np.split(np.where(levels > 0, price[:, 0], np.nan), 2)
-    mid = np.tile((best_bid + best_ask) / 2, 2)[:, None]
-    distance, notional = np.abs(price - mid) / mid, price * quantity
-    reach = full_reach(distance, levels, np.tile([book.levels_asked for book in books], 2))
+    sides = [book.bids for book in books] + [book.asks for book in books]
+    levels = np.array([side.shape[1] for side in sides])
+    start = np.cumsum(levels) - levels
+    price, quantity = np.concatenate([*sides, _NO_LEVEL], axis=1)
+    best = np.where(levels > 0, price[start], np.nan)
+    best_bid, best_ask = best[:count], best[count:]
+    mid = (best_bid + best_ask) / 2
+    notional, distance = price * quantity, _distance(price, np.tile(mid, 2), levels)
+    reach = full_reach(distance, start, levels, np.tile([book.levels_asked for book in books], 2))
     reach = reach.reshape(2, count).min(axis=0)
     depth = np.full((len(BANDS), 2 * count), np.nan)
-    nearest = np.fmin.reduce(distance, axis=0)  # further than a band's end for all books: such levels weigh nothing
     for row, band in enumerate(BANDS):
         if band <= band_percent / 100 * (1 + REACH_TOLERANCE):
-            levels_inside = max(int(np.count_nonzero(nearest < band)), 1)
-            depth[row] = side_depth(distance[:, :levels_inside], notional[:, :levels_inside], band)
+            depth[row] = side_depth(distance, notional, start, levels, band)
     is_known = (reach * (1 + REACH_TOLERANCE) >= np.array(BANDS)[:, None]) & (best_bid < best_ask)
     bid_depth, ask_depth = depth[:, :count], depth[:, count:]
     usable = is_known & np.isfinite(bid_depth) & np.isfinite(ask_depth)
     bid_depth, ask_depth = np.where(usable, bid_depth, np.nan), np.where(usable, ask_depth, np.nan)
     has_band = usable.any(axis=0)
-    near_bid = price[:count] >= best_bid[:, None] * (1 - AT_ONCE_BAND) * (1 - REACH_TOLERANCE)
-    near_ask = price[count:] <= best_ask[:, None] * (1 + AT_ONCE_BAND) * (1 + REACH_TOLERANCE)
-    asks = notional[count:]
-    inside = is_inside(distance[count:], np.where(has_band, np.array(BANDS)[widest(usable)], 0.0))
-    largest = np.where(inside, asks, -np.inf).argmax(axis=1)
-    place = np.arange(count)
+    is_near = _distance(price, best, levels) <= AT_ONCE_BAND * (1 + REACH_TOLERANCE)
+    at_once = _sums(notional * is_near, start, levels)
+    asks = slice(int(start[count]), -1)
+    is_outside = distance[asks] > np.repeat(
+        np.where(has_band, np.array(BANDS)[widest(usable)], 0.0) * (1 + REACH_TOLERANCE), levels[count:]
+    )
+    walls = pad(np.where(is_outside, -np.inf, notional[asks]), levels[count:])
+    largest = start[count:] + walls.argmax(axis=1)
     measures = (
-        np.where(near_bid, notional[:count], 0.0).sum(axis=1),
-        np.where(near_ask, asks, 0.0).sum(axis=1),  # padding is near, and worth nothing
-        wall_ratio(asks, inside),
-        price[count + place, largest],
-        asks[place, largest],
-        microprice_tilt_bps(best_bid, quantity[:count, 0], best_ask, quantity[count:, 0]),
+        at_once[:count],
+        at_once[count:],
+        wall_ratio(walls),
+        price[largest],
+        notional[largest],
+        microprice_tilt_bps(best_bid, quantity[start[:count]], best_ask, quantity[start[count:]]),
     )
     return BookMeasures(
         best_bid,
         best_ask,
-        np.add(*np.split(notional.sum(axis=1), 2)),
+        _sums(notional, start, levels).reshape(2, count).sum(axis=0),
         reach,
         bid_depth,
         ask_depth,
@@ -95,63 +102,77 @@ def measure_books(books: Sequence[OrderBook], band_percent: float) -> BookMeasur
     )
 
 
+def _distance(price: FloatArray, origin: FloatArray, levels: IntArray) -> FloatArray:
+    """Return how far each level, and the place behind them all, is from its side's origin [fraction]."""
+    origin_of_level = np.repeat([*origin, 1.0], [*levels, 1])
+    distance: FloatArray = price - origin_of_level
+    np.abs(distance, out=distance)
+    distance /= origin_of_level
+    return distance
+
+
+def _sums(values: FloatArray, start: IntArray, levels: IntArray) -> FloatArray:
+    """Return the sum of each side's levels, 0 of an empty one; what lies behind them all is left out."""
+    is_filled = levels > 0
+    total = np.zeros(len(levels))
+    if is_filled.any():
+        total[is_filled] = np.add.reduceat(values[: int(levels.sum())], start[is_filled])
+    return total
+
+
 def widest(usable: BoolArray) -> IntArray:
     """Return the row of the widest usable band, (b,), of (bands, b); the widest of all where none is."""
     return np.asarray(len(usable) - 1 - usable[::-1].argmax(axis=0))
 
 
-def pad(sides: Sequence[FloatArray]) -> tuple[FloatArray, IntArray]:
-    """Return ragged sides (2, levels) as one array (2, sides, longest, at least 1), and how many levels each has.
-
-    Padding has price 0 and quantity 0, so it lies outside any band.
-    """
-    levels = np.array([side.shape[1] for side in sides])
+def pad(values: FloatArray, levels: IntArray) -> FloatArray:
+    """Return the levels of ragged sides as rows, (sides, longest, at least 1), filled up with -inf."""
     longest = max(int(levels.max()), 1)
-    flat = np.concatenate(sides, axis=1)
-    if (levels == longest).all():
-        return flat.reshape(2, len(sides), longest), levels
-    padded = np.zeros((2, len(sides), longest))
-    padded[:, np.arange(longest) < levels[:, None]] = flat
-    return padded, levels
+    padded = np.full((len(levels), longest), -np.inf)
+    ahead = np.arange(len(levels)) * longest - (np.cumsum(levels) - levels)
+    padded.ravel()[np.arange(len(values)) + np.repeat(ahead, levels)] = values
+    return padded
 
 
-def full_reach(distance: FloatArray, levels: IntArray, levels_asked: IntArray) -> FloatArray:
+def full_reach(distance: FloatArray, start: IntArray, levels: IntArray, levels_asked: IntArray) -> FloatArray:
     """Return how far a side shows the market, (s,): to its last level where it came back full, else without end.
 
     Parameters
     ----------
     distance
-        Of each level from the mid [fraction], (s, longest), best first.
-    levels, levels_asked
+        Of each level from the mid [fraction], side after side, best first.
+    start, levels, levels_asked
         (s,): a side that came back with as many as were asked for is cut short by the request, not by the market.
     """
-    last = distance[np.arange(len(distance)), np.maximum(levels, 1) - 1]
+    last = distance[start + np.maximum(levels, 1) - 1]
     return np.where((levels >= levels_asked) & (levels > 0), last, np.inf)
 
 
-def is_inside(distance: FloatArray, band: FloatArray) -> BoolArray:
-    """Return which levels (b, levels) lie inside a band (b,) [fraction]."""
-    inside: BoolArray = distance <= (band * (1 + REACH_TOLERANCE))[:, None]
-    return inside
-
-
-def side_depth(distance: FloatArray, notional: FloatArray, band: float) -> FloatArray:
-    """Return sum of p q (1 - distance / band) over a side's levels inside a band [USDT], (s,).
+def side_depth(
+    distance: FloatArray, notional: FloatArray, start: IntArray, levels: IntArray, band: float
+) -> FloatArray:
+    """Return sum of p q (1 - distance / band) over each side's levels inside a band [USDT], (s,).
 
     NaN where no level is nearer than the band's end: such a side weighs nothing.
     """
-    weight = 1 - distance / band
-    depth = np.einsum("ij,ij->i", np.maximum(weight, 0, out=weight), notional)
-    return np.where(distance[:, 0] < band * (1 - REACH_TOLERANCE), depth, np.nan)
+    weighted = distance / -band  # in place from here on: fresh memory costs more than the arithmetic
+    weighted += 1
+    np.maximum(weighted, 0.0, out=weighted)
+    weighted *= notional
+    has_weight = (levels > 0) & (distance[start] < band * (1 - REACH_TOLERANCE))
+    return np.where(has_weight, _sums(weighted, start, levels), np.nan)
 
 
-def wall_ratio(notional: FloatArray, inside: BoolArray) -> FloatArray:
-    """Return r = largest / median notional of the levels inside [1], (b,); NaN below `WALL_LEVELS` levels."""
-    levels = inside.sum(axis=1, dtype=np.int32)
-    ascending = np.sort(np.where(inside, notional, np.inf), axis=1)
-    largest = ascending[np.arange(len(levels)), np.maximum(levels, 1) - 1]
-    usual = np.where(levels >= WALL_LEVELS, median_of_first(ascending, levels), np.nan)
-    ratio: FloatArray = largest / usual
+def wall_ratio(notional: FloatArray) -> FloatArray:
+    """Return r = largest / median of the levels of each row (b, levels) [1]; NaN below `WALL_LEVELS` of them.
+
+    -inf is no level.
+    """
+    levels = np.isfinite(notional).sum(axis=1, dtype=np.int32)
+    ascending = np.sort(notional, axis=1)
+    row, last = np.arange(len(levels)), notional.shape[1] - 1
+    lower, upper = ascending[row, last - levels // 2], ascending[row, last - np.maximum(levels - 1, 0) // 2]
+    ratio: FloatArray = ascending[:, -1] / np.where(levels >= WALL_LEVELS, (lower + upper) / 2, np.nan)
     return ratio
 
 

@@ -138,7 +138,7 @@ def keep_runs(end_ms: FloatArray, notional: FloatArray) -> tuple[FloatArray, Flo
     Parameters
     ----------
     end_ms, notional
-        [epoch ms], [USDT], (runs, m), oldest first; an empty place has notional 0.
+        [epoch ms], [USDT], (runs, m), oldest first; an empty place has notional 0, and time 0 in what is returned.
 
     Notes
     -----
@@ -150,7 +150,8 @@ def keep_runs(end_ms: FloatArray, notional: FloatArray) -> tuple[FloatArray, Flo
     larger_later[:-1] = np.maximum.accumulate(notional[:0:-1], axis=0)[::-1]
     kept = notional > larger_later
     order = np.argsort(kept, axis=0, kind="stable")[-KEPT_RUNS:]
-    return np.take_along_axis(end_ms, order, axis=0), np.take_along_axis(np.where(kept, notional, 0.0), order, axis=0)
+    kept_end_ms, kept_notional = (np.take_along_axis(values * kept, order, axis=0) for values in (end_ms, notional))
+    return kept_end_ms, kept_notional
 
 
 def taker_sell_share(taker_sold: FloatArray, traded: FloatArray) -> FloatArray:

@@ -1,9 +1,10 @@
 """The `MarketFeed` that plays a tape, and the clock that goes with it."""
 
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 
-from features.facts.market import Candles, Observation
+from features.facts.market import Candles, Observation, Quotes
+from features.state.ring import LEAD_S
 from fetchers.base import MarketFeed
 from fetchers.health import Condition, Notice
 from fetchers.parsing.tallies import Change
@@ -76,7 +77,7 @@ class TapePlayer:
         held: Collection[str] = (),  # noqa: ARG002 - the names are the tape's
     ) -> AsyncIterator[list[Observation]]:
         """Yield what came after them, whatever is wanted now."""
-        for portion in self._tick.portions:
+        for portion in joined(self._tick.portions, self._tick.started_ms):
             yield self._known(portion)
         self._readings = deque((self._tick.seen_ms, self._tick.decided_ms))
 
@@ -105,6 +106,28 @@ class TapePlayer:
         known = [one for one in observations if one.received_ms <= self._tick.seen_ms]
         self.from_the_future += len(observations) - len(known)
         return known
+
+
+def joined(portions: Sequence[Sequence[Observation]], started_ms: int) -> Iterator[Sequence[Observation]]:
+    """Yield the portions of a tick in fewer and longer ones, which leave the market as they do, to the bit.
+
+    Books, prints and open interest may be appended together, each kind after the other; bulk replies and candles may
+    not be appended before what came before them, nor prints that the market will leave out because they are too new.
+    """
+    waiting: list[Observation] = []
+    for portion in portions:
+        is_alone = any(
+            isinstance(one, Quotes | Candles) or one.exchange_ms > started_ms + 1000 * LEAD_S for one in portion
+        )
+        if is_alone and waiting:
+            yield waiting
+            waiting = []
+        if is_alone:
+            yield portion
+        else:
+            waiting += portion
+    if waiting:
+        yield waiting
 
 
 _FEED: type[MarketFeed] = TapePlayer  # it is one

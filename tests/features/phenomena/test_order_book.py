@@ -29,20 +29,22 @@ NAN = math.nan
 
 def test_depth_falls_to_nothing_at_the_bands_end() -> None:
     """A level half way to the end counts half; at the end nothing; beyond it not at all."""
-    distance = np.array([[0.0025, 0.005, 0.01, 0.02]])
-    assert_allclose(side_depth(distance, np.full((1, 4), 1000.0), 0.01), [750 + 500])
+    distance = np.array([0.0025, 0.005, 0.01, 0.02, 0.005])
+    start, levels = np.array([0, 4]), np.array([4, 1])
+    assert_allclose(side_depth(distance, np.full(5, 1000.0), start, levels, 0.01), [750 + 500, 500])
 
 
 @pytest.mark.parametrize("best", [0.01, 0.02, NAN])
 def test_a_side_without_a_level_inside_the_band_is_missing(best: float) -> None:
     """At its end, beyond it, or no level at all."""
-    assert_allclose(side_depth(np.array([[best]]), np.array([[1000.0]]), 0.01), [NAN])
+    assert_allclose(side_depth(np.array([best]), np.array([1000.0]), np.array([0]), np.array([1]), 0.01), [NAN])
 
 
 def test_only_a_full_side_limits_reach() -> None:
     """Three of three levels end at 0.3 %; two of three show all there is."""
-    distance = np.array([[0.001, 0.002, 0.003], [0.001, 0.002, 1.0], [1.0, 1.0, 1.0]])
-    assert_allclose(full_reach(distance, np.array([3, 2, 0]), np.array([3, 3, 3])), [0.003, math.inf, math.inf])
+    distance = np.array([0.001, 0.002, 0.003, 0.001, 0.002, 1.0])
+    start, levels = np.array([0, 3, 5]), np.array([3, 2, 0])
+    assert_allclose(full_reach(distance, start, levels, np.array([3, 3, 3])), [0.003, math.inf, math.inf])
 
 
 def ladder(step_bps: float, usdt: float, sign: int, levels: int = 50) -> list[tuple[float, float]]:
@@ -138,13 +140,13 @@ def test_wall_ratio() -> None:
     """900 among 100s is 9; equal levels are 1; an even count averages the middle two; four levels say nothing."""
     notional = np.array(
         [
-            [100.0, 100.0, 900.0, 100.0, 100.0, NAN],
+            [100.0, 100.0, 900.0, 100.0, 100.0, -np.inf],
             [50.0, 50.0, 50.0, 50.0, 50.0, 50.0],
             [100.0, 200.0, 300.0, 400.0, 500.0, 1400.0],
-            [1.0, 1.0, 1.0, 9.0, NAN, NAN],
+            [1.0, 1.0, 1.0, 9.0, -np.inf, -np.inf],
         ]
     )
-    assert_allclose(wall_ratio(notional, np.isfinite(notional)), [9, 1, 4, NAN])
+    assert_allclose(wall_ratio(notional), [9, 1, 4, NAN])
 
 
 def test_a_wall_beyond_the_band_does_not_count() -> None:
@@ -201,9 +203,30 @@ def test_swapping_the_sides_mirrors_the_share(seed: int) -> None:
 
 def test_pad() -> None:
     """Ragged sides, one of them empty, in one array."""
-    padded, levels = pad([np.array([[1.0, 2.0], [5.0, 6.0]]), np.empty((2, 0)), np.array([[3.0], [7.0]])])
-    assert_allclose(padded, np.array([[[1, 2], [0, 0], [3, 0]], [[5, 6], [0, 0], [7, 0]]]))
-    assert levels.tolist() == [2, 0, 1]
+    padded = pad(np.array([1.0, 2.0, 3.0]), np.array([2, 0, 1]))
+    assert padded.tolist() == [[1, 2], [-np.inf, -np.inf], [3, -np.inf]]
+
+
+_SIDE = st.integers(0, 40)
+
+
+@given(st.lists(st.tuples(_SIDE, _SIDE), min_size=1, max_size=12), st.integers(0, 2**32 - 1))
+def test_books_are_measured_alike_whatever_is_beside_them(shapes: list[tuple[int, int]], seed: int) -> None:
+    """One by one, all at once, or in two groups: the same bits, so that portions may be joined."""
+    random = np.random.default_rng(seed)
+    books = [
+        order_book(
+            bids=[(100 - 0.03 * (place + random.random()), random.lognormal()) for place in range(bids)],
+            asks=[(100 + 0.03 * (place + random.random()), random.lognormal()) for place in range(asks)],
+            levels_asked=int(random.choice([20, 100])),
+        )
+        for bids, asks in shapes
+    ]
+    at, together = int(random.integers(len(books))), measure_books(books, 1.0)
+    for groups in ([[one] for one in books], [group for group in (books[:at], books[at:]) if group]):
+        parts = [measure_books(group, 1.0) for group in groups]
+        for whole, *pieces in zip(together, *parts, strict=True):
+            assert np.concatenate(pieces, axis=-1).tobytes() == whole.tobytes()
 
 
 TICKS = np.array([0, 60_000, 120_000, 180_000])

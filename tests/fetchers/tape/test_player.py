@@ -1,10 +1,19 @@
 """The feed and the clock of a replay."""
 
-from features.facts.market import Candles, read_only
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from features.facts.market import Candles, OrderBook, Trades, read_only
+from features.state.arrays import STATE
+from features.state.market_state import MarketState
 from fetchers.health import Condition
-from fetchers.tape.player import TapePlayer
+from fetchers.tape.player import TapePlayer, joined
 from fetchers.tape.records import CandleReply, Watched
 from tests.builders import NOW_MS, instrument, order_book, quotes
+from tests.features.markets import INSTRUMENTS, SHORT, random_market
 from tests.fetchers.tape.builders import tick
 
 
@@ -35,7 +44,7 @@ async def test_a_tick() -> None:
     assert player.now_ms() == player.now_ms() == player.monotonic_ms() == seen.started_ms
     assert await player.poll_quotes() == list(seen.quotes)
     portions = [portion async for portion in player.poll_candidates(list)]
-    assert portions == [list(portion) for portion in seen.portions]
+    assert portions == [[one for portion in seen.portions for one in portion]], "in one go: nothing waits in between"
     assert [player.now_ms() for _ in range(3)] == [seen.seen_ms, seen.decided_ms, seen.decided_ms]
     player.load(tick(1))
     assert player.universe is universe, "the same object: nothing was reloaded"
@@ -67,6 +76,31 @@ async def test_nothing_from_the_future() -> None:
     assert await player.poll_quotes() == []
     assert [len(portion) async for portion in player.poll_candidates(list)] == [1]
     assert player.from_the_future == 2
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_joined_portions_leave_the_same_bits(seed: int) -> None:
+    """A market that takes each tick in many portions, some of the future, and one that takes few of them."""
+    random = np.random.default_rng(seed)
+    apart, together = (MarketState(INSTRUMENTS, SHORT) for _ in range(2))
+    portions_seen = groups_seen = 0
+    for now in random_market(seed, 60, damage=0.2).ticks:
+        come = list(now.observations)
+        for one in now.observations:  # a second look in the same tick, now and then one of the future
+            if isinstance(one, OrderBook | Trades) and random.random() < 0.3:
+                later_ms = 200_000 if random.random() < 0.1 else 1
+                come.append(replace(one, exchange_ms=one.exchange_ms + later_ms))
+        cuts = np.unique(np.append([0, len(come)], random.integers(0, len(come) + 1, 4))).tolist()
+        portions = [come[begin:end] for begin, end in pairwise(cuts)]
+        groups = list(joined(portions, now.now_ms))
+        portions_seen, groups_seen = portions_seen + len(portions), groups_seen + len(groups)
+        for state, parts in ((apart, portions), (together, groups)):
+            state.advance(now.now_ms)
+            for part in parts:
+                state.append(part)
+    assert groups_seen < portions_seen
+    for quantity in STATE:
+        assert getattr(apart, quantity.name).tobytes() == getattr(together, quantity.name).tobytes(), quantity.name
 
 
 def test_conditions() -> None:
