@@ -193,6 +193,38 @@ class Trades:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prints:
+    """What a venue's trade streams brought of many instruments in one reading, each instrument's prints oldest first.
+
+    The columns `starts[i]` to `starts[i + 1]` of `block` are those of `symbols[i]`. No print is in two records.
+    """
+
+    venue: str
+    symbols: tuple[str, ...]  #: ids as in `Instrument`, each once
+    starts: IntArray  #: (symbols + 1,)
+    block: FloatArray  #: (4, n): rows as those of `Trades.prints`
+    continues: BoolArray  #: (symbols,): False: prints may be missing before the first one here
+    read_ms: int  #: when the sockets were read
+    lag_ms: float  #: by which the middle one of the messages was older than `read_ms`
+
+    def __post_init__(self) -> None:
+        count = self.block.shape[1]
+        if (
+            len(self.starts) != len(self.symbols) + 1
+            or len(self.continues) != len(self.symbols)
+            or (self.starts[0], self.starts[-1]) != (0, count)
+            or (np.diff(self.starts) < 0).any()
+        ):
+            raise ValueError(f"{self.venue}: the starts did not cut {count} prints into {len(self.symbols)} lists")
+        is_earlier = self.block[0, 1:] < self.block[0, :-1]
+        is_earlier[self.starts[(self.starts > 0) & (self.starts < count)] - 1] = False  # a list ends there
+        if is_earlier.any():
+            raise ValueError(f"{self.venue}: the prints of an instrument were not oldest first")
+        if not (self.block[1:3] > 0).all():
+            raise ValueError(f"{self.venue}: a print's price or quantity was not positive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenInterest:
     """Open interest of one instrument at one time, in base coin."""
 

@@ -1,8 +1,9 @@
-"""`make torture`: what takes too long for the suite. `python -m tests.torture [matrix] [fuzz] [wire] [soak]`, or all.
+"""`make torture`: what takes too long for the suite; `python -m tests.torture [NAME...]` runs these parts, or all.
 
 matrix  every fault at every endpoint, on a virtual clock
 fuzz    ten thousand damaged replies through every parser
 wire    the whole bot on the four wires for a quarter of an hour of a virtual clock
+streams damaged frames through every reader of a stream
 soak    the bench's market for fifteen minutes of real time
 
 Each writes its result into docs/torture.md, in place of its last one.
@@ -19,6 +20,7 @@ from tests import bench
 from tests.fetchers.test_parsers_fuzz import PARSERS, fuzz
 from tests.torture.faults import ENDPOINTS
 from tests.torture.matrix import ALL, Cell, run_group
+from tests.torture.streams import streams
 from tests.torture.wire import wire
 
 FUZZED = 10_000
@@ -116,6 +118,7 @@ PARTS: Mapping[str, Callable[[], tuple[list[str], bool]]] = {
     "fuzz": fuzzed,
     "matrix": matrix,
     "wire": wire,
+    "streams": streams,
     "soak": soak,
 }
 

@@ -1,9 +1,11 @@
 """Records refuse what cannot be."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from features.facts.market import read_only
+from features.facts.market import Prints, read_only
 from features.missing import Missing
 from tests.builders import instrument, order_book, trades
 
@@ -48,6 +50,41 @@ def test_prints_come_oldest_first_and_positive() -> None:
         trades([(2, 1.0, 1.0, True), (1, 1.0, 1.0, True)])
     with pytest.raises(ValueError, match="positive"):
         trades([(1, 0.0, 1.0, True)])
+
+
+def _prints(*times_ms: float, starts: tuple[int, ...], price: float = 1.0, **changed: Any) -> Prints:
+    record: dict[str, Any] = {
+        "venue": "bybit",
+        "symbols": tuple("ABC"[: len(starts) - 1]),
+        "starts": read_only(starts, np.int64),
+        "block": read_only(
+            [times_ms, [price] * len(times_ms), [1.0] * len(times_ms), [1.0] * len(times_ms)], np.float64
+        ),
+        "continues": read_only([True] * (len(starts) - 1), bool),
+        "read_ms": 9,
+        "lag_ms": 1.0,
+    }
+    return Prints(**(record | changed))
+
+
+def test_prints_of_many_instruments() -> None:
+    """Each instrument's come oldest first; a list that is empty, at either end or between, is none the less a list."""
+    starts: tuple[int, ...]
+    for starts in ((0, 2, 3), (0, 0, 3), (0, 3, 3), (0, 2, 2, 3)):
+        times_ms = (1.0, 2.0, 1.0) if 2 in starts else (1.0, 1.0, 2.0)
+        assert len(_prints(*times_ms, starts=starts).symbols) == len(starts) - 1
+    assert _prints(starts=(0,)).block.shape == (4, 0)
+    with pytest.raises(ValueError, match="oldest first"):
+        _prints(2.0, 1.0, starts=(0, 2))
+    with pytest.raises(ValueError, match="oldest first"):
+        _prints(1.0, 3.0, 2.0, starts=(0, 1, 3))
+    with pytest.raises(ValueError, match="positive"):
+        _prints(1.0, starts=(0, 1), price=0.0)
+    for wrong in ((0, 2), (1, 1), (0, 2, 1)):
+        with pytest.raises(ValueError, match="did not cut"):
+            _prints(1.0, starts=wrong)
+    with pytest.raises(ValueError, match="did not cut"):
+        _prints(1.0, starts=(0, 1), symbols=("A", "B"))
 
 
 def test_read_only_arrays_cannot_be_changed() -> None:

@@ -1,0 +1,1 @@
+"""The venues' public trade streams (docs/streams.md)."""
