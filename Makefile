@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SECONDS ?= 120
+HOURS ?= 1
 
-.PHONY: install demo run test check format docs bench torture lock clean
+.PHONY: install demo run test check format docs bench torture soak lock clean
 
 install: $(INSTALLED)
 
@@ -48,6 +49,9 @@ torture: $(INSTALLED)  ## the long versions of the suite's chaos; each writes it
 	$(BIN)/python -m tests.torture.exits
 	$(BIN)/python -m tests.torture.tape
 	$(BIN)/python -m tests.torture.evidence
+
+soak: $(INSTALLED)  ## does a bot that runs for long grow? `make soak HOURS=24 SOAK=--virtual` on a virtual clock
+	$(BIN)/python -m tests.soak --hours $(HOURS) $(SOAK)
 
 lock: $(INSTALLED)  ## after a change of dependencies in pyproject.toml
 	$(BIN)/python -m pip install --quiet pip-tools

@@ -13,9 +13,12 @@ from bot.clock import Clock
 from bot.core.taping import Taping
 from bot.daily import run_daily
 from bot.lifecycle import Service
+from bot.measures import readings
+from bot.publish import loop_lag
 from bot.watchdogs.stuck import watch as watch_ticks
 from bot.watchdogs.systemd import Systemd
 from bot.web.app import build_app, serve
+from bot.web.door import Door
 from bot.wiring import Bot
 from fetchers.feed import Feed
 
@@ -25,12 +28,13 @@ DRAIN_S = 5.0  #: how long messages may still go out after the last tick
 def services(bot: Bot, feed: Feed) -> list[Service]:
     """Return what lives as long as the bot, in the order in which it starts."""
     config, clock = bot.config, bot.clock
-    systemd, page = Systemd(os.environ), AsyncExitStack()
+    systemd, page, door = Systemd(os.environ), AsyncExitStack(), Door()
+    bot.metrics.watch(readings(bot, door))
 
     async def listen() -> None:
         hosts, metrics = config.http.hosts, bot.metrics.exposition
         app = build_app(bot.live_status, bot.store, bot.access, bot.live, hosts, metrics=metrics)
-        url = await page.enter_async_context(serve(app, config.http))
+        url = await page.enter_async_context(serve(app, config.http, door))
         bot.access.url = bot.access.url or url
         bot.show(f"The page: {bot.access.url}")
 
@@ -81,6 +85,7 @@ def services(bot: Bot, feed: Feed) -> list[Service]:
         Service(name="daily report", run=report_daily),
         Service(name="housekeeping", run=bot.housekeeper.run),
         Service(name="stuck tick", run=ticks_hang),
+        Service(name="loop lag", run=partial(loop_lag.measure, bot.metrics.note_lag)),
     ]
 
 

@@ -168,7 +168,7 @@ class VenuePoller:
             since_ms=self.health.since_ms(now_ms),
             last_error=self.health.last_error,
             last_quotes_ms=max((reply.received_ms for reply in self.quotes.values()), default=None),
-            requests=self.venue.budget.requests,
+            spent=self.venue.budget.spent,
             errors=self.health.errors,
             used_share=self.venue.budget.used_share(),
             kept=len(self._ids),

@@ -7,6 +7,7 @@ from fetchers.health import Condition
 from fetchers.listing import ClockOffset
 from fetchers.parsing.tallies import Tally
 from fetchers.poll_plan import Counts
+from fetchers.transport.budget import Spent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +18,7 @@ class VenueReport:
     since_ms: int | None  #: when the trouble began, or a hold ends; None where all is well
     last_error: str
     last_quotes_ms: int | None  #: None before the first
-    requests: int
+    spent: Mapping[str, Spent]  #: by endpoint
     errors: int
     used_share: Mapping[str, float]  #: [0...1] by pool, the most of the published limit in any window so far
     kept: int  #: instruments in the universe
@@ -29,6 +30,11 @@ class VenueReport:
     polls: Counts  #: of the last plan
     clock: ClockOffset | None  #: None before it was measured
     tallies: Mapping[str, Tally]  #: by endpoint
+
+    @property
+    def requests(self) -> int:
+        """How many were sent since the start."""
+        return sum(spent.requests for spent in self.spent.values())
 
     def moved(self, by_ms: int) -> "VenueReport":
         """Return the report with its times on a clock that is `by_ms` ahead."""
@@ -43,7 +49,7 @@ def report_without_polls(condition: Condition) -> VenueReport:
         since_ms=None,
         last_error="",
         last_quotes_ms=None,
-        requests=0,
+        spent={},
         errors=0,
         used_share={},
         kept=0,

@@ -26,7 +26,8 @@ BOT_MAY_IMPORT = {
     **{side: BELOW | {"bot.core", side} for side in SIDES},
     "bot.wiring": BELOW | SIDES | {"bot.core"},
     "bot.replay": BELOW | SIDES | {"bot.core", "bot.wiring"},
-    "bot.services": BELOW | SIDES | {"bot.core", "bot.wiring"},
+    "bot.measures": BELOW | SIDES | {"bot.core", "bot.wiring"},
+    "bot.services": BELOW | SIDES | {"bot.core", "bot.wiring", "bot.measures"},
     "bot.cli": BELOW | SIDES | {"bot.core", "bot.wiring", "bot.replay", "bot.services", "bot.cli"},
     "bot.__main__": {"bot.cli"},
 }

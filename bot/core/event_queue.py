@@ -21,6 +21,10 @@ class EventQueue:
         self._has_some = asyncio.Event()
         self.dropped = 0  #: since the start
 
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return len(self._events)
+
     def put(self, event: Event) -> None:
         """Take an event, a subscriber of the core's events; where the queue is full the oldest is dropped."""
         if len(self._events) == self._most:

@@ -69,6 +69,11 @@ class Taping:
         self._missing = 0  # ticks since the last record
         self._trouble = ""
 
+    @property
+    def waiting(self) -> int:
+        """How many records wait for the disk."""
+        return self._folder.waiting
+
     def begin(self, now_ms: int) -> None:
         """Begin the first file, with what was restored; before the first tick."""
         self._began_ms = now_ms

@@ -1,8 +1,10 @@
 """The bot's figures for Prometheus: signals, outcomes and ticks counted from the events, the rest read on request."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -12,7 +14,21 @@ from bot.core.events import Event, SignalEnded, SignalGiven, TickEnded
 from bot.core.status import BotStatus, VenueStatus
 
 PHASES = ("poll", "decide", "after")
-TICK_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20)
+TICK_BUCKETS_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20)
+LAG_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+
+Values: TypeAlias = Mapping[tuple[str, ...], float]  #: by the values of the labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A figure that a part of the bot keeps, read whenever Prometheus asks."""
+
+    name: str  #: without the _total of a counter
+    help_text: str
+    read: Callable[[], float | Values]
+    labels: tuple[str, ...] = ()
+    is_counter: bool = False  #: it never falls before the bot ends
 
 
 class Metrics:
@@ -36,6 +52,20 @@ class Metrics:
         self._ticks = Histogram(
             "sgnl_tick_seconds", "How long a tick took", buckets=TICK_BUCKETS_S, registry=self._registry
         )
+        self._lag = Histogram(
+            "sgnl_loop_lag_seconds",
+            "By how much the event loop was late: so long something held it",
+            buckets=LAG_BUCKETS_S,
+            registry=self._registry,
+        )
+
+    def watch(self, readings: Iterable[Reading]) -> None:
+        """Read these too from now on."""
+        self._registry.register(_Readings(tuple(readings)))
+
+    def note_lag(self, lag_s: float) -> None:
+        """Count by how much the event loop was late."""
+        self._lag.observe(lag_s)
 
     def note(self, event: Event) -> None:
         """Count what has happened."""
@@ -55,6 +85,28 @@ class Metrics:
         now = CollectorRegistry()
         now.register(_StatusCollector(status))
         return generate_latest(self._registry) + generate_latest(now)
+
+
+class _Readings(Collector):
+    def __init__(self, readings: tuple[Reading, ...]) -> None:
+        self._readings = readings
+
+    def describe(self) -> Iterator[Metric]:
+        """Yield the names, for which nothing needs to be read."""
+        for one in self._readings:
+            yield _family(one)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the figures now."""
+        for one in self._readings:
+            family, found = _family(one), one.read()
+            for labels, value in found.items() if isinstance(found, Mapping) else [((), found)]:
+                family.add_metric(labels, value)
+            yield family
+
+
+def _family(one: Reading) -> CounterMetricFamily | GaugeMetricFamily:
+    return (CounterMetricFamily if one.is_counter else GaugeMetricFamily)(one.name, one.help_text, labels=one.labels)
 
 
 class _StatusCollector(Collector):

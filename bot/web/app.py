@@ -50,8 +50,8 @@ def build_app(
 
 
 @asynccontextmanager
-async def serve(app: web.Application, settings: HttpSettings) -> AsyncIterator[str]:
-    """Listen while the context lasts, which is given the base URL.
+async def serve(app: web.Application, settings: HttpSettings, door: Door | None = None) -> AsyncIterator[str]:
+    """Listen while the context lasts, which is given the base URL; `door` counts the connections.
 
     Raises
     ------
@@ -62,7 +62,7 @@ async def serve(app: web.Application, settings: HttpSettings) -> AsyncIterator[s
     await runner.setup()
     try:
         assert runner.server is not None
-        factory = Door().factory(runner.server)
+        factory = (door or Door()).factory(runner.server)
         try:
             listener = await asyncio.get_running_loop().create_server(factory, settings.host, settings.port)
         except OSError as error:

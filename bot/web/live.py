@@ -50,6 +50,16 @@ class Live:
         self._tasks: set[asyncio.Task[None]] = set()
         self.dropped = 0  #: clients that read too slowly, since the start
 
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+        return len(self._clients)
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait to be handed on."""
+        return len(self._queue)
+
     async def run(self) -> None:
         """Hand events on until cancelled."""
         async for event in self._queue.events():

@@ -35,6 +35,11 @@ class TapeFolder:
         self._queue: queue.Queue[NewFile | TapeTick | None] = queue.Queue(QUEUED)
         self._thread: threading.Thread | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many records wait for the disk."""
+        return self._queue.qsize()
+
     def put(self, item: NewFile | TapeTick) -> bool:
         """Queue what is to be written; return whether there was room."""
         if self._thread is None:

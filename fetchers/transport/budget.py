@@ -7,11 +7,20 @@ client's.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from fetchers.transport.pools import HEADROOM, ROUNDING, ClockMinute, Pool
 
 _NOTHING: Mapping[str, float] = MappingProxyType({})
+
+
+@dataclass(slots=True)
+class Spent:
+    """What one endpoint's calls have cost since the start."""
+
+    requests: int = 0
+    weight: float = 0.0  #: in the units of the venue's limits: weight where it has such, else requests
 
 
 class RateBudget:
@@ -27,7 +36,12 @@ class RateBudget:
         self._pools = dict(pools)
         for pool in self._pools.values():
             pool.headroom = headroom
-        self.requests = 0  #: sent since the start
+        self.spent: dict[str, Spent] = {}  #: by endpoint
+
+    @property
+    def requests(self) -> int:
+        """How many were sent since the start."""
+        return sum(spent.requests for spent in self.spent.values())
 
     def wait_s(self, cost: Mapping[str, float], now_ms: int, *, kept_free: Mapping[str, float] = _NOTHING) -> float:
         """Return how long until `cost` may be spent with `kept_free` left over for others; 0 is now."""
@@ -39,11 +53,15 @@ class RateBudget:
             wait_ms = max(wait_ms, pool.wait_ms(amount, now_ms, free), pool.held_until_ms - now_ms)
         return wait_ms / 1000
 
-    def take(self, cost: Mapping[str, float], now_ms: int, *, kept_free: Mapping[str, float] = _NOTHING) -> float:
+    def take(
+        self, cost: Mapping[str, float], now_ms: int, *, kept_free: Mapping[str, float] = _NOTHING, endpoint: str = ""
+    ) -> float:
         """Spend `cost` and return 0, or spend nothing and return the seconds after which to ask again."""
         wait_s = self.wait_s(cost, now_ms, kept_free=kept_free)
         if wait_s == 0:
-            self.requests += 1
+            spent = self.spent.setdefault(endpoint, Spent())
+            spent.requests += 1
+            spent.weight += sum(cost.values())
             for name, amount in cost.items():
                 self._pools[name].spend(amount, now_ms)
         return wait_s

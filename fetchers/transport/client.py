@@ -104,10 +104,12 @@ class VenueClient:
         is_bulk: bool = False,
         is_apart: bool = False,
         deadline_s: float | None = None,
+        endpoint: str = "",
     ) -> Reply:
         """Wait for a place in the budget, send, and return a good reply; a call draws on one pool.
 
-        Bulk calls, and others that are to be apart, have sockets that no poll can take.
+        `endpoint` is the path less the instrument, for a path that names one. Bulk calls, and others that are to be
+        apart, have sockets that no poll can take.
 
         Raises
         ------
@@ -116,11 +118,11 @@ class VenueClient:
             others may bring the prices of the tick, waits for no hold at all.
         """
         if is_bulk:
-            await self._take(cost, {}, longest_hold_s=0.0)
+            await self._take(cost, {}, endpoint or path, longest_hold_s=0.0)
         else:
             (pool,) = cost
             async with self._queues[pool]:
-                await self._take(cost, self._kept_free, longest_hold_s=self.deadline_s)
+                await self._take(cost, self._kept_free, endpoint or path, longest_hold_s=self.deadline_s)
         try:
             session = self._sessions.get(is_bulk or is_apart)
             reply = await self._send(session, path, params, tuple(cost), deadline_s or self.deadline_s)
@@ -150,8 +152,10 @@ class VenueClient:
         self._edge_until_ms = max(until_ms, reply.received_ms + round(hold_ms))
         return self._edge_until_ms
 
-    async def _take(self, cost: Mapping[str, float], kept_free: Mapping[str, float], *, longest_hold_s: float) -> None:
-        while (wait_s := self._budget.take(cost, self._now_ms(), kept_free=kept_free)) > 0:
+    async def _take(
+        self, cost: Mapping[str, float], kept_free: Mapping[str, float], endpoint: str, *, longest_hold_s: float
+    ) -> None:
+        while (wait_s := self._budget.take(cost, self._now_ms(), kept_free=kept_free, endpoint=endpoint)) > 0:
             until_ms = self._budget.held_until_ms(cost)
             if until_ms - self._now_ms() > 1000 * longest_hold_s:
                 # its pool only: whether all of the venue is on hold was said by the reply that began it

@@ -360,7 +360,8 @@ class Mexc(RestVenue):
             raise UnknownSymbol(f"mexc {instrument_id}: not in the contract list") from error
 
     async def _get(self, path: str, pool: str, **params: str | int) -> Reply:
-        return await self._client.get(PREFIX + path, params, cost={pool: 1})
+        endpoint = PREFIX + (path.rpartition("/")[0] or path)  # an instrument, where there is one, comes last
+        return await self._client.get(PREFIX + path, params, cost={pool: 1}, endpoint=endpoint)
 
 
 VENUE = Mexc

@@ -14,7 +14,7 @@ from bot.wiring import Bot, build_feed, build_telegram
 from storage.store import Store
 from tests.telegram_stand_in import TOKEN
 
-ALWAYS = ["web", "watchdog", "windows", "feed", "delivery", "daily report", "housekeeping", "stuck tick"]
+ALWAYS = ["web", "watchdog", "windows", "feed", "delivery", "daily report", "housekeeping", "stuck tick", "loop lag"]
 TELEGRAM = {"TELEGRAM_BOT_TOKEN": TOKEN}
 
 

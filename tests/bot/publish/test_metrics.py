@@ -1,8 +1,5 @@
 """What Prometheus reads, by its own parser."""
 
-import re
-from pathlib import Path
-
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -12,8 +9,6 @@ from bot.publish.metrics import Metrics
 from tests.bot.builders import make_status, make_venue
 from tests.bot.core.test_activity import tick
 from tests.scoring.frames import outcome, signal
-
-DOCS = Path(__file__).parents[3] / "docs"
 
 
 def read(metrics: Metrics, status: BotStatus) -> dict[tuple[str, frozenset[str]], float]:
@@ -105,19 +100,3 @@ def test_a_label_that_needs_escaping() -> None:
     """A venue's words end no line."""
     venue = make_venue('me"xc\n', replies={})
     assert read(Metrics(), make_status(venues=(venue,)))["sgnl_venue_instruments", frozenset(('me"xc\n',))] == 412
-
-
-def test_dashboard_and_rules_ask_for_what_there_is() -> None:
-    """Every figure that docs/grafana/sgnl.json and docs/alert-rules.yml name is exposed."""
-    metrics = Metrics()
-    for event in (SignalGiven(signal()), SignalEnded(signal(), outcome()), TickEnded(tick())):
-        metrics.note(event)
-    replies = {"ticker/24hr": Replies(rows=100, unreadable=7, impossible=2, new_fields=("new",))}
-    status = make_status(
-        venues=(make_venue("mexc", replies=replies),), alert_p50_ms=20.0, alert_p95_ms=40.0, mysql_behind=3
-    )
-    exposed = {name for name, _ in read(metrics, status)}
-    texts = [(DOCS / "grafana" / "sgnl.json").read_text(), (DOCS / "alert-rules.yml").read_text()]
-    named = {name for text in texts for name in re.findall(r"\b(?:sgnl|process)_[a-z_]+", text)} - {"sgnl_"}
-    assert len(named) > 12
-    assert named <= exposed
