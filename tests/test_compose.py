@@ -51,8 +51,7 @@ def test_their_health_is_asked_for() -> None:
     """MySQL is asked a query as the bot's user, the bot its /health at the port it is given; both are kept up."""
     asked = " ".join(re.findall(r"^      test: (.*)$", service("mysql"), re.MULTILINE))
     assert "$$MYSQL_USER --execute='SELECT 1' $$MYSQL_DATABASE" in asked
-    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    assert f"http://127.0.0.1:{environment('bot')['HTTP_PORT']}/health" in dockerfile
+    assert f"http://127.0.0.1:{environment('bot')['HTTP_PORT']}/health" in (ROOT / "Dockerfile").read_text()
     assert COMPOSE.count("restart: unless-stopped") == 2
 
 
@@ -65,18 +64,22 @@ def test_what_is_kept_outlives_the_containers() -> None:
 
 def test_nothing_listens_to_other_machines() -> None:
     """Ports are published on this machine only, and the bot leaves its container's loopback only with a token."""
-    ports = re.findall(r'^      - "([\d.:]+)"$', COMPOSE, re.MULTILINE)
-    assert len(ports) == 2
-    assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert re.findall(r'^      - "([\d.:]+)"$', COMPOSE, re.MULTILINE) == ["127.0.0.1:8080:8080"]
+    assert re.findall(r"^ *ports:", service("mysql"), re.MULTILINE) == [], "nobody but the bot reaches the database"
+    assert re.findall(r'# ports: \["([\d.:]+)"\]', service("mysql")) == ["127.0.0.1:3306:3306"]
     assert environment("bot")["HTTP_HOST"] == "${HTTP_TOKEN:+0.0.0.0}"
 
 
 def test_nobody_is_root() -> None:
-    """Neither container runs as root, and the bot's folder is its user's."""
+    """Neither container runs as root, nor may it become so."""
     assert "user: mysql" in service("mysql")
-    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    assert re.findall(r"^USER (.*)$", dockerfile, re.MULTILINE) == ["sgnl"]
-    assert "chown sgnl /app/data" in dockerfile
+    assert all('security_opt: ["no-new-privileges:true"]' in service(name) for name in ("bot", "mysql"))
+    assert "cap_drop: [ALL]" in service("bot")
+
+
+def test_the_database_is_one_image() -> None:
+    """It is pinned by digest: an update is a decision, as it changes files that an older one cannot read."""
+    assert re.search(r"^    image: mysql:8\.4\.\d+@sha256:[0-9a-f]{64}$", service("mysql"), re.MULTILINE)
 
 
 def test_the_bot_gets_no_password_that_it_does_not_use() -> None:
