@@ -148,7 +148,7 @@ class Bot:
 
     @cached_property
     def housekeeper(self) -> Housekeeper:
-        """What is done once an hour and once a day."""
+        """The work of each hour and each day."""
         return Housekeeper(
             store=self.store,
             feed=self.feed,
@@ -190,7 +190,7 @@ class Bot:
 
     @cached_property
     def context(self) -> CommandContext:
-        """What commands read and steer."""
+        """The running bot, as commands read and steer it."""
         return CommandContext(
             config=self.config,
             clock=self.clock,

@@ -1,4 +1,4 @@
-"""What closed candles say at one moment: their readings, lent where a venue has no candles, and the ticks since."""
+"""The readings of closed candles at one moment, lent where a venue has no candles, and the ticks since."""
 
 from dataclasses import dataclass, fields
 from typing import Any

@@ -1,4 +1,4 @@
-"""What closed candles say of n instruments: the leg, and the zones that support or resist on its way back.
+"""The readings of n instruments' closed candles: the leg, and the zones that support or resist on its way back.
 
 A pure function of the last `WINDOW_ROWS` candles of each instrument, so that a restart, a replay and `why` read the
 same to the bit. Of a leg that is over or too small only the leg itself is read.

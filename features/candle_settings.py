@@ -1,4 +1,4 @@
-"""What candles and their readings need to know of the user's settings."""
+"""The settings of candles and of their readings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -52,7 +52,7 @@ def add(commands: Subparsers) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Data:
-    """What is judged, and what is said of it."""
+    """The rows to judge, and the words for their source."""
 
     alerts: Rows
     moments: Rows | None

@@ -173,11 +173,11 @@ class Api:
         )
 
     async def stats(self, request: web.Request) -> web.Response:
-        """What signals have made, beside what chance made."""
+        """Return the results of signals, beside those of chance."""
         return json_response(as_plain(await make_report(self._history, Filters(since_ms=self._since_ms(request)))))
 
     async def equity(self, request: web.Request) -> web.Response:
-        """What alerts and controls have made together over time, in R."""
+        """Return the sums of R of alerts and of controls over time."""
         rows, controls, left_out = await ended_since(self._history, self._since_ms(request))
         return json_response({"alerts": equity_curve(rows), "controls": equity_curve(controls), "left_out": left_out})
 

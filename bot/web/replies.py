@@ -1,4 +1,4 @@
-"""What every answer of the web app has in common: its headers, and JSON."""
+"""The common parts of all answers of the web app: headers, and JSON."""
 
 from typing import Any
 

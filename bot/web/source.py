@@ -1,4 +1,4 @@
-"""What the web app asks of the running bot."""
+"""The web app's questions to the running bot."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol

@@ -40,7 +40,7 @@ Table = TypeVar("Table", Prints, Klines, Depths, Metrics, Funding, tardis.Ticker
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What was made, and what was wrong."""
+    """The tape that was made, and the defects that were found."""
 
     ticks: int = 0
     files: list[Path] = field(default_factory=list)

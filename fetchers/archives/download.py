@@ -55,7 +55,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of one file, as the ledger keeps it."""
+    """The end of one file's download, as the ledger keeps it."""
 
     url: str
     path: str

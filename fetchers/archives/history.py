@@ -41,7 +41,7 @@ class Interest:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class History:
-    """What one instrument's archives hold of some hours; `books` are in the order in which they were known."""
+    """Some hours of one instrument's archives; `books` are in the order in which they were known."""
 
     instrument: Instrument
     prints: Prints

@@ -43,7 +43,7 @@ class Profile:
 
     @property
     def missing(self) -> dict[str, str]:
-        """What the source does not give."""
+        """The kinds of data that the source does not give."""
         always = {"borrowed parts": "one venue only", "index price": "not imported"}
         return always | ({"wall": "the archive has bands, no levels"} if self.has_bands else {})
 

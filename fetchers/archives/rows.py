@@ -1,4 +1,4 @@
-"""What the files of all archives share: lines, columns with a header or without one, numbers, times, defects."""
+"""The common parts of all archives' files: lines, columns with a header or without one, numbers, times, defects."""
 
 import csv
 import gzip

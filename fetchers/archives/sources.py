@@ -41,7 +41,7 @@ class ArchiveFile:
 
     @property
     def usual_bytes(self) -> int:
-        """What such a file of a small coin weighs."""
+        """The size of such a file of a small coin."""
         return _USUAL_BYTES[self.kind]
 
 

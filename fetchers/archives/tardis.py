@@ -22,7 +22,7 @@ TICKER_FIGURES = ("funding_rate", "open_interest", "last_price", "index_price", 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tickers:
-    """What was pushed of a contract, in the order of receipt; a blank cell keeps what was known before it."""
+    """The messages of a contract in the order of receipt; a blank cell keeps the value before it."""
 
     time_ms: IntArray  #: (n,)
     seen_ms: IntArray  #: (n,)

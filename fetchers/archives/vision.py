@@ -94,7 +94,7 @@ class Klines:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Funding:
-    """What was settled, by time."""
+    """The settlements, by time."""
 
     time_ms: IntArray  #: (n,) some milliseconds after the hour
     interval_h: FloatArray  #: (n,)

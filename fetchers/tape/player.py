@@ -63,7 +63,7 @@ class TapePlayer:
 
     @property
     def universe(self) -> Universe:
-        """What was watched."""
+        """The instruments that were watched."""
         return self._universe
 
     async def poll_quotes(self) -> list[Observation]:

@@ -15,7 +15,7 @@ from fetchers.venue_report import VenueReport
 
 @dataclass(slots=True, kw_only=True)
 class Taken:
-    """What a tick has taken in so far; universe and reports stay as they are until it ends."""
+    """The input of a tick so far; universe and reports stay as they are until it ends."""
 
     universe: Universe
     quotes: Sequence[Observation] = ()
@@ -43,7 +43,7 @@ class RecordingFeed:
 
     @property
     def universe(self) -> Universe:
-        """What is watched; another object after every reload, and not within a tick."""
+        """The instruments that are watched; another object after every reload, and not within a tick."""
         return self._feed.universe if self._taken is None else self._taken.universe
 
     async def poll_quotes(self) -> list[Observation]:

@@ -1,4 +1,4 @@
-"""What stands on a tape, as records; docs/tape.md says what a reader and a writer may rely on."""
+"""The records of a tape; docs/tape.md says what a reader and a writer may rely on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandleReply:
-    """What the venue answered when candles were asked for."""
+    """A venue's answer to a request for candles."""
 
     key: Key
     since_ms: int

@@ -36,7 +36,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Month:
-    """What one UTC month made."""
+    """The result of one UTC month."""
 
     name: str
     n: int
@@ -45,7 +45,7 @@ class Month:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """What fees and funding take [R] of the mean row."""
+    """The costs [R] of the mean row: fees and funding."""
 
     gross_r: float
     net_r: float
@@ -54,7 +54,7 @@ class Costs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What the rows of one sample made: alerts as shipped, or moments without the gates."""
+    """The results of the rows of one sample: alerts as shipped, or moments without the gates."""
 
     n: int  #: rows with a result
     not_reached: int  #: others, which nobody could enter or whose end is not known

@@ -1,4 +1,4 @@
-"""What a poorer history of the same days costs: the same moments and alerts from full books and from bands."""
+"""The cost of a poorer history of the same days: the same moments and alerts from full books and from bands."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

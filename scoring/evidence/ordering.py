@@ -18,7 +18,7 @@ _EDGES_AS_SUMS = 1e-9  #: a score is a float's sum: 72 in words may be a hair le
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """What the rows of one band made; NaN where it is empty."""
+    """The results of the rows of one band; NaN where it is empty."""
 
     low: float  #: [points] scores from here on
     high: float  #: below this one

@@ -1,4 +1,4 @@
-"""What each part of the score, each gate and each gap in the data is worth by itself."""
+"""The worth of each part of the score, each gate and each gap in the data by itself."""
 
 import math
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """What the rows inside and outside a condition made."""
+    """The results of the rows inside and outside a condition."""
 
     name: str
     inside: Estimate

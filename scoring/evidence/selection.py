@@ -1,4 +1,4 @@
-"""What trying many things does to the best of them: Holm, the deflated Sharpe ratio, the probability of overfitting."""
+"""Corrections for the best of many tries: Holm, the deflated Sharpe ratio, the probability of overfitting."""
 
 import math
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ BLOCKS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What one combination made: the earlier days may choose it, the later ones judge it."""
+    """The result of one combination: the earlier days may choose it, the later ones judge it."""
 
     values: Mapping[str, str]  #: NAME -> value
     earlier: Estimate
@@ -39,7 +39,7 @@ class Sweep:
 
     @property
     def word(self) -> str:
-        """What may be said of the best: it needs days kept back that agree, and little sign of overfitting."""
+        """The words for the best: it needs days kept back that agree, and little sign of overfitting."""
         best = self.settings[0]
         if not best.later.is_proven or math.isnan(self.overfitting):
             return "cannot tell"

@@ -1,4 +1,4 @@
-"""What the strategy of levels alone takes, beside what its candles are read with."""
+"""The settings of the strategy of levels, beside those of its candles."""
 
 from dataclasses import dataclass
 from itertools import pairwise
