@@ -6,7 +6,6 @@ The database is a temporary one, so nothing live is touched, and no message leav
 import io
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -20,15 +19,14 @@ from typing import Self
 from bot.chat.delivery.sender import TerminalSender
 from bot.config.load import ConfigError, load_config
 from bot.config.settings import REPLAYABLE, SETTINGS, Config
+from bot.core.arrived import Arrived
 from bot.core.events import Event, TickEnded
 from bot.core.moments import Moments
 from bot.core.taping import Held, digest_of, tick_digest
 from bot.core.tick import Tick
 from bot.version import code_hash
 from bot.wiring import Bot
-from features.facts.market import Observation, OrderBook, Trades
 from features.state.snapshot import restore
-from fetchers.poll_plan import Key
 from fetchers.tape.files import read_tape
 from fetchers.tape.player import TapePlayer
 from fetchers.tape.records import Checkpoint, Gap, Header, TapeError, TapeTick
@@ -271,13 +269,9 @@ class Replay:
             self._last = event.tick
 
 
-def _seen(tick: TapeTick) -> dict[Key, list[Observation]]:
+def _seen(tick: TapeTick) -> Arrived:
     """Return the books and prints of a tick by instrument, but of those that were not known yet."""
-    found: dict[Key, list[Observation]] = defaultdict(list)
-    for one in chain(tick.quotes, *tick.portions):
-        if isinstance(one, OrderBook | Trades) and one.received_ms <= tick.seen_ms:
-            found[one.venue, one.id].append(one)
-    return found
+    return Arrived(one for one in chain(tick.quotes, *tick.portions) if one.received_ms <= tick.seen_ms)
 
 
 def _not_replayable(name: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from features.facts.instruments import Instruments
-from features.facts.market import FloatArray, Instrument, OpenInterest, OrderBook, Quotes, Trades, read_only
+from features.facts.market import FloatArray, Instrument, OpenInterest, OrderBook, Prints, Quotes, Trades, read_only
 from features.frame import PARTS, FeatureFrame
 
 VENUE = "bybit"
@@ -50,6 +50,20 @@ def trades(prints: Sequence[tuple[int, float, float, bool]] = (), **changed: Any
         "continues": True,
     } | changed
     return Trades(**({"received_ms": record["exchange_ms"]} | record))
+
+
+def prints_of(*replies: Trades, **changed: Any) -> Prints:
+    """Return replies of one venue, one an instrument, as its stream would bring them."""
+    record: dict[str, Any] = {
+        "venue": replies[0].venue if replies else VENUE,
+        "symbols": tuple(one.id for one in replies),
+        "starts": read_only(np.cumsum([0, *(one.prints.shape[1] for one in replies)]), np.int64),
+        "block": read_only(np.concatenate([np.empty((4, 0)), *(one.prints for one in replies)], axis=1), np.float64),
+        "continues": read_only([one.continues for one in replies], np.bool_),
+        "read_ms": replies[0].exchange_ms if replies else NOW_MS,
+        "lag_ms": 40.0,
+    } | changed
+    return Prints(**record)
 
 
 def quotes(exchange_ms: int = NOW_MS, **changed: Any) -> Quotes:

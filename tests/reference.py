@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
-from features.facts.market import Instrument, Observation, OpenInterest, OrderBook, Quotes, Trades
+from features.facts.market import Instrument, Observation, OpenInterest, OrderBook, Prints, Quotes, Trades
 from features.missing import Missing
 from features.settings import FeatureSettings
 
@@ -68,6 +68,9 @@ class Reference:
                 for position, identity in enumerate(observation.ids):
                     if (observation.venue, identity) in self.logs:
                         self._note_quotes(self.logs[observation.venue, identity], observation, position)
+                continue
+            if isinstance(observation, Prints):
+                self.append([found for one in observation.symbols if (found := observation.of(one)) is not None])
                 continue
             log = self.logs.get((observation.venue, observation.id))
             if log is None:

@@ -3,15 +3,16 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from loguru import logger
 
+from bot.core.arrived import Arrived
 from bot.core.tick import View
 from features.candle_settings import CandleSettings
-from features.facts.market import FloatArray, IntArray, Observation, OrderBook, Trades
+from features.facts.market import FloatArray, IntArray, Observation, OrderBook
 from features.frame import compute_features
 from features.settings import FeatureSettings
 from features.state.candle_store import CandleStore
@@ -55,10 +56,9 @@ class Market:
         self._settings = settings
         self._candle_settings = candle_settings
         self._universe = feed.universe
-        self._seen: dict[Key, list[OrderBook | Trades]] = {}
-        # two books of what a signal was decided on, neither older than the oldest that may be looked at
-        ticks = math.ceil(2 * settings.max_data_age_s / settings.refresh_interval_s) + 1
-        self._recent: deque[Mapping[Key, Sequence[OrderBook | Trades]]] = deque(maxlen=ticks)
+        self._seen = Arrived()
+        # by when they were judged, with two books of what a signal was decided on, each as old as may be looked at
+        self._recent: deque[tuple[float, Arrived]] = deque([(math.inf, self._seen)])
         self.state = MarketState((), settings, candle_settings)
         self.kept_coins: dict[Key, str] = {}  #: how the last run named its instruments
         self.books: dict[Key, OrderBook] = {}  #: the last one of each instrument, for charts
@@ -70,12 +70,13 @@ class Market:
             self.state = self.state.with_instruments(self._universe.instruments)
         self.state.open_past(now_ms)
         self.state.advance(now_ms)
-        self._seen = {}
-        self._recent.append(self._seen)
+        oldest_ms = now_ms - 2 * 1000 * self._settings.max_data_age_s
+        while self._recent[0][0] < oldest_ms:
+            self._recent.popleft()
 
     async def append(self, observations: Sequence[Observation]) -> None:
         """Take what has arrived, in portions: other tasks run between two long steps."""
-        note_looks(self._seen, observations)
+        self._seen.add(observations)
         for first in range(0, len(observations), APPENDED_AT_ONCE):
             self.state.append(observations[first : first + APPENDED_AT_ONCE])
             await asyncio.sleep(0)
@@ -84,13 +85,24 @@ class Market:
         """Return the market as it is seen now."""
         return View(features=compute_features(self.state, now_ms), column=self.state.column, seen=self._seen)
 
+    def last_view(self, now_ms: int) -> View:
+        """Return the market as it is judged now; what comes from here on is judged the next time."""
+        view = self.view(now_ms)
+        self._recent[-1] = now_ms, self._seen
+        self._begin_arrivals()
+        return view
+
     def keep_books(self) -> None:
-        """Keep the tick's books for charts."""
-        self.books |= {key: one for key, found in self._seen.items() for one in found if isinstance(one, OrderBook)}
+        """Keep the books that were judged last for charts."""
+        self.books |= self._recent[-2][1].books()
+
+    def end_tick(self) -> None:
+        """Close the tick's row."""
+        self.state.close_row()
 
     def capture(self, signal: Signal, view: View, limits: Limits, settings: ScoringSettings) -> Capture:
         """Return all that a signal was decided on."""
-        return capture(signal, self.state, view.features, limits, settings, self._recent)
+        return capture(signal, self.state, view.features, limits, settings, [one for _, one in self._recent])
 
     def renew(self) -> None:
         """Begin the windows anew: the clock was set, and may have been wrong before or be wrong now."""
@@ -98,6 +110,11 @@ class Market:
         self.state = MarketState(self.state.instruments, self._settings, self._candle_settings)
         self.state.candles = candles
         self._recent.clear()
+        self._begin_arrivals()
+
+    def _begin_arrivals(self) -> None:
+        self._seen = Arrived()
+        self._recent.append((math.inf, self._seen))
 
     def windows(self, *, with_candles: bool = False) -> Snapshot:
         """Return what a restart goes on from."""
@@ -148,10 +165,3 @@ class Market:
             price=state.price_at[rows, column],
             open_interest=state.open_interest_at[rows, column],
         )
-
-
-def note_looks(seen: dict[Key, list[OrderBook | Trades]], observations: Iterable[Observation]) -> None:
-    """Add to the books and prints of each instrument what has arrived."""
-    for one in observations:
-        if isinstance(one, OrderBook | Trades):
-            seen.setdefault((one.venue, one.id), []).append(one)

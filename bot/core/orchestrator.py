@@ -121,6 +121,7 @@ class Orchestrator:
         # real time, whatever the clock: the loop is left to the delivery
         await asyncio.sleep(ALERT_FIRST_S if decision.signals else 0)
         self.market.keep_books()
+        self.market.end_tick()
         await self.ledger.follow_silently(view, near_misses)
         await self._announce_venues(view.features.now_ms)
         tick = Tick(
@@ -154,7 +155,7 @@ class Orchestrator:
         candidates = self._feed.poll_candidates(self._wanted, held=self.ledger.names_in_use())
         async for portion in candidates:
             await market.append(portion)
-        return market.view(self._clock.now_ms())
+        return market.last_view(self._clock.now_ms())
 
     def _wanted(self) -> list[Wanted]:
         view, ledger = self.market.view(self._clock.now_ms()), self.ledger

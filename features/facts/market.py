@@ -200,7 +200,7 @@ class Prints:
     """
 
     venue: str
-    symbols: tuple[str, ...]  #: ids as in `Instrument`, each once
+    symbols: tuple[str, ...]  #: ids as in `Instrument`, each once; one without prints was covered and quiet
     starts: IntArray  #: (symbols + 1,)
     block: FloatArray  #: (4, n): rows as those of `Trades.prints`
     continues: BoolArray  #: (symbols,): False: prints may be missing before the first one here
@@ -222,6 +222,20 @@ class Prints:
             raise ValueError(f"{self.venue}: the prints of an instrument were not oldest first")
         if not (self.block[1:3] > 0).all():
             raise ValueError(f"{self.venue}: a print's price or quantity was not positive")
+
+    @property
+    def received_ms(self) -> int:
+        """When we saw it [epoch ms], as of every observation."""
+        return self.read_ms
+
+    def of(self, symbol: str) -> Trades | None:
+        """Return an instrument's prints as a record of its own; None where they are not in here."""
+        if symbol not in self.symbols:
+            return None
+        place = self.symbols.index(symbol)
+        prints, continues = self.block[:, self.starts[place] : self.starts[place + 1]], bool(self.continues[place])
+        both = {"exchange_ms": self.read_ms, "received_ms": self.read_ms}
+        return Trades(venue=self.venue, id=symbol, prints=prints, continues=continues, **both)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,14 +270,18 @@ class Candles:
     volume_base: FloatArray | None = None  #: None of the mark price
 
 
-Observation: TypeAlias = Quotes | OrderBook | Trades | OpenInterest | Candles
+Observation: TypeAlias = Quotes | OrderBook | Trades | Prints | OpenInterest | Candles
 Moved = TypeVar("Moved", bound=Observation)
+_MOVES_TIMES = np.array([[1], [0], [0], [0]])  # the first row of prints are times
 
 
 def moved(observation: Moved, by_ms: int) -> Moved:
     """Return an observation on a clock that is `by_ms` ahead; candles' minutes are the venue's own, and stay."""
     if not by_ms:
         return observation
+    if isinstance(observation, Prints):
+        block = read_only(observation.block + _MOVES_TIMES * by_ms, np.float64)
+        return replace(observation, block=block, read_ms=observation.read_ms + by_ms)
     times: dict[str, Any] = {"received_ms": observation.received_ms + by_ms}
     if isinstance(observation, Quotes):
         times["exchange_ms"] = _moved_each(observation.exchange_ms, by_ms)
@@ -272,7 +290,7 @@ def moved(observation: Moved, by_ms: int) -> Moved:
     elif not isinstance(observation, Candles):
         times["exchange_ms"] = observation.exchange_ms + by_ms
     if isinstance(observation, Trades):
-        times["prints"] = read_only(observation.prints + np.array([[by_ms], [0], [0], [0]]), np.float64)
+        times["prints"] = read_only(observation.prints + _MOVES_TIMES * by_ms, np.float64)
     return replace(observation, **times)
 
 

@@ -40,13 +40,17 @@ class ColumnIndex:
         """
         reply = venue, ids
         if reply not in self._of_reply:
-            columns = self._by_venue.get(venue, {})
-            self.unknown_ids |= {(venue, identity) for identity in ids if identity not in columns}
-            known = dict(sorted((columns[one], place) for place, one in enumerate(ids) if one in columns))
             if len(self._of_reply) == KEPT_REPLIES:
                 self._of_reply.clear()
-            self._of_reply[reply] = _as_slice(list(known)), _as_slice(list(known.values()))
+            self._of_reply[reply] = self.find_once(venue, ids)
         return self._of_reply[reply]
+
+    def find_once(self, venue: str, ids: tuple[str, ...]) -> tuple[Columns, Columns]:
+        """Return the same of ids that will not come again together."""
+        columns = self._by_venue.get(venue, {})
+        self.unknown_ids |= {(venue, identity) for identity in ids if identity not in columns}
+        known = dict(sorted((columns[one], place) for place, one in enumerate(ids) if one in columns))
+        return _as_slice(list(known)), _as_slice(list(known.values()))
 
     def batches(self, records: Sequence[Record]) -> Iterator[tuple[IntArray, list[Record]]]:
         """Yield records with their columns, an instrument at most once a batch, in the order of arrival.

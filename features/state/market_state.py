@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from features.facts.market import (
     Observation,
     OpenInterest,
     OrderBook,
+    Prints,
     Quotes,
     Trades,
 )
@@ -28,7 +30,7 @@ from features.state.books import append_books
 from features.state.candle_store import CandleStore
 from features.state.candles import append_candles
 from features.state.columns import ColumnIndex
-from features.state.prints import append_trades
+from features.state.prints import append_lists, lists_of_prints, lists_of_trades, open_runs
 from features.state.quotes import append_open_interest, append_quotes, fill_row
 from features.state.ring import CLEARED_S, LEAD_S, TickRing, opened_seconds, second_rows
 
@@ -38,8 +40,8 @@ MINUTE_S = 60
 class MarketState(MarketArrays):
     """Everything the features need of the past; see `features.state.arrays.STATE` for the arrays.
 
-    Each tick opens one row of the (tick, instrument) arrays, which then takes what arrives. A cell is the value known
-    at that tick, so it repeats the last one while that is fresh and is NaN after.
+    Each tick opens one row of the (tick, instrument) arrays, which then takes what arrives until the tick has decided.
+    A cell is the value known at that tick, so it repeats the last one while that is fresh and is NaN after.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class MarketState(MarketArrays):
         self.column = self.index.by_key
         self.btc_columns = np.flatnonzero([one.coin == BTC for one in self.instruments])
         self.ring = TickRing(_ticks_needed(settings))
+        self._is_closed = False  # the open row takes no more
         seconds = math.ceil(max(settings.sweep_baseline_s, settings.flow_window_s)) + LEAD_S + CLEARED_S + 1
         self.allocate(len(self.instruments), len(self.tick_ms), seconds)
 
@@ -69,6 +72,7 @@ class MarketState(MarketArrays):
         if state.candles is not None and self.candles is not None:
             state.candles.copy_columns(self.candles, there, here)
         state.ring.restore(self.tick_ms.copy(), self.ring.count)
+        state._is_closed = self._is_closed
         return state
 
     @property
@@ -134,6 +138,7 @@ class MarketState(MarketArrays):
         if now_ms <= before_ms:
             return
         self.ring.open(now_ms)
+        self._is_closed = False
         fill_row(self, self.ring, self.settings)
         self.bid_depth_at[self.row] = np.nan
         for opened in opened_seconds(len(self.traded_at), before_ms, now_ms):
@@ -158,12 +163,38 @@ class MarketState(MarketArrays):
         for observation in believed:
             self._append_at_once(observation, latest_ms)
         for where, books in self.index.batches([one for one in believed if isinstance(one, OrderBook)]):
-            append_books(self, self.ring, self.settings, where, books)
-        for where, replies in self.index.batches([one for one in believed if isinstance(one, Trades)]):
-            append_trades(self, where, replies, self.ring.open_ms, self.settings.min_sweep_usdt)
-        fill_row(self, self.ring, self.settings)
+            append_books(self, self.ring, self.settings, where, books, is_row_open=not self._is_closed)
+        self._append_flow([one for one in believed if isinstance(one, Trades | Prints)])
+        if not self._is_closed:
+            fill_row(self, self.ring, self.settings)
         if self.candles is not None:
             self._append_traded_candles(self.candles, [one for one in believed if isinstance(one, Candles)])
+
+    def close_row(self) -> None:
+        """End the open row: the tick has decided, and what comes before the next one is later than the row says."""
+        self._is_closed = True
+
+    def newest_sweeps_ms(self) -> FloatArray:
+        """Return the last print of each instrument's newest run that can be a sweep [epoch ms], (n,), 0 where none."""
+        kept = np.where(self.run_notional > 0, self.run_end_ms, 0.0).max(axis=0)
+        unfinished = np.flatnonzero(self.open_notional >= self.settings.min_sweep_usdt)
+        runs = open_runs(self, unfinished)
+        can_be = runs.can_be_sweeps(self.settings.min_sweep_usdt)
+        kept[unfinished[can_be]] = runs.end_ms[can_be]  # a run that is open is later than those that have ended
+        return np.asarray(kept)
+
+    def _append_flow(self, flow: Sequence[Trades | Prints]) -> None:
+        """Write prints in the order of their arrival, of replies many at a time."""
+        now_ms, min_usdt = self.ring.open_ms, self.settings.min_sweep_usdt
+        for kind, group in groupby(flow, type):
+            if kind is Trades:
+                for where, replies in self.index.batches([one for one in group if isinstance(one, Trades)]):
+                    append_lists(self, lists_of_trades(where, replies), now_ms, min_usdt)
+                continue
+            for prints in group:
+                if isinstance(prints, Prints):
+                    columns, known = self.index.find_once(prints.venue, prints.symbols)
+                    append_lists(self, lists_of_prints(columns, known, prints), now_ms, min_usdt)
 
     def _append_traded_candles(self, store: CandleStore, replies: Sequence[Candles]) -> None:
         found = [(self.column.get((one.venue, one.id)), one) for one in replies if one.interval_s > MINUTE_S]
@@ -189,7 +220,14 @@ class MarketState(MarketArrays):
 
     def _leave_out(self, observation: Observation, latest_ms: float) -> bool:
         """Return whether an observation is from the future; the next trades then follow on a gap."""
-        if isinstance(observation, Quotes | Candles) or observation.exchange_ms <= latest_ms:
+        if isinstance(observation, Quotes | Candles):
+            return False
+        if isinstance(observation, Prints):
+            if observation.read_ms <= latest_ms:
+                return False
+            self.trades_ms[self.index.find_once(observation.venue, observation.symbols)[0]] = 0
+            return True
+        if observation.exchange_ms <= latest_ms:
             return False
         column = self.column.get((observation.venue, observation.id))
         if isinstance(observation, Trades) and column is not None:

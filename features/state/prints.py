@@ -1,27 +1,63 @@
 """Prints as they are written into the arrays: sums by second, and runs of taker sells."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
-from features.facts.market import BoolArray, FloatArray, IntArray, Trades
+from features.facts.market import BoolArray, FloatArray, IntArray, Prints, Trades
 from features.phenomena.trade_flow import Runs, find_runs, keep_runs
 from features.state.arrays import OPEN_PRINTS, MarketArrays
+from features.state.columns import Columns
 from features.state.ring import last_second, second_row
 
 
-def append_trades(
-    arrays: MarketArrays, column: IntArray, replies: list[Trades], now_ms: int, min_sweep_usdt: float
-) -> None:
-    """Write replies with prints or none, one an instrument, during the tick at `now_ms`."""
-    reply_ms = np.array([trades.exchange_ms for trades in replies])
-    is_gap = np.array([not trades.continues for trades in replies]) | (arrays.trades_ms[column] == 0)
-    arrays.covered_from_ms[column[is_gap]] = reply_ms[is_gap]
-    arrays.trades_ms[column] = np.maximum(arrays.trades_ms[column], reply_ms)
+class Lists(NamedTuple):
+    """New prints of some instruments, each a list of its own, one behind the other."""
+
+    column: IntArray  #: (m,) of each list, at most once each
+    counts: IntArray  #: (m,) prints in it
+    prints: FloatArray  #: (4, n), rows as of `Trades.prints`
+    reply_ms: IntArray  #: (m,) up to when nothing else was printed
+    continues: BoolArray  #: (m,)
+
+
+def lists_of_trades(column: IntArray, replies: Sequence[Trades]) -> Lists:
+    """Return replies, one an instrument, as lists."""
+    return Lists(
+        column,
+        np.array([trades.prints.shape[1] for trades in replies]),
+        np.concatenate([trades.prints for trades in replies], axis=1),
+        np.array([trades.exchange_ms for trades in replies]),
+        np.array([trades.continues for trades in replies]),
+    )
+
+
+def lists_of_prints(column: Columns, known: Columns, prints: Prints) -> Lists:
+    """Return the instruments in the places `known` of a stream's prints, whose columns are `column`, as lists."""
+    place = np.arange(len(prints.symbols))[known]
+    count = np.diff(prints.starts)[place]
+    behind = np.repeat(prints.starts[place] - np.cumsum(count) + count, count)  # where a list begins there, less here
+    return Lists(
+        _as_array(column, len(place)),
+        count,
+        prints.block[:, np.arange(len(behind)) + behind],
+        np.full(len(place), prints.read_ms),
+        prints.continues[place],
+    )
+
+
+def append_lists(arrays: MarketArrays, lists: Lists, now_ms: int, min_sweep_usdt: float) -> None:
+    """Write lists of prints, some of them empty, during the tick at `now_ms`."""
+    column = lists.column
+    is_gap = ~lists.continues | (arrays.trades_ms[column] == 0)
+    arrays.covered_from_ms[column[is_gap]] = lists.reply_ms[is_gap]
+    arrays.trades_ms[column] = np.maximum(arrays.trades_ms[column], lists.reply_ms)
     _close_runs(arrays, column[is_gap], min_sweep_usdt)
-    counts = np.array([trades.prints.shape[1] for trades in replies])
-    if has_prints := np.flatnonzero(counts).tolist():
-        replies = [replies[place] for place in has_prints]
-        _append_prints(
-            arrays, column[has_prints], replies, counts[has_prints], is_gap[has_prints], now_ms, min_sweep_usdt
+    filled = lists.counts > 0
+    if filled.any():
+        _append_filled(
+            arrays, column[filled], lists.counts[filled], lists.prints, is_gap[filled], now_ms, min_sweep_usdt
         )
 
 
@@ -41,27 +77,26 @@ def open_runs(arrays: MarketArrays, column: IntArray) -> Runs:
     )
 
 
-def _append_prints(
+def _append_filled(
     arrays: MarketArrays,
     column: IntArray,
-    replies: list[Trades],
     counts: IntArray,
+    prints: FloatArray,
     is_gap: BoolArray,
     now_ms: int,
     min_sweep_usdt: float,
 ) -> None:
     # Each list is preceded by the prints that represent its open run, which have quantity 0.
     is_open = np.isfinite(arrays.open_notional[column])
-    representatives = iter(_open_prints(arrays, column[is_open]))
-    blocks: list[FloatArray] = []
-    for trades, has_open in zip(replies, is_open.tolist(), strict=True):
-        if has_open:
-            blocks.append(next(representatives))
-        blocks.append(trades.prints)
-    time_ms, price, quantity, is_sell = np.concatenate(blocks, axis=1)
     ahead = OPEN_PRINTS * is_open
     end = np.cumsum(counts + ahead)
     start = end - counts - ahead
+    joined = np.empty((4, int(end[-1])))
+    represents = np.zeros(joined.shape[1], dtype=bool)
+    represents[(start[is_open, None] + np.arange(OPEN_PRINTS)).ravel()] = True
+    joined[:, represents] = _open_prints(arrays, column[is_open])
+    joined[:, ~represents] = prints
+    time_ms, price, quantity, is_sell = joined
     arrays.covered_from_ms[column[is_gap]] = time_ms[start + ahead][is_gap]
     arrays.print_ms[column] = np.maximum(arrays.print_ms[column], time_ms[end - 1])
 
@@ -72,10 +107,14 @@ def _append_prints(
 
 
 def _open_prints(arrays: MarketArrays, column: IntArray) -> FloatArray:
-    # What represents the open runs, each as a list would bring it: (m, 4, OPEN_PRINTS).
+    # What represents the open runs, one behind the other: (4, m * OPEN_PRINTS).
     prints = np.zeros((4, len(column), OPEN_PRINTS))
     prints[0], prints[1], prints[3] = arrays.open_ms.T[column], arrays.open_price.T[column], 1.0
-    return prints.swapaxes(0, 1)
+    return prints.reshape(4, -1)
+
+
+def _as_array(columns: Columns, count: int) -> IntArray:
+    return np.arange(columns.start, columns.start + count) if isinstance(columns, slice) else columns
 
 
 def _add_to_seconds(

@@ -90,6 +90,7 @@ def restore(snapshot: Snapshot) -> MarketState:
     if needed.keys() - taken.keys() - FLOW or taken.items() - needed.items():
         raise ValueError("the arrays were not those that the settings need")
     state.ring.restore(snapshot.tick_ms.copy(), snapshot.ticks)
+    state.close_row()
     for name, array in snapshot.arrays.items():
         getattr(state, name)[...] = array
     if snapshot.candles is not None:

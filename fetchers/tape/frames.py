@@ -20,6 +20,7 @@ from features.facts.market import (
     Observation,
     OpenInterest,
     OrderBook,
+    Prints,
     Quotes,
     Trades,
 )
@@ -33,8 +34,9 @@ QUOTED = (
     *("bid_price", "ask_price", "mark_price", "index_price", "funding_rate", "funding_interval_h"),
     *("open_interest_base", "volume_base_24h", "volume_usdt_24h"),
 )
-_LETTERS: dict[type, str] = {Quotes: "Q", OrderBook: "B", Trades: "T", OpenInterest: "O", Candles: "C"}
+_LETTERS: dict[type, str] = {Quotes: "Q", OrderBook: "B", Trades: "T", Prints: "P", OpenInterest: "O", Candles: "C"}
 _CANDLE_PRICES = ("open", "high", "low", "close")
+_ROWS_RISE = np.array([True, True, False, False])  # times and prices of prints; quantities and sides do not
 _LISTED = tuple(one.name for one in fields(Instrument))
 
 
@@ -45,6 +47,9 @@ class Frames:
         self._ids: dict[tuple[str, ...], int] = {}
         self._lists: list[tuple[str, ...]] = []
         self._columns: dict[tuple[int, str, str], _Column] = {}
+        self._symbols: dict[tuple[str, str], int] = {}  # of streams, by their number
+        self._symbols_put = 0
+        self._symbols_taken: list[str] = []
 
     def pack(self, record: Record) -> bytes:
         """Return a record as bytes."""
@@ -126,6 +131,7 @@ class Frames:
         heads["Q"] = [self._put_quotes(body, one) for one in observations if isinstance(one, Quotes)]
         heads["B"] = _put_books(body, [one for one in observations if isinstance(one, OrderBook)])
         heads["T"] = _put_trades(body, [one for one in observations if isinstance(one, Trades)])
+        heads["P"] = [self._put_prints(body, one) for one in observations if isinstance(one, Prints)]
         heads["O"] = [_put_interest(one) for one in observations if isinstance(one, OpenInterest)]
         heads["C"] = [_put_candles(body, one) for one in observations if isinstance(one, Candles)]
         return {name: value for name, value in heads.items() if value}
@@ -135,6 +141,7 @@ class Frames:
             "Q": iter([self._take_quotes(body, one) for one in heads.get("Q", ())]),
             "B": iter(_take_books(body, heads["B"]) if "B" in heads else ()),
             "T": iter(_take_trades(body, heads["T"]) if "T" in heads else ()),
+            "P": iter([self._take_prints(body, one) for one in heads.get("P", ())]),
             "O": iter([_take_interest(one) for one in heads.get("O", ())]),
             "C": iter([_take_candles(body, one) for one in heads.get("C", ())]),
         }
@@ -163,6 +170,36 @@ class Frames:
         for name in names:
             values[name] = _read_only(self._column(number, venue, name).take(body, len(ids)))
         return Quotes(venue=venue, ids=ids, received_ms=received_ms, bad_rows=bad_rows, **values)
+
+    def _put_prints(self, body: Bytes, prints: Prints) -> list[Any]:
+        """Put a stream's prints: row by row, each instrument's a stretch, and its id by number."""
+        count = np.diff(prints.starts)
+        numbers = [self._symbols.setdefault((prints.venue, one), len(self._symbols)) for one in prints.symbols]
+        new = [one for one, number in zip(prints.symbols, numbers, strict=True) if number >= self._symbols_put]
+        self._symbols_put = len(self._symbols)
+        body.put(np.diff(np.array(numbers, np.int64), prepend=0))
+        body.put(count)
+        _put_stretches(body, prints.block.ravel(), np.tile(count, 4), is_rising=_ROWS_RISE.repeat(len(count)))
+        lost = np.flatnonzero(~prints.continues).tolist()
+        return [prints.venue, len(numbers), new, lost, prints.read_ms, _as_json(prints.lag_ms)]
+
+    def _take_prints(self, body: Bytes, head: list[Any]) -> Prints:
+        venue, width, new, lost, read_ms, lag_ms = head
+        self._symbols_taken += new
+        numbers, count = np.cumsum(body.take(width)), body.take(width)
+        values = _take_stretches(body, np.tile(count, 4), is_rising=_ROWS_RISE.repeat(width))
+        continues = np.ones(width, dtype=bool)
+        continues[lost] = False
+        return _trusted(
+            Prints,
+            venue=venue,
+            symbols=tuple(self._symbols_taken[number] for number in numbers.tolist()),
+            starts=_read_only(np.append(0, np.cumsum(count))),
+            block=values.reshape(4, -1),
+            continues=_read_only(continues),
+            read_ms=read_ms,
+            lag_ms=_from_json(lag_ms),
+        )
 
     def _column(self, number: int, venue: str, name: str) -> "_Column":
         key = number, venue, name

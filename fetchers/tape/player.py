@@ -3,7 +3,7 @@
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 
-from features.facts.market import Candles, Observation, Quotes
+from features.facts.market import Candles, Observation, Prints, Quotes
 from features.state.ring import LEAD_S
 from fetchers.base import MarketFeed
 from fetchers.health import Condition, Notice
@@ -116,9 +116,7 @@ def joined(portions: Sequence[Sequence[Observation]], started_ms: int) -> Iterat
     """
     waiting: list[Observation] = []
     for portion in portions:
-        is_alone = any(
-            isinstance(one, Quotes | Candles) or one.exchange_ms > started_ms + 1000 * LEAD_S for one in portion
-        )
+        is_alone = any(_is_alone(one, started_ms + 1000 * LEAD_S) for one in portion)
         if is_alone and waiting:
             yield waiting
             waiting = []
@@ -128,6 +126,12 @@ def joined(portions: Sequence[Sequence[Observation]], started_ms: int) -> Iterat
             waiting += portion
     if waiting:
         yield waiting
+
+
+def _is_alone(one: Observation, latest_ms: int) -> bool:
+    if isinstance(one, Quotes | Candles):
+        return True
+    return (one.read_ms if isinstance(one, Prints) else one.exchange_ms) > latest_ms
 
 
 _FEED: type[MarketFeed] = TapePlayer  # it is one

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from bot.core.market import note_looks
-from features.facts.market import BTC, OrderBook, Trades
+from bot.core.arrived import Arrived
+from features.facts.market import BTC
 from features.frame import compute_features
 from features.state.market_state import MarketState
 from scoring.capture import MOST_PRINTS, Capture, capture, recompute
@@ -51,13 +51,12 @@ def decided(seed: int, damage: float = 0.05) -> list[Kept]:
     market = random_market(seed, 200, damage)
     instruments = [replace(one, is_eligible=one.coin != BTC) for one in market.instruments]
     state, limits = MarketState(instruments, SHORT), mute_coin(Limits.fresh(), "WIF", 0)
-    recent: deque[dict[tuple[str, str], list[OrderBook | Trades]]] = deque(maxlen=30)
+    recent: deque[Arrived] = deque(maxlen=30)
     kept = []
     for tick in market.ticks:
         state.advance(tick.now_ms)
         state.append(tick.observations)
-        recent.append({})
-        note_looks(recent[-1], tick.observations)
+        recent.append(Arrived(tick.observations))
         features = compute_features(state, tick.now_ms + 40)
         decision = decide(tick.now_ms + 55, features, limits, (), EASY, (UPS,))
         for signal in decision.signals:

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from features.facts.market import Candles, Quotes, Trades, read_only
 from fetchers.tape.records import CandleReply, Checkpoint, Gap, Record, Watched
-from tests.builders import NOW_MS, instrument, quotes, trades
+from tests.builders import NOW_MS, instrument, prints_of, quotes, trades
 from tests.fetchers.tape.builders import HEADER, read, same, tick, written
 
 FLOATS = some.floats(width=64) | some.decimals(-1000, 1000, places=8).map(float) | some.sampled_from([0.0, -0.0])
@@ -45,6 +45,29 @@ def test_every_kind_of_record(tmp_path: Path) -> None:
         Gap(ticks=3, reason="the disk is full"),
         tick(2, quotes=[quotes(NOW_MS, ids=("XUSDT",)), candles, quarter_hours], portions=(), digest=""),
     ]
+    found, lines = read(written(*records), tmp_path)
+    assert same(found, [HEADER, *records])
+    assert not lines
+
+
+def test_prints_of_a_stream(tmp_path: Path) -> None:
+    """Many instruments at once, the quiet ones and gaps too, from record to record with the same and with new ids."""
+    three = trades([(NOW_MS, 1.5, 2.0, True), (NOW_MS + 7, 1.25, 3.5, False), (NOW_MS + 7, 0.1 + 0.2, 1e-7, True)])
+    one, none = trades([(NOW_MS - 5, 9.0, 4.0, True)], id="XUSDT", continues=False), trades(id="QUIETUSDT")
+    quiet = prints_of(
+        lag_ms=float("nan"),
+        symbols=("XUSDT", "YUSDT"),
+        starts=read_only([0, 0, 0], np.int64),
+        continues=read_only([True, False], np.bool_),
+    )
+    arrived = [
+        prints_of(three, none, one),
+        trades([(NOW_MS, 1.0, 1.0, True)], id="ZUSDT"),
+        prints_of(one, three),
+        quiet,
+        prints_of(replace(one, venue="mexc")),
+    ]
+    records = [tick(0, portions=[arrived]), tick(1, quotes=[prints_of()], portions=[[prints_of(three)]])]
     found, lines = read(written(*records), tmp_path)
     assert same(found, [HEADER, *records])
     assert not lines
