@@ -184,6 +184,10 @@ TESTED_IN = {
     "fetchers.deep_check.probes": "tests/fetchers/deep_check/test_check.py",
     "fetchers.deep_check.steps": "tests/fetchers/deep_check/test_check.py",
     "fetchers.deep_check.verdicts": "tests/fetchers/deep_check/test_check.py",
+    **{
+        f"fetchers.simulated.streams.{name}": "tests/fetchers/simulated/streams/test_stream_server.py"
+        for name in ("binance", "bybit", "mexc", "stream_faults", "stream_wire")
+    },
     "fetchers.transport.pools": "tests/fetchers/transport/test_budget.py",
     "fetchers.transport.session": "tests/fetchers/transport/test_route.py",
     "fetchers.venue_report": "tests/fetchers/test_venue_poller.py",

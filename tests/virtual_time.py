@@ -8,6 +8,7 @@ import selectors
 import socket
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from functools import wraps
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 import aiosqlite
@@ -136,3 +137,13 @@ def run_virtually(main: Coroutine[Any, Any, Result]) -> Result:
             return runner.run(main)
     finally:
         patched._execute = execute
+
+
+def virtually(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run a test on a loop whose waiting costs nothing."""
+
+    @wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        run_virtually(test(*args, **kwargs))
+
+    return run

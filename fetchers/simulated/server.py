@@ -10,6 +10,8 @@ from aiohttp import web
 
 from features.facts.venues import VENUES
 from fetchers.simulated.market import SimulatedMarket
+from fetchers.simulated.streams.stream_faults import StreamFault
+from fetchers.simulated.streams.stream_server import STREAMS, StreamServer, StreamsSeen
 from fetchers.simulated.wire import Answer, Call, Wire, html_answer
 from fetchers.simulated.wires import wire_module
 
@@ -50,8 +52,11 @@ class Requests:
 class _Venue:
     """One server: a wire, its port, its faults."""
 
-    def __init__(self, wire: Wire, now_ms: Callable[[], int], faults: dict[str, Fault]) -> None:
+    def __init__(
+        self, wire: Wire, now_ms: Callable[[], int], faults: dict[str, Fault], stream: StreamServer | None
+    ) -> None:
         self.wire = wire
+        self.stream = stream
         self.count = 0
         self._now_ms = now_ms
         self._faults = faults
@@ -73,6 +78,8 @@ class _Venue:
 
     async def close(self) -> None:
         self._closing.set()
+        if self.stream is not None:
+            await self.stream.close()
         await self._runner.cleanup()
 
     def seen(self) -> Requests:
@@ -85,6 +92,8 @@ class _Venue:
         )
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if self.stream is not None and request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self.stream.handle(request)
         self.count += 1
         now_ms = self._now_ms()
         fault = next((fault for path, fault in self._faults.items() if request.path.startswith(path)), None)
@@ -133,17 +142,35 @@ class Servers:
         urls: dict[str, str],
         venues: dict[str, _Venue],
         faults: dict[str, dict[str, Fault]],
+        stream_faults: dict[str, dict[StreamFault, str]],
     ) -> None:
         self.market = market
         self.urls = urls
         #: venue -> how the path begins -> what goes wrong there, from the next request on
         self.faults = faults
+        #: venue -> what goes wrong on its stream from now on; the value names a symbol where the fault is of one
+        self.stream_faults = stream_faults
         self._venues = venues
 
     @property
     def requests(self) -> dict[str, Requests]:
         """Each venue's requests, refusals and fullest windows."""
         return {name: venue.seen() for name, venue in self._venues.items()}
+
+    @property
+    def stream_urls(self) -> dict[str, str]:
+        """Where the streams are."""
+        return {name: "ws" + self.urls[name].removeprefix("http") for name in self.streams}
+
+    @property
+    def streams(self) -> dict[str, StreamServer]:
+        """The streams of the venues that have one."""
+        return {name: venue.stream for name, venue in self._venues.items() if venue.stream is not None}
+
+    @property
+    def streams_seen(self) -> dict[str, StreamsSeen]:
+        """Each stream's connections and refusals."""
+        return {name: stream.seen() for name, stream in self.streams.items()}
 
     async def refuse(self, venue: str) -> None:
         """Stop listening, and end the connections there are."""
@@ -161,9 +188,13 @@ class Servers:
 async def serve(market: SimulatedMarket, now_ms: Callable[[], int]) -> Servers:
     """Start the venues, each on a free port."""
     faults: dict[str, dict[str, Fault]] = {venue: {} for venue in VENUES}
-    venues = {venue: _Venue(wire_module(venue).WIRE(market), now_ms, faults[venue]) for venue in VENUES}
+    stream_faults: dict[str, dict[StreamFault, str]] = {venue: {} for venue in STREAMS}
+    streams = {venue: StreamServer(venue, market, now_ms, stream_faults[venue]) for venue in STREAMS}
+    venues = {
+        venue: _Venue(wire_module(venue).WIRE(market), now_ms, faults[venue], streams.get(venue)) for venue in VENUES
+    }
     urls = {name: await venue.open(HOST, 0) for name, venue in venues.items()}
-    return Servers(market, urls, venues, faults)
+    return Servers(market, urls, venues, faults, stream_faults)
 
 
 def _response(answer: Answer, *, is_gzip_accepted: bool) -> web.Response:

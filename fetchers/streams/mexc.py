@@ -65,6 +65,7 @@ WIRE = StreamWire(
     ping_every_ms=15_000,
     silent_ms=20_000,
     answers_by_order=True,
+    has_ids=False,
     is_compressed=False,
     topic=lambda symbol: symbol,
     subscribe=lambda topics, _: _ask("sub.deal", topics),

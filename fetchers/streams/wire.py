@@ -56,6 +56,7 @@ class StreamWire:
     ping_every_ms: int | None = None  #: None: the venue pings, by the protocol's own frames
     silent_ms: int  #: a connection with topics that brings no data for so long is broken
     answers_by_order: bool = False  #: it names no message: the oldest one is meant
+    has_ids: bool = True  #: `Heard.ids` tell prints apart; otherwise two prints may be alike
     has_consecutive_ids: bool = False  #: `Heard.ids` grow by one from print to print of a symbol: a gap shows
     is_compressed: bool  #: whether to offer permessage-deflate
     topic: Callable[[str], str]  #: of a symbol's trades
