@@ -62,7 +62,7 @@ class Channel:
         self._judged_ms = 0
         self._is_late = False
         self._gap_ms: float | None = None  # usual time between two readings with data
-        self.reconnects = 0
+        self.losses = 0
         self.close_code: int | None = None  #: of the last loss
         self.error = ""  #: of the last loss
 
@@ -102,7 +102,7 @@ class Channel:
         self._state, self._first_data_ms = State.DOWN, None
         self._rates.clear()
         self.error, self.close_code = error, close_code
-        self.reconnects += 1
+        self.losses += 1
 
     def received(self, now_ms: int, messages: int, lag_ms: FloatArray, *, has_pong: bool = False) -> None:
         """Note a reading: its data frames, and by how much each was older than the reading."""

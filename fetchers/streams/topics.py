@@ -44,6 +44,10 @@ class _Topic:
     refusals: int = 0
     until_ms: int = 0  #: REFUSED until then
 
+    def enter(self, stage: Stage, now_ms: int) -> None:
+        """Begin a stage now."""
+        self.stage, self.since_ms = stage, now_ms
+
 
 @dataclass(frozen=True, slots=True)
 class _Message:
@@ -68,9 +72,6 @@ class Topics:
 
     def __len__(self) -> int:
         return len(self._topics)
-
-    def __contains__(self, symbol: object) -> bool:
-        return symbol in self._topics
 
     @property
     def symbols(self) -> Collection[str]:
@@ -128,7 +129,7 @@ class Topics:
             batch = topic.batch if batch is None else batch
             if topic.batch == batch:
                 chosen.append(symbol)
-                topic.stage, topic.since_ms = Stage.ASKED, now_ms
+                topic.enter(Stage.ASKED, now_ms)
             if len(chosen) >= (batch or most):
                 break
         return self._send(tuple(chosen), now_ms, is_subscription=True) if chosen else None
@@ -177,13 +178,13 @@ class Topics:
         asked = self._asked(message)
         if not answer.error:
             for symbol in asked:
-                self._set(symbol, Stage.ACCEPTED, now_ms)
+                self._topics[symbol].enter(Stage.ACCEPTED, now_ms)
             return
         self.refused += 1
         if answer.symbol in asked:
             asked.remove(answer.symbol)
             if answer.is_repeated:
-                self._set(answer.symbol, Stage.ACCEPTED, now_ms)
+                self._topics[answer.symbol].enter(Stage.ACCEPTED, now_ms)
             else:
                 self._refuse(answer.symbol, now_ms)
             batch = 0
@@ -194,7 +195,7 @@ class Topics:
         else:
             batch = len(message.symbols) // 2
         for symbol in asked:
-            self._set(symbol, Stage.WAITING, now_ms)
+            self._topics[symbol].enter(Stage.WAITING, now_ms)
             self._topics[symbol].batch = batch
 
     def heard(self, symbols: Iterable[str], now_ms: int) -> None:
@@ -204,7 +205,7 @@ class Topics:
             if topic is not None and topic.stage is not Stage.HEARD:
                 if topic.stage is Stage.WAITING and topic.tries and symbol in self._leaving:
                     continue  # the old subscription's last words
-                self._set(symbol, Stage.HEARD, now_ms)
+                self._topics[symbol].enter(Stage.HEARD, now_ms)
                 topic.tries = topic.refusals = 0
                 self._heard += 1
 
@@ -220,7 +221,7 @@ class Topics:
             topic.tries = 0
             self._refuse(symbol, now_ms)
         else:
-            self._set(symbol, Stage.WAITING, now_ms)
+            self._topics[symbol].enter(Stage.WAITING, now_ms)
             topic.batch = 1
         self._leaving[symbol] = None
 
@@ -242,13 +243,9 @@ class Topics:
         """Return whether nothing is left to be asked for or answered."""
         return not self.count(Stage.WAITING, Stage.ASKED)
 
-    def _set(self, symbol: str, stage: Stage, now_ms: int) -> None:
-        topic = self._topics[symbol]
-        topic.stage, topic.since_ms = stage, now_ms
-
     def _refuse(self, symbol: str, now_ms: int) -> None:
         topic = self._topics[symbol]
         wait_ms = backoff(topic.refusals, first=REFUSED_MS, longest=LONGEST_REFUSED_MS)
         topic.refusals += 1
         topic.until_ms = now_ms + round(wait_ms)
-        self._set(symbol, Stage.REFUSED, now_ms)
+        topic.enter(Stage.REFUSED, now_ms)

@@ -7,19 +7,16 @@ bring the same prints for a while, and each is given once.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
-import numpy as np
 from loguru import logger
 
 from features.facts.market import Prints
-from fetchers.errors import FetchError, RateLimited
-from fetchers.streams.channel import Channel, State
+from fetchers.streams.channel import State
+from fetchers.streams.connection import Connection
 from fetchers.streams.prints import Brought, PrintMerger
-from fetchers.streams.stream_report import ChannelReport, StreamReport
-from fetchers.streams.topics import Stage, Topics
+from fetchers.streams.stream_report import StreamReport
 from fetchers.streams.volume_check import VolumeCheck
-from fetchers.streams.web_socket import WebSocket, session_for
+from fetchers.streams.web_socket import session_for
 from fetchers.streams.wire import StreamWire
 from fetchers.transport.budget import RateBudget
 from fetchers.transport.pools import Sliding
@@ -32,19 +29,6 @@ OPEN_APART_MS = 250
 CONNECTS, CONNECTS_WINDOW_MS = "connects", 300_000
 MOST_CONNECTS = 200  #: of the 300 in five minutes that the strictest venue allows
 OVERLAP_MS = 5_000  #: for which an old connection and the one in its place are both read
-POLICY_VIOLATION, POLICY_HOLD_MS = 1008, 120_000  #: said to who sent too much; coming back at once makes it worse
-
-
-@dataclass(slots=True, eq=False)
-class _Connection:
-    number: int
-    name: str
-    topics: Topics
-    channel: Channel
-    socket: WebSocket | None = None
-    opening: "asyncio.Task[WebSocket] | None" = None
-    replaces: "_Connection | None" = None
-    was_live: bool = False  # a line in the log says when that changes
 
 
 class VenueStream:
@@ -59,7 +43,7 @@ class VenueStream:
         self._route = route
         self._url = (base_url or wire.url).rstrip("/") + wire.path
         self._sizes: Mapping[str, float] = {}
-        self._connections: list[_Connection] = []
+        self._connections: list[Connection] = []
         self._made = 0
         self._merger = PrintMerger(wire)
         self._volumes = VolumeCheck()
@@ -83,7 +67,7 @@ class VenueStream:
     async def close(self) -> None:
         """Close all sockets and the session."""
         connections, self._connections = self._connections, []
-        await asyncio.gather(*(self._end(one) for one in connections))
+        await asyncio.gather(*(one.end() for one in connections))
         self._set_covered(0)
         await self._session.close()
 
@@ -108,9 +92,9 @@ class VenueStream:
         self._volumes.forget(contract_sizes)
         self._set_covered(now_ms)
 
-    def _add(self, name: str, now_ms: int) -> _Connection:
+    def _add(self, name: str, now_ms: int) -> Connection:
         self._made += 1
-        one = _Connection(self._made, name, Topics(self._wire), Channel(self._wire, now_ms, self._draw))
+        one = Connection(self._wire, self._made, name, now_ms, self._draw)
         self._connections.append(one)
         return one
 
@@ -120,58 +104,32 @@ class VenueStream:
             self._lateness_ms = now_ms - self._pumped_ms - PUMP_MS
         self._pumped_ms = now_ms
         await self._open_due(now_ms)
-        reading = [one for one in self._connections if one.socket is not None]
-        for one in reading:
-            assert one.socket is not None
-            one.socket.resume()
-        if reading:
-            await asyncio.sleep(READ_S)
-        brought = [found for one in reading if (found := self._read(one, now_ms)) is not None]
-        await self._end_faulty(now_ms)
+        brought = await self._read(now_ms)
+        for one in list(self._connections):
+            if await one.end_faulty(now_ms):
+                self._leave_to_heir(one)
         self._set_covered(now_ms)
         merged = self._merger.merge(brought, now_ms, self.clock_offset_ms)
-        await self._speak(now_ms)
+        for one in list(self._connections):
+            await one.speak(now_ms)
         await self._replace_old(now_ms)
         if merged is None:
             return ()
         self._prints += merged.block.shape[1]
         return (merged,)
 
-    def _read(self, one: _Connection, now_ms: int) -> Brought | None:
-        socket = one.socket
-        if socket is None:  # closed while the others were awaited
-            return None
-        socket.pause()
-        frames = socket.take()
-        if not frames:
-            return None
-        heard = self._wire.read(frames, self._sizes)
-        self._unreadable += heard.unreadable
-        for answer in heard.answers:
-            if answer.error:
-                logger.warning("{} {}: a message was refused: {}", self.venue, one.name, answer.error)
-            one.topics.answered(answer, now_ms)
-        one.topics.heard(heard.heard, now_ms)
-        self._volumes.heard(heard.heard)
-        lag_ms = now_ms + self.clock_offset_ms - heard.sent_ms
-        one.channel.received(now_ms, len(heard.sent_ms), np.asarray(lag_ms), has_pong=heard.has_pong)
-        if not one.was_live and one.channel.state is State.LIVE:
-            one.was_live = True
-            logger.info("{} {}: live", self.venue, one.name)
-        return one.number, heard
-
     async def _open_due(self, now_ms: int) -> None:
         for one in list(self._connections):
-            if one.opening is not None and one.opening.done():
-                await self._opened(one, now_ms)
-            if not one.topics.symbols and one.replaces is None:
-                self._connections.remove(one)
-                await self._end(one)
+            if not one.take_opened(now_ms):
+                self._held_until_ms = max(self._held_until_ms, one.held_until_ms)
+                self._leave_to_heir(one)
+            if not one.topics.symbols:
+                if not self._leave_to_heir(one):
+                    self._connections.remove(one)
+                await one.end()
             elif one.channel.is_due(now_ms) and self._may_open(now_ms):
                 self._opened_ms = now_ms
-                one.channel.connecting()
-                opening = WebSocket.open(self._session, self._url, now_ms, is_compressed=self._wire.is_compressed)
-                one.opening = asyncio.get_running_loop().create_task(opening)  # `_opened` takes its result
+                one.open(self._session, self._url, now_ms)
 
     def _may_open(self, now_ms: int) -> bool:
         if now_ms < self._held_until_ms or now_ms - self._opened_ms < OPEN_APART_MS:
@@ -182,61 +140,29 @@ class VenueStream:
         self._connects.done(cost, now_ms)
         return True
 
-    async def _opened(self, one: _Connection, now_ms: int) -> None:
-        assert one.opening is not None
-        opening, one.opening = one.opening, None
-        try:
-            one.socket = opening.result()
-        except RateLimited as error:
-            self._held_until_ms = max(self._held_until_ms, error.until_ms)
-            self._lost(one, now_ms, str(error), hold_ms=max(0, error.until_ms - now_ms))
-        except FetchError as error:
-            self._lost(one, now_ms, str(error))
-        else:
-            one.channel.connected(now_ms)
+    async def _read(self, now_ms: int) -> list[Brought]:
+        reading = [one for one in self._connections if one.has_socket]
+        for one in reading:
+            one.resume()
+        if reading:
+            await asyncio.sleep(READ_S)
+        brought = []
+        for one in reading:
+            heard = one.read(now_ms, self._sizes, self.clock_offset_ms)
+            if heard is not None:
+                self._volumes.heard(heard.heard)
+                self._unreadable += heard.unreadable
+                brought.append((one.number, heard))
+        return brought
 
-    async def _end_faulty(self, now_ms: int) -> None:
-        for one in list(self._connections):
-            if one.socket is None:
-                continue
-            fault = one.channel.fault(now_ms)
-            if not (one.socket.ended or fault):
-                continue
-            socket, one.socket = one.socket, None
-            hold_ms = POLICY_HOLD_MS if socket.close_code == POLICY_VIOLATION else 0
-            self._lost(one, now_ms, socket.ended or fault, close_code=socket.close_code, hold_ms=hold_ms)
-            await socket.close(is_polite=False)
-
-    def _lost(
-        self, one: _Connection, now_ms: int, error: str, *, close_code: int | None = None, hold_ms: int = 0
-    ) -> None:
-        if one.was_live or not one.channel.error:
-            logger.warning("{} {}: lost, {}", self.venue, one.name, error)
-        one.was_live = False
-        one.topics.restart()
-        one.channel.lost(now_ms, error, close_code=close_code, hold_ms=hold_ms)
+    def _leave_to_heir(self, lost: Connection) -> bool:
+        """Forget a connection in whose place another one comes; false where none does."""
         for heir in self._connections:
-            if heir.replaces is one:  # it need not come back
+            if heir.replaces is lost:
                 heir.replaces = None
-                self._connections.remove(one)
-                break
-
-    async def _speak(self, now_ms: int) -> None:
-        for one in list(self._connections):
-            if one.socket is None or not one.channel.is_open or not one.topics.may_send(now_ms):
-                continue
-            if one.channel.ping_is_due(now_ms):
-                message: bytes | None = self._wire.ping
-                one.channel.pinged(now_ms)
-                one.topics.sent(now_ms)
-            else:
-                message = one.topics.next_message(now_ms)
-            if message is None:
-                continue
-            try:
-                await one.socket.send(message)
-            except FetchError as error:
-                one.socket.ended = one.socket.ended or str(error)
+                self._connections.remove(lost)
+                return True
+        return False
 
     async def _replace_old(self, now_ms: int) -> None:
         for one in list(self._connections):
@@ -245,21 +171,11 @@ class VenueStream:
                 if one.topics.is_complete() and one.channel.live_ms(now_ms) >= OVERLAP_MS:
                     one.replaces = None
                     self._connections.remove(old)
-                    await self._end(old)
+                    await old.end()
             elif one.channel.is_old(now_ms) and not any(heir.replaces is one for heir in self._connections):
                 heir = self._add(one.name, now_ms)
                 heir.topics.add(one.topics.symbols)
                 heir.replaces = one
-
-    async def _end(self, one: _Connection) -> None:
-        if one.opening is not None:
-            one.opening.cancel()
-            (result,) = await asyncio.gather(one.opening, return_exceptions=True)
-            if isinstance(result, WebSocket):
-                await result.close()
-        if one.socket is not None:
-            socket, one.socket = one.socket, None
-            await socket.close()
 
     def retire(self, now_ms: int) -> None:
         """Take all connections for too old now, as after 23 hours."""
@@ -267,11 +183,7 @@ class VenueStream:
             one.channel.retire(now_ms)
 
     def _set_covered(self, now_ms: int) -> None:
-        covered: set[str] = set()
-        for one in self._connections:
-            if one.channel.state in (State.LIVE, State.LAGGING):
-                covered |= one.topics.covered(now_ms)
-        self._covered = frozenset(covered)
+        self._covered = frozenset().union(*(one.covered(now_ms) for one in self._connections))
         self._merger.set_covered(self._covered, now_ms)
 
     def covered(self, _now_ms: int) -> frozenset[str]:
@@ -300,10 +212,9 @@ class VenueStream:
 
     def report(self, now_ms: int) -> StreamReport:
         """Return how all is doing."""
-        sockets = [one.socket for one in self._connections if one.socket is not None]
         return StreamReport(
             venue=self.venue,
-            channels=tuple(self._channel_report(one, now_ms) for one in self._connections),
+            channels=tuple(one.report(now_ms, self._covered) for one in self._connections),
             prints=self._prints,
             gaps=self._merger.gaps,
             repeated=self._merger.repeated,
@@ -311,23 +222,5 @@ class VenueStream:
             unreadable=self._unreadable,
             refused_messages=sum(one.topics.refused for one in self._connections),
             held_until_ms=self._held_until_ms,
-            is_paused_between_readings=all(socket.can_pause for socket in sockets),
-        )
-
-    def _channel_report(self, one: _Connection, now_ms: int) -> ChannelReport:
-        return ChannelReport(
-            name=one.name,
-            state=one.channel.state,
-            wanted=len(one.topics),
-            heard=one.topics.count(Stage.HEARD),
-            accepted=one.topics.count(Stage.ACCEPTED),
-            refused=one.topics.count(Stage.REFUSED),
-            covered=sum(symbol in self._covered for symbol in one.topics.symbols),
-            messages_per_s=one.channel.messages_per_s(now_ms),
-            lag_p50_ms=one.channel.lag_ms(50),
-            lag_p95_ms=one.channel.lag_ms(95),
-            resyncs=one.topics.resyncs,
-            losses=one.channel.reconnects,
-            close_code=one.channel.close_code,
-            error=one.channel.error,
+            is_paused_between_readings=all(one.can_pause for one in self._connections),
         )

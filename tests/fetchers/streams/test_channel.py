@@ -130,7 +130,7 @@ def test_only_a_minute_of_data_ends_the_back_off() -> None:
     fed(channel, now_ms, now_ms + GOOD_MS, every_ms=1_000)
     channel.lost(now_ms + GOOD_MS, "closed", close_code=1012)
     assert channel.is_due(now_ms + GOOD_MS + 500)
-    assert (channel.state, channel.reconnects, channel.close_code) == (State.DOWN, 9, 1012)
+    assert (channel.state, channel.losses, channel.close_code) == (State.DOWN, 9, 1012)
 
 
 def test_a_hold() -> None:
