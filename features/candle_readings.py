@@ -1,10 +1,10 @@
 """The readings of n instruments' closed candles: the leg, and the zones that support or resist on its way back.
 
-A pure function of the last `WINDOW_ROWS` candles of each instrument, so that a restart, a replay and `why` read the
-same to the bit. Of a leg that is over or too small only the leg itself is read.
+A pure function of what is known of the candles (`features.state.candle_track`). Of a leg that is over or too small only
+the leg itself is read.
 """
 
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -12,13 +12,10 @@ import numpy as np
 
 from features.candle_settings import CandleSettings
 from features.facts.market import FloatArray, IntArray
-from features.phenomena.indicators import ATR_PERIOD, atr, rows_without_hole, rsi
-from features.phenomena.swings import Leg, Swings, at_rows, find_swings, last_leg, newest_rows
-from features.phenomena.zones import Clusters, find_blocks, find_clusters
+from features.phenomena.zones import BLOCK_ROWS, Clusters, find_clusters
+from features.state.candle_track import KEPT_BLOCKS, KEPT_SWINGS, CandleTrack
 
-WINDOW_ROWS = 240
-CLUSTER_SWINGS = 16  #: highs, and as many lows, that clusters are made of
-KEPT_LEVELS, KEPT_SWINGS, KEPT_BLOCKS = 16, 5, 8
+KEPT_LEVELS, NEAR_SWINGS = 16, 5
 CONFIRMED_WEIGHT = 2  #: a touch of the longer interval counts as many
 OVER = 0.95  #: share of the leg from where on it has come back too far for anything
 
@@ -55,159 +52,116 @@ class CandleReadings:
             getattr(self, one.name)[..., columns] = getattr(others, one.name)
 
 
-def no_readings(n: int) -> CandleReadings:
-    """Return the readings of instruments without candles."""
-    rows = {"level": KEPT_LEVELS, "touches": KEPT_LEVELS, "swing": KEPT_SWINGS}
-    rows |= {"block_bottom": KEPT_BLOCKS, "block_top": KEPT_BLOCKS}
-    empty: dict[str, Any] = {}
-    for one in fields(CandleReadings):
-        shape = (rows[one.name], n) if one.name in rows else (n,)
-        is_whole = one.type is IntArray
-        empty[one.name] = np.zeros(shape, np.int64) if is_whole else np.full(shape, np.nan)
-    return CandleReadings(**empty)
+OF_LEG = ("start", "end", "back_before", "back_since", "beyond")
+ZONES = ("rsi", "atr", "tolerance", "level", "touches", "swing", "block_bottom", "block_top")
+_NAMES = {one.name: one.type for one in fields(CandleReadings)}
+_ROWS = {"level": KEPT_LEVELS, "touches": KEPT_LEVELS, "swing": NEAR_SWINGS}
+_ROWS |= {"block_bottom": KEPT_BLOCKS, "block_top": KEPT_BLOCKS}
+
+
+def no_readings(n: int, names: Collection[str] = _NAMES) -> dict[str, Any]:
+    """Return these readings of instruments without candles, by name."""
+    rows = {name: (_ROWS[name], n) if name in _ROWS else (n,) for name in names}
+    return {
+        name: np.zeros(shape, np.int64) if _NAMES[name] is IntArray else np.full(shape, np.nan)
+        for name, shape in rows.items()
+    }
 
 
 def read_candles(
-    candles: FloatArray,
-    longer: Callable[[IntArray], FloatArray],
-    newest_ms: IntArray,
-    tick_size: FloatArray,
-    settings: CandleSettings,
+    track: CandleTrack, columns: IntArray, newest_ms: IntArray, tick_size: FloatArray, settings: CandleSettings
 ) -> CandleReadings:
     """Read the candles of m instruments.
 
     Parameters
     ----------
-    candles
-        (3, rows, m) high, low, close, oldest first, each instrument's newest in the last row; NaN where missing.
-    longer
-        Returns the same of the longer interval, of some of the m.
+    track
+        What is known of all instruments' candles.
+    columns
+        (m,) whose.
     newest_ms
-        (m,) when the newest opened [epoch ms].
+        (m,) when their newest candles opened [epoch ms], 0: there are none.
     tick_size
         (m,) [USDT]; two ticks count as near whatever else says.
     settings
         What a swing, a level and a block are.
     """
-    candles = _whole_part(candles)
-    high, low, close = candles
     interval_ms, strength = 1000 * settings.candle_interval_s, settings.swing_strength
-    swings = find_swings(high, low, strength)
-    leg = last_leg(swings, high, low)
-    rows, last = np.arange(len(high))[:, np.newaxis], len(high) - 1
-    exists, known_row = leg.direction != 0, leg.end_row + strength
-    way = np.where(leg.direction < 0, -1, 1)
-    back, ahead = np.where(way > 0, low, -high), np.where(way > 0, high, -low)
-    with np.errstate(invalid="ignore"):
-        back_before = way * _lowest(back, (rows > leg.end_row) & (rows <= known_row))
-        back_since = way * _lowest(back, rows > known_row)
-        beyond = -way * _lowest(-ahead, rows > leg.end_row)
-    readings = no_readings(len(leg.direction))
-    readings.closed_ms[...] = newest_ms + interval_ms
-    readings.whole_rows[...] = rows_without_hole(close)[-1]
-    readings.direction[...] = leg.direction
-    readings.close[...] = close[-1]
-    for name, row in (("start_ms", leg.start_row), ("end_ms", leg.end_row)):
-        getattr(readings, name)[...] = np.where(exists, newest_ms - (last - row) * interval_ms, 0)
-    readings.known_ms[...] = np.where(exists, readings.end_ms + (strength + 1) * interval_ms, 0)
-    readings.known_rows[...] = np.where(exists, last - known_row, 0)
-    for name, price in (("start", leg.start), ("end", leg.end), ("beyond", beyond)):
-        getattr(readings, name)[...] = np.where(exists, price, np.nan)
-    readings.back_before[...] = np.where(exists, back_before, np.nan)
-    readings.back_since[...] = np.where(exists & np.isfinite(back_since), back_since, np.nan)
+    start_ms, end_ms = track.start_ms[columns], track.end_ms[columns]
+    exists = start_ms > 0
+    known_ms = end_ms + (strength + 1) * interval_ms
+    closed_ms = newest_ms + interval_ms
+    atr = track.atr(columns)
+    found = no_readings(len(columns), ZONES)
+    found |= {name: np.where(exists, getattr(track, name)[columns], np.nan) for name in OF_LEG}
+    found |= {name: getattr(track, name)[columns] for name in ("whole_rows", "close", "start_ms")}
+    readings = CandleReadings(
+        **found,
+        closed_ms=np.where(newest_ms > 0, closed_ms, 0),
+        direction=np.where(exists, track.kind[columns], 0),
+        end_ms=np.where(exists, end_ms, 0),
+        known_ms=np.where(exists, known_ms, 0),
+        known_rows=np.where(exists, (closed_ms - known_ms) // interval_ms, 0),
+    )
 
-    deepest, height = np.fmin(way * back_before, way * back_since), np.abs(leg.end - leg.start)
-    is_open = exists & ~(way * beyond > way * leg.end) & (deepest > way * leg.end - OVER * height)
-    is_large = 100 * height >= settings.min_range_percent * np.minimum(leg.start, leg.end)
-    alive = np.flatnonzero(is_open & is_large & (readings.whole_rows > ATR_PERIOD))
+    way, start, end = readings.direction, readings.start, readings.end
+    deepest, height = np.fmin(way * readings.back_before, way * readings.back_since), np.abs(end - start)
+    is_open = exists & ~(way * readings.beyond > way * end) & (deepest > way * end - OVER * height)
+    is_large = 100 * height >= settings.min_range_percent * np.minimum(start, end)
+    alive = np.flatnonzero(is_open & is_large & ~np.isnan(atr))
     if len(alive):
-        chosen = Swings(swings.is_high[:, alive], swings.is_low[:, alive])
-        its_leg = Leg(leg.direction[alive], leg.start_row[alive], leg.end_row[alive], leg.start[alive], leg.end[alive])
-        _add_zones(
-            readings,
-            alive,
-            candles[:, :, alive],
-            _whole_part(longer(alive)),
-            chosen,
-            its_leg,
-            tick_size[alive],
-            settings,
-        )
+        _add_zones(readings, track, alive, columns[alive], atr[alive], tick_size[alive], settings)
     return readings
 
 
 def _add_zones(
     readings: CandleReadings,
+    track: CandleTrack,
+    here: IntArray,
     columns: IntArray,
-    candles: FloatArray,
-    longer: FloatArray,
-    swings: Swings,
-    leg: Leg,
+    atr: FloatArray,
     tick_size: FloatArray,
     settings: CandleSettings,
 ) -> None:
-    high, low, close = candles
-    ranges = atr(high, low, close)
-    tolerance = np.maximum(settings.tolerance_percent / 100 * close[-1], settings.tolerance_atr * ranges[-1])
+    # `here` are places in the readings, `columns` those of the same instruments in the track
+    close = readings.close[here]
+    tolerance = np.maximum(settings.tolerance_percent / 100 * close, settings.tolerance_atr * atr)
     tolerance = np.maximum(tolerance, 2 * tick_size)
-    readings.rsi[columns] = rsi(close)[-1]
-    readings.atr[columns] = ranges[-1]
-    readings.tolerance[columns] = tolerance
+    readings.rsi[here], readings.atr[here], readings.tolerance[here] = track.rsi(columns), atr, tolerance
 
-    found = _clusters(high, low, swings, tolerance, settings)
-    longer_high, longer_low, _ = longer
-    longer_swings = find_swings(longer_high, longer_low, settings.swing_strength)
-    others = _clusters(longer_high, longer_low, longer_swings, tolerance, settings)
-    is_confirmed = np.abs(found.level[:, np.newaxis] - others.level[np.newaxis]) <= tolerance
-    confirmed = (is_confirmed * others.touches[np.newaxis]).sum(axis=1)
-    readings.level[:, columns] = found.level
-    readings.touches[:, columns] = found.touches + CONFIRMED_WEIGHT * confirmed
+    prices = np.concatenate([track.swing[:, :, columns], track.longer_swing[:, :, columns]], axis=2)
+    found, others = _clusters(prices.reshape(2 * KEPT_SWINGS, -1), np.tile(2 * tolerance, 2), settings)
+    confirmed = np.zeros(found.touches.shape, np.int64)
+    for level, touches in zip(others.level, others.touches, strict=True):
+        confirmed += np.where(np.abs(found.level - level) <= tolerance, touches, 0)
+    readings.level[: len(found.level), here] = found.level
+    readings.touches[: len(found.level), here] = found.touches + CONFIRMED_WEIGHT * confirmed
 
-    rows = newest_rows(np.where(leg.direction > 0, swings.is_low, swings.is_high), KEPT_SWINGS + 1)
-    rows = np.where((rows == leg.start_row) | (rows == leg.end_row), -1, rows)
-    rows = np.take_along_axis(rows, np.argsort(rows < 0, axis=0, kind="stable"), axis=0)[:KEPT_SWINGS]
-    readings.swing[:, columns] = at_rows(np.where(leg.direction > 0, low, high), rows)
+    is_up = readings.direction[here] > 0
+    side = np.where(is_up, 1, 0)
+    swing, swing_ms = (one[side, : NEAR_SWINGS + 1, columns].T for one in (track.swing, track.swing_ms))
+    is_own = (swing_ms == readings.start_ms[here]) | (swing_ms == readings.end_ms[here])
+    order = np.argsort(is_own, axis=0, kind="stable")[:NEAR_SWINGS]
+    readings.swing[:, here] = np.take_along_axis(np.where(is_own, np.nan, swing), order, axis=0)
 
-    blocks = find_blocks(
-        high,
-        low,
-        close,
-        swings,
-        ranges,
-        leg.direction,
-        strength=settings.swing_strength,
-        max_atr=settings.block_max_atr,
-        by_close=settings.block_dies_by_close,
-    )
-    living = np.flatnonzero(blocks.died_row < 0)[::-1]
-    place = np.zeros(len(columns), np.int64)
-    for one in living.tolist():  # few
-        column = blocks.column[one]
-        if place[column] < KEPT_BLOCKS:
-            readings.block_bottom[place[column], columns[column]] = blocks.bottom[one]
-            readings.block_top[place[column], columns[column]] = blocks.top[one]
-            place[column] += 1
+    side = np.where(is_up, 0, 1)
+    born_ms = track.block_ms[side, :, columns].T
+    is_old = readings.closed_ms[here] - born_ms > BLOCK_ROWS * 1000 * settings.candle_interval_s
+    low = np.where(is_old, np.nan, track.block_low[side, :, columns].T)
+    order = np.argsort(np.isnan(low), axis=0, kind="stable")
+    low = np.take_along_axis(low, order, axis=0)
+    high = np.take_along_axis(track.block_high[side, :, columns].T, order, axis=0)
+    readings.block_bottom[:, here] = np.where(is_up, low, -high)
+    readings.block_top[:, here] = np.where(np.isnan(low), np.nan, np.where(is_up, high, -low))
 
 
-def _whole_part(candles: FloatArray) -> FloatArray:
-    # what is before the last hole is as if it were not there
-    is_missing = np.isnan(candles[2])
-    if not is_missing.any():
-        return candles
-    first = candles.shape[1] - rows_without_hole(candles[2])[-1]
-    is_part = np.arange(candles.shape[1])[:, np.newaxis] >= first
-    return np.where(is_part, candles, np.nan)
-
-
-def _lowest(values: FloatArray, chosen: Any) -> FloatArray:
-    return np.asarray(np.where(chosen, values, np.inf).min(axis=0))
-
-
-def _clusters(
-    high: FloatArray, low: FloatArray, swings: Swings, tolerance: FloatArray, settings: CandleSettings
-) -> Clusters:
-    highs = at_rows(high, newest_rows(swings.is_high, CLUSTER_SWINGS))
-    lows = at_rows(low, newest_rows(swings.is_low, CLUSTER_SWINGS))
-    found = find_clusters(np.concatenate([highs, lows]), 2 * tolerance, settings.min_touches)
-    order = np.argsort(np.isnan(found.level), axis=0, kind="stable")[:KEPT_LEVELS]
-    return Clusters(np.take_along_axis(found.level, order, axis=0), np.take_along_axis(found.touches, order, axis=0))
+def _clusters(prices: FloatArray, width: FloatArray, settings: CandleSettings) -> tuple[Clusters, Clusters]:
+    # those of the first half of the columns and of the second, no more rows than there are levels
+    found = find_clusters(prices, width, settings.min_touches)
+    n, half = prices.shape[1], prices.shape[1] // 2
+    column, row = np.nonzero((found.touches > 0).T)  # column by column, the lowest first
+    counts = np.bincount(column, minlength=n)
+    place = np.arange(len(column)) - (np.cumsum(counts) - counts)[column]
+    level, touches = np.full((counts.max(), n), np.nan), np.zeros((counts.max(), n), np.int64)
+    level[place, column], touches[place, column] = found.level[row, column], found.touches[row, column]
+    return Clusters(level[:, :half], touches[:, :half]), Clusters(level[:, half:], touches[:, half:])

@@ -71,7 +71,7 @@ class VenuePoller:
             self.candles,
             start=start,
             deliver=self._deliver,
-            venue_ms=lambda: now_ms() + round(self.loader.clock_offset_ms),
+            venue_ms=self.venue_ms,
             can_be_polled=lambda: self.can_be_polled,
             is_busy=self.backfill.lacks,
         )
@@ -155,6 +155,10 @@ class VenuePoller:
             pass  # counted and logged
         return None
 
+    def venue_ms(self) -> int:
+        """Return the time by the venue's clock."""
+        return self._now_ms() + round(self.loader.clock_offset_ms)
+
     def renew(self) -> None:
         """Fill the windows again, and measure the venue's clock with the next quotes."""
         self.backfill.renew(self._now_ms())
@@ -175,6 +179,7 @@ class VenuePoller:
             dropped=dropped,
             quarantined=self.polls.quarantine.count(now_ms),
             warming=self.backfill.warming,
+            lacking_candles=self.candles.lacking(self.venue_ms()),
             full_by_ms=self.backfill.full_by_ms(now_ms),
             warmed_after_s=None if whole_ms is None else (whole_ms - self._born_ms) / 1000,
             polls=self.counts,

@@ -25,6 +25,7 @@ class VenueReport:
     dropped: Mapping[str, int]  #: by reason
     quarantined: int
     warming: int  #: instruments whose history has not come yet
+    lacking_candles: int  #: instruments that lack a closed candle, where candles are kept
     full_by_ms: int | None  #: when all windows will be full, by estimate; None where they are
     warmed_after_s: float | None  #: from the start until every instrument had its history; None before that
     polls: Counts  #: of the last plan
@@ -56,6 +57,7 @@ def report_without_polls(condition: Condition) -> VenueReport:
         dropped={},
         quarantined=0,
         warming=0,
+        lacking_candles=0,
         full_by_ms=None,
         warmed_after_s=None,
         polls=Counts(),

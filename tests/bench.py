@@ -2,6 +2,7 @@
 
 market    ticks, memory and limits on a market of full size, which has a process of its own, as the demo's has
 tape      how large a tape is, and how fast it is played
+candles   closed candles: storing and reading them, their memory, and how soon all are there after a start
 frame     append, features, scores and gates beside the scalar reference
 telegram  from the tick's last reply to Telegram's door
 records   what a long history of signals and controls costs an alert
@@ -136,6 +137,12 @@ def _frame() -> str:
     return bench_frame.measure()
 
 
+def _candles() -> str:
+    from tests import bench_candles
+
+    return bench_candles.measure()
+
+
 def _telegram() -> str:
     from tests import bench_telegram
 
@@ -178,6 +185,7 @@ def _tape() -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     "market": _market,
     "frame": _frame,
+    "candles": _candles,
     "tape": _tape,
     "telegram": _telegram,
     "records": _records,

@@ -3,8 +3,9 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from loguru import logger
@@ -12,7 +13,7 @@ from loguru import logger
 from bot.core.arrived import Arrived
 from bot.core.tick import View
 from features.candle_settings import CandleSettings
-from features.facts.market import FloatArray, IntArray, Observation, OrderBook
+from features.facts.market import Candles, FloatArray, IntArray, Observation, OrderBook
 from features.frame import compute_features
 from features.settings import FeatureSettings
 from features.state.candle_store import CandleStore
@@ -26,6 +27,7 @@ from scoring.signals import Limits, Signal
 from storage.store import Store
 
 APPENDED_AT_ONCE = 250  #: histories come by the thousand
+ROWS_AS_ONE = 50  #: candles of a long reply that cost as much as another observation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +79,8 @@ class Market:
     async def append(self, observations: Sequence[Observation]) -> None:
         """Take what has arrived, in portions: other tasks run between two long steps."""
         self._seen.add(observations)
-        for first in range(0, len(observations), APPENDED_AT_ONCE):
-            self.state.append(observations[first : first + APPENDED_AT_ONCE])
+        for portion in _portions(observations):
+            self.state.append(portion)
             await asyncio.sleep(0)
 
     def view(self, now_ms: int) -> View:
@@ -165,3 +167,11 @@ class Market:
             price=state.price_at[rows, column],
             open_interest=state.open_interest_at[rows, column],
         )
+
+
+def _portions(observations: Sequence[Observation]) -> Iterator[Sequence[Observation]]:
+    rows = [len(one.open_ms) if isinstance(one, Candles) else 0 for one in observations]
+    portion = np.cumsum([1 + count // ROWS_AS_ONE for count in rows]) // APPENDED_AT_ONCE
+    starts = np.flatnonzero(np.diff(portion, prepend=-1)).tolist()
+    for first, last in pairwise([*starts, len(observations)]):
+        yield observations[first:last]

@@ -21,11 +21,16 @@ class Swings(NamedTuple):
 class Leg(NamedTuple):
     """The move between the last two swings of the alternating view, (n,) each."""
 
-    direction: IntArray  #: 1 up, -1 down, 0 where there is no leg
-    start_row: IntArray  #: -1 where there is none, as below
-    end_row: IntArray
+    kind: IntArray  #: of its end: 1 a high, -1 a low, 0 where no swing is known
+    start_row: IntArray  #: -1 where there is none: one swing makes no leg
+    end_row: IntArray  #: -1 where no swing is known
     start: FloatArray  #: [USDT] a low of an up leg, a high of a down leg
     end: FloatArray
+
+    @property
+    def direction(self) -> IntArray:
+        """1 up, -1 down, 0 where there is no leg."""
+        return np.where(self.start_row >= 0, self.kind, 0)
 
 
 def find_swings(high: FloatArray, low: FloatArray, strength: int) -> Swings:
@@ -82,15 +87,15 @@ def last_leg(swings: Swings, high: FloatArray, low: FloatArray) -> Leg:
     before = np.where(ends < starts[-1], ends, -1).max(axis=0)
     start_place = _most_extreme(np.where(is_up, -price_low, price_high), starts > before)
 
-    exists = (highs[-1] >= 0) & (lows[-1] >= 0)
+    has_end, has_both = (highs[-1] >= 0) | (lows[-1] >= 0), (highs[-1] >= 0) & (lows[-1] >= 0)
     columns = np.arange(highs.shape[1])
     end_row, start_row = ends[end_place, columns] // 2, starts[start_place, columns] // 2
     return Leg(
-        direction=np.where(exists, np.where(is_up, 1, -1), 0),
-        start_row=np.where(exists, start_row, -1),
-        end_row=np.where(exists, end_row, -1),
-        start=np.where(exists, np.where(is_up, price_low, price_high)[start_place, columns], np.nan),
-        end=np.where(exists, np.where(is_up, price_high, price_low)[end_place, columns], np.nan),
+        kind=np.where(has_end, np.where(is_up, 1, -1), 0),
+        start_row=np.where(has_both, start_row, -1),
+        end_row=np.where(has_end, end_row, -1),
+        start=np.where(has_both, np.where(is_up, price_low, price_high)[start_place, columns], np.nan),
+        end=np.where(has_end, np.where(is_up, price_high, price_low)[end_place, columns], np.nan),
     )
 
 

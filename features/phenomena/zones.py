@@ -40,9 +40,9 @@ def find_clusters(prices: FloatArray, width: FloatArray, min_touches: int) -> Cl
     ordered = np.sort(prices, axis=0)  # NaN last
     first = np.full(n, -np.inf)
     begins = np.empty((k, n), bool)
-    for row, price in enumerate(ordered):
-        begins[row] = ~(price - first <= width)  # NaN begins one too, and counts nowhere
-        first = np.where(begins[row], price, first)
+    for price, is_first in zip(ordered, begins, strict=True):
+        np.greater(price - first, width, out=is_first)
+        np.copyto(first, price, where=is_first)
     is_known = ~np.isnan(ordered)
     cell = (np.cumsum(begins, axis=0) - 1) * n + np.arange(n)
     touches = np.bincount(cell[is_known], minlength=k * n).reshape(k, n)

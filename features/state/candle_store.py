@@ -9,15 +9,17 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from features.candle_readings import WINDOW_ROWS, CandleReadings, no_readings, read_candles
+from features.candle_readings import CandleReadings, no_readings, read_candles
 from features.candle_settings import CandleSettings
 from features.facts.market import Candles, FloatArray, IntArray
+from features.state.candle_beginning import begin
+from features.state.candle_ring import COLUMNS, READ, CandleRing
+from features.state.candle_track import CandleTrack, empty_track, step, step_longer
 
+WINDOW_ROWS, LONGER_WINDOW_ROWS = 240, 64
 SPARE_ROWS = 16  #: what lags behind the newest candle of all by as many still has its whole window
-LONGER_ROWS = 112
 LONGEST_GAP = 3  #: missing candles in a row that are taken as nothing traded
-COLUMNS = 5  #: open, high, low, close, volume
-EVERY, READ = slice(None), slice(1, 4)  #: of them; high, low and close are read
+MOST_STEPS = 8  #: candles that are taken one by one; after a longer absence all that are stored are read anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,41 +33,19 @@ class CandleSnapshot:
     longer_open_ms: IntArray
     longer_values: FloatArray
     longer_newest_ms: IntArray
+    track: CandleTrack | None = None  #: None: an older version took it; it is made of the candles
 
 
-class CandleRing:
-    """Candles of one interval: a ring of rows that all instruments share, each the same stretch of time."""
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """Candles of several replies side by side, by instrument and time."""
 
-    def __init__(self, n: int, interval_s: int, rows: int) -> None:
-        self.interval_ms = 1000 * interval_s
-        self.open_ms: IntArray = np.zeros(rows, np.int64)  #: (rows,) 0: nothing yet
-        self.values: FloatArray = np.full((COLUMNS, rows, n), np.nan)
-        self.newest_ms: IntArray = np.zeros(n, np.int64)  #: (n,) open of each instrument's newest candle, 0: none
+    column: IntArray
+    open_ms: IntArray
+    values: FloatArray  #: (5, k)
 
-    def put(self, column: int, open_ms: IntArray, values: FloatArray) -> int:
-        """Store candles, (k,) ascending and (5, k); return how many differ from what is stored, which stays."""
-        open_ms, values = open_ms[-len(self.open_ms) :], values[:, -len(self.open_ms) :]
-        rows = open_ms // self.interval_ms % len(self.open_ms)
-        is_new = open_ms > self.open_ms[rows]
-        self.values[:, rows[is_new]] = np.nan
-        self.open_ms[rows[is_new]] = open_ms[is_new]
-        is_kept = self.open_ms[rows] == open_ms
-        rows, open_ms, values = rows[is_kept], open_ms[is_kept], values[:, is_kept]
-        if not len(rows):
-            return 0
-        stored = self.values[:, rows, column]
-        is_unknown = np.isnan(stored[3])
-        self.values[:, rows, column] = np.where(is_unknown, values, stored)
-        self.newest_ms[column] = max(int(self.newest_ms[column]), int(open_ms[-1]))
-        return int(((stored != values).any(axis=0) & ~is_unknown).sum())
-
-    def window(self, columns: IntArray, rows: int, which: slice = EVERY) -> FloatArray:
-        """Return the last candles of some instruments, (5, rows, m) or fewer, each one's newest in the last row."""
-        newest = self.newest_ms[columns] // self.interval_ms
-        number = newest - np.arange(rows - 1, -1, -1)[:, np.newaxis]
-        row = number % len(self.open_ms)
-        is_stored = self.open_ms[row] == number * self.interval_ms
-        return np.where(is_stored & (newest > 0), self.values[which, row, columns], np.nan)
+    def take(self, places: IntArray) -> "_Arrived":
+        return _Arrived(self.column[places], self.open_ms[places], self.values[:, places])
 
 
 class CandleStore:
@@ -76,29 +56,35 @@ class CandleStore:
         self.settings = settings
         self.tick_size = tick_size
         self.base = CandleRing(n, settings.candle_interval_s, WINDOW_ROWS + SPARE_ROWS)
-        self.longer = CandleRing(n, settings.confirm_interval_s, LONGER_ROWS + SPARE_ROWS)
-        self.readings: CandleReadings = no_readings(n)
+        self.longer = CandleRing(n, settings.confirm_interval_s, LONGER_WINDOW_ROWS + SPARE_ROWS)
+        self.track: CandleTrack = empty_track(n)
+        self.readings = CandleReadings(**no_readings(n))
         self.rewritten = 0  #: candles that a venue gave differently later
 
     def append(self, columns: Sequence[int], replies: Sequence[Candles]) -> None:
         """Store closed candles, one reply of an instrument each, and read them."""
-        for column, candles in zip(columns, replies, strict=True):
-            if candles.interval_s == self.settings.candle_interval_s and len(candles.open_ms):
-                self._put(column, candles)
-        self.read(np.array(sorted(set(columns)), np.int64))
+        arrived = self._newer(self._arrived(columns, replies))
+        if not len(arrived.column):
+            return
+        before_ms, interval_ms = self._time_before(arrived), self.base.interval_ms
+        absent = (arrived.open_ms - self.base.newest_ms[arrived.column]) // interval_ms
+        self.base.put(arrived.column, arrived.open_ms, arrived.values)
+        is_hole = (before_ms == 0) | (arrived.open_ms - before_ms > (LONGEST_GAP + 1) * interval_ms)
+        begins, returns = (np.zeros(len(self.tick_size), bool) for _ in range(2))
+        begins[arrived.column[is_hole]] = returns[arrived.column[absent > MOST_STEPS]] = True
+        returns &= ~begins
+        with np.errstate(invalid="ignore"):
+            if begins.any():
+                self._begin_arrived(arrived.take(np.flatnonzero(begins[arrived.column])))
+            self._begin_stored(np.flatnonzero(returns))
+            self._step(arrived.take(np.flatnonzero(~(begins | returns)[arrived.column])))
+        self.read(np.unique(arrived.column))
 
     def read(self, columns: IntArray) -> None:
         """Read the candles of some instruments."""
+        newest_ms = self.base.newest_ms[columns]
         with np.errstate(invalid="ignore"):
-            read = read_candles(
-                self.base.window(columns, WINDOW_ROWS, READ),
-                lambda chosen: self.longer.window(columns[chosen], LONGER_ROWS, READ),
-                self.base.newest_ms[columns],
-                self.tick_size[columns],
-                self.settings,
-            )
-        has_candles = self.base.newest_ms[columns] > 0
-        read.closed_ms[~has_candles] = 0
+            read = read_candles(self.track, columns, newest_ms, self.tick_size[columns], self.settings)
         self.readings.put(columns, read)
 
     def copy_columns(self, source: "CandleStore", there: IntArray, here: IntArray) -> None:
@@ -108,6 +94,7 @@ class CandleStore:
             mine.values[:, :, here] = other.values[:, :, there]
             mine.newest_ms[here] = other.newest_ms[there]
         self.rewritten = source.rewritten
+        self.track.copy_columns(source.track, there, here)
         for one in fields(CandleReadings):
             getattr(self.readings, one.name)[..., here] = getattr(source.readings, one.name)[..., there]
 
@@ -121,6 +108,7 @@ class CandleStore:
             longer_open_ms=self.longer.open_ms.copy(),
             longer_values=self.longer.values[:, :, columns],
             longer_newest_ms=self.longer.newest_ms[columns],
+            track=self.track.of(columns),
         )
 
     @classmethod
@@ -135,52 +123,127 @@ class CandleStore:
         store = cls(tick_size, snapshot.settings)
         for ring, prefix in ((store.base, ""), (store.longer, "longer_")):
             for name in ("open_ms", "values", "newest_ms"):
-                taken, mine = getattr(snapshot, prefix + name), getattr(ring, name)
-                if taken.shape != mine.shape:
-                    raise ValueError("the candles were not those that the settings need")
-                mine[...] = taken
-        store.read(np.arange(len(tick_size)))
+                _take(getattr(ring, name), getattr(snapshot, prefix + name))
+        everyone = np.arange(len(tick_size))
+        if snapshot.track is None:
+            store._begin_stored(everyone)
+        else:
+            for one in fields(CandleTrack):
+                _take(getattr(store.track, one.name), getattr(snapshot.track, one.name))
+        store.read(everyone)
         return store
 
-    def _put(self, column: int, candles: Candles) -> None:
-        interval_ms = self.base.interval_ms
-        volume = np.zeros(len(candles.open_ms)) if candles.volume_base is None else candles.volume_base
-        values = np.array([candles.open, candles.high, candles.low, candles.close, volume])
-        is_on_grid = candles.open_ms % interval_ms == 0
-        open_ms, values = candles.open_ms[is_on_grid], values[:, is_on_grid]
-        before_ms = int(self.base.newest_ms[column])
-        if before_ms and len(open_ms) and before_ms < open_ms[0]:
-            before = self.base.window(np.array([column]), 1)[:, 0]
-            open_ms, values = np.append(before_ms, open_ms), np.concatenate([before, values], axis=1)
-        open_ms, values = _filled(open_ms, values, interval_ms)
-        self.rewritten += self.base.put(column, open_ms, values)
-        self.longer.put(column, *self._aggregated(column, open_ms, values))
+    def _arrived(self, columns: Sequence[int], replies: Sequence[Candles]) -> _Arrived:
+        interval_s = self.settings.candle_interval_s
+        chosen = [(column, one) for column, one in zip(columns, replies, strict=True) if one.interval_s == interval_s]
+        if not chosen:
+            return _Arrived(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((COLUMNS, 0)))
+        came = [one for _, one in chosen]
+        times = [one.open_ms for one in came]
+        prices = [[one.open for one in came], [one.high for one in came], [one.low for one in came]]
+        volumes = [np.zeros(len(one.open_ms)) if one.volume_base is None else one.volume_base for one in came]
+        values = [*prices, [one.close for one in came], volumes]
+        arrived = _Arrived(
+            np.repeat([column for column, _ in chosen], [len(one) for one in times]),
+            np.concatenate(times),
+            np.array([np.concatenate(one) for one in values]),
+        )
+        is_on_grid = arrived.open_ms % self.base.interval_ms == 0
+        order = np.lexsort((arrived.open_ms, arrived.column))
+        order = order[is_on_grid[order]]
+        same = (np.diff(arrived.column[order]) == 0) & (np.diff(arrived.open_ms[order]) == 0)
+        return arrived.take(order[np.append(True, ~same)[: len(order)]])
 
-    def _aggregated(self, column: int, open_ms: IntArray, values: FloatArray) -> tuple[IntArray, FloatArray]:
-        """Return the longer candles whose parts are all there, of what came or is stored."""
-        parts = self.longer.interval_ms // self.base.interval_ms
-        opens = np.unique(open_ms // self.longer.interval_ms) * self.longer.interval_ms
-        times = opens + np.arange(parts)[:, np.newaxis] * self.base.interval_ms  # (parts, k)
-        place = np.searchsorted(open_ms, times).clip(max=len(open_ms) - 1)
-        came = np.where(open_ms[place] == times, values[:, place], np.nan)
-        row = times // self.base.interval_ms % len(self.base.open_ms)
-        stored = np.where(self.base.open_ms[row] == times, self.base.values[:, row, column], np.nan)
-        part = np.where(np.isnan(stored[3]), came, stored)
-        is_whole = ~np.isnan(part[3]).any(axis=0)
-        part, opens = part[:, :, is_whole], opens[is_whole]
-        longer = np.array(
-            [part[0, 0], part[1].max(axis=0), part[2].min(axis=0), part[3, -1], part[4].sum(axis=0)]
-        ).reshape(COLUMNS, len(opens))
-        return opens, longer
+    def _newer(self, arrived: _Arrived) -> _Arrived:
+        """Return what is newer than what is stored, short gaps filled; the rest is compared with that."""
+        is_newer = arrived.open_ms > self.base.newest_ms[arrived.column]
+        if not is_newer.all():
+            older = arrived.take(np.flatnonzero(~is_newer))
+            self.rewritten += len(self.base.put(older.column, older.open_ms, older.values))
+            arrived = arrived.take(np.flatnonzero(is_newer))
+        missing = (arrived.open_ms - self._time_before(arrived)) // self.base.interval_ms - 1
+        extra = np.where(missing <= LONGEST_GAP, missing, 0)
+        if not extra.any():
+            return arrived
+        is_first = np.append(True, np.diff(arrived.column) != 0)
+        close_before = np.where(is_first, self.track.close[arrived.column], np.roll(arrived.values[3], 1))
+        place = np.repeat(np.arange(len(extra)), extra + 1)
+        left = np.repeat(np.cumsum(extra + 1), extra + 1) - 1 - np.arange(len(place))  # candles up to the one that came
+        values = arrived.values[:, place]
+        values[:4] = np.where(left > 0, close_before[place], values[:4])
+        values[4] = np.where(left > 0, 0.0, values[4])
+        return _Arrived(arrived.column[place], arrived.open_ms[place] - left * self.base.interval_ms, values)
+
+    def _time_before(self, arrived: _Arrived) -> IntArray:
+        # when the candle before each opened, 0 where there is none
+        is_first = np.append(True, np.diff(arrived.column) != 0)[: len(arrived.column)]
+        return np.where(is_first, self.base.newest_ms[arrived.column], np.roll(arrived.open_ms, 1))
+
+    def _step(self, arrived: _Arrived) -> None:
+        """Take candles that follow those that are known."""
+        longer = self.longer
+        for open_ms in np.unique(arrived.open_ms).tolist():
+            columns = arrived.column[arrived.open_ms == open_ms]
+            step(self.track, self.base, columns, open_ms, self.settings)
+            if (open_ms + self.base.interval_ms) % longer.interval_ms:
+                continue
+            parts = longer.interval_ms // self.base.interval_ms
+            whole = columns[self.track.whole_rows[columns] >= parts]
+            rows, _ = self.base.rows_until(open_ms, parts)
+            longer_ms = open_ms + self.base.interval_ms - longer.interval_ms
+            values = _joined(self.base.values[:, rows[:, np.newaxis], whole][:, np.newaxis])[:, 0]
+            longer.put(whole, np.full(len(whole), longer_ms), values)
+            step_longer(self.track, longer, whole, longer_ms, self.settings.swing_strength)
+
+    def _begin_arrived(self, arrived: _Arrived) -> None:
+        # a first reply is longer than the ring, and gives as many of the longer candles
+        newest_ms = self.base.newest_ms[arrived.column]
+        for last_ms in np.unique(newest_ms).tolist():
+            part = arrived.take(np.flatnonzero(newest_ms == last_ms))
+            columns, place = np.unique(part.column, return_inverse=True)
+            age = (last_ms - part.open_ms) // self.base.interval_ms
+            values = np.full((COLUMNS, int(age.max()) + 1, len(columns)), np.nan)
+            values[:, -1 - age, place] = part.values
+            longer_ms, longer = self._put_longer(columns, values, last_ms)
+            self._begin(columns, longer, last_ms, longer_ms[-1:])
+
+    def _begin_stored(self, columns: IntArray) -> None:
+        newest_ms = self.base.newest_ms[columns]
+        for last_ms in np.unique(newest_ms[newest_ms > 0]).tolist():
+            some = columns[newest_ms == last_ms]
+            self._put_longer(some, self.base.window(some, WINDOW_ROWS), last_ms)
+            self._begin(some, self.longer.window(some, LONGER_WINDOW_ROWS), last_ms, self.longer.newest_ms[some])
+
+    def _begin(self, columns: IntArray, longer: FloatArray, last_ms: int, longer_last_ms: IntArray) -> None:
+        candles = self.base.window(columns, WINDOW_ROWS, READ)
+        begin(self.track, columns, candles, longer[READ], last_ms, longer_last_ms, self.settings)
+
+    def _put_longer(self, columns: IntArray, values: FloatArray, last_ms: int) -> tuple[IntArray, FloatArray]:
+        longer_ms, longer = self._aggregated(last_ms, values)
+        row, which = np.nonzero(~np.isnan(longer[3]))
+        self.longer.put(columns[which], longer_ms[row], longer[:, row, which])
+        return longer_ms, longer
+
+    def _aggregated(self, last_ms: int, values: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Return the longer candles, (k,) and (5, k, m), NaN where a part is missing."""
+        interval_ms, longer_ms = self.base.interval_ms, self.longer.interval_ms
+        parts, rows = longer_ms // interval_ms, values.shape[1]
+        end = rows - (last_ms + interval_ms) % longer_ms // interval_ms
+        count = max(end, 0) // parts
+        whole = values[:, end - count * parts : end].reshape(COLUMNS, count, parts, values.shape[2])
+        last_longer_ms = (last_ms + interval_ms) // longer_ms * longer_ms - longer_ms
+        return last_longer_ms - longer_ms * np.arange(count - 1, -1, -1), _joined(whole)
 
 
-def _filled(open_ms: IntArray, values: FloatArray, interval_ms: int) -> tuple[IntArray, FloatArray]:
-    """Fill short gaps with the close before them and no volume: nothing was traded."""
-    missing = np.diff(open_ms) // interval_ms - 1
-    for place in np.flatnonzero((missing > 0) & (missing <= LONGEST_GAP))[::-1].tolist():
-        count, close = int(missing[place]), values[3, place]
-        times = open_ms[place] + interval_ms * np.arange(1, count + 1)
-        quiet = np.array([[close] * count] * 4 + [[0.0] * count])
-        open_ms = np.concatenate([open_ms[: place + 1], times, open_ms[place + 1 :]])
-        values = np.concatenate([values[:, : place + 1], quiet, values[:, place + 1 :]], axis=1)
-    return open_ms, values
+def _joined(parts: FloatArray) -> FloatArray:
+    """Return one candle of each (k, parts), (5, k, m): NaN where a part is."""
+    first, last = parts[0, :, 0], parts[3, :, -1]
+    joined = np.array([first, parts[1].max(axis=1), parts[2].min(axis=1), last, parts[4].sum(axis=1)])
+    joined[:, np.isnan(parts[3]).any(axis=1)] = np.nan
+    return joined
+
+
+def _take(mine: FloatArray | IntArray, taken: FloatArray | IntArray) -> None:
+    if taken.shape != mine.shape:
+        raise ValueError("the candles were not those that the settings need")
+    mine[...] = taken

@@ -284,7 +284,7 @@ class Binance(RestVenue):
         self.candidate_cost: Mapping[str, float] = {WEIGHT: 8}  # book 2, prints 5, open interest 1
         self.history_cost: Mapping[str, float] = {WEIGHT: 1, STATISTICS: 1}  # up to 99 candles, open interest
         self.candle_cost = {WEIGHT: 2}  # up to 499
-        self.candle_pause_s = 0.4  # at most 300 of weight a minute
+        self.candle_pause_s = 0.25  # at most 480 of weight a minute
         self.has_whole_history = True
         self._intervals_h: dict[str, float] | None = None
         self._day_tickers_due_ms = 0

@@ -244,7 +244,7 @@ class Bybit(RestVenue):
         self.candidate_cost: Mapping[str, float] = {HTTP: 2}  # book and prints
         self.history_cost: Mapping[str, float] = {HTTP: 2}  # candles, open interest
         self.candle_cost = {HTTP: 1}
-        self.candle_pause_s = 0.1
+        self.candle_pause_s = 0.025  # half of what it may
         self.has_whole_history = True
 
     async def load_markets(self) -> tuple[Listing, ...]:

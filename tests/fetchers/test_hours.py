@@ -53,7 +53,7 @@ def _quiet() -> Any:
 
 @asynccontextmanager
 async def feed_of(
-    *makers: Callable[[Servers, VirtualClock], Venue], coins: int
+    *makers: Callable[[Servers, VirtualClock], Venue], coins: int, candle_interval_s: int = 0
 ) -> AsyncIterator[tuple[Feed, Servers, VirtualClock]]:
     """Yield a started feed of these venues, their servers and the clock."""
     clock, keep, settings = VirtualClock(), set[asyncio.Task[None]](), load_config(FULL_LENGTH)
@@ -66,6 +66,7 @@ async def feed_of(
         now_ms=clock.now_ms,
         sleep=clock.sleep,
         spawn=lambda work, name: spawn(work, name=name, keep=keep),
+        candle_interval_s=candle_interval_s,
     )
     try:
         await feed.start()

@@ -1,17 +1,20 @@
 """Closed candles in their rings, the longer ones made of them, and what is read of both."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from features.candle_readings import CandleReadings
 from features.candle_settings import CandleSettings
 from features.facts.market import Candles, read_only
 from features.state.candle_store import CandleStore
 from tests.features.phenomena.candle_series import Series, long_setup, random_series
+from tests.features.phenomena.scalar_readings import read
 
 SETTINGS = CandleSettings()
 QUARTER_MS = 900_000
@@ -38,11 +41,6 @@ def candles_of(series: Series, column: int = 0, first: int = 0, last: int | None
 def store(n: int = 1, tick: float = 0.01) -> CandleStore:
     """Return an empty store."""
     return CandleStore(np.full(n, tick), SETTINGS)
-
-
-def same(one: CandleReadings, other: CandleReadings) -> bool:
-    """Whether all readings are the same to the bit."""
-    return all(np.array_equal(getattr(one, f.name), getattr(other, f.name), equal_nan=True) for f in fields(one))
 
 
 def test_the_planted_setup_is_read() -> None:
@@ -108,26 +106,101 @@ def test_what_was_stored_stays_and_a_rewritten_candle_is_counted() -> None:
     assert np.array_equal(before.values, kept.snapshot(np.array([0])).values, equal_nan=True)
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.5]), st.sampled_from([0.0, 0.02]), st.data())
-def test_a_slice_reads_the_same_bits(seed: int, tick: float, holes: float, data: st.DataObject) -> None:
-    """One instrument restored alone, and all loaded at once, read what all together read candle by candle."""
-    n, rows = 3, data.draw(st.integers(1, 300))
-    series = random_series(seed, rows, n, tick, holes)
+SERIES = st.builds(
+    random_series,
+    seed=st.integers(0, 10_000),
+    rows=st.integers(1, 235),
+    n=st.just(3),
+    tick=st.sampled_from([0.0, 0.5, 2.0]),
+    holes=st.sampled_from([0.0, 0.02, 0.1]),
+)
+
+
+def known(kept: CandleStore) -> dict[str, NDArray[Any]]:
+    """Return all that is known of a store's candles, by name."""
+    parts = kept.track, kept.readings
+    return {f"{type(part).__name__}.{one.name}": getattr(part, one.name) for part in parts for one in fields(part)}
+
+
+def assert_same(one: CandleStore, other: CandleStore) -> None:
+    """Fail with the names of what differs in a bit."""
+    theirs = known(other)
+    assert [name for name, mine in known(one).items() if not np.array_equal(mine, theirs[name], equal_nan=True)] == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(SERIES, st.data())
+def test_one_candle_after_the_other_makes_the_bits_of_all_at_once(series: Series, data: st.DataObject) -> None:
+    """Whatever came at first, in whatever portions the rest comes, and whoever comes with it."""
+    n, rows = 3, len(series.close)
     grown, at_once = store(n), store(n)
-    cut = data.draw(st.integers(0, rows))
     for column in range(n):
         at_once.append([column], [candles_of(series, column)])
-    for first, last in ((0, cut), (cut, rows)):
-        grown.append(range(n), [candles_of(series, column, first, last) for column in range(n)])
-    assert same(grown.readings, at_once.readings)
+    at = data.draw(st.integers(0, rows))
+    grown.append(range(n), [candles_of(series, column, 0, at) for column in range(n)])
+    while at < rows:
+        step = data.draw(st.integers(1, 4))
+        order = data.draw(st.permutations(range(n)))
+        apart = data.draw(st.integers(0, n))
+        for columns in (order[:apart], order[apart:]):
+            grown.append(columns, [candles_of(series, column, at, at + step) for column in columns])
+        at += step
+    assert_same(grown, at_once)
     alone = CandleStore.restore(grown.snapshot(np.array([1])), np.array([0.01]))
-    for one in fields(CandleReadings):
-        whole, sliced = getattr(grown.readings, one.name)[..., 1:2], getattr(alone.readings, one.name)
-        assert np.array_equal(whole, sliced, equal_nan=True), one.name
+    for name, whole in known(grown).items():
+        assert np.array_equal(whole[..., 1:2], known(alone)[name], equal_nan=True), name
     moved = store(2)
     moved.copy_columns(grown, np.array([2]), np.array([0]))
-    assert np.array_equal(moved.readings.end, np.append(grown.readings.end[2], np.nan), equal_nan=True)
+    for name, whole in known(grown).items():
+        assert np.array_equal(whole[..., 2:], known(moved)[name][..., :1], equal_nan=True), name
+
+
+@settings(max_examples=40, deadline=None)
+@given(SERIES, st.integers(0, 235))
+def test_a_scalar_reference_reads_the_same(series: Series, first: int) -> None:
+    """Every reading, of candles that came one by one, beside the same written apart as plain loops."""
+    kept, rows = store(3), len(series.close)
+    for at in [0, *range(min(first, rows), rows)]:
+        last = min(first, rows) if at == 0 else at + 1
+        kept.append(range(3), [candles_of(series, column, at, last) for column in range(3)])
+    for column in range(3):
+        count = int(kept.readings.whole_rows[column])
+        if not count:
+            continue
+        high, low, close = (one.tolist() for one in kept.base.window(np.array([column]), count, slice(1, 4))[:, :, 0])
+        newest_ms = int(kept.base.newest_ms[column])
+        first_ms = newest_ms - (count - 1) * QUARTER_MS
+        expected = read(high, low, close, first_ms, 0.01)
+        mine = {one.name: getattr(kept.readings, one.name)[..., column] for one in fields(CandleReadings)}
+        assert mine["direction"] == expected.direction
+        times = [0 if row < 0 else first_ms + row * QUARTER_MS for row in (expected.start_row, expected.end_row)]
+        assert [mine["start_ms"], mine["end_ms"]] == times
+        for name in ("start", "end", "back_before", "back_since", "beyond", "rsi", "atr", "tolerance"):
+            assert mine[name] == pytest.approx(getattr(expected, name), rel=1e-9, nan_ok=True), name
+        is_level = mine["touches"] > 0
+        found = list(zip(mine["level"][is_level], mine["touches"][is_level], strict=True))
+        assert found == [(pytest.approx(level), touches) for level, touches in expected.levels]
+        assert mine["swing"][~np.isnan(mine["swing"])].tolist() == expected.swings
+        blocks = np.array([mine["block_bottom"], mine["block_top"]]).T
+        assert [tuple(one) for one in blocks[~np.isnan(blocks[:, 0])].tolist()] == expected.blocks
+
+
+def test_an_older_version_s_candles_are_read_anew() -> None:
+    """A snapshot without what is known of its candles is read like candles that just came."""
+    kept, series = store(), random_series(5, 230, 1)
+    kept.append([0], [candles_of(series)])
+    older = replace(kept.snapshot(np.array([0])), track=None)
+    assert_same(CandleStore.restore(older, np.array([0.01])), kept)
+
+
+def test_after_an_absence_all_that_is_stored_is_read_anew() -> None:
+    """A morning without candles makes no hole: warm-up does not begin anew."""
+    kept, series = store(), random_series(6, 230, 1)
+    kept.append([0], [candles_of(series, last=180)])
+    kept.append([0], [candles_of(series, first=180)])
+    at_once = store()
+    at_once.append([0], [candles_of(series)])
+    assert_same(kept, at_once)
 
 
 def test_more_candles_than_rows_leave_the_newest() -> None:
@@ -135,5 +208,5 @@ def test_more_candles_than_rows_leave_the_newest() -> None:
     kept, series = store(), random_series(4, 499, 1)
     kept.append([0], [candles_of(series)])
     assert kept.readings.whole_rows[0] == 240
-    assert np.isfinite(kept.longer.window(np.array([0]), 112)[3]).all()
+    assert np.isfinite(kept.longer.window(np.array([0]), 64)[3]).all()
     assert kept.base.window(np.array([0]), 1)[3, 0, 0] == series.close[-1, 0]
