@@ -181,5 +181,6 @@ def _times(time_ms: IntArray) -> NDArray[np.datetime64]:
 
 def _png(figure: "Figure") -> bytes:
     picture = BytesIO()
-    figure.savefig(picture, format="png")
+    # at its usual level the encoder alone keeps every other thread, an alert too, waiting for a tenth of a second
+    figure.savefig(picture, format="png", pil_kwargs={"compress_level": 1})
     return picture.getvalue()
