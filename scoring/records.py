@@ -1,9 +1,10 @@
 """Records of signals that have ended, by kind and band, and of any group of rows."""
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -174,6 +175,21 @@ def equity_curve(rows: Iterable[Row], entry: Entry = "reachable") -> tuple[tuple
             total += result.r
             curve.append((outcome.exit_ms, total))
     return tuple(curve)
+
+
+def thinned(curve: Sequence[tuple[int, float]], most: int) -> tuple[tuple[int, float], ...]:
+    """Return at most `most` points of a curve, with its ends, and the lowest and highest of each stretch between.
+
+    So a drawdown is as deep as it was. `most` is at least 4.
+    """
+    if len(curve) <= most:
+        return tuple(curve)
+    stretches, inner = (most - 2) // 2, len(curve) - 2
+    edges = [1 + inner * i // stretches for i in range(stretches + 1)]
+    kept = {0, len(curve) - 1}
+    for first, last in pairwise(edges):
+        kept |= {pick(range(first, last), key=lambda i: curve[i][1]) for pick in (min, max)}
+    return tuple(curve[i] for i in sorted(kept))
 
 
 def _records(rows: Iterable[Row], controls: Iterable[Row], key: Callable[[Signal, Outcome], Key]) -> dict[Key, Record]:

@@ -18,6 +18,8 @@ from storage.following import CLOSED_COLUMNS, closed_from_row, outcome_from_row,
 from storage.rows import Row, to_fields, to_row
 from storage.symbols import symbol_key
 
+OPEN = "open"  #: in place of an ExitReason: a signal without an end
+
 _COLUMNS = ("id", "decided_ms", "side", "venue", "instrument_id", "coin", "pair")
 
 _INSERT = """
@@ -98,22 +100,28 @@ class Signals:
         *,
         strategy: str | None = None,
         side: str | None = None,
+        until_ms: int | None = None,
+        ended: str | None = None,
     ) -> list[tuple[Signal, Outcome | None]]:
-        """Return signals decided at `since_ms` or later with their outcomes, newest first.
+        """Return signals decided at `since_ms` or later, and before `until_ms`, with their outcomes, newest first.
 
-        `symbol` is a coin, a pair or a venue's id, in any case and with or without USDT and separators.
+        `symbol` is a coin, a pair or a venue's id, in any case and with or without USDT and separators;
+        `ended` is an ExitReason, or OPEN.
         """
         return await self._select(
             f"{_WITH_OUTCOMES} WHERE (:symbol IS NULL"
             " OR :symbol IN (symbol_key(coin), symbol_key(pair), symbol_key(instrument_id)))"
             " AND (:since_ms IS NULL OR decided_ms >= :since_ms) AND (:side IS NULL OR side = :side)"
-            " AND (:strategy IS NULL OR strategy = :strategy) ORDER BY id DESC LIMIT :limit",
+            " AND (:strategy IS NULL OR strategy = :strategy) AND (:until_ms IS NULL OR decided_ms < :until_ms)"
+            f" AND (:ended IS NULL OR coalesce(reason, '{OPEN}') = :ended) ORDER BY id DESC LIMIT :limit",
             {
                 "symbol": symbol and symbol_key(symbol),
                 "since_ms": since_ms,
                 "limit": limit,
                 "strategy": strategy,
                 "side": side,
+                "until_ms": until_ms,
+                "ended": ended,
             },
         )
 

@@ -23,7 +23,9 @@ from fetchers.venue_report import VenueReport
 from scoring.decide import explain
 from scoring.limits import signals_today
 from scoring.reasons import missing_parts
+from scoring.score import ScoreFrame
 from scoring.signals import OpenSignal
+from scoring.strategies.base import Strategy
 from storage.symbols import symbol_key
 
 LEADERS = 100
@@ -91,28 +93,38 @@ class LiveStatus:
             mysql_behind=self._housekeeper.mysql_behind(),
         )
 
-    def markets(self, limit: int = LEADERS) -> Sequence[Mapping[str, Any]]:
-        """Return the leaderboard: the `limit` best scores, best first."""
-        tick = self._orchestrator.activity.last_tick
+    def now_ms(self) -> int:
+        """Return the time on the bot's clock."""
+        return self._clock.now_ms()
+
+    def strategies(self) -> tuple[str, ...]:
+        """Return the names of those that run, the leading one first."""
+        return tuple(one.name for one in self._orchestrator.strategies)
+
+    def markets(self, limit: int = LEADERS, strategy: str = "") -> Sequence[Mapping[str, Any]]:
+        """Return the leaderboard of a strategy, the leading one where none is named: the best scores, best first."""
+        tick, chosen = self._orchestrator.activity.last_tick, self._strategy(strategy)
         if tick is None:
             return []
+        scores = tick.decision.by_strategy[chosen.name].scores
         eligible = np.flatnonzero(tick.features.instruments.is_eligible)
-        best = eligible[np.argsort(-tick.leading_scores.total[eligible], kind="stable")[:limit]].tolist()
-        weights = self._orchestrator.strategies[0].weights
-        contributions = tick.leading_scores.contributions[:, best].T.tolist()
+        best = eligible[np.argsort(-scores.total[eligible], kind="stable")[:limit]].tolist()
+        contributions = scores.contributions[:, best].T.tolist()
         return [
-            {**_row(tick, column), "contributions": dict(zip(weights, points, strict=True))}
+            {**_row(tick, column, scores), "contributions": dict(zip(chosen.weights, points, strict=True))}
             for column, points in zip(best, contributions, strict=True)
         ]
 
-    def scores(self) -> Mapping[str, Any]:
+    def scores(self, strategy: str = "") -> Mapping[str, Any]:
         """Return how many eligible instruments have which score, by five points, and the threshold."""
-        tick, strategy = self._orchestrator.activity.last_tick, self._orchestrator.strategies[0]
-        total = np.zeros(0) if tick is None else tick.leading_scores.total[tick.features.instruments.is_eligible]
+        tick, chosen = self._orchestrator.activity.last_tick, self._strategy(strategy)
+        total = np.zeros(0)
+        if tick is not None:
+            total = tick.decision.by_strategy[chosen.name].scores.total[tick.features.instruments.is_eligible]
         counts, edges = np.histogram(total, bins=BAND_EDGES)
         return {
-            "strategy": strategy.name,
-            "threshold": strategy.lowest_score(self._config.scoring),
+            "strategy": chosen.name,
+            "threshold": chosen.lowest_score(self._config.scoring),
             "edges": edges.tolist(),
             "counts": counts.tolist(),
         }
@@ -125,25 +137,27 @@ class LiveStatus:
         """Return what is kept of a pair's price and open interest, None for nothing."""
         return await self._orchestrator.market.price_history((venue, instrument_id))
 
-    def market(self, venue: str, instrument_id: str) -> Mapping[str, Any] | None:
-        """Return everything known of one pair, None where it is not watched."""
+    def market(self, venue: str, instrument_id: str, strategy: str = "") -> Mapping[str, Any] | None:
+        """Return everything known of one pair by a strategy, None where it is not watched."""
         tick = self._orchestrator.activity.last_tick
         keys = [instrument.key for instrument in tick.features.instruments] if tick else []
         if tick is None or (venue, instrument_id) not in keys:
             return None
         column = keys.index((venue, instrument_id))
-        scores, bot = tick.leading_scores, self._orchestrator
-        strategy = bot.strategies[0]
+        bot, chosen, judged = self._orchestrator, self._strategy(strategy), tick.decision.by_strategy
+        scores = judged[chosen.name].scores
         return {
-            **_row(tick, column),
+            **_row(tick, column, scores),
+            "strategy": chosen.name,
+            "scores": {name: float(judgement.scores.total[column]) for name, judgement in judged.items()},
             "instrument": tick.features.instruments[column],
-            "sub_scores": dict(zip(strategy.weights, scores.sub_scores[:, column].tolist(), strict=True)),
-            "contributions": dict(zip(strategy.weights, scores.contributions[:, column].tolist(), strict=True)),
+            "sub_scores": dict(zip(chosen.weights, scores.sub_scores[:, column].tolist(), strict=True)),
+            "contributions": dict(zip(chosen.weights, scores.contributions[:, column].tolist(), strict=True)),
             "features": features_at(tick.features, column),
-            "missing": missing_parts(tick.features, strategy.all_parts, column),
+            "missing": missing_parts(tick.features, chosen.all_parts, column),
             "book": _book(bot.market.books.get((venue, instrument_id))),
             "verdicts": explain(
-                strategy,
+                chosen,
                 tick.decided_ms,  # as the limits count: a signal of this tick is not of the future
                 tick.features,
                 bot.ledger.limits,
@@ -179,6 +193,10 @@ class LiveStatus:
             if wanted in {symbol_key(name) for name in (one.id, *one.names)}
         ]
         return [instruments[column] for column in sorted(found, key=lambda column: -total[column])]
+
+    def _strategy(self, name: str) -> Strategy:
+        strategies = self._orchestrator.strategies
+        return next(one for one in strategies if name in ("", one.name))
 
     def is_alive(self) -> bool:
         """Return whether ticks end, slowly or not: where they hang, only a new start helps."""
@@ -261,14 +279,14 @@ def _book(book: OrderBook | None) -> dict[str, Any] | None:
     }
 
 
-def _row(tick: Tick, column: int) -> dict[str, Any]:
+def _row(tick: Tick, column: int, scores: ScoreFrame) -> dict[str, Any]:
     features, instrument = tick.features, tick.features.instruments[column]
     return {
         "venue": instrument.venue,
         "id": instrument.id,
         "coin": instrument.coin,
         "pair": instrument.pair,
-        "score": float(tick.leading_scores.total[column]),
+        "score": float(scores.total[column]),
         "price": float(features.price[column]),
         "spread_bps": float(features.spread_bps[column]),
         "tick_size": instrument.tick_size,

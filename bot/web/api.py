@@ -1,6 +1,6 @@
 """The JSON API: what the bot knows, for reading only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from aiohttp import web
@@ -10,14 +10,17 @@ from bot.core.status import BotStatus
 from bot.web.access import Access, short
 from bot.web.replies import json_response
 from bot.web.source import StatusSource
-from scoring.records import equity_curve
-from scoring.signals import Outcome, Side, Signal
+from scoring.records import equity_curve, thinned
+from scoring.signals import ExitReason, Outcome, Side, Signal
+from storage.signals import OPEN
 from storage.store import StoreReader
 
 LARGEST = 2**53  #: what JSON's readers count up to
 MOST_CANDLES = 256
 CANDLE_COLUMNS = ("open_ms", "open", "high", "low", "close", "volume")
 LEADERS, MOST_LEADERS = 100, 5_000
+MOST_POINTS = 500  #: of a curve of equity
+OUTCOMES = (OPEN, *(reason.value for reason in ExitReason))
 _DIGITS = len(str(LARGEST))
 _DAY_MS, _MOST_DAYS = 86_400_000, 36_500
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -81,13 +84,15 @@ class Api:
 
     async def markets(self, request: web.Request) -> web.Response:
         """The leaderboard."""
-        _known(request, "limit")
-        return json_response({"markets": self._bot.markets(_whole(request, "limit", 1, MOST_LEADERS) or LEADERS)})
+        _known(request, "limit", "strategy")
+        limit = _whole(request, "limit", 1, MOST_LEADERS) or LEADERS
+        return json_response({"markets": self._bot.markets(limit, self._strategy(request))})
 
     async def market(self, request: web.Request) -> web.Response:
         """One pair."""
+        _known(request, "strategy")
         venue, instrument_id = request.match_info["venue"], request.match_info["id"]
-        market = self._bot.market(venue, instrument_id)
+        market = self._bot.market(venue, instrument_id, self._strategy(request))
         if market is None:
             raise web.HTTPNotFound(text=f"{short(venue)} {short(instrument_id)} is not watched")
         return json_response(market)
@@ -121,9 +126,10 @@ class Api:
             raise web.HTTPNotFound(text=f"no candles are kept of {short(venue)} {short(instrument_id)}")
         return json_response(found)
 
-    async def scores(self, _request: web.Request) -> web.Response:
+    async def scores(self, request: web.Request) -> web.Response:
         """How many instruments have which score."""
-        return json_response(self._bot.scores())
+        _known(request, "strategy")
+        return json_response(self._bot.scores(self._strategy(request)))
 
     async def positions(self, _request: web.Request) -> web.Response:
         """The open signals with the price now."""
@@ -131,16 +137,16 @@ class Api:
 
     async def signals(self, request: web.Request) -> web.Response:
         """Signals and their outcomes."""
-        _known(request, "symbol", "since", "limit", "strategy", "side")
-        side = request.query.get("side", "")
-        if side not in ("", *(one.value for one in Side)):
-            raise web.HTTPBadRequest(text=f'side: was "{short(side)}", expected short or long')
+        _known(request, "symbol", "since", "until", "limit", "strategy", "side", "outcome")
+        side = _one_of(request, "side", [one.value for one in Side])
         found = await self._history.signals.find(
             symbol=request.query.get("symbol") or None,
             since_ms=_whole(request, "since", 0, LARGEST),
             limit=_whole(request, "limit", 1, 1000) or 100,
             strategy=request.query.get("strategy") or None,
             side=side or None,
+            until_ms=_whole(request, "until", 0, LARGEST),
+            ended=_one_of(request, "outcome", OUTCOMES) or None,
         )
         return json_response({"signals": [_signal(pair) for pair in found]})
 
@@ -179,12 +185,19 @@ class Api:
     async def equity(self, request: web.Request) -> web.Response:
         """Return the sums of R of alerts and of controls over time."""
         rows, controls, left_out = await ended_since(self._history, self._since_ms(request))
-        return json_response({"alerts": equity_curve(rows), "controls": equity_curve(controls), "left_out": left_out})
+        curves = {"alerts": equity_curve(rows), "controls": equity_curve(controls)}
+        return json_response(
+            {name: thinned(curve, MOST_POINTS) for name, curve in curves.items()}
+            | {"ended": {name: len(curve) for name, curve in curves.items()}, "left_out": left_out}
+        )
+
+    def _strategy(self, request: web.Request) -> str:
+        return _one_of(request, "strategy", self._bot.strategies())
 
     def _since_ms(self, request: web.Request) -> int:
         _known(request, "days")
         days = _whole(request, "days", 1, _MOST_DAYS)
-        return 0 if days is None else max(0, self._bot.status().now_ms - days * _DAY_MS)
+        return 0 if days is None else max(0, self._bot.now_ms() - days * _DAY_MS)
 
 
 def _signal(pair: tuple[Signal, Outcome | None]) -> dict[str, Any]:
@@ -197,6 +210,13 @@ def _known(request: web.Request, *names: str) -> None:
     if unknown := request.query.keys() - set(names):
         expected = " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
         raise web.HTTPBadRequest(text=f"{short(min(unknown))}: is not known here, expected {expected}")
+
+
+def _one_of(request: web.Request, name: str, allowed: Collection[str]) -> str:
+    text = request.query.get(name, "")
+    if text and text not in allowed:
+        raise web.HTTPBadRequest(text=f'{name}: was "{short(text)}", expected one of {", ".join(allowed)}')
+    return text
 
 
 def _whole(request: web.Request, name: str, low: int, high: int) -> int | None:

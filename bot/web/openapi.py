@@ -3,7 +3,8 @@
 from typing import Any
 
 from bot.version import VERSION
-from scoring.signals import Side
+from scoring.signals import ExitReason, Side
+from storage.signals import OPEN
 
 Schema = dict[str, Any]
 
@@ -46,6 +47,7 @@ _VENUE = _path("venue", "the venue's id, as binance", {**TEXT, "minLength": 1})
 _ID = _path("id", "the venue's id of the pair, as BTCUSDT", {**TEXT, "minLength": 1})
 _SINCE = _query("since", "epoch milliseconds", _whole(0, _LARGEST))
 _LIMIT = _query("limit", "at most as many", _whole(1, 1000))
+_STRATEGY = _query("strategy", "the name of one that runs, the leading one without it", TEXT)
 _DAYS = _query("days", "the last so many days, every day without it", _whole(1, 36_500))
 
 SCHEMAS: dict[str, Schema] = {
@@ -66,6 +68,8 @@ SCHEMAS: dict[str, Schema] = {
         "allOf": [
             _ref("MarketRow"),
             _object(
+                strategy=TEXT,
+                scores=_ANY,
                 sub_scores=_ANY,
                 contributions=_ANY,
                 features=_ANY,
@@ -112,6 +116,7 @@ SCHEMAS: dict[str, Schema] = {
     "Equity": _object(
         alerts=_list({"type": "array", "prefixItems": [WHOLE, NUMBER], "minItems": 2, "maxItems": 2}),
         controls=_list({"type": "array", "prefixItems": [WHOLE, NUMBER], "minItems": 2, "maxItems": 2}),
+        ended=_object(alerts=WHOLE, controls=WHOLE),
         left_out=WHOLE,
     ),
 }
@@ -123,12 +128,12 @@ _PATHS: dict[str, tuple[str, str, tuple[Schema, ...]]] = {
     "/api/markets": (
         "The leaderboard, best score first",
         "Markets",
-        (_query("limit", "at most as many", _whole(1, 5000)),),
+        (_query("limit", "at most as many", _whole(1, 5000)), _STRATEGY),
     ),
     "/api/markets/{venue}/{id}": (
         "One pair: features, sub-scores, gates, its book, and what is missing",
         "Market",
-        (_VENUE, _ID),
+        (_VENUE, _ID, _STRATEGY),
     ),
     "/api/markets/{venue}/{id}/history": ("Its price and open interest over time", "History", (_VENUE, _ID)),
     "/api/candles/{venue}/{id}": (
@@ -142,7 +147,7 @@ _PATHS: dict[str, tuple[str, str, tuple[Schema, ...]]] = {
         ),
     ),
     "/api/levels/{venue}/{id}": ("The leg of a pair, its phase, plan, score and zones", "Levels", (_VENUE, _ID)),
-    "/api/scores": ("How many instruments have which score, and the threshold", "Scores", ()),
+    "/api/scores": ("How many instruments have which score, and the threshold", "Scores", (_STRATEGY,)),
     "/api/positions": ("Open signals with the price now", "Positions", ()),
     "/api/signals": (
         "Signals and their outcomes, newest first",
@@ -150,7 +155,9 @@ _PATHS: dict[str, tuple[str, str, tuple[Schema, ...]]] = {
         (
             _query("symbol", "a coin, a pair or a venue's id", TEXT),
             _SINCE,
+            _query("until", "epoch milliseconds, decided before", _whole(0, _LARGEST)),
             _LIMIT,
+            _query("outcome", "open, or why it ended", {"enum": [OPEN, *(reason.value for reason in ExitReason)]}),
             _query("strategy", "the strategy's name", TEXT),
             _query("side", "short or long", {"enum": [side.value for side in Side]}),
         ),
@@ -167,7 +174,7 @@ _PATHS: dict[str, tuple[str, str, tuple[Schema, ...]]] = {
         (_SINCE, _LIMIT),
     ),
     "/api/stats": ("What signals have made, beside what chance made", "Stats", (_DAYS,)),
-    "/api/equity": ("R made over time by alerts and by controls", "Equity", (_DAYS,)),
+    "/api/equity": ("R made over time by alerts and by controls, 500 points of each at most", "Equity", (_DAYS,)),
 }
 
 

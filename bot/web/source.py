@@ -13,16 +13,22 @@ class StatusSource(Protocol):
     def status(self) -> BotStatus:
         """Return the bot's state now."""
 
-    def markets(self, limit: int = ...) -> Sequence[Mapping[str, Any]]:
-        """Return the leaderboard, best first."""
+    def now_ms(self) -> int:
+        """Return the time on the bot's clock."""
 
-    def scores(self) -> Mapping[str, Any]:
+    def strategies(self) -> Sequence[str]:
+        """Return the names of the strategies that run, the leading one first."""
+
+    def markets(self, limit: int = ..., strategy: str = ...) -> Sequence[Mapping[str, Any]]:
+        """Return the leaderboard of a strategy, the leading one for "", best first."""
+
+    def scores(self, strategy: str = ...) -> Mapping[str, Any]:
         """Return how many eligible instruments have which score, and the threshold."""
 
     def positions(self) -> Sequence[Mapping[str, Any]]:
         """Return the open signals with the price now."""
 
-    def market(self, venue: str, instrument_id: str) -> Mapping[str, Any] | None:
+    def market(self, venue: str, instrument_id: str, strategy: str = ...) -> Mapping[str, Any] | None:
         """Return everything known of one pair, None where it is not watched."""
 
     def levels(self, venue: str, instrument_id: str) -> Mapping[str, Any] | None:

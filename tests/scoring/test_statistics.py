@@ -1,6 +1,7 @@
 """Figures from outcome rows, against published intervals and rows added up by hand."""
 
 import math
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from scoring.records import (
     kind_of,
     of_kinds,
     summarise,
+    thinned,
 )
 from scoring.signals import ExitReason, Result
 from scoring.statistics import Tally, wilson_interval
@@ -321,3 +323,17 @@ def test_the_interval_covers() -> None:
         made = tally.summary()
         covered += made.expectancy_r_low <= 0 <= made.expectancy_r_high
     assert 0.91 <= covered / 400 <= 0.97
+
+
+@given(st.lists(st.floats(-5, 5), max_size=300), st.integers(4, 60))
+def test_a_thinned_curve_keeps_its_shape(steps: list[float], most: int) -> None:
+    """It has at most so many points, all of the curve's own and in their order: its ends, its top and its bottom."""
+    curve = [(time_ms, total) for time_ms, total in enumerate(accumulate(steps))]
+    thin = thinned(curve, most)
+    assert len(thin) <= most
+    assert list(thin) == [point for point in curve if point in set(thin)]
+    if len(curve) <= most:
+        assert list(thin) == curve
+    else:
+        assert {curve[0], curve[-1]} <= set(thin)
+        assert {min(total for _, total in curve), max(total for _, total in curve)} <= {total for _, total in thin}

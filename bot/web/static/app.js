@@ -1,21 +1,26 @@
 // The page: asks the API, listens on /ws, and draws each panel anew when its data has come.
+import { fitTo } from "./charts.js";
 import { el, nothing } from "./dom.js";
-import { duration, venue } from "./format.js";
+import { duration, venue, words } from "./format.js";
 import * as panels from "./panels.js";
 
 const SLOW_MS = 30_000; // what changes with an alert only is asked for so often without one
 const DAY_MS = 86_400_000;
+const OUTCOMES = ["open", "take_profit", "stop_loss", "trailing", "timeout", "btc_pump", "liquidity_flip", "delisted", "not_known", "no_longer_watched"];
 const $ = (id) => document.getElementById(id);
 const page = { chosen: null, sort: "score", markets: [], positions: [], status: null, isLive: false, slowAt: 0 };
 
 function draw(name, make) {
   const body = document.querySelector(`[data-panel="${name}"] .body`);
-  const [top, focused] = [body.scrollTop, body.contains(document.activeElement) ? [...body.querySelectorAll("button")].indexOf(document.activeElement) : -1];
+  const top = body.scrollTop, active = body.contains(document.activeElement) ? document.activeElement : null;
+  const key = active?.dataset.key, place = active ? [...body.querySelectorAll("button")].indexOf(active) : -1;
   let content;
+  fitTo(body.clientWidth);
   try { content = make(); } catch (error) { console.error(error); content = nothing(`This cannot be shown: ${error.message}`); }
   body.replaceChildren(content);
   body.scrollTop = top;
-  if (focused >= 0) body.querySelectorAll("button")[focused]?.focus();
+  if (key) body.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+  else if (place >= 0) body.querySelectorAll("button")[place]?.focus({ preventScroll: true });
 }
 
 async function ask(path) {
@@ -27,17 +32,28 @@ async function ask(path) {
 
 const show = (name, path, make) => ask(path).then((found) => draw(name, () => make(found)));
 const limit = () => Number($("leaders-limit").value);
+// the leaderboard of the leading strategy comes over /ws, another one's is asked for
+const byStrategy = () => (page.strategy ? `strategy=${encodeURIComponent(page.strategy)}` : "");
+const isHeard = () => page.isLive && limit() <= 100 && !page.strategy;
 
 function drawLeaders() {
+  const { scrollTop, clientHeight } = document.querySelector('[data-panel="leaders"] .body');
   draw("leaders", () => panels.leaders(page.markets, {
-    find: $("leaders-find").value, only: $("leaders-venue").value, sort: page.sort, chosen: page.chosen,
+    find: $("leaders-find").value, only: $("leaders-venue").value, sort: page.sort, chosen: page.chosen, top: scrollTop, height: clientHeight || innerHeight,
     choose: (row) => { page.chosen = { venue: row.venue, id: row.id }; page.isChosenByHand = true; drawLeaders(); attempt(askPair); },
-    onsort: (sort) => { page.sort = sort; drawLeaders(); },
+    onsort: sortBy,
   }));
+}
+
+function sortBy(sort) {
+  page.sort = $("leaders-sort").value = sort;
+  document.querySelector('[data-panel="leaders"] .body').scrollTop = 0;
+  drawLeaders();
 }
 
 function take(markets) {
   page.markets = markets;
+  choices("leaders-sort", Object.keys(markets[0]?.contributions ?? {}).map(panels.sortOfPart), (sort) => words(sort.slice(5)).toLowerCase());
   const isFirst = page.chosen === null && markets.length > 0;
   if (!page.isChosenByHand && markets.length) page.chosen = { venue: markets[0].venue, id: markets[0].id };
   drawLeaders();
@@ -49,14 +65,22 @@ const drawOpen = () => draw("open", () => panels.open(page.positions, page.statu
 async function askPair() {
   if (!page.chosen) { draw("pair", () => nothing("Nothing has been scored yet")); return; }
   const path = `/api/markets/${encodeURIComponent(page.chosen.venue)}/${encodeURIComponent(page.chosen.id)}`;
-  const [one, kept] = await Promise.all([ask(path), ask(`${path}/history`).catch(() => null)]);
+  const [one, kept] = await Promise.all([ask(`${path}?${byStrategy()}`), ask(`${path}/history`).catch(() => null)]);
   draw("pair", () => panels.pair(one, kept));
+}
+
+// a day of this machine's calendar, or the one `later` days after it, as it begins
+function midnight(text, later) {
+  const [year, month, day] = text.split("-").map(Number);
+  return Math.max(0, new Date(year, month - 1, day + later).getTime());
 }
 
 async function askHistory() {
   const query = new URLSearchParams({ limit: "100" });
-  for (const name of ["symbol", "side", "strategy"]) if ($(`history-${name}`).value) query.set(name, $(`history-${name}`).value);
-  await show("history", `/api/signals?${query}`, ({ signals }) => panels.history(signals));
+  for (const name of ["symbol", "side", "strategy", "outcome"]) if ($(`history-${name}`).value) query.set(name, $(`history-${name}`).value);
+  if ($("history-since").value) query.set("since", midnight($("history-since").value, 0));
+  if ($("history-until").value) query.set("until", midnight($("history-until").value, 1));
+  await show("history", `/api/signals?${query}`, ({ signals }) => panels.history(signals, query.size > 1));
 }
 
 function note(status, problems) {
@@ -66,7 +90,10 @@ function note(status, problems) {
   const paused = status.paused_until_ms !== null && status.paused_until_ms > status.now_ms;
   $("state").textContent = `${problems.length ? problems.join("; ") : paused ? "Paused" : "Watching"} · ${status.ticks} ticks, up ${duration((status.now_ms - status.started_ms) / 1000)} · ${page.isLive ? "live" : "polling"}`;
   choices("leaders-venue", status.venues.map((one) => one.venue), venue);
-  choices("history-strategy", Object.keys(status.funnels), (name) => name);
+  const strategies = Object.keys(status.funnels);
+  choices("history-strategy", strategies, (name) => name);
+  choices("strategy", strategies, (name) => name);
+  $("strategy-label").hidden = strategies.length < 2;
 }
 
 function choices(id, names, label) {
@@ -78,9 +105,9 @@ async function refresh() {
   const found = await ask("/api/status");
   note(found.status, found.problems);
   draw("status", () => panels.status(found));
-  const jobs = [show("scores", "/api/scores", panels.scores)];
+  const jobs = [show("scores", `/api/scores?${byStrategy()}`, panels.scores)];
   const isFirst = !page.markets.length; // the next tick may be long in coming
-  if (isFirst || !page.isLive || limit() > 100) jobs.push(ask(`/api/markets?limit=${limit()}`).then(({ markets }) => take(markets)));
+  if (isFirst || !isHeard()) jobs.push(ask(`/api/markets?limit=${limit()}&${byStrategy()}`).then(({ markets }) => take(markets)));
   if (isFirst || !page.isLive) jobs.push(ask("/api/positions").then(({ positions }) => { page.positions = positions; drawOpen(); }));
   await Promise.all(jobs);
   await askPair();
@@ -94,10 +121,16 @@ async function refreshSlowly() {
     askHistory(),
     show("misses", `/api/near_misses?since=${since}&limit=50`, (found) => panels.misses(found, page.status?.funnels ?? {})),
     show("equity", "/api/equity?days=90", panels.equity),
-    ask("/api/stats").then((found) => {
-      for (const name of ["calibration", "strategies", "control"]) draw(name, () => panels[name](found));
+    Promise.all([ask("/api/stats"), askStrategies()]).then(([found, running]) => {
+      for (const name of ["calibration", "control"]) draw(name, () => panels[name](found));
+      draw("strategies", () => panels.strategies(found, running, page.status?.funnels ?? {}));
     }),
   ]);
+}
+
+async function askStrategies() {
+  const names = Object.keys(page.status?.funnels ?? {});
+  return Promise.all(names.map((name) => ask(`/api/scores?strategy=${encodeURIComponent(name)}`)));
 }
 
 async function attempt(work) {
@@ -123,7 +156,7 @@ function announce(words) {
 }
 
 const HEARD = {
-  leaderboard: ({ markets }) => { if (limit() <= 100) take(markets); },
+  leaderboard: ({ markets }) => { if (isHeard()) take(markets); },
   position: ({ positions }) => { page.positions = positions; drawOpen(); },
   heartbeat: () => {},
   venue: () => page.wake?.(),
@@ -152,7 +185,22 @@ if (localStorage.getItem("refresh")) $("refresh").value = localStorage.getItem("
 $("leaders-find").addEventListener("input", drawLeaders);
 $("leaders-venue").addEventListener("change", drawLeaders);
 $("leaders-limit").addEventListener("change", () => page.wake?.());
-for (const name of ["symbol", "side", "strategy"]) $(`history-${name}`).addEventListener("change", () => attempt(askHistory));
+$("leaders-sort").addEventListener("change", () => sortBy($("leaders-sort").value));
+$("strategy").addEventListener("change", () => {
+  page.strategy = $("strategy").selectedIndex > 0 ? $("strategy").value : "";
+  for (const option of [...$("leaders-sort").options]) if (option.value.startsWith("part:")) option.remove();
+  page.sort = $("leaders-sort").value = "score";
+  page.markets = [];
+  page.wake?.();
+});
+for (const name of ["symbol", "side", "strategy", "outcome", "since", "until"]) $(`history-${name}`).addEventListener("change", () => attempt(askHistory));
+let isDrawing = false;
+document.querySelector('[data-panel="leaders"] .body').addEventListener("scroll", () => {
+  if (isDrawing || page.markets.length <= 200) return;
+  isDrawing = true;
+  requestAnimationFrame(() => { drawLeaders(); isDrawing = false; });
+}, { passive: true });
+choices("history-outcome", OUTCOMES, (name) => words(name).toLowerCase());
 $("logout").hidden = !document.cookie.includes("sgnl_page=1");
 listen();
 loop();

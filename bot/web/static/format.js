@@ -17,9 +17,11 @@ export const percent = (share) => (share === null || share === undefined ? "–"
 export const figure = (value) => (value === null ? "–" : Math.abs(value) < 1e-4 ? value.toFixed(10).replace(/\.?0+$/, "") : Number(value.toPrecision(5)).toString());
 export const count = (value) => value.toLocaleString("en");
 
-export function time(ms) {
+// day and minute; of a stretch of less than ten minutes its seconds
+export function time(ms, stretch_ms = Infinity) {
   const one = new Date(ms);
   const two = (n) => String(n).padStart(2, "0");
+  if (stretch_ms < 600_000) return `${two(one.getHours())}:${two(one.getMinutes())}:${two(one.getSeconds())}`;
   return `${two(one.getMonth() + 1)}-${two(one.getDate())} ${two(one.getHours())}:${two(one.getMinutes())}`;
 }
 

@@ -17,32 +17,46 @@ export function status({ status: bot, problems }) {
   return el("div", {}, ...problems.map((text) => el("p", { class: "down" }, text)), ...bot.notes.map((text) => el("p", { class: "warn" }, text)), el("div", { class: "cards" }, ...cards));
 }
 
-export const SORTS = {
+const SORTS = {
   score: (a, b) => b.score - a.score,
-  coin: (a, b) => a.coin.localeCompare(b.coin),
+  coin: (a, b) => (a.coin < b.coin ? -1 : a.coin > b.coin ? 1 : b.score - a.score),
   spread: (a, b) => (a.spread_bps ?? Infinity) - (b.spread_bps ?? Infinity),
 };
+const PART = "part:"; // before the name of a part of the score, as a way to sort
+export const sortOfPart = (name) => `${PART}${name}`;
+const by = (sort) => SORTS[sort] ?? ((a, b) => (b.contributions[sort.slice(PART.length)] ?? -1) - (a.contributions[sort.slice(PART.length)] ?? -1));
+// on a phone without what all pairs are against
+const pairName = (pair) => { const [base, quote] = pair.split(":")[0].split("/"); return [base, el("span", { class: "wide" }, `/${quote}`)]; };
+const MOST_DRAWN = 200, ROW_PX = 31, BEYOND = 20; // rows; as style.css has it; rows drawn before and after those that can be seen
 
-export function leaders(markets, { find, only, sort, chosen, choose, onsort }) {
+export function leaders(markets, { find, only, sort, chosen, choose, onsort, top, height }) {
   const wanted = find.trim().toUpperCase();
-  const rows = markets.filter((one) => (!wanted || one.coin.includes(wanted) || one.pair.includes(wanted)) && (!only || one.venue === only)).sort(SORTS[sort]);
+  const rows = markets.filter((one) => (!wanted || one.coin.includes(wanted) || one.pair.includes(wanted)) && (!only || one.venue === only)).sort(by(sort));
   if (!rows.length) return nothing(markets.length ? "Nothing fits" : "Nothing has been scored yet");
   const parts = (row) => Object.entries(row.contributions).map(([name, points]) => `${words(name)} ${points.toFixed(1)}`).join(", ");
+  const sorted = sort.startsWith(PART) ? [[words(sort.slice(PART.length)), (row) => number(row.contributions[sort.slice(PART.length)]), { sort }]] : [];
+  const first = Math.max(0, Math.min(rows.length - 1, Math.floor(top / ROW_PX)) - BEYOND);
   return table([
-    ["Pair", (row) => el("button", { type: "button", class: "link", onclick: () => choose(row) }, row.pair.split(":")[0]), { sort: "coin" }],
+    ["Pair", (row) => el("button", { type: "button", class: "link", "data-key": `${row.venue} ${row.id}`, onclick: () => choose(row) }, ...pairName(row.pair)), { sort: "coin" }],
     ["Venue", (row) => venue(row.venue), { class: "text" }],
     ["Score", (row) => number(row.score), { sort: "score" }],
+    ...sorted,
     ["Parts", (row) => bars(row.contributions, parts(row)), { class: "bars wide" }],
     ["Price", (row) => price(row.price, row.tick_size)],
     ["Spread", (row) => (row.spread_bps === null ? "–" : `${number(row.spread_bps)} bps`), { class: "wide", sort: "spread" }],
-  ], rows, { caption: "Pairs by score", sort, onsort, chosen: (row) => row.venue === chosen?.venue && row.id === chosen?.id });
+  ], rows, {
+    caption: "Pairs by score", sort, onsort, chosen: (row) => row.venue === chosen?.venue && row.id === chosen?.id,
+    part: rows.length > MOST_DRAWN ? [first, Math.min(rows.length, first + Math.ceil(height / ROW_PX) + 2 * BEYOND), ROW_PX] : undefined,
+  });
 }
 
-export function scores({ edges, counts, threshold, strategy }) {
+const above = ({ edges, counts, threshold }) => counts.reduce((sum, n, i) => sum + (edges[i] >= threshold ? n : 0), 0);
+
+export function scores(found) {
+  const { edges, counts, threshold, strategy } = found;
   const total = counts.reduce((sum, n) => sum + n, 0);
-  const above = counts.reduce((sum, n, i) => sum + (edges[i] >= threshold ? n : 0), 0);
   return el("div", {}, histogram(edges, counts, { threshold, label: `Scores of ${total} pairs of strategy ${strategy}; alerts need ${threshold}` }),
-    el("p", { class: "soft" }, `${count(total)} pairs, ${above} in bands from the threshold on; heights are square roots`));
+    el("p", { class: "soft" }, `${count(total)} pairs, ${above(found)} in bands from the threshold on; heights are square roots`));
 }
 
 export function pair(one, kept) {
@@ -75,12 +89,13 @@ export function open(positions, now_ms) {
   ], positions, { caption: "Open signals with the price at which they could be left now" });
 }
 
-export function history(rows) {
-  if (!rows.length) return nothing("No alert yet");
+export function history(rows, isFiltered) {
+  if (!rows.length) return nothing(isFiltered ? "No alert fits" : "No alert yet");
   const made = ({ outcome }) => (outcome === null ? "open" : outcome.reachable === null ? "not known" : toned(outcome.reachable.net_percent, `${signed(outcome.reachable.net_percent)} %`));
   return table([
     ["Alert", ({ signal }) => `#${signal.id}`],
     ["Time", ({ signal }) => time(signal.decided_ms), { class: "text" }],
+    ["Strategy", ({ signal }) => signal.strategy, { class: "text wide" }],
     ["Pair", ({ signal }) => `${signal.side.toUpperCase()} ${signal.coin} ${venue(signal.venue)}`, { class: "text" }],
     ["Score", ({ signal }) => number(signal.score)],
     ["Entry", ({ signal }) => price(signal.levels.entry, signal.tick_size), { class: "wide" }],
@@ -104,10 +119,12 @@ export function misses({ near_misses, refusals }, funnels) {
     el("h3", {}, "Refusals of the last day, by gate"), el("p", {}, counts || "none"), el("h3", {}, "Where a usual tick's pairs end"), ...lists);
 }
 
-export function equity({ alerts, controls, left_out }) {
-  const chart = lines([{ points: alerts }, { points: controls, className: "two" }], { label: `R made by ${alerts.length} alerts and ${controls.length} controls`, show: (value) => number(value), showX: time, step: true, height: 220 });
+export function equity({ alerts, controls, ended, left_out }) {
+  const starts = [alerts, controls].flatMap((curve) => curve.slice(0, 1).map(([at]) => at));
+  const fromZero = (curve) => (curve.length ? [[Math.min(...starts), 0], ...curve] : []); // nothing was made before the first
+  const chart = lines([{ points: fromZero(alerts) }, { points: fromZero(controls), className: "two" }], { label: `R made by ${ended.alerts} alerts and ${ended.controls} controls`, show: (value) => number(value), showX: time, step: true, height: 220 });
   return el("div", {}, chart || nothing("No alert that anyone could enter has ended yet"),
-    el("p", { class: "soft" }, `${alerts.length} alerts (line), ${controls.length} draws of chance (dashes), net of costs, from the price a person could reach${left_out ? `; ${left_out} of other settings left out` : ""}`));
+    el("p", { class: "soft" }, `${count(ended.alerts)} alerts (line), ${count(ended.controls)} draws of chance (dashes), net of costs, from the price a person could reach${left_out ? `; ${left_out} of other settings left out` : ""}`));
 }
 
 const spread = (low, high, show) => (low === null ? "" : ` [${show(low)} … ${show(high)}]`);
@@ -127,7 +144,20 @@ function records(groups, title, label) {
 }
 
 export const calibration = ({ score_band }) => records(score_band, "Score from", "R an alert made, by score, with intervals of 95 %");
-export const strategies = ({ kind }) => records(kind, "Strategy", "R an alert made, by strategy, side and version, with intervals of 95 %");
+
+// running: {strategy: what /api/scores says of it}, funnels: those of /api/status
+export function strategies({ kind }, running, funnels) {
+  return el("div", {},
+    table([
+      ["Runs now", (one) => one.strategy, { class: "text" }],
+      ["Alerts from", (one) => number(one.threshold, 0)],
+      ["There now", (one) => String(above(one))],
+      ["Pairs", (one) => number(funnels[one.strategy]?.eligible, 0), { class: "wide" }],
+      ["Whole data", (one) => number(funnels[one.strategy]?.seen, 0)],
+      ["Pass a tick", (one) => number(funnels[one.strategy]?.passed, 2), { class: "wide" }],
+    ], Object.values(running), { caption: "The strategies that run: their threshold, how many pairs have it now, and a usual tick" }),
+    records(kind, "Strategy", "R an alert made, by strategy, side and version, with intervals of 95 %"));
+}
 
 export function control({ total }) {
   if (!total.n && !total.chance_n) return nothing("Nothing has ended yet");

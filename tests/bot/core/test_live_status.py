@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -106,3 +107,33 @@ async def test_the_clock_is_behind_the_last_signal(bot: RunningBot, ahead_ms: in
                     assert response.status == 200, await response.text()
     finally:
         bot.orchestrator.ledger.limits = limits
+
+
+async def test_a_strategy_beyond_the_first(tmp_path: Path) -> None:
+    """Its leaderboard, histogram and pair are its own: its parts, its threshold, its gates; a pair has both scores."""
+    async with staged(tmp_path, exchanges=("bybit",), STRATEGIES="ups,levels") as stage, stage.bot() as bot:
+        await bot.tick_for(4)
+        status, (tick,) = bot.live_status, [bot.orchestrator.activity.last_tick]
+        assert tick is not None
+        assert status.strategies() == ("ups", "levels")
+        for strategy in bot.orchestrator.strategies:
+            rows = status.markets(5, strategy.name)
+            scores = tick.decision.by_strategy[strategy.name].scores
+            assert [list(row["contributions"]) for row in rows] == [list(strategy.weights)] * 5
+            eligible = tick.features.instruments.is_eligible
+            assert [row["score"] for row in rows] == sorted(scores.total[eligible].tolist(), reverse=True)[:5]
+            found = status.scores(strategy.name)
+            assert (found["strategy"], sum(found["counts"])) == (strategy.name, int(eligible.sum()))
+            assert found["threshold"] == strategy.lowest_score(stage.config.scoring)
+            one = status.market("bybit", rows[0]["id"], strategy.name)
+            assert one is not None
+            assert (one["strategy"], one["score"]) == (strategy.name, rows[0]["score"])
+            assert one["scores"][strategy.name] == one["score"]
+            assert set(one["scores"]) == {"ups", "levels"}
+        names = {}
+        for name in ("ups", "levels"):
+            one = status.market("bybit", rows[0]["id"], name)
+            assert one is not None
+            names[name] = {verdict.name for verdict in one["verdicts"]}
+        assert names["ups"] != names["levels"]
+        assert list(status.markets(5)) == list(status.markets(5, "ups"))

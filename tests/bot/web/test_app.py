@@ -23,6 +23,7 @@ from bot.web.app import WebError, build_app, serve
 from bot.web.live import Live
 from features.facts.market import read_only
 from fetchers.health import Condition
+from scoring.signals import ExitReason
 from storage.store import Store
 from tests.bot.builders import make_open_signal, make_status, make_venue
 from tests.builders import NOW_MS
@@ -56,18 +57,29 @@ class StillBot:
         """The moment."""
         return self.now
 
-    def markets(self, limit: int = 100) -> list[Mapping[str, Any]]:
+    def now_ms(self) -> int:
+        """The moment."""
+        return self.now.now_ms
+
+    def strategies(self) -> tuple[str, ...]:
+        """Two, the second of which scores nothing."""
+        return ("ups", "levels")
+
+    def markets(self, limit: int = 100, strategy: str = "") -> list[Mapping[str, Any]]:
         """One pair, with a number that is missing and one of numpy's."""
         del limit
+        if strategy == "levels":
+            return []
         return [{"venue": "bybit", "id": "XLMUSDT", "score": np.float64(71.5), "spread_bps": float("nan")}]
 
-    def market(self, venue: str, instrument_id: str) -> Mapping[str, Any] | None:
+    def market(self, venue: str, instrument_id: str, strategy: str = "") -> Mapping[str, Any] | None:
         """The same pair."""
+        del strategy
         return self.markets()[0] if (venue, instrument_id) == ("bybit", "XLMUSDT") else None
 
-    def scores(self) -> Mapping[str, Any]:
+    def scores(self, strategy: str = "") -> Mapping[str, Any]:
         """None but the threshold."""
-        return {"strategy": "ups", "threshold": 72.0, "edges": [0, 100], "counts": [0]}
+        return {"strategy": strategy or "ups", "threshold": 72.0, "edges": [0, 100], "counts": [0]}
 
     def positions(self) -> list[Mapping[str, Any]]:
         """No open signal."""
@@ -217,6 +229,23 @@ async def test_markets(site: Site) -> None:
     assert (await site.get("/api/markets/mexc/NO%20ONE"))[:2] == (404, {"error": "mexc NO ONE is not watched"})
 
 
+async def test_strategies(site: Site) -> None:
+    """Leaderboard, scores and pair are those of the strategy that is named; one that does not run is refused."""
+    assert (await site.get("/api/markets?strategy=levels"))[1] == {"markets": []}
+    assert (await site.get("/api/scores?strategy=levels"))[1]["strategy"] == "levels"
+    assert (await site.get("/api/scores?strategy="))[1]["strategy"] == "ups"
+    error = {"error": 'strategy: was "none", expected one of ups, levels'}
+    for path in ("/api/markets", "/api/scores", "/api/markets/bybit/XLMUSDT"):
+        assert (await site.get(f"{path}?strategy=none"))[:2] == (400, error)
+
+
+async def test_days_are_counted_without_a_status(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To know the time, no whole status is put together."""
+    monkeypatch.setattr(site.bot, "status", None)
+    for path in ("/api/stats?days=90", "/api/equity?days=90"):
+        assert (await site.get(path))[0] == 200
+
+
 async def test_candles_and_levels(site: Site) -> None:
     """Closed candles by interval and number, and where a pair stands on its leg; what is not kept is not found."""
     _, body, _ = await site.get("/api/candles/bybit/XLMUSDT?limit=1")
@@ -241,6 +270,13 @@ async def test_signals(site: Site) -> None:
     assert await ids("?symbol=xlmusdt&since=&limit=") == [1]
     assert await ids(f"?since={DECIDED_MS + 2000}") == [2]
     assert await ids("?limit=1") == [2]
+    assert await ids("?outcome=open") == [2]
+    assert await ids("?outcome=take_profit") == [1]
+    assert await ids("?outcome=timeout") == []
+    first = (await site.get("/api/signals/1"))[1]["signal"]["decided_ms"]
+    second = (await site.get("/api/signals/2"))[1]["signal"]["decided_ms"]
+    assert await ids(f"?since={first}&until={second}") == [1]
+    assert await ids(f"?until={first}") == []
     assert await ids("/summary") == [2, 1], "the open one first"
     assert await ids("/summary?limit=1") == [2]
     _, body, _ = await site.get("/api/signals/1")
@@ -271,7 +307,9 @@ async def test_signals(site: Site) -> None:
             f'since: was "{"0" * 20}{"9" * 20}…", expected a whole number from 0 to {2**53}',
         ),
         ("limit=%D9%A1", 'limit: was "\u0661", expected a whole number from 1 to 1000'),
-        ("coin=XLM", "coin: is not known here, expected symbol, since, limit, strategy or side"),
+        ("outcome=won", f'outcome: was "won", expected one of open, {", ".join(ExitReason)}'),
+        ("side=down", 'side: was "down", expected one of short, long'),
+        ("coin=XLM", "coin: is not known here, expected symbol, since, until, limit, strategy, side or outcome"),
     ],
 )
 async def test_bad_queries(site: Site, query: str, error: str) -> None:
