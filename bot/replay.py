@@ -20,7 +20,7 @@ from bot.chat.delivery.sender import TerminalSender
 from bot.config.load import ConfigError, load_config
 from bot.config.settings import REPLAYABLE, SETTINGS, Config
 from bot.core.arrived import Arrived
-from bot.core.events import Event, TickEnded
+from bot.core.events import Event, LookEnded, TickEnded
 from bot.core.moments import Moments
 from bot.core.taping import Held, digest_of, tick_digest
 from bot.core.tick import Tick
@@ -200,7 +200,9 @@ class Replay:
         for changes in tick.limits:
             await bot.orchestrator.ledger.change_limits(partial(_changed, changes))
         self._player.load(tick)
-        await bot.orchestrator.tick()
+        for portion in await self._player.listen():
+            await bot.orchestrator.market.append(portion)
+        await (bot.orchestrator.look(()) if tick.is_look else bot.orchestrator.tick())
         assert self._last is not None
         if (self._last.features.now_ms, self._last.decided_ms) != (tick.seen_ms, tick.decided_ms):
             raise RuntimeError("the tick did not read the clock where the tape has its readings")
@@ -265,13 +267,13 @@ class Replay:
         return replace(config, scoring=scoring)
 
     def _note(self, event: Event) -> None:
-        if isinstance(event, TickEnded):
-            self._last = event.tick
+        if isinstance(event, TickEnded | LookEnded):
+            self._last = event.tick if isinstance(event, TickEnded) else event.look
 
 
 def _seen(tick: TapeTick) -> Arrived:
     """Return the books and prints of a tick by instrument, but of those that were not known yet."""
-    return Arrived(one for one in chain(tick.quotes, *tick.portions) if one.received_ms <= tick.seen_ms)
+    return Arrived(one for one in chain(*tick.heard, tick.quotes, *tick.portions) if one.received_ms <= tick.seen_ms)
 
 
 def _not_replayable(name: str) -> str:

@@ -281,6 +281,7 @@ def build_feed(
         reload_s=config.venues.universe_reload_s,
         window_s=config.features.history_s,
         draw=draw,
+        quotes_interval_s=config.venues.quotes_interval_s,
         candle_interval_s=0 if config.kept_candles is None else config.kept_candles.candle_interval_s,
     )
 

@@ -55,6 +55,9 @@ class Venue(Protocol):
     async def fetch_quotes(self) -> list[Quotes]:
         """Make the bulk calls that are due: prices and funding each time, 24 h figures once a minute where apart."""
 
+    async def fetch_prices(self) -> list[Quotes]:
+        """Make the one bulk call that has the prices, for between two rounds."""
+
     async def fetch_order_book(self, instrument_id: str, /) -> OrderBook:
         """Return the book, with as many levels asked for as cost nothing more."""
 
@@ -121,6 +124,16 @@ class MarketFeed(CandleSource, Protocol):
 
         Coins and instruments in `held`, by name, keep their name when the universe is reloaded.
         """
+
+    @property
+    def is_heard_between_ticks(self) -> bool:
+        """Whether anything comes by `listen`."""
+
+    async def listen(self) -> list[list[Observation]]:
+        """Return what has come since the last poll without being waited for, in portions; empty where nothing has."""
+
+    def poll_now(self, keys: Sequence[Key], /) -> AsyncIterator[list[Observation]]:
+        """Poll these instruments at once, outside any plan, as far as the budgets allow, and yield what has arrived."""
 
     def renew(self) -> None:
         """Fill the windows again and measure the venues' clocks: ours was set."""

@@ -15,7 +15,11 @@ from fetchers.venue_calls import VenueCalls
 
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 
+#: what is fetched, and by what
+Call: TypeAlias = tuple[str, Callable[[str], Awaitable[Observation | None]]]
+
 BOOK = "book"
+LOOKED_AT = 4  #: instruments of a venue in one look between two ticks
 POLLS_IN_FLIGHT = 14  #: one call each; with the history's, some of the client's sockets stay free for the bulk calls
 
 
@@ -73,6 +77,22 @@ class CandidatePolls:
         if polls.sent:
             await asyncio.wait(polls.sent)
 
+    def start_now(self, ids: Sequence[str]) -> list[asyncio.Task[None]]:
+        """Poll some at once, all that is to be known of each side by side, as far as the budget has room now."""
+        venue, now_ms = self._calls.venue, self._calls.now_ms()
+        started: list[asyncio.Task[None]] = []
+        asked = [one for one in ids if not self.quarantine.holds(one, now_ms)][:LOOKED_AT]
+        for count, instrument_id in enumerate(asked, start=1):
+            cost = {pool: count * amount for pool, amount in venue.candidate_cost.items()}
+            if venue.budget.wait_s(cost, now_ms, kept_free=venue.kept_for_quotes) > 0:
+                break
+            self._last_polled[instrument_id] = now_ms
+            started += [
+                self._start(self._fetch(instrument_id, (call,)), f"look at {venue.name} {instrument_id}")
+                for call in self._calls_of(instrument_id)
+            ]
+        return started
+
     async def _send(self, polls: Polls) -> None:
         venue, left = self._calls.venue, len(polls.awaited)
         try:
@@ -91,12 +111,20 @@ class CandidatePolls:
             polls.is_out.set()
 
     async def _poll(self, instrument_id: str) -> None:
+        try:
+            await self._fetch(instrument_id, self._calls_of(instrument_id))
+        finally:
+            self._slots.release()
+
+    def _calls_of(self, _instrument_id: str) -> tuple[Call, ...]:
         venue = self._calls.venue
-        calls: tuple[tuple[str, Callable[[str], Awaitable[Observation | None]]], ...] = (
+        return (
             (BOOK, venue.fetch_order_book),
             ("trades", venue.fetch_trades),
             ("open interest", venue.fetch_open_interest),
         )
+
+    async def _fetch(self, instrument_id: str, calls: Sequence[Call]) -> None:
         try:
             for kind, fetch in calls:
                 async with self._calls.counted(kind):
@@ -108,8 +136,6 @@ class CandidatePolls:
             self._suspect(instrument_id, error)
         except FetchError:
             return  # counted and logged; the rest of this poll would fare no better
-        finally:
-            self._slots.release()
 
     def _suspect(self, instrument_id: str, error: FetchError) -> None:
         is_unknown = isinstance(error, UnknownSymbol)

@@ -33,7 +33,8 @@ class Feed:
 
     `spawn` starts a named background task and reports the exception that ends it (bot/tasks.py). `window_s` is how far
     back the features look at prices and open interest, and so how much history is asked for. Closed candles come of
-    `candle_interval_s`, 0: none. `draw` returns random
+    `candle_interval_s`, 0: none. Prices are asked for every `quotes_interval_s` between two polls, 0: not at all.
+    `draw` returns random
     numbers in [0, 1), by which venues that failed together are tried again apart.
 
     The venues and all that waits run by `monotonic_ms`, which cannot be set; the feed returns times by `now_ms`.
@@ -53,6 +54,7 @@ class Feed:
         window_s: float = 900.0,
         draw: Callable[[], float] = lambda: 0.0,
         candle_interval_s: int = 0,
+        quotes_interval_s: float = 0.0,
     ) -> None:
         self._settings = settings
         self._utc_ms = now_ms
@@ -60,6 +62,7 @@ class Feed:
         self._sleep = sleep
         self._spawn = spawn
         self._draw = draw
+        self._quotes_ms = round(1000 * quotes_interval_s)
         self._tick_ms = round(1000 * refresh_interval_s)
         self._reload_ms = round(1000 * reload_s)
         self._deadline_s = DEADLINE_SHARE * refresh_interval_s
@@ -171,6 +174,28 @@ class Feed:
             yield self._drain()
         for late in answered:
             late.cancel()
+        yield self._drain()
+
+    @property
+    def is_heard_between_ticks(self) -> bool:
+        """Whether anything comes by `listen`."""
+        return self._quotes_ms > 0
+
+    async def listen(self) -> list[list[Observation]]:
+        """Return what has come since the last poll, and ask for prices where they are due."""
+        for poller in self._loaded():
+            poller.price_if_due(self._quotes_ms)
+        arrived = self._drain()
+        return [arrived] if arrived else []
+
+    async def poll_now(self, keys: Sequence[Key]) -> AsyncIterator[list[Observation]]:
+        """Poll these instruments outside the plan, as far as the budgets have room now, and yield what has arrived."""
+        started: list[asyncio.Task[None]] = []
+        for name, poller in self._pollers.items():
+            if poller.can_be_polled:
+                started += poller.polls.start_now([identity for venue, identity in keys if venue == name])
+        if started:
+            await asyncio.wait(started, timeout=self._deadline_s)
         yield self._drain()
 
     async def fetch_candles(self, key: Key, since_ms: int) -> Candles | None:

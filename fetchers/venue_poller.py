@@ -83,6 +83,8 @@ class VenuePoller:
         self._clock_due_ms = 0
         self._born_ms = self._last_quotes_ms = now_ms()
         self._quoting: asyncio.Task[None] | None = None
+        self._pricing: asyncio.Task[None] | None = None
+        self._priced_ms = 0
         venue.set_deadline(deadline_s)
 
     @property
@@ -111,6 +113,24 @@ class VenuePoller:
         if self._quoting is None or self._quoting.done():
             self._quoting = self._start(self.quote(), f"quotes of {self.venue.name}")
         return None if self.health.fails(QUOTES) else self._quoting
+
+    def price_if_due(self, every_ms: int) -> None:
+        """Ask for the prices between two rounds, where the last answer is old enough and the budget has room."""
+        now_ms, venue = self._now_ms(), self.venue
+        last_ms = max((reply.received_ms for reply in self.quotes.values() if reply.received_ms), default=now_ms)
+        is_busy = any(task is not None and not task.done() for task in (self._quoting, self._pricing))
+        if is_busy or not self.can_be_polled or now_ms - max(last_ms, self._priced_ms) < every_ms:
+            return
+        if venue.budget.wait_s(venue.candidate_cost, now_ms, kept_free=venue.kept_for_quotes) == 0:
+            self._priced_ms = now_ms
+            self._pricing = self._start(self._price(), f"prices of {venue.name}")
+
+    async def _price(self) -> None:
+        with suppress(FetchError):  # counted and logged
+            async with self.calls.counted(QUOTES):
+                replies = await self.venue.fetch_prices()
+            self.arrived += replies
+            self.quotes.update((_contents(reply), reply) for reply in replies)
 
     async def quote(self) -> None:
         """Make the bulk calls."""

@@ -89,6 +89,7 @@ class Market:
     def __init__(self, maker: Maker, now_ms: Callable[[], int]) -> None:
         self.universe = Universe(instruments=tuple(maker.instruments))
         self.replied_s = 0.0
+        self.is_heard_between_ticks = False
         self._maker = maker
         self._now_ms = now_ms
         self._prices: deque[FloatArray] = deque(maxlen=180)  # of the open-interest window
@@ -110,6 +111,14 @@ class Market:
             is_last = first + len(portion) == len(found)
             self.replied_s = time.perf_counter()
             yield [*portion, *self._setup(now_ms)] if is_last else portion
+
+    async def listen(self) -> list[list[Observation]]:
+        """Return nothing: all comes with the candidates."""
+        return []
+
+    async def poll_now(self, _: Sequence[Key], /) -> AsyncIterator[list[Observation]]:
+        """Yield nothing."""
+        yield []
 
     async def fetch_candles(self, _: Key, __: int, /) -> Candles | None:
         """Return None: this market has no candles."""

@@ -172,6 +172,14 @@ class VenueSettings:
         "your address use",
         unit="%",
     ).field(lambda percent: {venue: percent.get(venue, percent["default"]) / 100 for venue in VENUES})
+    quotes_interval_s: float = VENUE.setting(
+        "QUOTES_INTERVAL",
+        "0",
+        number(0, 60),
+        "From one reading of the prices to the next between two ticks, where a venue's limits leave room: whoever "
+        "becomes a likely signal is looked at then. 0: only every REFRESH_INTERVAL",
+        unit="s",
+    )
     universe_reload_s: float = VENUE.setting(
         "UNIVERSE_RELOAD_SECONDS", "900", SECONDS, "From one reading of the venues' market lists to the next", unit="s"
     )

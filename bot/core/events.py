@@ -38,7 +38,14 @@ class TickEnded:
     tick: Tick
 
 
-Event: TypeAlias = SignalGiven | SignalEnded | VenueChanged | TickEnded
+@dataclass(frozen=True, slots=True)
+class LookEnded:
+    """A look between two ticks has ended well."""
+
+    look: Tick
+
+
+Event: TypeAlias = SignalGiven | SignalEnded | VenueChanged | TickEnded | LookEnded
 
 
 class Events:

@@ -1,7 +1,7 @@
 """The tick, and what it carries from one to the next."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from loguru import logger
@@ -10,11 +10,13 @@ from bot.clock import Clock
 from bot.config.settings import Config
 from bot.core.activity import Activity
 from bot.core.announcer import Announcer, venue_key
-from bot.core.events import Event, Events, TickEnded, VenueChanged
+from bot.core.events import Event, Events, LookEnded, TickEnded, VenueChanged
 from bot.core.ledger import Ledger
+from bot.core.looks import LookTrigger, hot_keys
 from bot.core.market import Market
 from bot.core.tick import Tick, View
 from bot.core.wanted import HotList, wanted
+from features.facts.market import Observation
 from fetchers.base import MarketFeed
 from fetchers.poll_plan import Key, Wanted
 from scoring.decide import decide
@@ -25,6 +27,7 @@ from storage.store import Store
 
 SAVE_EVERY_MS = 60_000  #: the windows; what a killed bot lacks of them it has to watch again
 ALERT_FIRST_S = 0.02  #: pause after a signal, in which the delivery sends it before the rest of the tick runs
+LISTEN_MS = 100  #: between two readings of what comes between two ticks
 FAILED_TICKS = 5  #: so many unexpected failures in a row end the process: it restarts, or a person looks
 
 
@@ -64,6 +67,7 @@ class Orchestrator:
             events=self._events,
         )
         self._hot = HotList()
+        self._look_trigger = LookTrigger()
         self.fault = ""  #: why ticks fail now, for /health
 
     async def restore(self) -> None:
@@ -93,7 +97,7 @@ class Orchestrator:
         due_ms = float(self._clock.monotonic_ms())
         failed = 0
         while not stop.is_set():
-            failed = 0 if await self._try_tick() else failed + 1
+            failed = 0 if await self._try(self.tick) else failed + 1
             if failed == FAILED_TICKS:
                 raise RuntimeError(f"{failed} ticks in a row failed, the last: {self.fault}")
             if self._clock.monotonic_ms() - self._saved_ms >= SAVE_EVERY_MS:
@@ -101,8 +105,17 @@ class Orchestrator:
             now_ms = self._clock.monotonic_ms()
             # after a late tick the next starts at once; missed ticks are skipped
             due_ms = max(due_ms + interval_ms, now_ms)
+            await self._wait(stop, due_ms)
+
+    async def _wait(self, stop: asyncio.Event, due_ms: float) -> None:
+        """Return at `due_ms` or at `stop`; meanwhile take what comes, and look where that makes a signal likely."""
+        while not stop.is_set() and (left_ms := due_ms - self._clock.monotonic_ms()) > 0:
+            pause_ms = left_ms
+            if self._feed.is_heard_between_ticks:
+                await self._try(self.hear)
+                pause_ms = min(LISTEN_MS, due_ms - self._clock.monotonic_ms())
             with suppress(TimeoutError):
-                async with asyncio.timeout((due_ms - now_ms) / 1000):
+                async with asyncio.timeout(max(pause_ms, 0) / 1000):
                     await stop.wait()
 
     async def tick(self) -> None:
@@ -110,6 +123,30 @@ class Orchestrator:
         clock_step_ms = await self._follow_clock()
         started_ms = self._clock.now_ms()
         view = await self._poll(started_ms)
+        if self._feed.is_heard_between_ticks:
+            looked_at = [key for key in self._hot_keys(view) if key in view.seen]
+            self._look_trigger.saw(looked_at, self.market.state.newest_sweeps_ms())
+        await self._act(view, started_ms, clock_step_ms=clock_step_ms)
+
+    async def hear(self) -> None:
+        """Take what has come since the last tick or look, and look at whom that makes likely to signal."""
+        portions = await self._feed.listen()
+        for portion in portions:
+            await self.market.append(portion)
+        arrived = [one for portion in portions for one in portion]
+        if arrived and (keys := self._worth_a_look(arrived)):
+            await self.look(keys)
+
+    async def look(self, keys: Sequence[Key]) -> None:
+        """Look at a few instruments between two ticks, and act on it as a tick does."""
+        started_ms = self._clock.now_ms()
+        async for portion in self._feed.poll_now(keys):
+            await self.market.append(portion)
+        view = self.market.last_view(self._clock.now_ms())
+        await self._act(view, started_ms, is_look=True)
+
+    async def _act(self, view: View, started_ms: int, *, clock_step_ms: int = 0, is_look: bool = False) -> None:
+        """Judge what is followed, decide, remember and announce."""
         async with self.ledger.changing:
             followed = await self.ledger.follow(view)
             commands = self.ledger.take_commands()
@@ -121,9 +158,10 @@ class Orchestrator:
         # real time, whatever the clock: the loop is left to the delivery
         await asyncio.sleep(ALERT_FIRST_S if decision.signals else 0)
         self.market.keep_books()
-        self.market.end_tick()
         await self.ledger.follow_silently(view, near_misses)
-        await self._announce_venues(view.features.now_ms)
+        if not is_look:
+            self.market.end_tick()
+            await self._announce_venues(view.features.now_ms)
         tick = Tick(
             started_ms=started_ms,
             features=view.features,
@@ -134,10 +172,27 @@ class Orchestrator:
             outbox={state.value: count for state, count in (await self._store.outbox.counts()).items()},
             ended_ms=self._clock.now_ms(),
             clock_step_ms=clock_step_ms,
+            is_look=is_look,
             commands=commands,
         )
-        self._events.add(TickEnded(tick))
+        self._events.add(LookEnded(tick) if is_look else TickEnded(tick))
         self._events.flush()
+
+    def _worth_a_look(self, arrived: Sequence[Observation]) -> list[Key]:
+        state, trigger, ledger = self.market.state, self._look_trigger, self.ledger
+        began_ms, sweeps_ms = self._clock.monotonic_ms(), state.newest_sweeps_ms()
+        if not trigger.is_worth_features(arrived, sweeps_ms, began_ms):
+            return []
+        view = self.market.view(self._clock.now_ms())
+        keys = trigger.choose(view.features, view.column, self._hot_keys(view), ledger.open_keys(), sweeps_ms)
+        ended_ms = self._clock.monotonic_ms()
+        # a look computes the features once more
+        trigger.note(ended_ms, (ended_ms - began_ms) * (2 if keys else 1), is_look=bool(keys))
+        return keys
+
+    def _hot_keys(self, view: View) -> list[Key]:
+        limits, names, scoring = self.ledger.limits, self.ledger.open_names(), self._config.scoring
+        return hot_keys(view.features, view.column, self.strategies, limits, scoring, names)
 
     async def save_windows(self, *, with_candles: bool = False) -> None:
         """Keep the market for a restart, and how far near misses have been followed; without them it is only colder."""
@@ -205,9 +260,9 @@ class Orchestrator:
         await self._store.outbox.enqueue(messages)
         self._announcer.wake()
 
-    async def _try_tick(self) -> bool:
+    async def _try(self, step: Callable[[], Awaitable[None]]) -> bool:
         try:
-            await self.tick()
+            await step()
         except StorageError as error:
             # What was not stored was not sent either, and its limits were not used up: it is decided again.
             if self.fault != str(error):
@@ -215,7 +270,7 @@ class Orchestrator:
             self.fault = str(error)
             return True
         except Exception as error:  # noqa: BLE001 - the tick's guard: one bad tick must not end the watch
-            logger.exception("a tick failed unexpectedly")
+            logger.exception("a tick or a look failed unexpectedly")
             self.fault = f"{type(error).__name__}: {error}"
             return False
         if self.fault:

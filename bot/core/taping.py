@@ -10,7 +10,7 @@ import numpy as np
 from loguru import logger
 
 from bot.config.settings import DECISIVE, Config
-from bot.core.events import Event, TickEnded
+from bot.core.events import Event, LookEnded, TickEnded
 from bot.core.orchestrator import Orchestrator
 from bot.core.tick import Tick
 from bot.version import VERSION
@@ -91,9 +91,11 @@ class Taping:
         return ("; ".join(filter(None, (size, self._folder.trouble, lacking))),)
 
     def note(self, event: Event) -> None:
-        """Record a tick that has ended."""
+        """Record a tick or a look that has ended."""
         if isinstance(event, TickEnded):
             self._note_tick(event.tick)
+        elif isinstance(event, LookEnded):
+            self._note_tick(event.look)
 
     def _note_tick(self, tick: Tick) -> None:
         taken = self._feed.take()
@@ -114,6 +116,8 @@ class Taping:
             decided_ms=tick.decided_ms,
             ended_ms=tick.ended_ms,
             clock_step_ms=tick.clock_step_ms,
+            is_look=tick.is_look,
+            heard=taken.heard,
             watched=watched(taken.universe) if taken.universe is not self._watched else None,
             quotes=taken.quotes,
             portions=taken.portions,

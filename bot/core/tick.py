@@ -37,6 +37,7 @@ class Tick:
     outbox: Mapping[str, int]  #: messages by delivery state
     ended_ms: int
     clock_step_ms: int = 0  #: by which the machine's clock was set just before it
+    is_look: bool = False  #: it was between two ticks, at a few instruments
     commands: Sequence[Mapping[str, Any]] = ()  #: fields of the limits that commands changed since the decision before
 
     @property

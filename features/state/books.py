@@ -17,13 +17,9 @@ def append_books(
     settings: FeatureSettings,
     column: IntArray,
     books: list[OrderBook],
-    *,
-    is_row_open: bool = True,
+    row: int,
 ) -> None:
-    """Write books, one an instrument; an older one than the last is left out.
-
-    A row that is closed keeps the depth of its own tick's book.
-    """
+    """Write books, one an instrument, with their depth in `row`; an older one than the last is left out."""
     time_ms = np.array([book.exchange_ms for book in books], dtype=np.int64)
     newer = time_ms > arrays.book_ms[column]
     if not newer.all():
@@ -39,8 +35,7 @@ def append_books(
     arrays.book_is_crossed[column] = measures.best_bid >= measures.best_ask
     arrays.book_notional[column] = measures.notional
     arrays.book_reach[column] = measures.reach
-    if is_row_open:
-        arrays.bid_depth_at[ticks.row][:, column] = measures.bid_depth
+    arrays.bid_depth_at[row][:, column] = measures.bid_depth
     band, usual = _usual_depth(arrays, ticks, settings, column, measures.bid_depth)
     arrays.band[column], arrays.usual_bid_depth[column] = band, usual
     place = band, np.arange(len(column))

@@ -138,9 +138,10 @@ class MarketState(MarketArrays):
         if now_ms <= before_ms:
             return
         self.ring.open(now_ms)
-        self._is_closed = False
         fill_row(self, self.ring, self.settings)
-        self.bid_depth_at[self.row] = np.nan
+        if not self._is_closed:
+            self.bid_depth_at[self.row] = np.nan
+        self._is_closed = False
         for opened in opened_seconds(len(self.traded_at), before_ms, now_ms):
             self.traded_at[opened] = 0.0
             self.taker_sold_at[opened] = 0.0
@@ -162,8 +163,9 @@ class MarketState(MarketArrays):
         believed = [one for one in observations if not self._leave_out(one, latest_ms)]
         for observation in believed:
             self._append_at_once(observation, latest_ms)
+        row = self.ring.next_row if self._is_closed else self.row
         for where, books in self.index.batches([one for one in believed if isinstance(one, OrderBook)]):
-            append_books(self, self.ring, self.settings, where, books, is_row_open=not self._is_closed)
+            append_books(self, self.ring, self.settings, where, books, row)
         self._append_flow([one for one in believed if isinstance(one, Trades | Prints)])
         if not self._is_closed:
             fill_row(self, self.ring, self.settings)
@@ -171,8 +173,12 @@ class MarketState(MarketArrays):
             self._append_traded_candles(self.candles, [one for one in believed if isinstance(one, Candles)])
 
     def close_row(self) -> None:
-        """End the open row: the tick has decided, and what comes before the next one is later than the row says."""
+        """End the open row: the tick has decided, and what comes before the next one is later than the row says.
+
+        The depth of a book that comes then waits in the next row.
+        """
         self._is_closed = True
+        self.bid_depth_at[self.ring.next_row] = np.nan
 
     def newest_sweeps_ms(self) -> FloatArray:
         """Return the last print of each instrument's newest run that can be a sweep [epoch ms], (n,), 0 where none."""

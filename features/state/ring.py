@@ -35,6 +35,11 @@ class TickRing:
         return (self.count - 1) % len(self.tick_ms)
 
     @property
+    def next_row(self) -> int:
+        """The row that is opened next."""
+        return self.count % len(self.tick_ms)
+
+    @property
     def open_ms(self) -> int:
         """The time of the open tick [epoch ms], 0 before the first."""
         return int(self.tick_ms[self.row]) if self.count else 0

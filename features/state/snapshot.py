@@ -90,9 +90,9 @@ def restore(snapshot: Snapshot) -> MarketState:
     if needed.keys() - taken.keys() - FLOW or taken.items() - needed.items():
         raise ValueError("the arrays were not those that the settings need")
     state.ring.restore(snapshot.tick_ms.copy(), snapshot.ticks)
-    state.close_row()
     for name, array in snapshot.arrays.items():
         getattr(state, name)[...] = array
+    state.close_row()
     if snapshot.candles is not None:
         state.candles = CandleStore.restore(snapshot.candles, state.instruments.tick_size)
     return state

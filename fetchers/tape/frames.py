@@ -61,14 +61,16 @@ class Frames:
         head: dict[str, Any] = {
             "kind": "tick",
             "times": [record.started_ms, record.seen_ms, record.decided_ms, record.ended_ms],
-            "arrived": self._put_all(body, [record.quotes, *record.portions]),
+            "arrived": self._put_all(body, [*record.heard, record.quotes, *record.portions]),
             "digest": record.digest,
         }
+        if record.heard:
+            head["heard"] = len(record.heard)
         if record.watched is not None:
             head["watched"] = _from_watched(record.watched)
         if record.candles:
             head["candles"] = [_put_reply(body, one) for one in record.candles]
-        for name in ("clock_step_ms", "conditions", "limits"):
+        for name in ("clock_step_ms", "is_look", "conditions", "limits"):
             if (value := getattr(record, name)) not in (0, None, ()):
                 head[name] = value
         if len(self._lists) > known:
@@ -104,7 +106,7 @@ class Frames:
 
     def _to_tick(self, head: dict[str, Any], body: Bytes) -> TapeTick:
         self._lists += [tuple(ids) for ids in head.get("ids", ())]
-        quotes, *portions = self._take_all(body, head["arrived"])
+        arrived, heard = self._take_all(body, head["arrived"]), head.get("heard", 0)
         started_ms, seen_ms, decided_ms, ended_ms = head["times"]
         return TapeTick(
             started_ms=started_ms,
@@ -113,8 +115,10 @@ class Frames:
             ended_ms=ended_ms,
             clock_step_ms=head.get("clock_step_ms", 0),
             watched=_to_watched(head["watched"]) if "watched" in head else None,
-            quotes=quotes,
-            portions=portions,
+            is_look=head.get("is_look", False),
+            heard=arrived[:heard],
+            quotes=arrived[heard],
+            portions=arrived[heard + 1 :],
             candles=[_take_reply(body, one) for one in head.get("candles", ())],
             conditions=head.get("conditions"),
             limits=head.get("limits", ()),

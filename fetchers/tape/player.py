@@ -81,6 +81,21 @@ class TapePlayer:
             yield self._known(portion)
         self._readings = deque((self._tick.seen_ms, self._tick.decided_ms))
 
+    @property
+    def is_heard_between_ticks(self) -> bool:
+        """Return no: whoever plays a tape lets the bot hear what belongs to a tick or look just before it."""
+        return False
+
+    async def listen(self) -> list[list[Observation]]:
+        """Return what came since the tick or look before."""
+        return [self._known(portion) for portion in self._tick.heard]
+
+    async def poll_now(self, _keys: Sequence[Key], /) -> AsyncIterator[list[Observation]]:
+        """Yield what came of a look's polls."""
+        for portion in self._tick.portions:
+            yield self._known(portion)
+        self._readings = deque((self._tick.seen_ms, self._tick.decided_ms))
+
     async def fetch_candles(self, key: Key, since_ms: int, /) -> Candles | None:
         """Return what the venue answered to this question in this tick; None where it was not asked."""
         replies = self._candles.get((key, since_ms))

@@ -18,6 +18,7 @@ class Taken:
     """The input of a tick so far; universe and reports stay as they are until it ends."""
 
     universe: Universe
+    heard: Sequence[Sequence[Observation]] = ()  #: since the tick or look before
     quotes: Sequence[Observation] = ()
     portions: list[Sequence[Observation]] = field(default_factory=list)
     candles: list[CandleReply] = field(default_factory=list)
@@ -34,6 +35,7 @@ class RecordingFeed:
     def __init__(self, feed: MarketFeed) -> None:
         self._feed = feed
         self._taken: Taken | None = None
+        self._heard: list[list[Observation]] = []
         self.unfinished = 0  #: ticks that began and were never taken: they failed
 
     def take(self) -> Taken | None:
@@ -48,11 +50,29 @@ class RecordingFeed:
 
     async def poll_quotes(self) -> list[Observation]:
         """Make the bulk calls."""
-        if self._taken is not None:
-            self.unfinished += 1
-        taken = self._taken = Taken(universe=self._feed.universe)
+        taken = self._begin()
         taken.quotes = await self._feed.poll_quotes()
         return [*taken.quotes]
+
+    @property
+    def is_heard_between_ticks(self) -> bool:
+        """Whether anything comes by `listen`."""
+        return self._feed.is_heard_between_ticks
+
+    async def listen(self) -> list[list[Observation]]:
+        """Return what has come without being waited for."""
+        portions = await self._feed.listen()
+        self._heard += [[*portion] for portion in portions]
+        return portions
+
+    async def poll_now(self, keys: Sequence[Key], /) -> AsyncIterator[list[Observation]]:
+        """Poll these instruments at once."""
+        taken = self._begin()
+        async for portion in self._feed.poll_now(keys):
+            if portion:
+                taken.portions.append(portion)
+            yield portion
+        taken.reports = self._feed.status()
 
     async def poll_candidates(
         self, wanted: Callable[[], Sequence[Wanted]], *, held: Collection[str] = ()
@@ -64,6 +84,13 @@ class RecordingFeed:
             yield portion
         if self._taken is not None:
             self._taken.reports = self._feed.status()
+
+    def _begin(self) -> Taken:
+        if self._taken is not None:
+            self.unfinished += 1
+        self._taken = Taken(universe=self._feed.universe, heard=self._heard)
+        self._heard = []
+        return self._taken
 
     async def fetch_candles(self, key: Key, since_ms: int, /) -> Candles | None:
         """Return candles."""

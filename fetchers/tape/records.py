@@ -68,6 +68,8 @@ class TapeTick:
     decided_ms: int
     ended_ms: int
     clock_step_ms: int = 0  #: by which the machine's clock was set just before it
+    is_look: bool = False  #: it opened no row: it was between two ticks, at a few instruments
+    heard: Sequence[Sequence[Observation]] = ()  #: what came since the tick or look before, as it was appended
     watched: Watched | None = None  #: None: as in the tick before
     quotes: Sequence[Observation] = ()  #: what came with the bulk calls
     portions: Sequence[Sequence[Observation]] = ()  #: what came after them, as it was appended

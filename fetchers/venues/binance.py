@@ -310,6 +310,10 @@ class Binance(RestVenue):
             calls.append(self._optional("24 h figures", self._day_tickers()))
         return await self._gather_quotes(*calls)
 
+    async def fetch_prices(self) -> list[Quotes]:
+        """Return the best prices alone."""
+        return [await self._book_tickers()]
+
     async def fetch_order_book(self, instrument_id: str) -> OrderBook:
         """Return the book."""
         reply = await self._client.get(DEPTH, {"symbol": instrument_id, "limit": BOOK_LEVELS}, cost={WEIGHT: 2})

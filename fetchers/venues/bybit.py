@@ -281,6 +281,10 @@ class Bybit(RestVenue):
         reply = await self._client.get(TICKERS, {"category": "linear"}, cost=ONE, is_bulk=True)
         return [parse_tickers(reply.json, self._arrival(reply))]
 
+    async def fetch_prices(self) -> list[Quotes]:
+        """Return the best prices alone."""
+        return await self.fetch_quotes()
+
     async def fetch_order_book(self, instrument_id: str) -> OrderBook:
         """Return the book."""
         reply = await self._get(DEPTH, instrument_id, limit=BOOK_LEVELS)

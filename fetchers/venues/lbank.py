@@ -174,6 +174,10 @@ class Lbank(RestVenue):
         reply = await self._client.get(MARKET_DATA, GROUP, cost=ONE, is_bulk=True)
         return [parse_market_data(reply.json, self._arrival(reply))]
 
+    async def fetch_prices(self) -> list[Quotes]:
+        """Return the best prices alone."""
+        return await self.fetch_quotes()
+
     async def fetch_order_book(self, instrument_id: str) -> OrderBook:
         """Return the book."""
         reply = await self._client.get(DEPTH, {"symbol": instrument_id, "depth": BOOK_LEVELS}, cost=ONE)

@@ -311,6 +311,10 @@ class Mexc(RestVenue):
         """Return prices, open interest, 24 h figures and funding."""
         return await self._gather_quotes(self._ticker(), self._optional("funding rates", self._funding()))
 
+    async def fetch_prices(self) -> list[Quotes]:
+        """Return the best prices alone."""
+        return [await self._ticker()]
+
     async def fetch_order_book(self, instrument_id: str) -> OrderBook:
         """Return the book."""
         reply = await self._get(f"/depth/{instrument_id}", DEPTH, limit=BOOK_LEVELS)

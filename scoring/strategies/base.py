@@ -29,6 +29,8 @@ class Strategy:
     levels: Callable[[int, FeatureFrame, ScoringSettings], LevelFrame]
     #: (n,) the highest score that polling an instrument could still bring; -inf where none would bring a signal
     bound: Callable[[FeatureFrame, ScoringSettings, Limits, Collection[str]], FloatArray]
+    #: (n,) the same where the prints are known, for a look between two ticks; None: it is not looked at between ticks
+    hot_bound: Callable[[FeatureFrame, ScoringSettings, Limits, Collection[str]], FloatArray] | None = None
     phrases: tuple[Phrase, ...]  #: the words for its sub-scores
     needs_candles: bool = False  #: it reads closed candles, which are kept only then
     settings: type[StrategySettings] = StrategySettings  #: what it alone takes, for `ScoringSettings.of`

@@ -114,8 +114,10 @@ class RunningBot:
         task.result()
 
     async def pass_until(self, end_ms: int) -> None:
-        """Go on to `end_ms` in steps, so that polls paced by the budgets get out at their times."""
+        """Go on to `end_ms` in steps, so that polls paced by the budgets get out at their times; hear what comes."""
         while (left_ms := end_ms - self.stage.clock.monotonic_ms()) > 0:
+            if self.parts.feed.is_heard_between_ticks:
+                await self.until_done(spawn(self.orchestrator.hear(), name="hear", keep=self.tasks))
             await self.stage.clock.advance(min(left_ms, 100) / 1000)
             await asyncio.sleep(0.001)
 

@@ -73,6 +73,10 @@ class MemoryVenue:
         bulk: dict[str, Any] = {"venue": self.name, "ids": tuple(self.quoted), "received_ms": now_ms}
         return [quotes(now_ms - self.quotes_age_ms, **bulk, mark_price=100.0, volume_usdt_24h=5e6)]
 
+    async def fetch_prices(self) -> list[Quotes]:
+        """Return the same."""
+        return await self.fetch_quotes()
+
     async def fetch_order_book(self, instrument_id: str) -> OrderBook:
         """Return a book; it alone draws on the budget."""
         assert self.budget.take(self.candidate_cost, self._now_ms()) == 0

@@ -5,7 +5,7 @@ from functools import partial
 from scoring.levels import compute_levels
 from scoring.signals import Side
 from scoring.strategies.base import Strategy
-from scoring.strategies.ups_short.bound import upper_bound
+from scoring.strategies.ups_short.bound import hot_bound, upper_bound
 from scoring.strategies.ups_short.gates import GATES
 from scoring.strategies.ups_short.phrases import PHRASES, figures
 from scoring.strategies.ups_short.score import PARTS_NEEDED, WEIGHTS, compute_sub_scores
@@ -21,6 +21,7 @@ UPS_SHORT = Strategy(
     gates=GATES,
     levels=partial(compute_levels, direction=Side.SHORT.direction),
     bound=upper_bound,
+    hot_bound=hot_bound,
     phrases=PHRASES,
     figures=figures,
 )

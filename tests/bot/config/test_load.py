@@ -91,7 +91,7 @@ CHANGED = {
 
 @pytest.mark.parametrize(
     ("environ", "config_hash", "features_hash", "version"),
-    [({}, "03d18402d758", "ec592a", "1-66576c"), (CHANGED, "e9774c4741e8", "388a50", "1-2c9fb5")],
+    [({}, "b5a3e020a907", "ec592a", "1-66576c"), (CHANGED, "66c49fa72ddd", "388a50", "1-2c9fb5")],
 )
 def test_hashes_last(environ: dict[str, str], config_hash: str, features_hash: str, version: str) -> None:
     """Records of stored signals compare by them: the same settings give the same, whatever the code looks like.

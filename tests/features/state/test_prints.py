@@ -97,7 +97,7 @@ def test_what_was_read_in_the_future_is_a_gap() -> None:
 
 
 def test_a_row_is_closed_when_its_tick_has_decided() -> None:
-    """Prices and books between two ticks count at once, but belong to neither row."""
+    """Prices and books between two ticks count at once, and belong to the next row."""
     state = told(quotes(), order_book())
     depth = state.bid_depth_at[state.row].copy()
     state.close_row()
@@ -111,6 +111,8 @@ def test_a_row_is_closed_when_its_tick_has_decided() -> None:
         np.testing.assert_array_equal(now.bid_depth_at[now.row], depth)
         now.advance(NOW_MS + 5000)
         assert now.price_at[now.row, 0] == 50.0
+        assert now.bid_depth_at[now.row, -1, 0] == now.bid_depth[0]
+        now.advance(NOW_MS + 10_000)
         assert np.isnan(now.bid_depth_at[now.row]).all()
 
 
