@@ -75,6 +75,12 @@ class Levels:
     shares: tuple[float, ...] = (1.0,)  #: of the position that each take-profit closes
     timeout_s: float = math.nan  #: NaN: SIGNAL_TIMEOUT_SECONDS
 
+    def __post_init__(self) -> None:
+        if len(self.shares) != len(self.take_profits) or abs(sum(self.shares) - 1) > 1e-9 or min(self.shares) <= 0:
+            raise ValueError(
+                f"shares were {self.shares}, expected one above 0 for each of {self.take_profits}, and 1 in all"
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataTimes:

@@ -1,9 +1,9 @@
 """Near misses: coins that came close to a signal, the highest score of each episode, and what they would have made."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-from scoring.episodes import score_alone
+from scoring.episodes import EpisodeKey, score_alone
 from scoring.exits import start_near_miss
 from scoring.signals import NearMiss, OpenSignal, Outcome
 from storage.codec import from_plain
@@ -12,6 +12,8 @@ from storage.database import Reader
 from storage.following import outcome_from_row, outcome_to_row, tracking_to_row, with_tracking
 from storage.rows import Row, to_fields, to_row
 
+Peaks: TypeAlias = Mapping[EpisodeKey, float]  #: new highest scores
+
 _COLUMNS = ("decided_ms", "venue", "instrument_id", "coin")
 
 _INSERT = """
@@ -19,11 +21,16 @@ _INSERT = """
     VALUES (:decided_ms, :venue, :instrument_id, :coin, :details, :peak_score)
 """
 _RAISE_PEAK = """
-    UPDATE near_misses SET peak_score = :peak_score WHERE id = (SELECT max(id) FROM near_misses WHERE coin = :coin)
+    UPDATE near_misses SET peak_score = :peak_score
+    WHERE id = (
+        SELECT max(id) FROM near_misses
+        WHERE coin = :coin AND coalesce(json_extract(details, '$.strategy'), 'ups') = :strategy
+    )
 """
 _FOLLOW = """
     INSERT INTO followed_near_misses (near_miss_id)
-    SELECT id FROM near_misses WHERE decided_ms = :decided_ms AND coin = :coin
+    SELECT id FROM near_misses
+    WHERE decided_ms = :decided_ms AND coin = :coin AND coalesce(json_extract(details, '$.strategy'), 'ups') = :strategy
 """
 _TRACK = "UPDATE followed_near_misses SET tracking = :tracking WHERE near_miss_id = :signal_id"
 _INSERT_OUTCOME = """
@@ -58,14 +65,16 @@ def insert_near_misses(near_misses: Iterable[NearMiss]) -> Statement:
     return _INSERT, [near_miss_to_row(near_miss) for near_miss in near_misses]
 
 
-def raise_peaks(peaks: Mapping[str, float]) -> Statement:
-    """Return the statement that stores new highest scores by coin, each in the coin's latest near miss."""
-    return _RAISE_PEAK, [{"coin": coin, "peak_score": peak} for coin, peak in peaks.items()]
+def raise_peaks(peaks: Peaks) -> Statement:
+    """Return the statement that stores new highest scores, each in the latest near miss of its coin and strategy."""
+    return _RAISE_PEAK, [
+        {"coin": coin, "strategy": strategy, "peak_score": peak} for (coin, strategy), peak in peaks.items()
+    ]
 
 
 def follow_near_misses(near_misses: Iterable[NearMiss]) -> Statement:
     """Return the statement with which the following of stored near misses begins."""
-    return _FOLLOW, [{"decided_ms": one.decided_ms, "coin": one.coin} for one in near_misses]
+    return _FOLLOW, [{"decided_ms": one.decided_ms, "coin": one.coin, "strategy": one.strategy} for one in near_misses]
 
 
 def track_near_misses(followed: Iterable[OpenSignal]) -> Statement:
@@ -130,12 +139,14 @@ class NearMisses:
         )
         return tuple(followed for row in rows if (followed := followed_from_row(row)) is not None)
 
-    async def ids(self, decided_ms: int) -> dict[str, int]:
-        """Return by coin the ids of the near misses of one decision."""
+    async def ids(self, decided_ms: int) -> dict[EpisodeKey, int]:
+        """Return the ids of the near misses of one decision."""
         rows = await self._reader.read(
-            "SELECT coin, id FROM near_misses WHERE decided_ms = :ms ORDER BY id", {"ms": decided_ms}
+            "SELECT coin, coalesce(json_extract(details, '$.strategy'), 'ups'), id FROM near_misses"
+            " WHERE decided_ms = :ms ORDER BY id",
+            {"ms": decided_ms},
         )
-        return dict(map(tuple, rows))
+        return {(coin, strategy): near_miss_id for coin, strategy, near_miss_id in rows}
 
     async def refusals(
         self, since_ms: int, *, coin: str | None = None, venue: str | None = None, band: int | None = None

@@ -1,7 +1,7 @@
 """The bot's own database by its nouns, and the transactions that span several of them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -23,6 +23,7 @@ from storage.controls import (
 from storage.database import Database, Reader
 from storage.near_misses import (
     NearMisses,
+    Peaks,
     end_near_misses,
     follow_near_misses,
     insert_near_misses,
@@ -134,7 +135,7 @@ class Store(StoreReader):
         messages: Sequence[Queued],
         near_misses: Sequence[NearMiss] = (),
         *,
-        peaks: Mapping[str, float] = MappingProxyType({}),
+        peaks: Peaks = MappingProxyType({}),
         followed: Sequence[NearMiss] = (),
         captures: Sequence[Capture] = (),
         controls: Sequence[Control] = (),
@@ -142,7 +143,7 @@ class Store(StoreReader):
     ) -> None:
         """Store a tick's signals, what they were decided on, their controls, messages and the limits they use up.
 
-        `peaks` are new highest scores of coins whose near miss is stored already. Of the near misses `followed` are
+        `peaks` are new highest scores of those whose near miss is stored already. Of the near misses `followed` are
         those whose following begins; `still_open` are earlier signals, as far as they have been followed.
         """
         await self.database.write(

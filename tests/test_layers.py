@@ -206,6 +206,7 @@ TESTED_IN = {
     "scoring.strategies": "tests/scoring/strategies/test_base.py",
     "storage.messages": "tests/storage/test_outbox.py",
     "scoring.strategies.ups_short.gates": "tests/scoring/test_gates.py",
+    "fetchers.simulated.legs": "tests/bot/core/test_planted_legs.py",
     "features.candle_readings": "tests/features/state/test_candle_store.py",
     "features.state.candle_ring": "tests/features/state/test_candle_store.py",
     "features.state.candle_track": "tests/features/state/test_candle_store.py",

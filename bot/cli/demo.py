@@ -23,6 +23,7 @@ from bot.clock import SystemClock
 from bot.config.load import load_config
 from bot.config.settings import SETTINGS, Config
 from bot.lifecycle import Interrupt
+from fetchers.simulated.legs import PlantedLeg
 from fetchers.simulated.scenario import Planted, Scenario, default_scenario
 
 SECONDS = 120.0
@@ -47,6 +48,7 @@ OVERRIDES = {
     "HTTP_PORT": "0",
     "LOG_LEVEL": "WARNING",
 }
+TAKEN_OVER = ("STRATEGIES",)  #: from the environment; with levels among them legs are planted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ class Market:
     """The simulated market's process as the demo sees it."""
 
     urls: Mapping[str, str]
-    planted: tuple[Planted, ...]
+    planted: tuple[Planted | PlantedLeg, ...]
     start_ms: int
 
 
@@ -88,7 +90,7 @@ def _coins(text: str) -> int:
 async def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     """Run the bot against the simulated market, then print what it did."""
     say("SGNL demo: a simulated market of four venues on this machine. Overridden for it:")
-    say("  " + ", ".join(f"{name}={value}" for name, value in OVERRIDES.items()))
+    say("  " + ", ".join(f"{name}={value}" for name, value in _settings().items()))
     async with simulated_market(options.seconds, options.coins) as market, temporary_data() as data_dir:
         config = demo_config(market, data_dir)
         done = await run_bot(config, interrupt, seconds=options.seconds)
@@ -101,18 +103,27 @@ async def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
 
 def demo_settings() -> Config:
     """Return the settings the simulated market is planted for; the venues' addresses come later."""
-    return load_config(OVERRIDES)
+    return load_config(_settings())
+
+
+def _settings() -> dict[str, str]:
+    return OVERRIDES | {name: os.environ[name] for name in TAKEN_OVER if name in os.environ}
 
 
 def scenario_for(config: Config, seconds: float) -> Scenario:
     """Plan what is planted in a market that runs for `seconds`."""
-    return default_scenario(config.features, seconds=seconds, signal_timeout_s=config.scoring.signal_timeout_s)
+    return default_scenario(
+        config.features,
+        seconds=seconds,
+        signal_timeout_s=config.scoring.signal_timeout_s,
+        candle_interval_s=config.kept_candles.candle_interval_s if config.kept_candles else 0,
+    )
 
 
 def demo_config(market: Market, data_dir: Path) -> Config:
     """Return the settings of the demo's bot; with TAPE=on its tape stays, in the DATA_DIR of the environment."""
     urls = {f"{venue.upper()}_URL": url for venue, url in market.urls.items()}
-    config = load_config(OVERRIDES | urls | {"DATA_DIR": str(data_dir), "TAPE": os.environ.get("TAPE", "")})
+    config = load_config(_settings() | urls | {"DATA_DIR": str(data_dir), "TAPE": os.environ.get("TAPE", "")})
     kept = Path(os.environ.get("DATA_DIR") or SETTINGS["DATA_DIR"].default) / "tape"
     return replace(config, tape=replace(config.tape, folder=kept))
 
@@ -141,7 +152,8 @@ async def simulated_market(seconds: float, coins: int) -> AsyncIterator[Market]:
             raise RuntimeError("the simulated market did not start")
         told = orjson.loads(line)
         planted = tuple(Planted(**row) for row in told["planted"])
-        yield Market(urls=told["urls"], planted=planted, start_ms=told["start_ms"])
+        legs = tuple(PlantedLeg(**row) for row in told["legs"])
+        yield Market(urls=told["urls"], planted=(*planted, *legs), start_ms=told["start_ms"])
     finally:
         process.stdin.close()
         await process.wait()

@@ -32,7 +32,13 @@ async def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
     servers = await serve(market, clock.now_ms)
     try:
         planted = [asdict(planted) for planted in scenario.planted]
-        say(orjson.dumps({"urls": servers.urls, "start_ms": start_ms, "planted": planted}).decode())
+        told = {
+            "urls": servers.urls,
+            "start_ms": start_ms,
+            "planted": planted,
+            "legs": list(map(asdict, scenario.legs)),
+        }
+        say(orjson.dumps(told).decode())
         if options.until_eof:
             reader = asyncio.StreamReader()
             protocol = asyncio.StreamReaderProtocol(reader)

@@ -30,14 +30,14 @@ class NearMisses:
     def choose(self, new: Iterable[NearMiss]) -> list[NearMiss]:
         """Return those of the new ones, best first, that there is room to follow."""
         names = self._open_signals.names()
-        can_be = [one for one in new if one.levels is not None and one.coin not in names]
-        return can_be[: MOST_FOLLOWED - len(self.followed)]
+        can_be = {one.coin: one for one in reversed(list(new)) if one.levels is not None and one.coin not in names}
+        return list(can_be.values())[::-1][: MOST_FOLLOWED - len(self.followed)]
 
     async def begin(self, chosen: Sequence[NearMiss]) -> None:
         """Follow what has been stored as followed, all of one decision."""
         if chosen:
             ids = await self._store.near_misses.ids(chosen[0].decided_ms)
-            self.resume([start_near_miss(one, ids[one.coin]) for one in chosen])
+            self.resume([start_near_miss(one, ids[one.coin, one.strategy]) for one in chosen])
 
     def resume(self, followed: Iterable[OpenSignal | None]) -> None:
         """Go on with what is being followed."""

@@ -12,9 +12,9 @@ from fetchers.simulated.prints import Prints
 MINUTE_MS = 60_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Candle:
-    """One minute of one row; volume in base coin, turnover in USDT."""
+    """One candle of one row; volume in base coin, turnover in USDT."""
 
     open_ms: int
     open: float

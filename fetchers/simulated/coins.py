@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from math import floor, log10
 
 from features.facts.venues import VENUES
+from fetchers.simulated.legs import PlantedLeg
 from fetchers.simulated.named_coins import NAMED, ODD, ListingKind
 from fetchers.simulated.recordings import Recording
 from fetchers.simulated.scenario import Planted
@@ -68,11 +69,17 @@ class Catalogue:
     rows: dict[str, tuple[Row, ...]]
 
 
+LEG_PRICE = 2.0  #: [USDT]
 _SYLLABLES = [a + b for a, b in zip("BCDFGHJKLMNPRSTVWXYZ", "AOIUAEIUOAEOIUAEIOUE", strict=True)]
 
 
 def build_catalogue(
-    *, seed: int, coins_per_venue: int, planted: tuple[Planted, ...], recordings: dict[str, Recording]
+    *,
+    seed: int,
+    coins_per_venue: int,
+    planted: tuple[Planted, ...],
+    legs: tuple[PlantedLeg, ...] = (),
+    recordings: dict[str, Recording],
 ) -> Catalogue:
     """List the recorded, named and planted coins, and invented ones until each venue has `coins_per_venue` at least."""
     chance = random.Random(seed)
@@ -96,6 +103,10 @@ def build_catalogue(
             row = _row(venue, len(coins) - 1, coins[-1])
             rows[venue].append(_planted_row(row, setup))
     _fill(coins, rows, coins_per_venue, chance)
+    for leg in legs:  # last, so that they change no other coin
+        coins.append(Coin(name=leg.coin, price_usdt=LEG_PRICE, volume_usdt_24h=12e6, volatility=0.0))
+        row = _row(leg.venue, len(coins) - 1, coins[-1], digits=5)
+        rows[leg.venue].append(replace(row, spread_bps=1.0, depth_usdt=30_000.0))
     return Catalogue(coins=tuple(coins), rows={venue: tuple(listed) for venue, listed in rows.items()})
 
 

@@ -12,6 +12,7 @@ from fetchers.simulated.board import Board, BulkSnapshot
 from fetchers.simulated.books import ASK, BID, Book
 from fetchers.simulated.candles import MINUTE_MS, Candle, candle_along, candles_of
 from fetchers.simulated.coins import build_catalogue
+from fetchers.simulated.legs import LegPath
 from fetchers.simulated.noise import drift, uniform
 from fetchers.simulated.path import Paths
 from fetchers.simulated.prints import Prints, prints_per_s
@@ -24,7 +25,7 @@ MAX_LEVELS = 200
 _SUSPENDED_AT_S = -864_000.0  # ten days before the start: where a suspended row's prices stopped
 _FIRST_NUMBER = 10**12  # so that numbers before the start are positive as well
 _MAX_LOOKBACK_S = 3600
-LONG_CANDLE_POINTS = 16  #: prices that a candle of more than a minute is made of
+LONG_CANDLE_POINTS = 8  #: prices that a candle of more than a minute is made of
 DAY_MS = 86_400_000
 
 
@@ -34,7 +35,11 @@ class SimulatedMarket:
     def __init__(self, *, seed: int, coins_per_venue: int, scenario: Scenario, start_ms: int) -> None:
         recorded = load_recordings()
         catalogue = build_catalogue(
-            seed=seed, coins_per_venue=coins_per_venue, planted=scenario.planted, recordings=recorded
+            seed=seed,
+            coins_per_venue=coins_per_venue,
+            planted=scenario.planted,
+            legs=scenario.legs,
+            recordings=recorded,
         )
         place = {coin.name: i for i, coin in enumerate(catalogue.coins)}
         recordings = {place[name]: recording for name, recording in recorded.items()}
@@ -42,7 +47,8 @@ class SimulatedMarket:
         self.start_ms = start_ms
         self.rows = catalogue.rows
         self._everyone = np.arange(len(catalogue.coins))
-        self._paths = Paths(catalogue.coins, seed=seed, setups=setups, recordings=recordings)
+        legs = {place[leg.coin]: LegPath(leg, scenario.candle_interval_s) for leg in scenario.legs}
+        self._paths = Paths(catalogue.coins, seed=seed, bends={**setups, **legs}, recordings=recordings)
         self._boards = {
             venue: Board(catalogue.rows[venue], catalogue.coins, seed=seed, setups=setups, recordings=recordings)
             for venue in catalogue.rows
@@ -163,9 +169,12 @@ class SimulatedMarket:
         tick = board.tick[place]
         price = np.round(price.reshape(times_ms.shape) / tick) * tick
         turnover = float(board.volume_usdt[place]) * (ends_ms - opens_ms) / DAY_MS
+        prices = np.array([price[:, 0], price.max(axis=1), price.min(axis=1), price[:, -1]]).T
         return [
-            candle_along(open_ms, path, volume=usdt / float(path[-1]), turnover=usdt, count=max(1, int(usdt / 500)))
-            for open_ms, path, usdt in zip(opens_ms.tolist(), price, turnover.tolist(), strict=True)
+            Candle(open_ms, opened, high, low, close, usdt / close, usdt, max(1, int(usdt / 500)))
+            for open_ms, (opened, high, low, close), usdt in zip(
+                opens_ms.tolist(), prices.tolist(), turnover.tolist(), strict=True
+            )
         ]
 
     def mark_candles(

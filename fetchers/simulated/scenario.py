@@ -10,11 +10,13 @@ from typing import Literal
 
 from features.facts.venues import VENUES
 from features.settings import FeatureSettings
+from fetchers.simulated.legs import PlantedLeg, default_legs
 from fetchers.simulated.wires import wire_module
 
 Fate = Literal["take_profit", "stop_loss", "timeout"]
 Lack = Literal["score", "bid_depth", "ask_imbalance", "sweep", "oi_divergence", "spread", "stale_data"]
 
+FIRST_LEG_S = 60.0  #: the candles have come by then
 FATE_S = 10.0  #: how long the price takes to its fate
 
 
@@ -52,9 +54,11 @@ class Scenario:
 
     settings: FeatureSettings
     planted: tuple[Planted, ...] = ()
+    legs: tuple[PlantedLeg, ...] = ()
+    candle_interval_s: int = 900  #: that the legs are made for
 
     def __post_init__(self) -> None:
-        coins = [planted.coin for planted in self.planted]
+        coins = [*(planted.coin for planted in self.planted), *(leg.coin for leg in self.legs)]
         if len(set(coins)) != len(coins):
             raise ValueError(f"a coin was planted twice: {sorted(coins)}")
         for planted in self.planted:
@@ -74,11 +78,14 @@ class SetupPlan:
     flow_venue: str = ""
 
 
-def default_scenario(settings: FeatureSettings, *, seconds: float, signal_timeout_s: float) -> Scenario:
+def default_scenario(
+    settings: FeatureSettings, *, seconds: float, signal_timeout_s: float, candle_interval_s: int = 0
+) -> Scenario:
     """Plan a run of `seconds`: every venue's setups, which all end within it, and their decoys.
 
     The first setup is ready when the open-interest window is full and some; the last leaves time for a signal's
-    timeout. A run too short for that has them all begin together.
+    timeout. A run too short for that has them all begin together. Legs are planted for candles of
+    `candle_interval_s`, 0: none, from when on the candles have come.
     """
     hold_s = 0.7 * settings.oi_window_s  # a bot that starts slowly, on a busy machine, still finds the first one
     first_s = 1.1 * settings.oi_window_s
@@ -97,4 +104,7 @@ def default_scenario(settings: FeatureSettings, *, seconds: float, signal_timeou
         )
         for venue, plan in plans
     )
-    return Scenario(settings=settings, planted=planted)
+    if not candle_interval_s:
+        return Scenario(settings=settings, planted=planted)
+    legs = default_legs(first_s=FIRST_LEG_S, seconds=seconds)
+    return Scenario(settings=settings, planted=planted, legs=legs, candle_interval_s=candle_interval_s)

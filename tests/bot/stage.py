@@ -17,6 +17,7 @@ from bot.core.orchestrator import Orchestrator
 from bot.tasks import spawn
 from bot.wiring import Bot, build_feed
 from fetchers.feed import Feed
+from fetchers.simulated.legs import PlantedLeg
 from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.scenario import Planted, Scenario
 from fetchers.simulated.server import Servers, serve
@@ -35,6 +36,7 @@ class Stage:
     clock: HandClock
     servers: Servers
     folder: Path
+    start_ms: int
     terminal: io.StringIO = field(default_factory=io.StringIO)
 
     @asynccontextmanager
@@ -126,6 +128,7 @@ class RunningBot:
 async def staged(
     folder: Path,
     *planted: Planted,
+    legs: Collection[PlantedLeg] = (),
     exchanges: Collection[str] = (),
     clock: HandClock | None = None,
     **settings: str,
@@ -134,13 +137,17 @@ async def staged(
     names = {"EXCHANGES": ",".join(exchanges)} if exchanges else {}
     config = load_config(OVERRIDES | names | settings)
     clock = clock or HandClock(NOW_MS)
-    scenario = Scenario(settings=config.features, planted=planted)
+    scenario = Scenario(settings=config.features, planted=planted, legs=tuple(legs))
     market = SimulatedMarket(seed=3, coins_per_venue=COINS, scenario=scenario, start_ms=clock.monotonic_ms())
     servers = await serve(market, clock.monotonic_ms)
     try:
         urls = {f"{venue.upper()}_URL": url for venue, url in servers.urls.items()}
         yield Stage(
-            config=load_config(OVERRIDES | names | settings | urls), clock=clock, servers=servers, folder=folder
+            config=load_config(OVERRIDES | names | settings | urls),
+            clock=clock,
+            servers=servers,
+            folder=folder,
+            start_ms=clock.monotonic_ms(),
         )
     finally:
         await servers.close()

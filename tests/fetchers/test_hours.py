@@ -90,7 +90,7 @@ def test_a_cold_start_is_warm_within_a_minute(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with (
-            staged(tmp_path, exchanges={"binance", "bybit"}, clock=VirtualClock(), **FULL_LENGTH) as stage,
+            staged(tmp_path, exchanges={"binance", "bybit"}, clock=VirtualClock(), legs=(), **FULL_LENGTH) as stage,
             stage.bot() as bot,
         ):
             warming = []

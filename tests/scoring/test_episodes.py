@@ -30,6 +30,14 @@ def test_another_episode() -> None:
     assert episodes.note([MISS], NOW_MS + 2 * GAP_MS + 1).begun == (MISS,)
 
 
+def test_two_strategies_have_episodes_of_their_own() -> None:
+    """One coin near the thresholds of two is two near misses, each with its own highest score."""
+    episodes, other = Episodes(), replace(MISS, strategy="levels", score=55.0)
+    assert episodes.note([MISS, other], NOW_MS).begun == (MISS, other)
+    news = episodes.note([replace(MISS, score=65.0), replace(other, score=55.2)], NOW_MS + TICK_MS)
+    assert (news.begun, news.peaks) == ((), {(MISS.coin, "ups"): 65.0})
+
+
 def test_the_peak() -> None:
     """A higher score is worth storing from half a point on, where the threshold alone refused it."""
     episodes = Episodes()
@@ -38,7 +46,7 @@ def test_the_peak() -> None:
         episodes.note([replace(MISS, score=score, failed=failed)], NOW_MS + 1).peaks
         for score, failed in ((64.5, ("score",)), (70.0, ("score", "burst")), (69.0, ("score",)), (68.0, ("score",)))
     ]
-    assert peaks == [{}, {}, {"PEPE": 69.0}, {}]
+    assert peaks == [{}, {}, {("PEPE", "ups"): 69.0}, {}]
 
 
 def test_over_a_restart() -> None:

@@ -33,7 +33,7 @@ async def test_near_misses_that_go_with_their_rows(store: Store, query: Query) -
     assert (await store.load()).followed == ()
     rows = await store.near_misses.find(0)
     assert [(one.coin, outcome) for one, outcome in rows] == [("WIF", None), ("XLM", make_outcome(1))]
-    assert await store.near_misses.ids(missed.decided_ms) == {"XLM": 1, "WIF": 2}
+    assert await store.near_misses.ids(missed.decided_ms) == {("XLM", "ups"): 1, ("WIF", "ups"): 2}
     while await store.prune(missed.decided_ms + 1):
         pass
     assert query("SELECT * FROM near_miss_outcomes") == []
@@ -45,7 +45,7 @@ async def test_the_peak_of_an_episode(store: Store) -> None:
     two = replace(make_near_miss(coin="WIF", score=65.0), failed=("score", "burst"))
     limits = Limits.fresh()
     await store.remember([], limits, [], [alone, two])
-    await store.remember([], limits, [], [], peaks={"PEPE": 69.5})
+    await store.remember([], limits, [], [], peaks={("PEPE", "ups"): 69.5})
     found = await store.near_misses.with_peaks(0)
     assert [(one.coin, one.score, peak) for one, peak in found] == [("PEPE", 64.1, 69.5), ("WIF", 65.0, None)]
     assert await store.near_misses.peaks(0, "ups") == [69.5]
