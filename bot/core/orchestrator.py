@@ -109,14 +109,11 @@ class Orchestrator:
 
     async def _wait(self, stop: asyncio.Event, due_ms: float) -> None:
         """Return at `due_ms` or at `stop`; meanwhile take what comes, and look where that makes a signal likely."""
-        while not stop.is_set() and (left_ms := due_ms - self._clock.monotonic_ms()) > 0:
-            pause_ms = left_ms
-            if self._feed.is_heard_between_ticks:
-                await self._try(self.hear)
-                pause_ms = min(LISTEN_MS, due_ms - self._clock.monotonic_ms())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(pause_ms, 0) / 1000):
-                    await stop.wait()
+        while self._feed.is_heard_between_ticks and not stop.is_set() and self._clock.monotonic_ms() < due_ms:
+            if not await self._try(self.hear, is_tick=False):
+                break  # the next tick comes first
+            await _pause(stop, min(LISTEN_MS, due_ms - self._clock.monotonic_ms()))
+        await _pause(stop, due_ms - self._clock.monotonic_ms())
 
     async def tick(self) -> None:
         """Look at the market once, and act on it."""
@@ -260,7 +257,7 @@ class Orchestrator:
         await self._store.outbox.enqueue(messages)
         self._announcer.wake()
 
-    async def _try(self, step: Callable[[], Awaitable[None]]) -> bool:
+    async def _try(self, step: Callable[[], Awaitable[None]], *, is_tick: bool = True) -> bool:
         try:
             await step()
         except StorageError as error:
@@ -273,7 +270,13 @@ class Orchestrator:
             logger.exception("a tick or a look failed unexpectedly")
             self.fault = f"{type(error).__name__}: {error}"
             return False
-        if self.fault:
+        if is_tick and self.fault:  # that nothing was to be looked at shows nothing
             logger.info("ticks work again")
-        self.fault = ""
+            self.fault = ""
         return True
+
+
+async def _pause(stop: asyncio.Event, pause_ms: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(pause_ms, 0) / 1000):
+            await stop.wait()

@@ -126,6 +126,35 @@ async def test_disk_trouble(tmp_path: Path) -> None:
         assert stage.terminal.getvalue().count("Alerts like it") == 1
 
 
+async def test_nothing_between_ticks_clears_a_fault(tmp_path: Path) -> None:
+    """A tick that failed is said until one has worked; what fails between two ticks is tried again after the next."""
+    async with staged(tmp_path, REFRESH_INTERVAL="15", QUOTES_INTERVAL="1") as stage, stage.bot() as bot:
+        await bot.tick_for(1)
+        heard, stop = 0, asyncio.Event()
+        good = bot.feed.listen
+
+        async def listen() -> list[list[Observation]]:
+            nonlocal heard
+            heard += 1
+            if heard == 3:
+                raise ZeroDivisionError("between two ticks")
+            return await good()
+
+        async def broken() -> list[Observation]:
+            raise ZeroDivisionError("in a tick")
+
+        bot.feed.listen = listen  # type: ignore[method-assign]
+        bot.feed.poll_quotes = broken  # type: ignore[method-assign, assignment]
+        running = spawn(bot.orchestrator.run(stop), name="run", keep=bot.tasks)
+        await until(lambda: heard == 2)
+        assert bot.orchestrator.fault == "ZeroDivisionError: in a tick"
+        await until(lambda: heard == 3)
+        await asyncio.sleep(0.25)  # two more readings, were they made
+        stop.set()
+        await running
+        assert (heard, bot.orchestrator.fault) == (3, "ZeroDivisionError: between two ticks")
+
+
 async def test_guard(tmp_path: Path) -> None:
     """One bad tick is survived and seen in /health; too many in a row end the run."""
     async with staged(tmp_path, REFRESH_INTERVAL="0.2") as stage, stage.bot() as bot:
