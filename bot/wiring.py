@@ -37,6 +37,8 @@ from bot.web.access import Access
 from bot.web.live import Live
 from fetchers.base import MarketFeed, ProbedVenue
 from fetchers.feed import Feed
+from fetchers.streams.build import build_streams
+from fetchers.streams.venue_stream import VenueStream
 from fetchers.tape.folder import TapeFolder
 from fetchers.tape.recording import RecordingFeed
 from fetchers.venues import build_venues
@@ -284,6 +286,12 @@ def build_feed(
         quotes_interval_s=config.venues.quotes_interval_s,
         candle_interval_s=0 if config.kept_candles is None else config.kept_candles.candle_interval_s,
     )
+
+
+def configured_streams(config: Config, draw: Callable[[], float]) -> dict[str, VenueStream]:
+    """Return the trade streams of the venues that the settings name, by venue, where they have one."""
+    venues = config.venues
+    return build_streams(venues.exchanges, venues.stream_urls, draw, venues.routes)
 
 
 def configured_venues(config: Config, clock: Clock) -> list[ProbedVenue]:

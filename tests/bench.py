@@ -30,7 +30,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from bot.chat.charts import draw_price
-from bot.cli.demo import simulated_market
+from bot.cli.demo import addresses, simulated_market
 from bot.cli.run import run_bot
 from bot.cli.summary import Run
 from bot.config.load import load_config
@@ -77,7 +77,7 @@ async def measure(seconds: float = SECONDS, coins: int = COINS) -> Measured:
     beats_ms: list[float] = []
     with TemporaryDirectory() as folder:
         async with simulated_market(seconds, coins) as market, asyncio.TaskGroup() as group:
-            urls = {f"{venue.upper()}_URL": url for venue, url in market.urls.items()}
+            urls = addresses(market.urls)
             config = load_config({**urls, "HTTP_PORT": "0", "LOG_LEVEL": "ERROR", "DATA_DIR": str(Path(folder))})
             beating = group.create_task(_beat(beats_ms))
             cpu_s, wall_s = time.process_time(), time.perf_counter()

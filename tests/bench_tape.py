@@ -21,7 +21,7 @@ from unittest.mock import patch
 import bot.core.market
 import bot.core.orchestrator
 import bot.replay
-from bot.cli.demo import simulated_market
+from bot.cli.demo import addresses, simulated_market
 from bot.cli.run import run_bot
 from bot.config.load import load_config
 from bot.lifecycle import Interrupt
@@ -43,7 +43,7 @@ async def measure(seconds: float = SECONDS, coins: int = COINS) -> str:
     assert task is not None
     with TemporaryDirectory() as folder:
         async with simulated_market(seconds, coins) as market:
-            urls = {f"{venue.upper()}_URL": url for venue, url in market.urls.items()}
+            urls = addresses(market.urls)
             own = {"HTTP_PORT": "0", "LOG_LEVEL": "ERROR", "DATA_DIR": folder, "TAPE": "on"}
             with redirect_stdout(io.StringIO()):
                 await run_bot(load_config({**urls, **own}), Interrupt(task), seconds=seconds)

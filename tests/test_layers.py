@@ -188,6 +188,7 @@ TESTED_IN = {
         f"fetchers.simulated.streams.{name}": "tests/fetchers/simulated/streams/test_stream_server.py"
         for name in ("binance", "bybit", "mexc", "stream_faults", "stream_wire")
     },
+    "fetchers.streams.build": "tests/fetchers/streams/test_venue_stream.py",
     "fetchers.streams.connection": "tests/fetchers/streams/test_venue_stream.py",
     "fetchers.transport.pools": "tests/fetchers/transport/test_budget.py",
     "fetchers.transport.session": "tests/fetchers/transport/test_route.py",

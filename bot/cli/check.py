@@ -3,6 +3,7 @@
 import argparse
 from contextlib import suppress
 from dataclasses import asdict
+from random import random
 
 import orjson
 
@@ -13,10 +14,12 @@ from bot.clock import SystemClock
 from bot.config.load import hints
 from bot.lifecycle import Interrupt
 from bot.logs import set_up_logs
-from bot.wiring import configured_venues
+from bot.wiring import configured_streams, configured_venues
 from features.facts.venues import venue_title
 from storage.errors import StorageError
 from storage.store import StoreReader
+
+STREAMS_S = 60.0
 
 
 def add(commands: Subparsers) -> None:
@@ -25,6 +28,14 @@ def add(commands: Subparsers) -> None:
     command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument(
         "--deep", action="store_true", help="ask the venues for all that the bot asks, and say what came"
+    )
+    command.add_argument(
+        "--streams",
+        nargs="?",
+        type=float,
+        const=STREAMS_S,
+        metavar="SECONDS",
+        help="listen to the venues' trade streams (default: for %(const).0f s), and say what came",
     )
     command.set_defaults(run=run)
 
@@ -40,6 +51,9 @@ async def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
     results = await checks.check_all(config, configured_venues(config, clock), config.universe)
     if options.deep:
         results += await checks.check_deep(config, configured_venues(config, clock), clock)
+    if options.streams is not None:
+        streams = configured_streams(config, random)
+        results += await checks.check_streams(config, configured_venues(config, clock), streams, clock, options.streams)
     results[1:1] = [checks.Check(name="settings", is_ok=True, text=hint) for hint in hints(config, ENV_FILE)]
     if options.json:
         say(orjson.dumps([asdict(result) for result in results]).decode())

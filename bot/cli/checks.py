@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from bot.config.settings import Config, MySqlSettings
 from fetchers.base import ProbedVenue, Venue
 from fetchers.deep_check.check import DeepCheck
 from fetchers.errors import FetchError
+from fetchers.streams.stream_check import StreamCheck, StreamFinding
+from fetchers.streams.venue_stream import VenueStream
 from fetchers.transport.client import Reply
 from fetchers.universe import UniverseSettings, build_universe
 from storage.errors import StorageError
@@ -81,6 +83,30 @@ async def _deep(config: Config, venue: ProbedVenue, clock: Clock, folder: Path) 
         Check(name=venue.name, is_ok=one.is_ok, text=f"{one.step}: {one.came}; expected {one.expected}")
         for one in check.findings
     ]
+    return checks if ended.is_ok else [*checks, ended]
+
+
+async def check_streams(
+    config: Config, venues: Sequence[ProbedVenue], streams: Mapping[str, VenueStream], clock: Clock, seconds: float
+) -> list[Check]:
+    """Listen to each venue's trade stream for so long; a line a connection, and one of the prints."""
+    listened = [(venue, streams[venue.name]) for venue in venues if venue.name in streams]
+    found = await asyncio.gather(*(_streams(config, venue, stream, clock, seconds) for venue, stream in listened))
+    return [check for checks in found for check in checks]
+
+
+async def _streams(
+    config: Config, venue: ProbedVenue, stream: VenueStream, clock: Clock, seconds: float
+) -> list[Check]:
+    check = StreamCheck(venue, stream, config.universe, now_ms=clock.monotonic_ms, sleep=clock.sleep)
+    found: list[StreamFinding] = []
+
+    async def run() -> str:
+        found.extend(await check.run(seconds))
+        return ""
+
+    ended = await _guarded(venue.name, run, DEADLINE_S + seconds)
+    checks = [Check(name=venue.name, is_ok=one.is_ok, text=one.text) for one in found]
     return checks if ended.is_ok else [*checks, ended]
 
 

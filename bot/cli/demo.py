@@ -23,6 +23,7 @@ from bot.clock import SystemClock
 from bot.config.load import load_config
 from bot.config.settings import SETTINGS, Config
 from bot.lifecycle import Interrupt
+from features.facts.venues import VENUES
 from fetchers.simulated.legs import PlantedLeg
 from fetchers.simulated.scenario import Planted, Scenario, default_scenario
 
@@ -122,10 +123,21 @@ def scenario_for(config: Config, seconds: float) -> Scenario:
 
 def demo_config(market: Market, data_dir: Path) -> Config:
     """Return the settings of the demo's bot; with TAPE=on its tape stays, in the DATA_DIR of the environment."""
-    urls = {f"{venue.upper()}_URL": url for venue, url in market.urls.items()}
-    config = load_config(_settings() | urls | {"DATA_DIR": str(data_dir), "TAPE": os.environ.get("TAPE", "")})
+    own = {"DATA_DIR": str(data_dir), "TAPE": os.environ.get("TAPE", "")}
+    config = load_config(_settings() | addresses(market.urls) | own)
     kept = Path(os.environ.get("DATA_DIR") or SETTINGS["DATA_DIR"].default) / "tape"
     return replace(config, tape=replace(config.tape, folder=kept))
+
+
+def addresses(urls: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings that lead a bot to simulated venues at these URLs; their streams are at the same ports."""
+    calls = {f"{venue.upper()}_URL": url for venue, url in urls.items()}
+    streams = {
+        f"{venue.upper()}_STREAM_URL": "ws" + url.removeprefix("http")
+        for venue, url in urls.items()
+        if VENUES[venue].has_stream
+    }
+    return calls | streams
 
 
 @asynccontextmanager

@@ -18,6 +18,13 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _stream_url(text: str) -> str:
+    scheme = text.partition("://")[0]
+    if scheme not in {"ws", "wss"}:
+        raise ValueError
+    return scheme + _url("http" + text.removeprefix(scheme)).removeprefix("http")
+
+
 def _page(text: str) -> str:
     parts = urlsplit(text)
     _ = parts.port  # raises ValueError where it is no number
@@ -71,6 +78,9 @@ HOSTS = Kind(
     empty=(),
 )
 URL = Kind(expected="a base URL without a user, such as http://127.0.0.1:8081", parse=_url)
+STREAM_URL = Kind(
+    expected="a base URL without a user, such as wss://stream.example.com or ws://127.0.0.1:8082", parse=_stream_url
+)
 PAGE = Kind(expected="a URL such as https://hc-ping.com/your-uuid", parse=_page)
 SITE = Kind(expected="a URL such as http://mybox:8080", parse=_page)
 PROXY = Kind(

@@ -144,6 +144,16 @@ class VenueSettings:
             for venue in VENUES.values()
         }
     )
+    #: base URL of the stream by exchange; "" is the venue's own
+    stream_urls: dict[str, str] = by_key(
+        {
+            venue.id: VENUE.row(
+                f"{venue.id.upper()}_STREAM_URL", "", kinds.STREAM_URL, f"The same for {venue.title}'s trade stream"
+            )
+            for venue in VENUES.values()
+            if venue.has_stream
+        }
+    )
     proxy: str = VENUE.setting(
         "PROXY_URL",
         "",

@@ -112,13 +112,11 @@ class Connection:
 
     async def speak(self, now_ms: int) -> None:
         """Send what is due, one message at most."""
-        if self._socket is None or not self.channel.is_open or not self.topics.may_send(now_ms):
+        if self._socket is None or not self.channel.is_open:
             return
-        message: bytes | None
-        if self.channel.ping_is_due(now_ms):
-            message = self._wire.ping
+        if self.channel.ping_is_due(now_ms) and self.topics.take_turn(now_ms):
             self.channel.pinged(now_ms)
-            self.topics.sent(now_ms)
+            message: bytes | None = self._wire.ping
         else:
             message = self.topics.next_message(now_ms)
         if message is None:
@@ -151,7 +149,7 @@ class Connection:
             state=self.channel.state,
             wanted=len(self.topics),
             heard=self.topics.count(Stage.HEARD),
-            accepted=self.topics.count(Stage.ACCEPTED),
+            unheard=tuple(self.topics.at(Stage.ACCEPTED)),
             refused=self.topics.count(Stage.REFUSED),
             covered=sum(symbol in covered for symbol in self.topics.symbols),
             messages_per_s=self.channel.messages_per_s(now_ms),

@@ -13,7 +13,7 @@ class ChannelReport:
     state: State
     wanted: int  #: symbols
     heard: int  #: of them those of which a frame came
-    accepted: int  #: by the venue, nothing heard yet
+    unheard: tuple[str, ...]  #: accepted by the venue, nothing heard yet
     refused: int
     covered: int
     messages_per_s: float
@@ -31,6 +31,7 @@ class StreamReport:
 
     venue: str
     channels: tuple[ChannelReport, ...]
+    bytes_read: int  #: of frames, inflated
     prints: int
     gaps: int  #: in the numbers of prints, where the venue numbers them
     repeated: int  #: prints that came again and were left out

@@ -134,13 +134,12 @@ class Topics:
                 break
         return self._send(tuple(chosen), now_ms, is_subscription=True) if chosen else None
 
-    def sent(self, now_ms: int) -> None:
-        """Note another message to the venue, which takes part of the pace."""
+    def take_turn(self, now_ms: int) -> bool:
+        """Take the time of a message of another kind; false where the pace does not allow it yet."""
+        if now_ms - self._sent_ms < self._wire.message_apart_ms:
+            return False
         self._sent_ms = now_ms
-
-    def may_send(self, now_ms: int) -> bool:
-        """Return whether the pace allows a message now."""
-        return now_ms - self._sent_ms >= self._wire.message_apart_ms
+        return True
 
     def _send(self, symbols: Sequence[str], now_ms: int, *, is_subscription: bool) -> bytes:
         self._number += 1
@@ -238,6 +237,10 @@ class Topics:
     def count(self, *stages: Stage) -> int:
         """Return how many symbols are at one of these stages."""
         return sum(topic.stage in stages for topic in self._topics.values())
+
+    def at(self, stage: Stage) -> list[str]:
+        """Return the symbols that are at a stage."""
+        return [symbol for symbol, topic in self._topics.items() if topic.stage is stage]
 
     def is_complete(self) -> bool:
         """Return whether nothing is left to be asked for or answered."""

@@ -53,7 +53,7 @@ class VenueStream:
         self._lateness_ms = 0
         self._held_until_ms = 0
         self._covered: frozenset[str] = frozenset()
-        self._prints = self._unreadable = 0
+        self._prints = self._unreadable = self._bytes_read = 0
 
     @property
     def venue(self) -> str:
@@ -152,6 +152,7 @@ class VenueStream:
             if heard is not None:
                 self._volumes.heard(heard.heard)
                 self._unreadable += heard.unreadable
+                self._bytes_read += heard.bytes_read
                 brought.append((one.number, heard))
         return brought
 
@@ -215,6 +216,7 @@ class VenueStream:
         return StreamReport(
             venue=self.venue,
             channels=tuple(one.report(now_ms, self._covered) for one in self._connections),
+            bytes_read=self._bytes_read,
             prints=self._prints,
             gaps=self._merger.gaps,
             repeated=self._merger.repeated,

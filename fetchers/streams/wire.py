@@ -40,6 +40,7 @@ class Heard:
     answers: tuple[Answer, ...] = ()
     has_pong: bool = False
     unreadable: int = 0  #: frames and rows that could not be read
+    bytes_read: int = 0  #: of all frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ class Collected:
     answers: list[Answer] = field(default_factory=list)
     has_pong: bool = False
     unreadable: int = 0
+    bytes_read: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,7 @@ def messages(frames: Frames, collected: Collected) -> list[dict[str, Any]]:
         found = []
     if len(found) != len(frames):  # also where two damaged frames make a good list together
         found = [_message(frame) for frame in frames]
+    collected.bytes_read = sum(map(len, frames))
     good = [message for message in found if type(message) is dict]
     collected.unreadable += len(frames) - len(good)
     return good
@@ -146,5 +149,6 @@ def heard(
         sent_ms=(sent := times(collected.sent_ms, wire.sent))[np.isfinite(sent)],
         answers=tuple(collected.answers),
         has_pong=collected.has_pong,
+        bytes_read=collected.bytes_read,
         unreadable=collected.unreadable + len(rows) - int(is_print.sum()),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot.chat.delivery.outbox_loop import Delivery
 from bot.chat.delivery.sender import TerminalSender
-from bot.cli.demo import OVERRIDES
+from bot.cli.demo import OVERRIDES, addresses
 from bot.config.load import load_config
 from bot.config.settings import Config
 from bot.core.live_status import LiveStatus
@@ -141,7 +141,7 @@ async def staged(
     market = SimulatedMarket(seed=3, coins_per_venue=COINS, scenario=scenario, start_ms=clock.monotonic_ms())
     servers = await serve(market, clock.monotonic_ms)
     try:
-        urls = {f"{venue.upper()}_URL": url for venue, url in servers.urls.items()}
+        urls = addresses(servers.urls)
         yield Stage(
             config=load_config(OVERRIDES | names | settings | urls),
             clock=clock,

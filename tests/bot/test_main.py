@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from telegram import Bot
 
+from bot.cli import demo
 from bot.cli.demo import Market, simulated_market
 from bot.clock import SystemClock
 from tests.telegram_stand_in import TOKEN, TelegramStandIn
@@ -74,7 +75,7 @@ async def market() -> AsyncIterator[Market]:
 
 def addresses(market: Market) -> dict[str, str]:
     """Return the settings that lead a bot to the market."""
-    return {f"{venue.upper()}_URL": url for venue, url in market.urls.items()}
+    return demo.addresses(market.urls)
 
 
 def told_by(telegram: TelegramStandIn, token: str = TOKEN) -> dict[str, str]:
@@ -279,6 +280,19 @@ async def test_deep_check_fails(market: Market, tmp_path: Path) -> None:
     ended = await run("check", "--deep", **environ, DATA_DIR=str(tmp_path / "file"))
     assert ended.code == 1
     assert "FAILED replies: " in ended.out
+
+
+async def test_streams_check(market: Market) -> None:
+    """One line for each connection of each venue that has a stream, and one of its prints; one out of reach fails."""
+    environ = addresses(market) | {"BYBIT_STREAM_URL": NOWHERE.replace("http", "ws")}
+    ended = await run("check", "--streams", "4", **environ)
+    assert (ended.code, ended.err.count("lost")) == (1, 1)
+    lines = ended.out.splitlines()
+    for venue in ("Binance", "MEXC"):
+        assert any(re.match(rf"ok     {venue}: trades 1: live, \d+ of \d+ covered", line) for line in lines), lines
+        assert any(re.match(rf"ok     {venue}: [\d,]+ prints, .*; 0 gaps", line) for line in lines)
+    assert any(line.startswith("FAILED Bybit: trades 1: down, 0 of ") and "last loss: ws" in line for line in lines)
+    assert not any(line.startswith(("ok     LBank: trades", "FAILED LBank: trades")) for line in lines)
 
 
 async def test_check_finds_trouble(market: Market) -> None:

@@ -21,6 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
+from bot.cli.demo import addresses
 from bot.clock import SystemClock
 from bot.core.recompute import explain_signal
 from storage.store import StoreReader
@@ -86,7 +87,7 @@ async def market(seed: int, seconds: float) -> AsyncIterator[dict[str, str]]:
     async with child("tests.torture.market", str(seed), str(seconds)) as process:
         assert process.stdout is not None
         urls = json.loads(await process.stdout.readline())
-        yield {f"{venue.upper()}_URL": url for venue, url in urls.items()}
+        yield addresses(urls)
 
 
 class Campaign:

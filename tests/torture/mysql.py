@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bot.cli.demo import simulated_market
+from bot.cli.demo import addresses, simulated_market
 from bot.cli.run import run_bot
 from bot.cli.summary import Run
 from bot.clock import SystemClock
@@ -97,7 +97,7 @@ async def run_while(work: Callable[[], Awaitable[None]], folder: Path, mysql: di
         interrupt.asked.set()
 
     async with simulated_market(PLANTED_S, COINS) as market, asyncio.TaskGroup() as group:
-        urls = {f"{venue.upper()}_URL": url for venue, url in market.urls.items()}
+        urls = addresses(market.urls)
         config = load_config({**urls, **SETTINGS, **mysql, "DATA_DIR": str(folder)})
         group.create_task(run_out())
         return await run_bot(config, interrupt)

@@ -1,6 +1,7 @@
 """`python -m tests.torture streams`: damaged frames through every reader."""
 
-from tests.fetchers.streams.frames import WIRES, fuzz
+from fetchers.streams.build import WIRES
+from tests.fetchers.streams.frames import fuzz
 
 FRAMES = 10_000
 

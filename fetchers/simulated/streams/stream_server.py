@@ -5,18 +5,19 @@ import contextlib
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 
 from aiohttp import WSMsgType, web
 
+from features.facts.venues import VENUES
 from fetchers.simulated.market import SimulatedMarket
-from fetchers.simulated.streams import binance, bybit, mexc
 from fetchers.simulated.streams.stream_faults import StreamFault, damaged, is_half, spoilt
 from fetchers.simulated.streams.stream_wire import Client, Closed, Print, PrintsAhead, SimulatedStream
 
 STREAMS: dict[str, Callable[[SimulatedMarket], SimulatedStream]] = {
-    "binance": binance.STREAM,
-    "bybit": bybit.STREAM,
-    "mexc": mexc.STREAM,
+    venue.id: import_module(f"fetchers.simulated.streams.{venue.id}").STREAM
+    for venue in VENUES.values()
+    if venue.has_stream
 }
 PUSH_MS = 100
 PING_MS, PONG_WITHIN_MS = 180_000, 600_000

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import orjson
 
-from fetchers.streams import binance, bybit, mexc
-from fetchers.streams.wire import Heard, StreamWire
+from fetchers.streams.build import WIRES
+from fetchers.streams.wire import Heard
 from tests.builders import NOW_MS
 from tests.fetchers.test_parsers_fuzz import damage
 
-WIRES: Mapping[str, StreamWire] = {"binance": binance.WIRE, "bybit": bybit.WIRE, "mexc": mexc.WIRE}
 SIZES = {"BTC_USDT": 1e-4, "PEPE_USDT": 1e7}
 
 AGG_TRADE: dict[str, Any] = {

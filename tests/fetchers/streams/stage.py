@@ -13,9 +13,9 @@ from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.scenario import Scenario
 from fetchers.simulated.server import Servers, serve
 from fetchers.simulated.streams.stream_wire import row_of
+from fetchers.streams.build import WIRES
 from fetchers.streams.venue_stream import PUMP_MS, VenueStream
 from tests.builders import NOW_MS
-from tests.fetchers.streams.frames import WIRES
 from tests.virtual_time import VirtualClock
 
 SEED = 7

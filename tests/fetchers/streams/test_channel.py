@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fetchers.streams.build import WIRES
 from fetchers.streams.channel import (
     FIRST_DATA_MS,
     GOOD_MS,
@@ -17,7 +18,6 @@ from fetchers.streams.channel import (
     Channel,
     State,
 )
-from tests.fetchers.streams.frames import WIRES
 
 NO_LAG = np.array([20.0])
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.facts.market import Prints
+from fetchers.streams.build import WIRES
 from fetchers.streams.prints import LATE_MS, PrintMerger
 from fetchers.streams.wire import Heard
 from tests.builders import NOW_MS
-from tests.fetchers.streams.frames import WIRES
 
 #: (symbol, id, time after NOW_MS)
 Row = tuple[str, int, float]

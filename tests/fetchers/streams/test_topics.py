@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fetchers.streams.build import WIRES
 from fetchers.streams.bybit import NAMED
 from fetchers.streams.topics import ANSWER_MS, MOST_TRIES, QUIET_MS, REFUSED_MS, Stage, Topics
 from fetchers.streams.wire import Answer
-from tests.fetchers.streams.frames import WIRES
 
 BINANCE, BYBIT, MEXC = WIRES["binance"], WIRES["bybit"], WIRES["mexc"]
 NAMES = tuple(f"C{i}USDT" for i in range(12))

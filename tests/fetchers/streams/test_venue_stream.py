@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from fetchers.simulated.streams.stream_faults import StreamFault
+from fetchers.streams.build import WIRES
 from fetchers.streams.channel import State
-from tests.fetchers.streams.frames import WIRES
 from tests.fetchers.streams.stage import Stage, rounded, staged
 from tests.virtual_time import virtually
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.fetchers.streams.frames import GOOD, WIRES, check, fuzz, read
+from fetchers.streams.build import WIRES
+from tests.fetchers.streams.frames import GOOD, check, fuzz, read
 
 FRAMES_EACH = 150
 
