@@ -1,8 +1,8 @@
 """What a tape of a market of full size takes: MB an hour, and how fast it is played, with the share of each step.
 
-`python -m tests.bench tape` prints it; `make bench` includes it. The simulated market draws every book anew at each
-poll, where a real one mostly stays, and each of its replies has some 180 prints: the worst that a tape can meet. Ticks
-in which histories come, over two minutes after a start, are left out.
+`python -m tests.bench tape` prints it; `make bench` includes it. Of the simulated market's levels a half is as it was
+after 5 s, and its quantities have five random digits, more than people's orders have. Ticks in which histories come,
+over two minutes after a start, are left out.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import io
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import ExitStack, redirect_stdout
 from itertools import pairwise
 from pathlib import Path
@@ -28,9 +29,7 @@ from bot.lifecycle import Interrupt
 from bot.replay import Replay
 from features.facts.market import Candles
 from features.state.market_state import MarketState
-from fetchers.tape import files
 from fetchers.tape.files import TapeWriter, read_tape
-from fetchers.tape.frames import Frames
 from fetchers.tape.records import Header, TapeTick
 
 SECONDS, COINS = 180.0, 600
@@ -75,8 +74,6 @@ async def play(path: Path) -> list[str]:
     spent: defaultdict[str, float] = defaultdict(float)
     rows: list[dict[str, float]] = []
     steps: tuple[tuple[Any, str, str], ...] = (
-        (files, "_read_frame", "read"),
-        (Frames, "unpack", "read"),
         (MarketState, "advance", "append"),
         (MarketState, "append", "append"),
         (bot.core.market, "compute_features", "features"),
@@ -89,7 +86,14 @@ async def play(path: Path) -> list[str]:
     def note(_ticks: int, _now_ms: int) -> None:
         rows.append({**spent, "all": time.process_time()})
 
+    def timed_read(*arguments: Any) -> Iterator[Any]:
+        records = read_tape(*arguments)
+        take = _timed(lambda: next(records, None), "read", spent)
+        while (record := take()) is not None:
+            yield record
+
     with ExitStack() as patches:
+        patches.enter_context(patch.object(bot.replay, "read_tape", timed_read))
         for owner, name, step in steps:
             patches.enter_context(patch.object(owner, name, _timed(getattr(owner, name), step, spent)))
         async with Replay(progress=note) as replay:

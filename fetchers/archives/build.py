@@ -222,8 +222,7 @@ class Builder:
             moment = datetime.fromtimestamp(hour_ms / 1000, UTC)
             path = self._out / f"{self._part:06}-{moment:%Y%m%dT%H%M%SZ}{SUFFIX}"
             part = path.with_suffix(".part")
-            with part.open("wb") as file:
-                writer = TapeWriter(file, self._header(hour_ms))
+            with part.open("wb") as file, TapeWriter(file, self._header(hour_ms)) as writer:
                 for tick in of_hour:
                     writer.write(tick)
                     self.report.ticks += 1

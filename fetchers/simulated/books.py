@@ -6,13 +6,16 @@ import numpy as np
 
 from features.facts.market import FloatArray, IntArray
 from fetchers.simulated.coins import Row
-from fetchers.simulated.noise import Keys, bell, drift
+from fetchers.simulated.noise import Keys, bell, drift, uniform
 from fetchers.simulated.setups import WALL_LEVEL, BookShape
 
 LADDER_BPS = 2.2  #: 50 levels of it reach just beyond 1 %
 _LEVELS_IN_PERCENT = 45
 _LEVEL_DEVIATION = 0.3  # of the log size: the largest of 50 is at most e^0.9 times the median, no wall
-_CHANGES_EVERY_S = 3.0
+_CHANGES_EVERY_S = 3.0  # the best level; others stay up to _STAYS_LONGER times as long
+_STAYS_LONGER = 20.0  # so that after 5 s half of the levels are as they were; of 200 levels of a real XRP book 43 % are
+_UNDER_WAY_S = 10_000.0  # at the start not all levels are new
+_GAP_BITS = 3  # significant, so that the ladder's prices stay where they are while the price moves
 BID, ASK = 0, 1
 
 
@@ -30,16 +33,24 @@ class Book:
 
 def ladder_gap(price: FloatArray, tick: FloatArray | float) -> IntArray:
     """Ticks between two levels."""
-    return np.maximum(1, np.ceil(LADDER_BPS * 1e-4 * price / tick)).astype(np.int64)
+    least = np.maximum(1, np.ceil(LADDER_BPS * 1e-4 * price / tick))
+    step = np.exp2(np.maximum(0, np.floor(np.log2(least)) + 1 - _GAP_BITS))
+    return np.asarray(np.ceil(least / step) * step, np.int64)
 
 
 def level_quantity(
-    row_keys: Keys, side: int, level: IntArray | int, elapsed_s: FloatArray, level_usdt: FloatArray, price: FloatArray
+    row_keys: Keys,
+    side: int,
+    level: IntArray | int,
+    elapsed_s: FloatArray,
+    level_usdt: FloatArray,
+    price: FloatArray,
+    stays_s: FloatArray | float = _CHANGES_EVERY_S,
 ) -> FloatArray:
-    """Quantities [base] before rounding; broadcasts over rows (best level of all) or levels (one book)."""
-    epoch = np.floor(elapsed_s / _CHANGES_EVERY_S).astype(np.int64)
+    """Quantities [base] before rounding, new ones every `stays_s`; broadcasts over rows (the best of all) or levels."""
+    epoch = np.floor(elapsed_s / stays_s).astype(np.int64)
     size = bell(row_keys, side, level, epoch) * _LEVEL_DEVIATION
-    slow = 0.15 * drift(row_keys + np.uint64(side), elapsed_s, 120.0)
+    slow = 0.15 * drift(row_keys + np.uint64(side), np.asarray(epoch * stays_s, np.float64), 120.0)
     return np.asarray(level_usdt / price * np.exp(size + slow))
 
 
@@ -56,20 +67,33 @@ def invented_sides(
 ) -> tuple[IntArray, FloatArray, IntArray, FloatArray]:
     """Bid ticks and quantities, ask ticks and quantities, `levels` of each at most."""
     price = np.array([(quotes[0] + quotes[1]) / 2 * row.tick])
-    gap = ladder_gap(price, row.tick)
-    place = np.arange(levels, dtype=np.int64)
-    typical = level_usdt(row.depth_usdt, gap, price, row.tick)
-    at = np.array([elapsed_s])
-    bids = level_quantity(key, BID, place, at, typical, price) * shape.bids
-    asks = level_quantity(key, ASK, place, at, typical, price) * shape.asks
-    ask_ticks = quotes[1] + gap * place
+    gap = int(ladder_gap(price, row.tick)[0])
+    bid_ticks, bids = _ladder(row, key, BID, quotes[0], price, gap, elapsed_s, levels)
+    ask_ticks, asks = _ladder(row, key, ASK, quotes[1], price, gap, elapsed_s, levels)
+    bids, asks = bids * shape.bids, asks * shape.asks
     if shape.wall > 1 and levels > 2 * WALL_LEVEL:
         # at a price of its own, while the quotes move: the next multiple of a step that is about as many levels wide
-        step = 2 ** int(np.log2(WALL_LEVEL * gap[0]))
-        wall_ticks = -(-(quotes[1] + WALL_LEVEL // 2 * int(gap[0])) // step) * step
+        step = 2 ** int(np.log2(WALL_LEVEL * gap))
+        wall_ticks = -(-(quotes[1] + WALL_LEVEL // 2 * gap) // step) * step
         level = int(np.abs(ask_ticks - wall_ticks).argmin())
         ask_ticks[level], asks[level] = wall_ticks, np.median(asks) * shape.wall
-    return quotes[0] - gap * place, bids, ask_ticks, asks
+    return bid_ticks, bids, ask_ticks, asks
+
+
+def _ladder(
+    row: Row, key: Keys, side: int, best: int, mid: FloatArray, gap: int, elapsed_s: float, levels: int
+) -> tuple[IntArray, FloatArray]:
+    """Return the ticks and quantities of a side: the best, then the multiples of `gap` behind it, which stay."""
+    behind = np.arange(1, levels, dtype=np.int64)
+    multiple = (best - 1) // gap + 1 - behind if side == BID else best // gap + behind
+    ticks = multiple * gap
+    now, price = np.array([elapsed_s]), np.maximum(ticks, 1) * row.tick
+    stays_s = _CHANGES_EVERY_S * _STAYS_LONGER ** uniform(key, side, multiple)
+    gap_array = np.array([gap])
+    first = level_quantity(key, side, 0, now, level_usdt(row.depth_usdt, gap_array, mid, row.tick), mid)
+    typical = level_usdt(row.depth_usdt, gap_array, price, row.tick)
+    rest = level_quantity(key, side, multiple, now + _UNDER_WAY_S, typical, price, stays_s)
+    return np.append(best, ticks), np.append(first, rest)
 
 
 def recorded_sides(

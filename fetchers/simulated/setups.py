@@ -67,8 +67,8 @@ class Setup:
         if self.planted.lacks == "score":
             return BookShape(asks=2.2)
         if self.planted.lacks == "ask_imbalance":
-            return BookShape(bids=0.42, asks=0.27, wall=15.0)
-        return BookShape(bids=0.42, asks=1.7, wall=15.0)
+            return BookShape(bids=0.38, asks=0.26, wall=15.0)
+        return BookShape(bids=0.38, asks=1.7, wall=15.0)
 
     def book_time_ms(self, time_ms: int, start_ms: int) -> int:
         """Return the time the venue prints on the book: where it went stale, the last one before it did."""

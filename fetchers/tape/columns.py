@@ -5,7 +5,6 @@ both are exact, so it is rounded once, like the text that it came from. A float 
 64 bits. Whole numbers are written byte by byte of their significance, so that the zeros of small ones lie together.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,11 +49,68 @@ class Bytes:
     def take(self, count: int) -> IntArray:
         """Return the next `count` whole numbers."""
         width = self._data[self._at]
-        begin, self._at = self._at + 1, self._at + 1 + width * count
-        planes = np.frombuffer(self._data[begin : self._at], np.uint8).reshape(width, count)
-        folded = np.zeros((count, 8), np.uint8)
-        folded[:, :width] = planes.T
-        return unfold(folded.view(np.uint64)[:, 0])
+        if not width:
+            self._at += 1
+            return np.zeros(count, np.int64)
+        planes = self._next(1 + width * count)[1:].reshape(width, count)
+        folded = planes[0].astype(np.uint64)
+        for place in range(1, width):
+            folded |= planes[place].astype(np.uint64) << np.uint64(8 * place)
+        return unfold(folded)
+
+    def put_flags(self, flags: BoolArray) -> None:
+        """Put yes or no, a bit each."""
+        self._parts.append(np.packbits(flags).tobytes())
+
+    def take_flags(self, count: int) -> BoolArray:
+        """Return the next `count` of them."""
+        return np.unpackbits(self._next((count + 7) // 8), count=count).view(np.bool_)
+
+    def put_changes(self, changes: IntArray) -> None:
+        """Put whole numbers of which most are 0: which are not, and those."""
+        is_changed = changes != 0
+        self.put_flags(is_changed)
+        self.put(changes[is_changed])
+
+    def take_changes(self, count: int) -> IntArray:
+        """Return the next `count` of them."""
+        is_changed = self.take_flags(count)
+        changes = np.zeros(count, np.int64)
+        changes[is_changed] = self.take(int(np.count_nonzero(is_changed)))
+        return changes
+
+    def put_stretches(self, values: FloatArray, lengths: IntArray, *, is_rising: bool) -> None:
+        """Put floats in stretches of one exponent each; of rising ones the first, and the differences."""
+        start, is_first = segment_places(lengths)
+        none = np.zeros(len(values), np.uint8)
+        whole, exponents = to_decimals(np.ascontiguousarray(values, np.float64), at_least=none, groups=start)
+        self.put(exponents[start].astype(np.int64))
+        if is_rising:
+            self.put(whole[is_first])
+            self.put(np.diff(whole, prepend=0)[~is_first])
+        else:
+            self.put(whole)
+
+    def take_stretches(self, lengths: IntArray, *, is_rising: bool) -> FloatArray:
+        """Return the next stretches, of these lengths."""
+        start, is_first = segment_places(lengths)
+        count = int(lengths.sum())
+        exponents = self.take(len(start)).astype(np.uint8)
+        if is_rising:
+            whole = np.zeros(count, np.int64)
+            first = self.take(len(start))
+            whole[~is_first] = self.take(count - len(start))
+            total = np.cumsum(whole)
+            whole = total + np.repeat(first - total[start], lengths[lengths > 0])
+        else:
+            whole = self.take(count)
+        return from_grouped_decimals(whole, exponents, lengths[lengths > 0])
+
+    def _next(self, size: int) -> NDArray[np.uint8]:
+        begin, self._at = self._at, self._at + size
+        if self._at > len(self._data):
+            raise ValueError("fewer numbers than there should be")
+        return np.frombuffer(self._data[begin : self._at], np.uint8)
 
 
 def fold(values: IntArray) -> NDArray[np.uint64]:
@@ -64,7 +120,10 @@ def fold(values: IntArray) -> NDArray[np.uint64]:
 
 def unfold(values: NDArray[np.uint64]) -> IntArray:
     """Return what was folded."""
-    return (values >> np.uint64(1)).view(np.int64) ^ -(values & np.uint64(1)).view(np.int64)
+    sign = (values & np.uint64(1)).view(np.int64)
+    np.negative(sign, out=sign)
+    sign ^= (values >> np.uint64(1)).view(np.int64)
+    return sign
 
 
 def to_decimals(values: FloatArray, at_least: Exponents, groups: IntArray | None = None) -> Decimals:
@@ -104,6 +163,13 @@ def from_decimals(whole: IntArray, exponents: Exponents) -> FloatArray:
     return np.where(is_bits, np.ascontiguousarray(whole).view(np.float64), values)
 
 
+def from_grouped_decimals(whole: IntArray, exponents: Exponents, lengths: IntArray) -> FloatArray:
+    """Return the floats of groups of these lengths, of one exponent each, to the bit."""
+    if (exponents == BITS).any():
+        return from_decimals(whole, np.repeat(exponents, lengths))
+    return np.asarray(whole / np.repeat(POWERS[exponents], lengths))
+
+
 def _is_exact(values: FloatArray, digits: Exponents) -> BoolArray:
     with np.errstate(invalid="ignore", over="ignore"):
         whole = np.rint(values * POWERS[digits])
@@ -112,17 +178,10 @@ def _is_exact(values: FloatArray, digits: Exponents) -> BoolArray:
     return np.asarray((np.abs(whole) < EXACT) & (again.view(np.int64) == values.view(np.int64)))
 
 
-def segment_differences(values: IntArray, starts: Sequence[int] | IntArray) -> IntArray:
-    """Return each value less the one before it; the first of each segment stays."""
-    differences = np.diff(values, prepend=0)
-    differences[starts] = values[starts]
-    return differences
-
-
-def segment_sums(differences: IntArray, starts: IntArray) -> IntArray:
-    """Return the values that `segment_differences` was given; no segment may be empty."""
-    sums = np.cumsum(differences)
-    if not len(starts):
-        return sums
-    before = np.where(starts > 0, sums[starts - 1], 0)
-    return np.asarray(sums - np.repeat(before, np.diff(starts, append=len(differences))))
+def segment_places(lengths: IntArray) -> tuple[IntArray, BoolArray]:
+    """Return where each segment that is not empty begins, and which values are the first of one."""
+    filled = lengths[lengths > 0]
+    start = np.cumsum(filled) - filled
+    is_first = np.zeros(int(filled.sum()), bool)
+    is_first[start] = True
+    return start, is_first

@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,8 +65,7 @@ class TapeFolder:
         while (item := self._queue.get()) is not None:
             try:
                 if isinstance(item, NewFile):
-                    if file is not None:
-                        file.close()
+                    self._end(file, writer)
                     file, writer = None, None
                     file, writer = self._begin(item)
                 elif writer is not None:
@@ -75,8 +75,8 @@ class TapeFolder:
             except OSError as error:
                 writer = None  # what stands there is whole up to the last record; the next file begins anew
                 self.trouble = f"the tape cannot be written: {error}"
-        if file is not None:
-            file.close()
+        with suppress(OSError):  # all but the stream's end is there
+            self._end(file, writer)
 
     def _begin(self, item: NewFile) -> tuple[BinaryIO, TapeWriter]:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,6 +92,15 @@ class TapeFolder:
         self.bytes += writer.written
         self.trouble = ""
         return file, writer
+
+    def _end(self, file: BinaryIO | None, writer: TapeWriter | None) -> None:
+        if file is None:
+            return
+        with file:
+            if writer is not None:
+                before = writer.written
+                writer.end()
+                self.bytes += writer.written - before
 
     def _files(self) -> list[Path]:
         return sorted(self.path.glob(f"[0-9]*-*{SUFFIX}"))

@@ -1,13 +1,14 @@
 """One record of a tape as bytes and back: a JSON head, then its numbers in columns (docs/tape.md).
 
-Bulk quotes are written as differences from the reply before, so a file is read from its beginning, by one `Frames`.
+Bulk quotes and books are written as differences from those before, so a file is read from its beginning, by one
+`Frames`.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from itertools import groupby, islice
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import orjson
@@ -24,10 +25,21 @@ from features.facts.market import (
     Quotes,
     Trades,
 )
-from fetchers.tape.columns import Bytes, Exponents, from_decimals, segment_differences, segment_sums, to_decimals
-from fetchers.tape.records import VERSION, CandleReply, Checkpoint, Gap, Header, Record, TapeError, TapeTick, Watched
-
-T = TypeVar("T")
+from fetchers.poll_plan import Key
+from fetchers.tape.books import BookStream
+from fetchers.tape.columns import Bytes, Exponents, from_decimals, to_decimals
+from fetchers.tape.records import (
+    VERSION,
+    CandleReply,
+    Checkpoint,
+    Gap,
+    Header,
+    Record,
+    TapeError,
+    TapeTick,
+    Watched,
+    trusted,
+)
 
 LENGTH_BYTES = 4  #: of the head's length, little-endian
 QUOTED = (
@@ -35,8 +47,8 @@ QUOTED = (
     *("open_interest_base", "volume_base_24h", "volume_usdt_24h"),
 )
 _LETTERS: dict[type, str] = {Quotes: "Q", OrderBook: "B", Trades: "T", Prints: "P", OpenInterest: "O", Candles: "C"}
+_PRINT_ROWS, _PRINT_ROWS_RISING = 4, 2  # of `Trades.prints`: times and prices move little from print to print
 _CANDLE_PRICES = ("open", "high", "low", "close")
-_ROWS_RISE = np.array([True, True, False, False])  # times and prices of prints; quantities and sides do not
 _LISTED = tuple(one.name for one in fields(Instrument))
 
 
@@ -47,9 +59,9 @@ class Frames:
         self._ids: dict[tuple[str, ...], int] = {}
         self._lists: list[tuple[str, ...]] = []
         self._columns: dict[tuple[int, str, str], _Column] = {}
-        self._symbols: dict[tuple[str, str], int] = {}  # of streams, by their number
-        self._symbols_put = 0
-        self._symbols_taken: list[str] = []
+        self._numbers: dict[Key, int] = {}  # of the instruments, in the order in which they appeared
+        self._keys: list[Key] = []
+        self._books = BookStream()
 
     def pack(self, record: Record) -> bytes:
         """Return a record as bytes."""
@@ -57,11 +69,11 @@ class Frames:
             return _framed({"kind": "checkpoint", "at_ms": record.at_ms}, record.state)
         if isinstance(record, Header | Gap):
             return _framed({"kind": type(record).__name__.lower(), **asdict(record)}, b"")
-        body, known = Bytes(), len(self._lists)
+        body, known, known_keys = Bytes(), len(self._lists), len(self._keys)
         head: dict[str, Any] = {
             "kind": "tick",
             "times": [record.started_ms, record.seen_ms, record.decided_ms, record.ended_ms],
-            "arrived": self._put_all(body, [*record.heard, record.quotes, *record.portions]),
+            "arrived": self._put_all(body, [*record.heard, record.quotes, *record.portions], record.started_ms),
             "digest": record.digest,
         }
         if record.heard:
@@ -75,6 +87,8 @@ class Frames:
                 head[name] = value
         if len(self._lists) > known:
             head["ids"] = self._lists[known:]
+        if len(self._keys) > known_keys:
+            head["keys"] = self._keys[known_keys:]
         return _framed(head, body.joined())
 
     def unpack(self, data: memoryview) -> Record | None:
@@ -106,8 +120,11 @@ class Frames:
 
     def _to_tick(self, head: dict[str, Any], body: Bytes) -> TapeTick:
         self._lists += [tuple(ids) for ids in head.get("ids", ())]
-        arrived, heard = self._take_all(body, head["arrived"]), head.get("heard", 0)
+        for venue, identity in head.get("keys", ()):
+            self._numbers[venue, identity] = len(self._keys)
+            self._keys.append((venue, identity))
         started_ms, seen_ms, decided_ms, ended_ms = head["times"]
+        arrived, heard = self._take_all(body, head["arrived"], started_ms), head.get("heard", 0)
         return TapeTick(
             started_ms=started_ms,
             seen_ms=seen_ms,
@@ -125,31 +142,58 @@ class Frames:
             digest=head["digest"],
         )
 
-    def _put_all(self, body: Bytes, groups: Sequence[Sequence[Observation]]) -> dict[str, Any]:
+    def _put_all(self, body: Bytes, groups: Sequence[Sequence[Observation]], now_ms: int) -> dict[str, Any]:
         """Put what has arrived, kind by kind, and return its part of the head, with the order in each group."""
         letters = [[_LETTERS[type(one)] for one in group] for group in groups]
         observations = [one for group in groups for one in group]
+        books = [one for one in observations if isinstance(one, OrderBook)]
+        replies = [one for one in observations if isinstance(one, Trades)]
+        points = [one for one in observations if isinstance(one, OpenInterest)]
         heads: dict[str, Any] = {
-            "order": [[[letter, len(list(run))] for letter, run in groupby(group)] for group in letters]
+            "order": [[[letter, len(list(run))] for letter, run in groupby(group)] for group in letters],
+            "Q": [self._put_quotes(body, one) for one in observations if isinstance(one, Quotes)],
+            "C": [_put_candles(body, one) for one in observations if isinstance(one, Candles)],
+            "P": [self._put_prints(body, one) for one in observations if isinstance(one, Prints)],
+            "B": len(books),
+            "T": len(replies),
+            "O": len(points),
         }
-        heads["Q"] = [self._put_quotes(body, one) for one in observations if isinstance(one, Quotes)]
-        heads["B"] = _put_books(body, [one for one in observations if isinstance(one, OrderBook)])
-        heads["T"] = _put_trades(body, [one for one in observations if isinstance(one, Trades)])
-        heads["P"] = [self._put_prints(body, one) for one in observations if isinstance(one, Prints)]
-        heads["O"] = [_put_interest(one) for one in observations if isinstance(one, OpenInterest)]
-        heads["C"] = [_put_candles(body, one) for one in observations if isinstance(one, Candles)]
+        if books:
+            self._books.put(body, self._put_keys(body, map(_key, books)), books, now_ms)
+        if replies:
+            self._put_keys(body, map(_key, replies))
+            _put_trades(body, replies, now_ms)
+        if points:
+            self._put_keys(body, map(_key, points))
+            _put_interest(body, points, now_ms)
         return {name: value for name, value in heads.items() if value}
 
-    def _take_all(self, body: Bytes, heads: dict[str, Any]) -> list[list[Observation]]:
+    def _take_all(self, body: Bytes, heads: dict[str, Any], now_ms: int) -> list[list[Observation]]:
         found: dict[str, Iterator[Observation]] = {
             "Q": iter([self._take_quotes(body, one) for one in heads.get("Q", ())]),
-            "B": iter(_take_books(body, heads["B"]) if "B" in heads else ()),
-            "T": iter(_take_trades(body, heads["T"]) if "T" in heads else ()),
-            "P": iter([self._take_prints(body, one) for one in heads.get("P", ())]),
-            "O": iter([_take_interest(one) for one in heads.get("O", ())]),
             "C": iter([_take_candles(body, one) for one in heads.get("C", ())]),
+            "P": iter([self._take_prints(body, one) for one in heads.get("P", ())]),
         }
+        if count := heads.get("B", 0):
+            found["B"] = iter(self._books.take(body, self._take_keys(body, count), self._numbers, now_ms))
+        for letter, take in (("T", _take_trades), ("O", _take_interest)):
+            if count := heads.get(letter, 0):
+                found[letter] = iter(list(take(body, self._take_keys(body, count), now_ms)))
         return [[one for letter, count in group for one in islice(found[letter], count)] for group in heads["order"]]
+
+    def _put_keys(self, body: Bytes, keys: Iterable[Key]) -> list[int]:
+        """Put whose they are, and return the instruments' numbers."""
+        numbers = []
+        for key in keys:
+            number = self._numbers.setdefault(key, len(self._keys))
+            if number == len(self._keys):
+                self._keys.append(key)
+            numbers.append(number)
+        body.put(np.array(numbers, np.int64))
+        return numbers
+
+    def _take_keys(self, body: Bytes, count: int) -> list[Key]:
+        return [self._keys[number] for number in body.take(count).tolist()]
 
     def _put_quotes(self, body: Bytes, quotes: Quotes) -> list[Any]:
         number = self._ids.setdefault(quotes.ids, len(self._ids))
@@ -176,30 +220,25 @@ class Frames:
         return Quotes(venue=venue, ids=ids, received_ms=received_ms, bad_rows=bad_rows, **values)
 
     def _put_prints(self, body: Bytes, prints: Prints) -> list[Any]:
-        """Put a stream's prints: row by row, each instrument's a stretch, and its id by number."""
-        count = np.diff(prints.starts)
-        numbers = [self._symbols.setdefault((prints.venue, one), len(self._symbols)) for one in prints.symbols]
-        new = [one for one, number in zip(prints.symbols, numbers, strict=True) if number >= self._symbols_put]
-        self._symbols_put = len(self._symbols)
-        body.put(np.diff(np.array(numbers, np.int64), prepend=0))
-        body.put(count)
-        _put_stretches(body, prints.block.ravel(), np.tile(count, 4), is_rising=_ROWS_RISE.repeat(len(count)))
-        lost = np.flatnonzero(~prints.continues).tolist()
-        return [prints.venue, len(numbers), new, lost, prints.read_ms, _as_json(prints.lag_ms)]
+        """Put a stream's prints: row by row, each instrument's a stretch."""
+        lengths = np.diff(prints.starts)
+        self._put_keys(body, [(prints.venue, symbol) for symbol in prints.symbols])
+        body.put(lengths)
+        body.put_flags(prints.continues)
+        _put_print_rows(body, prints.block, lengths)
+        return [prints.venue, len(lengths), prints.read_ms, _as_json(prints.lag_ms)]
 
     def _take_prints(self, body: Bytes, head: list[Any]) -> Prints:
-        venue, width, new, lost, read_ms, lag_ms = head
-        self._symbols_taken += new
-        numbers, count = np.cumsum(body.take(width)), body.take(width)
-        values = _take_stretches(body, np.tile(count, 4), is_rising=_ROWS_RISE.repeat(width))
-        continues = np.ones(width, dtype=bool)
-        continues[lost] = False
-        return _trusted(
+        venue, width, read_ms, lag_ms = head
+        keys = self._take_keys(body, width)
+        lengths = body.take(width)
+        continues = body.take_flags(width)
+        return trusted(
             Prints,
             venue=venue,
-            symbols=tuple(self._symbols_taken[number] for number in numbers.tolist()),
-            starts=_read_only(np.append(0, np.cumsum(count))),
-            block=values.reshape(4, -1),
+            symbols=tuple(symbol for _, symbol in keys),
+            starts=_read_only(np.append(0, np.cumsum(lengths))),
+            block=_read_only(_take_print_rows(body, lengths)),
             continues=_read_only(continues),
             read_ms=read_ms,
             lag_ms=_from_json(lag_ms),
@@ -223,12 +262,12 @@ class _Column:
     def put(self, body: Bytes, values: FloatArray) -> None:
         whole, exponents = to_decimals(np.ascontiguousarray(values, np.float64), at_least=self._exponents)
         body.put(exponents.astype(np.int64) - self._exponents)
-        body.put(whole - self._whole)
+        body.put_changes(whole - self._whole)
         self._whole, self._exponents = whole, exponents
 
     def take(self, body: Bytes, count: int) -> FloatArray:
         self._exponents = (body.take(count) + self._exponents).astype(np.uint8)
-        self._whole = body.take(count) + self._whole
+        self._whole = body.take_changes(count) + self._whole
         return from_decimals(self._whole, self._exponents)
 
     def put_times(self, body: Bytes, times_ms: IntArray, received_ms: int) -> bool:
@@ -236,137 +275,84 @@ class _Column:
         times_ms = np.asarray(times_ms, np.int64)
         absolute, relative = times_ms - self._whole, times_ms - received_ms - self._relative
         is_relative = bool(np.count_nonzero(relative) < np.count_nonzero(absolute))
-        body.put(relative if is_relative else absolute)
+        body.put_changes(relative if is_relative else absolute)
         self._whole, self._relative = times_ms, times_ms - received_ms
         return is_relative
 
     def take_times(self, body: Bytes, count: int, received_ms: int, *, is_relative: bool) -> IntArray:
-        change = body.take(count)
+        change = body.take_changes(count)
         self._whole = change + self._relative + received_ms if is_relative else change + self._whole
         self._relative = self._whole - received_ms
         return self._whole
 
 
-def _put_books(body: Bytes, books: Sequence[OrderBook]) -> list[list[Any]]:
-    """Put books: prices and quantities of the bids, then of the asks, each a stretch of its own."""
-    if not books:
-        return []
-    lengths = [side.shape[1] for book in books for side in (book.bids, book.bids, book.asks, book.asks)]
-    values = np.concatenate([side.ravel() for book in books for side in (book.bids, book.asks)])
-    _put_stretches(body, values, np.array(lengths), is_rising=np.tile([True, False], 2 * len(books)))
-    return [
-        [one.venue for one in books],
-        [one.id for one in books],
-        [one.bids.shape[1] for one in books],
-        [one.asks.shape[1] for one in books],
-        [one.levels_asked for one in books],
-        [one.exchange_ms for one in books],
-        [one.received_ms - one.exchange_ms for one in books],
-        [one.sequence for one in books],
-    ]
+def _put_trades(body: Bytes, replies: Sequence[Trades], now_ms: int) -> None:
+    _put_times(body, replies, now_ms)
+    body.put_flags(np.array([one.continues for one in replies], bool))
+    lengths = np.array([one.prints.shape[1] for one in replies], np.int64)
+    body.put(lengths)
+    _put_print_rows(body, np.concatenate([one.prints for one in replies], axis=1), lengths)
 
 
-def _take_books(body: Bytes, head: list[list[Any]]) -> list[OrderBook]:
-    bids, asks = head[2:4]
-    lengths = np.repeat(np.array([bids, asks], dtype=np.int64).T.ravel(), 2)
-    values = _take_stretches(body, lengths, is_rising=np.tile([True, False], 2 * len(bids)))
-    books, at = [], 0
-    for venue, identity, bid, ask, levels_asked, exchange_ms, delay_ms, sequence in zip(*head, strict=True):
-        middle, end = at + 2 * bid, at + 2 * (bid + ask)
-        books.append(
-            _trusted(
-                OrderBook,
-                venue=venue,
-                id=identity,
-                bids=values[at:middle].reshape(2, bid),
-                asks=values[middle:end].reshape(2, ask),
-                levels_asked=levels_asked,
-                exchange_ms=exchange_ms,
-                received_ms=exchange_ms + delay_ms,
-                sequence=sequence,
-            )
+def _take_trades(body: Bytes, keys: Sequence[Key], now_ms: int) -> Iterator[Trades]:
+    exchange_ms, received_ms = _take_times(body, len(keys), now_ms)
+    continues = body.take_flags(len(keys)).tolist()
+    lengths = body.take(len(keys))
+    prints = _take_print_rows(body, lengths)
+    ends = np.cumsum(lengths).tolist()
+    for place, ((venue, identity), end, count) in enumerate(zip(keys, ends, lengths.tolist(), strict=True)):
+        yield trusted(
+            Trades,
+            venue=venue,
+            id=identity,
+            prints=_read_only(np.ascontiguousarray(prints[:, end - count : end])),
+            exchange_ms=exchange_ms[place],
+            received_ms=received_ms[place],
+            continues=continues[place],
         )
-        at = end
-    return books
 
 
-def _put_trades(body: Bytes, replies: Sequence[Trades]) -> list[list[Any]]:
-    if not replies:
-        return []
-    lengths = np.repeat([one.prints.shape[1] for one in replies], 4)
-    values = np.concatenate([one.prints.ravel() for one in replies])
-    _put_stretches(body, values, lengths, is_rising=np.tile([True, True, False, False], len(replies)))
-    return [
-        [one.venue for one in replies],
-        [one.id for one in replies],
-        [one.prints.shape[1] for one in replies],
-        [one.exchange_ms for one in replies],
-        [one.received_ms - one.exchange_ms for one in replies],
-        [one.continues for one in replies],
-    ]
+def _put_print_rows(body: Bytes, prints: FloatArray, lengths: IntArray) -> None:
+    for row, values in enumerate(prints):
+        body.put_stretches(values, lengths, is_rising=row < _PRINT_ROWS_RISING)
 
 
-def _take_trades(body: Bytes, head: list[list[Any]]) -> list[Trades]:
-    lengths = np.repeat(np.array(head[2], dtype=np.int64), 4)
-    values = _take_stretches(body, lengths, is_rising=np.tile([True, True, False, False], len(head[2])))
-    replies, at = [], 0
-    for venue, identity, count, exchange_ms, delay_ms, continues in zip(*head, strict=True):
-        replies.append(
-            _trusted(
-                Trades,
-                venue=venue,
-                id=identity,
-                prints=values[at : at + 4 * count].reshape(4, count),
-                exchange_ms=exchange_ms,
-                received_ms=exchange_ms + delay_ms,
-                continues=continues,
-            )
+def _take_print_rows(body: Bytes, lengths: IntArray) -> FloatArray:
+    rows = [body.take_stretches(lengths, is_rising=row < _PRINT_ROWS_RISING) for row in range(_PRINT_ROWS)]
+    return np.stack(rows)
+
+
+def _put_interest(body: Bytes, points: Sequence[OpenInterest], now_ms: int) -> None:
+    _put_times(body, points, now_ms)
+    body.put_flags(np.array([one.is_live for one in points], bool))
+    amounts = np.array([one.open_interest_base for one in points], np.float64)
+    body.put_stretches(amounts, np.ones(len(points), np.int64), is_rising=False)
+
+
+def _take_interest(body: Bytes, keys: Sequence[Key], now_ms: int) -> Iterator[OpenInterest]:
+    exchange_ms, received_ms = _take_times(body, len(keys), now_ms)
+    is_live = body.take_flags(len(keys)).tolist()
+    amounts = body.take_stretches(np.ones(len(keys), np.int64), is_rising=False).tolist()
+    for place, (venue, identity) in enumerate(keys):
+        yield OpenInterest(
+            venue=venue,
+            id=identity,
+            open_interest_base=amounts[place],
+            exchange_ms=exchange_ms[place],
+            received_ms=received_ms[place],
+            is_live=is_live[place],
         )
-        at += 4 * count
-    return replies
 
 
-def _put_stretches(body: Bytes, values: FloatArray, lengths: IntArray, *, is_rising: Any) -> None:
-    """Put floats in stretches of one exponent each; of rising or falling ones the differences, apart from the rest."""
-    filled = lengths > 0
-    lengths, is_rising = lengths[filled], is_rising[filled]
-    starts = np.cumsum(lengths) - lengths
-    none = np.zeros(len(values), np.uint8)
-    whole, exponents = to_decimals(np.ascontiguousarray(values), at_least=none, groups=starts)
-    body.put(exponents[starts].astype(np.int64))
-    in_rising = np.repeat(is_rising, lengths)
-    rising = lengths[is_rising]
-    body.put(segment_differences(whole[in_rising], np.cumsum(rising) - rising))
-    body.put(whole[~in_rising])
+def _put_times(body: Bytes, observations: Sequence[Trades] | Sequence[OpenInterest], now_ms: int) -> None:
+    exchange_ms = np.array([one.exchange_ms for one in observations], np.int64)
+    body.put(exchange_ms - now_ms)
+    body.put(np.array([one.received_ms for one in observations], np.int64) - exchange_ms)
 
 
-def _take_stretches(body: Bytes, lengths: IntArray, *, is_rising: Any) -> FloatArray:
-    filled = lengths > 0
-    lengths, is_rising = lengths[filled], is_rising[filled]
-    exponents = body.take(len(lengths)).astype(np.uint8)
-    in_rising = np.repeat(is_rising, lengths)
-    rising = lengths[is_rising]
-    whole = np.empty(len(in_rising), np.int64)
-    whole[in_rising] = segment_sums(body.take(int(rising.sum())), np.cumsum(rising) - rising)
-    whole[~in_rising] = body.take(len(in_rising) - int(rising.sum()))
-    values: FloatArray = _read_only(from_decimals(whole, np.repeat(exponents, lengths)))
-    return values
-
-
-def _put_interest(one: OpenInterest) -> list[Any]:
-    return [one.venue, one.id, _as_json(one.open_interest_base), one.exchange_ms, one.received_ms, one.is_live]
-
-
-def _take_interest(head: list[Any]) -> OpenInterest:
-    venue, identity, amount, exchange_ms, received_ms, is_live = head
-    return OpenInterest(
-        venue=venue,
-        id=identity,
-        open_interest_base=_from_json(amount),
-        exchange_ms=exchange_ms,
-        received_ms=received_ms,
-        is_live=is_live,
-    )
+def _take_times(body: Bytes, count: int, now_ms: int) -> tuple[list[int], list[int]]:
+    exchange_ms = body.take(count) + now_ms
+    return exchange_ms.tolist(), (exchange_ms + body.take(count)).tolist()
 
 
 def _put_candles(body: Bytes, candles: Candles) -> list[Any]:
@@ -375,19 +361,14 @@ def _put_candles(body: Bytes, candles: Candles) -> list[Any]:
     columns = [getattr(candles, name) for name in _CANDLE_PRICES]
     if candles.volume_base is not None:
         columns.append(candles.volume_base)
-    _put_stretches(
-        body,
-        np.concatenate(columns).astype(np.float64),
-        np.full(len(columns), count),
-        is_rising=np.full(len(columns), fill_value=True),
-    )
+    body.put_stretches(np.concatenate(columns).astype(np.float64), np.full(len(columns), count), is_rising=True)
     return [candles.venue, candles.id, count, candles.received_ms, candles.interval_s, len(columns)]
 
 
 def _take_candles(body: Bytes, head: list[Any]) -> Candles:
     venue, identity, count, received_ms, interval_s, width = head
     open_ms = _read_only(np.cumsum(body.take(count)))
-    values = _take_stretches(body, np.full(width, count), is_rising=np.full(width, fill_value=True))
+    values = _read_only(body.take_stretches(np.full(width, count), is_rising=True))
     columns: dict[str, Any] = dict(zip((*_CANDLE_PRICES, "volume_base"), values.reshape(width, count), strict=False))
     return Candles(venue=venue, id=identity, open_ms=open_ms, received_ms=received_ms, interval_s=interval_s, **columns)
 
@@ -419,6 +400,10 @@ def _to_watched(plain: Mapping[str, Any]) -> Watched:
     )
 
 
+def _key(one: OrderBook | Trades | OpenInterest) -> Key:
+    return one.venue, one.id
+
+
 def _as_json(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
@@ -435,11 +420,3 @@ def _framed(head: Mapping[str, Any], body: bytes) -> bytes:
 def _read_only(values: Any) -> Any:
     values.setflags(write=False)
     return values
-
-
-def _trusted(kind: type[T], **values: Any) -> T:
-    """Return a record without the checks of its `__post_init__`, which it passed before it was written."""
-    made = object.__new__(kind)
-    for name, value in values.items():
-        object.__setattr__(made, name, value)
-    return made

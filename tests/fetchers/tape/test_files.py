@@ -28,7 +28,7 @@ def test_torn_anywhere(tmp_path: Path) -> None:
 def test_damage_is_found(tmp_path: Path) -> None:
     """A wrong bit ends the file there: what follows is told from what came before."""
     data = bytearray(written(tick(0), tick(1), tick(2)))
-    data[len(written(tick(0))) + 60] ^= 4
+    data[len(written(tick(0))) + 20] ^= 4
     found, lines = read(bytes(data), tmp_path)
     assert same(found, [HEADER, tick(0)])
     assert len(lines) == 1
@@ -36,9 +36,23 @@ def test_damage_is_found(tmp_path: Path) -> None:
 
 def test_what_is_no_tape(tmp_path: Path) -> None:
     """Another file, and a tape of another version, are refused with the reason."""
-    with pytest.raises(TapeError, match="no frame of a tape begins here"):
+    with pytest.raises(TapeError, match="it does not begin like a tape of SGNL"):
         read(b"SQLite format 3\x00" * 10, tmp_path)
     file = BytesIO()
     TapeWriter(file, dataclasses.replace(HEADER, version=99))
-    with pytest.raises(TapeError, match="version 99, this code reads version 1"):
+    with pytest.raises(TapeError, match="version 99, this code reads version 2"):
         read(file.getvalue(), tmp_path)
+    with pytest.raises(TapeError, match="version 1, this code reads version 2"):
+        read((0x184D2A57).to_bytes(4, "little") + (4).to_bytes(4, "little") + bytes(8), tmp_path)
+
+
+def test_a_stream_with_its_end(tmp_path: Path) -> None:
+    """A file that was closed is a whole stream for other programs too; nothing may follow it."""
+    file = BytesIO()
+    with TapeWriter(file, HEADER) as writer:
+        writer.write(tick(0))
+    assert writer.written == len(file.getvalue())
+    assert same(read(file.getvalue(), tmp_path), ([HEADER, tick(0)], []))
+    found, lines = read(file.getvalue() + written(tick(1)), tmp_path)
+    assert same(found, [HEADER, tick(0)])
+    assert len(lines) == 1
