@@ -7,6 +7,7 @@ frame     append, features, scores and gates beside the scalar reference
 telegram  from the tick's last reply to Telegram's door
 records   what a long history of signals and controls costs an alert
 mysql     how fast a long history is copied; only where MariaDB is installed
+web       what readers of the page, a flood and half-open connections cost a tick; one redraw of 2,500 rows
 chart     one picture
 
 Each part has a process of its own. Figures are printed, never asserted; the yardstick beside them says how fast the
@@ -164,6 +165,12 @@ def _mysql() -> str:
         return asyncio.run(bench_mysql.measure(Path(folder), bench_mysql.SIGNALS))
 
 
+def _web() -> str:
+    from tests import bench_web
+
+    return f"{asyncio.run(bench_web.measure())}\n{bench_web.redraw()}"
+
+
 def _chart() -> str:
     from tests.bot.chat.test_charts import chart
 
@@ -190,6 +197,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "telegram": _telegram,
     "records": _records,
     "mysql": _mysql,
+    "web": _web,
     "chart": _chart,
 }
 

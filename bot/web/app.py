@@ -11,9 +11,10 @@ from bot.config.settings import HttpSettings
 from bot.core.status import BotStatus
 from bot.web.access import Access, errors_as_json, host_check, token_check
 from bot.web.api import Api
-from bot.web.door import Door, timed
+from bot.web.door import Door, timed, whole
 from bot.web.live import Live
 from bot.web.openapi import document
+from bot.web.pace import paced
 from bot.web.page import Page
 from bot.web.replies import HEADERS, json_response
 from bot.web.source import StatusSource
@@ -40,7 +41,8 @@ def build_app(
     `metrics` gives the figures for Prometheus as text.
     """
     app = web.Application(
-        client_max_size=LARGEST_BODY, middlewares=[errors_as_json, timed, host_check(hosts), token_check(access)]
+        client_max_size=LARGEST_BODY,
+        middlewares=[errors_as_json, whole, paced(access), timed, host_check(hosts), token_check(access)],
     )
     app.on_response_prepare.append(_add_headers)
     app.add_routes(Api(bot, history, access, metrics).routes())

@@ -134,12 +134,18 @@ class Connection(web.RequestHandler):
 
 
 @web.middleware
-async def timed(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Stop the connection's clock while a handler is at work; the request's body has come before that."""
-    connection = request.protocol
+async def whole(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Take in the request's body, by the clock of the request: who sends none is cut, or makes room."""
     if request.can_read_body:
         try:
-            await request.read()  # by the clock of the request: who sends no body is cut, or makes room
+            await request.read()
         except (ConnectionError, web.RequestPayloadError):
             raise web.HTTPBadRequest(text="the request was cut short") from None
+    return await handler(request)
+
+
+@web.middleware
+async def timed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Stop the connection's clock while a handler is at work; until then it may be cut to make room."""
+    connection = request.protocol
     return await (connection.serve(handler, request) if isinstance(connection, Connection) else handler(request))

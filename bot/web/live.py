@@ -23,13 +23,17 @@ from bot.web.source import StatusSource
 SHORTEST_REFRESH_S, LONGEST_REFRESH_S, REFRESH_S = 1.0, 30.0, 5.0
 _MOST_WAITING = 64  #: messages of a client that reads slowly
 _PING_S = 20.0
+_GOODBYE_S = 2.0
 _LARGEST_MESSAGE = 256  #: bytes that a client may send
 
 
 class _Client:
     def __init__(self, transport: asyncio.Transport | None) -> None:
         self.transport = transport
-        self.socket = web.WebSocketResponse(heartbeat=_PING_S, max_msg_size=_LARGEST_MESSAGE, timeout=1.0)
+        # not compressed: each client would need its own compressor, of time in the loop and of memory
+        self.socket = web.WebSocketResponse(
+            heartbeat=_PING_S, max_msg_size=_LARGEST_MESSAGE, timeout=1.0, compress=False
+        )
         self.refresh_s = REFRESH_S
         self.next_ms = 0.0  #: when the next leaderboard is due
         self.waiting: asyncio.Queue[bytes] = asyncio.Queue(_MOST_WAITING)
@@ -85,10 +89,15 @@ class Live:
         return client.socket
 
     async def close(self) -> None:
-        """Let every client go."""
-        for client in list(self._clients):
-            with suppress(ConnectionError):
-                await client.socket.close(code=WSCloseCode.GOING_AWAY, message=b"SGNL stops")
+        """Let every client go, side by side; who does not say goodbye within a moment is cut."""
+        leaving = [spawn(_say_goodbye(client), name="web client leaves", keep=self._tasks) for client in self._clients]
+        if leaving:
+            _, late = await asyncio.wait(leaving, timeout=_GOODBYE_S)
+            for task in late:
+                task.cancel()
+        for client in self._clients:
+            if client.transport is not None:
+                client.transport.abort()
 
     def _publish(self, event: Event) -> None:
         match event:
@@ -128,6 +137,11 @@ class Live:
         logger.warning("web page: a client reads too slowly and is dropped ({} since the start)", self.dropped)
         if client.transport is not None:
             client.transport.abort()
+
+
+async def _say_goodbye(client: _Client) -> None:
+    with suppress(ConnectionError):
+        await client.socket.close(code=WSCloseCode.GOING_AWAY, message=b"SGNL stops")
 
 
 def _refresh_s(text: str) -> float | None:

@@ -160,3 +160,24 @@ async def test_a_long_message_ends_the_connection(site: Site) -> None:
     while message.type is aiohttp.WSMsgType.TEXT:
         message = await listener.socket.receive(timeout=5)
     assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+
+
+async def test_a_stop_waits_for_no_reader(site: Site) -> None:
+    """However many readers of /ws never answer a goodbye, the web app has let them go within three seconds."""
+    live = site.bot.parts.live
+    before = live.clients
+    host, port = "127.0.0.1", int(site.url.rpartition(":")[2])
+    request = (
+        f"GET /ws HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    deaf = [await asyncio.open_connection(host, port) for _ in range(20)]
+    for reader, writer in deaf:
+        writer.write(request.encode())
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    assert live.clients == before + len(deaf)
+    began_s = asyncio.get_running_loop().time()
+    await live.close()
+    assert asyncio.get_running_loop().time() - began_s < 3
+    for _, writer in deaf:
+        writer.close()
