@@ -273,6 +273,12 @@ MIGRATIONS = (
     """
     DROP TABLE windows;
     """,
+    # Each target, and what each closed, go to MySQL too.
+    """
+    INSERT OR REPLACE INTO changes (source, row_id) SELECT 'signals', id FROM signals ORDER BY id;
+    INSERT OR REPLACE INTO changes (source, row_id)
+        SELECT 'outcomes', signal_id FROM outcomes WHERE json_array_length(outcome, '$.fills') > 0 ORDER BY signal_id;
+    """,
 )
 
 

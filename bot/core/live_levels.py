@@ -16,23 +16,40 @@ from scoring.strategies.levels.legs import Phase, find_legs
 NOT_KEPT = "no candles are kept: STRATEGIES has no strategy that reads them"
 
 
-def candles_of(store: CandleStore, column: int, interval: str, limit: int) -> list[list[float]] | None:
+def candles_of(
+    store: CandleStore, column: int, interval: str, limit: int, before_ms: int | None = None
+) -> list[list[float]] | None:
     """Return the newest closed candles, [open_ms, open, high, low, close, volume] each, oldest first.
 
-    None where none are kept of that interval.
+    `before_ms`: those that opened before it. None where none are kept of that interval.
     """
     seconds = CANDLE_INTERVALS.get(interval)
     rings = {ring.interval_ms // 1000: ring for ring in (store.base, store.longer)}
     if seconds not in rings:
         return None
     ring = rings[seconds]
-    count = min(limit, len(ring.open_ms))
+    count = len(ring.open_ms)
     window = ring.window(np.array([column]), count)[:, :, 0]
     open_ms = int(ring.newest_ms[column]) - ring.interval_ms * np.arange(count - 1, -1, -1)
-    is_there = ~np.isnan(window[3])
+    is_there = ~np.isnan(window[3]) if before_ms is None else ~np.isnan(window[3]) & (open_ms < before_ms)
+    is_there[np.flatnonzero(is_there)[:-limit]] = False
     return [
         [int(at_ms), *values] for at_ms, values in zip(open_ms[is_there], window[:, is_there].T.tolist(), strict=True)
     ]
+
+
+def swings_of(store: CandleStore, column: int) -> list[dict[str, Any]]:
+    """Return the newest swings of each kind, oldest first, each with the time from which on it was known."""
+    known_after_ms = (store.settings.swing_strength + 1) * store.base.interval_ms
+    points = [
+        {"kind": kind, "price": price, "open_ms": open_ms, "known_ms": open_ms + known_after_ms}
+        for side, kind in enumerate(("high", "low"))
+        for price, open_ms in zip(
+            store.track.swing[side, :, column].tolist(), store.track.swing_ms[side, :, column].tolist(), strict=True
+        )
+        if open_ms
+    ]
+    return sorted(points, key=lambda point: (point["open_ms"], point["kind"]))
 
 
 def levels_of(features: FeatureFrame, column: int, settings: ScoringSettings) -> Mapping[str, Any] | None:

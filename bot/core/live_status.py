@@ -9,7 +9,7 @@ import numpy as np
 from bot.clock import Clock
 from bot.config.settings import Config
 from bot.core.housekeeping import Housekeeper
-from bot.core.live_levels import candles_of, levels_of
+from bot.core.live_levels import candles_of, levels_of, swings_of
 from bot.core.market import PriceHistory
 from bot.core.orchestrator import Orchestrator
 from bot.core.status import BotStatus, Incident, Replies, VenueStatus
@@ -173,13 +173,18 @@ class LiveStatus:
         column = self._orchestrator.market.state.column.get((venue, instrument_id))
         if tick is None or column is None or column >= len(tick.features.instruments):
             return None
-        return levels_of(tick.features, column, self._config.scoring)
+        found, store = levels_of(tick.features, column, self._config.scoring), self._orchestrator.market.state.candles
+        return None if found is None or store is None else {**found, "swing_points": swings_of(store, column)}
 
-    def candles(self, venue: str, instrument_id: str, interval: str, limit: int) -> list[list[float]] | None:
+    def candles(
+        self, venue: str, instrument_id: str, interval: str, limit: int, before_ms: int | None = None
+    ) -> list[list[float]] | None:
         """Return closed candles of one pair, oldest first; None where none are kept of it in that interval."""
         state = self._orchestrator.market.state
         column = state.column.get((venue, instrument_id))
-        return None if column is None or state.candles is None else candles_of(state.candles, column, interval, limit)
+        if column is None or state.candles is None:
+            return None
+        return candles_of(state.candles, column, interval, limit, before_ms)
 
     def find(self, symbol: str) -> list[Instrument]:
         """Return the instruments of a coin, a pair or a venue's id, the best score first."""

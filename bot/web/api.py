@@ -107,12 +107,11 @@ class Api:
 
     async def candles(self, request: web.Request) -> web.Response:
         """A pair's closed candles."""
-        _known(request, "interval", "limit")
+        _known(request, "interval", "limit", "before")
         venue, instrument_id = request.match_info["venue"], request.match_info["id"]
         interval = request.query.get("interval") or "15m"
-        found = self._bot.candles(
-            venue, instrument_id, interval, _whole(request, "limit", 1, MOST_CANDLES) or MOST_CANDLES
-        )
+        limit, before_ms = _whole(request, "limit", 1, MOST_CANDLES), _whole(request, "before", 0, LARGEST)
+        found = self._bot.candles(venue, instrument_id, interval, limit or MOST_CANDLES, before_ms)
         if found is None:
             what = f"no candles of {short(interval)} are kept of {short(venue)} {short(instrument_id)}"
             raise web.HTTPNotFound(text=what)

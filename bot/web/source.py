@@ -34,7 +34,9 @@ class StatusSource(Protocol):
     def levels(self, venue: str, instrument_id: str) -> Mapping[str, Any] | None:
         """Return what levels makes of one pair, None where it is not watched or no candles are kept."""
 
-    def candles(self, venue: str, instrument_id: str, interval: str, limit: int) -> list[list[float]] | None:
+    def candles(
+        self, venue: str, instrument_id: str, interval: str, limit: int, before_ms: int | None = ...
+    ) -> list[list[float]] | None:
         """Return closed candles of one pair, oldest first; None where none are kept of it in that interval."""
 
     async def history(self, venue: str, instrument_id: str) -> PriceHistory | None:

@@ -28,7 +28,8 @@ _LAST_OF_BATCH = """
 
 #: tables whose rows SQLite never loses but to a backup
 _COPIED_ANEW = (
-    *("control_exits", "controls", "exits", "signal_features", "signals", "runs", "steering", "refused_rows"),
+    *("control_exits", "controls", "exit_fills", "exits", "signal_features", "signal_targets", "signal_versions"),
+    *("signals", "runs", "steering", "refused_rows"),
 )
 # A row that is gone again is history that stays. CROSS JOIN and + keep SQLite from going by the source: it would look
 # through all changes there have ever been for every batch.

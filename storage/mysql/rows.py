@@ -25,9 +25,11 @@ COLUMNS = {
     ),
     "signal_versions": ("signal_id", "strategy", "version"),
     "signal_features": ("signal_id", "kind", "name", "value"),
+    "signal_targets": ("signal_id", "place", "price", "share"),
     "near_misses": ("id", "decided_at", "venue", "instrument_id", "coin", "score", "entry"),
     "verdicts": ("subject", "subject_id", "gate", "passed", "value", "limit_value", "reason"),
     "exits": ("signal_id", *_END),
+    "exit_fills": ("signal_id", "place", "share", "price", "filled_at", "reason"),
     "controls": (
         *("id", "signal_id", "arm", "decided_at", "venue", "instrument_id", "coin", "pair"),
         *("entry", "take_profit", "stop"),
@@ -75,6 +77,11 @@ def history_of_signal(row: Row) -> Iterator[HistoryRow]:
     for kind, field in (("feature", "features"), ("sub_score", "sub_scores"), ("contribution", "contributions")):
         for name, value in details[field].items():
             yield "signal_features", (row["id"], kind, name, _double(value))
+    for name, value in details.get("plan", {}).items():
+        yield "signal_features", (row["id"], "plan", name, _double(value))
+    shares = levels.get("shares", [1.0])
+    for place, (price, share) in enumerate(zip(levels["take_profits"], shares, strict=True), start=1):
+        yield "signal_targets", (row["id"], place, _price(price), share)
     for verdict in details["verdicts"]:
         value, limit = _double(verdict["value"]), _double(verdict["limit"])
         gate = (verdict["name"], verdict["passed"], value, limit, verdict["reason"])
@@ -84,6 +91,9 @@ def history_of_signal(row: Row) -> Iterator[HistoryRow]:
 def history_of_outcome(row: Row) -> Iterator[HistoryRow]:
     """Yield the rows of the history for a row of `outcomes`."""
     yield "exits", (row["signal_id"], *_end(row))
+    for place, fill in enumerate(orjson.loads(row["outcome"]).get("fills", ()), start=1):
+        filled_at = _utc(fill["time_ms"])
+        yield "exit_fills", (row["signal_id"], place, fill["share"], _price(fill["price"]), filled_at, fill["reason"])
 
 
 def history_of_control(row: Row) -> Iterator[HistoryRow]:

@@ -236,6 +236,31 @@ MIGRATIONS = (
         _ends("near_miss_exits", "near_miss_id", "near_misses", "is_by_quotes BOOLEAN NOT NULL,"),
         *VIEWS,
     ),
+    # Several targets, and what each closed.
+    (
+        """
+        CREATE TABLE IF NOT EXISTS signal_targets (
+            signal_id BIGINT NOT NULL,
+            place TINYINT NOT NULL,
+            price DECIMAL(38, 18) NOT NULL,
+            share DOUBLE NOT NULL,
+            PRIMARY KEY (signal_id, place),
+            CONSTRAINT targets_of_signal FOREIGN KEY (signal_id) REFERENCES signals (id)
+        ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
+        """,
+        """
+        CREATE TABLE IF NOT EXISTS exit_fills (
+            signal_id BIGINT NOT NULL,
+            place TINYINT NOT NULL,
+            share DOUBLE NOT NULL,
+            price DECIMAL(38, 18) NOT NULL,
+            filled_at DATETIME(3) NOT NULL,
+            reason VARCHAR(32) NOT NULL,
+            PRIMARY KEY (signal_id, place),
+            CONSTRAINT fills_of_signal FOREIGN KEY (signal_id) REFERENCES signals (id)
+        ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
+        """,
+    ),
 )
 
 VIEW_NAMES = frozenset(

@@ -23,6 +23,7 @@ DECIDED_MS = 1_700_000_000_000
 
 def make_levels(**changes: Any) -> Levels:
     """A short from 0.000012345."""
+    targets = changes.get("take_profits", (0.000012136,))
     return Levels(
         **{
             "side": Side.SHORT,
@@ -35,6 +36,7 @@ def make_levels(**changes: Any) -> Levels:
             "net_take_profit_percent": 1.593,
             "net_stop_percent": 0.902,
             "break_even_win_rate": 0.3615,
+            "shares": (1 / len(targets),) * len(targets),
             **changes,
         }
     )

@@ -23,7 +23,7 @@ from features.facts.venues import VENUES
 from scoring.levels import r_by_targets
 from scoring.prices import format_price
 from scoring.records import BAND_POINTS, band_of
-from scoring.signals import ExitReason, Levels, Outcome, Side, Signal, Unreachable
+from scoring.signals import ExitReason, Fill, Levels, Outcome, Side, Signal, Unreachable
 from scoring.statistics import Record
 from storage.messages import Button
 
@@ -145,12 +145,26 @@ def render_exit(signal: Signal, outcome: Outcome, *, reach_s: float) -> Markup:
     return fit(
         title,
         f"{entry} → {fill}, gross {signed(ideal.gross_percent)} %, held {duration_text(outcome.held_s)}",
+        _fills(signal, outcome) if len(outcome.fills) > 1 else None,
         f"On the way: {way}",
         _reachable(signal, outcome, reach_s),
         f"{stop} and target were hit between two looks: counted as the stop" if outcome.is_ambiguous else None,
         note,
         ends,
     )
+
+
+def _fills(signal: Signal, outcome: Outcome) -> str:
+    """Return what each target closed, and what the rest was closed by."""
+    parts = [f"{fill_words(one, place, signal)}" for place, one in enumerate(outcome.fills, start=1)]
+    return f"Closed: {', '.join(parts)}"
+
+
+def fill_words(fill: Fill, place: int, signal: Signal) -> str:
+    """Return which share was closed where, by the target of that place or by whatever else."""
+    is_target = fill.reason is ExitReason.TAKE_PROFIT
+    what = f"TP {place}" if is_target else exit_words(fill.reason, signal.side)
+    return f"{fill.share:.0%} at {format_price(fill.price, signal.tick_size)} ({what})"
 
 
 def _link(signal: Signal) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bot.chat.texts.alerts import entry_buttons, exit_words
+from bot.chat.texts.alerts import entry_buttons, exit_words, fill_words
 from bot.chat.texts.markup import bold, escape
 from bot.chat.texts.phrases import local_time, net_text, venue_name
 from fetchers.health import Notice
@@ -13,7 +13,20 @@ from storage.messages import FollowUp
 
 
 def of_look(before: OpenSignal, after: OpenSignal, settings: ScoringSettings) -> list[FollowUp]:
-    """Return what a look at an open signal changed: its trailing exit is armed."""
+    """Return what a look at an open signal changed: targets that were hit, its trailing exit is armed."""
+    return [*_hits(before, after, settings), *_armed(before, after, settings)]
+
+
+def _hits(before: OpenSignal, after: OpenSignal, settings: ScoringSettings) -> list[FollowUp]:
+    signal, lines = after.signal, []
+    for place, fill in enumerate(after.fills[len(before.fills) :], start=len(before.fills) + 1):
+        left = 1 - sum(one.share for one in after.fills[:place])
+        text = f"{_clock(fill.time_ms, settings)} Closed {fill_words(fill, place, signal)}, {left:.0%} stay open"
+        lines.append(FollowUp(signal_id=signal.id, html=escape(text)))
+    return lines
+
+
+def _armed(before: OpenSignal, after: OpenSignal, settings: ScoringSettings) -> list[FollowUp]:
     if before.is_trailing_armed or not after.is_trailing_armed:
         return []
     signal, distance = after.signal, settings.trail_distance_percent

@@ -4,7 +4,7 @@ import orjson
 from jsonschema import Draft202012Validator
 
 from bot.chat.commands.levels import render_levels
-from bot.core.live_levels import candles_of, levels_of
+from bot.core.live_levels import candles_of, levels_of, swings_of
 from bot.web.openapi import document
 from bot.web.replies import to_json
 from features.state.snapshot import restore, take_snapshot, take_windows
@@ -22,7 +22,10 @@ def test_the_planted_long_as_figures_and_in_words() -> None:
     assert (found["side"], found["phase"]) == ("long", "approaching")
     assert found["levels"] == [{"level": 95.85, "touches": 2}] or round(found["levels"][0]["level"], 6) == 95.85
     described = {"$ref": "#/components/schemas/Levels", "components": document()["components"]}
-    Draft202012Validator(described).validate(orjson.loads(to_json(found)))
+    store = market.state.candles
+    assert store is not None
+    answer = {**found, "swing_points": swings_of(store, 0)}
+    Draft202012Validator(described).validate(orjson.loads(to_json(answer)))
     text = render_levels(found)
     assert "Leg 89.800 to 110.200, 22.7 %, for a LONG: approaching, 68.6 % back" in text
     assert "Entry 95.920 to 95.512, SL 91.840, TP 100.000 / 102.407 / 105.386" in text
@@ -42,9 +45,21 @@ def test_candles_of_both_intervals() -> None:
     found = candles_of(store, 0, "15m", 3)
     assert found is not None
     assert [row[0] for row in found] == [CLOSE_MS - 2_700_000, CLOSE_MS - 1_800_000, CLOSE_MS - 900_000]
+    older = candles_of(store, 0, "15m", 2, before_ms=CLOSE_MS - 900_000)
+    assert older == found[:2]
     assert len(candles_of(store, 0, "1h", 500) or ()) >= 44
     assert candles_of(store, 0, "5m", 3) is None
     assert candles_of(store, 2, "15m", 3) == []
+
+
+def test_swings_with_the_time_they_became_known() -> None:
+    """The ends of the leg are among them, each known six candles after it opened, oldest first."""
+    store = planted(rows=59).state.candles
+    assert store is not None
+    points = swings_of(store, 0)
+    assert [point["open_ms"] for point in points] == sorted(point["open_ms"] for point in points)
+    assert all(point["known_ms"] - point["open_ms"] == 6 * 900_000 for point in points)
+    assert {store.readings.start[0], store.readings.end[0]} <= {point["price"] for point in points}
 
 
 def test_a_stop_keeps_the_candles_and_a_minute_does_not() -> None:

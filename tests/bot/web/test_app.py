@@ -96,10 +96,14 @@ class StillBot:
         """The same pair's leg, which has not come back."""
         return {"phase": "leg", "retraced": float("nan")} if (venue, instrument_id) == ("bybit", "XLMUSDT") else None
 
-    def candles(self, venue: str, instrument_id: str, interval: str, limit: int) -> list[list[float]] | None:
+    def candles(
+        self, venue: str, instrument_id: str, interval: str, limit: int, before_ms: int | None = None
+    ) -> list[list[float]] | None:
         """Up to two candles of the same pair and of one interval."""
         is_kept = (venue, instrument_id, interval) == ("bybit", "XLMUSDT", "15m")
-        return [[0, 1.0, 2.0, 0.5, 1.5, 7.0], [900_000, 1.5, 1.5, 1.5, 1.5, 0.0]][-limit:] if is_kept else None
+        candles = [[0, 1.0, 2.0, 0.5, 1.5, 7.0], [900_000, 1.5, 1.5, 1.5, 1.5, 0.0]]
+        older = [one for one in candles if before_ms is None or one[0] < before_ms]
+        return older[-limit:] if is_kept else None
 
 
 def app_of(bot: StillBot, store: Store, token: str = "", *hosts: str) -> web.Application:
@@ -253,7 +257,10 @@ async def test_candles_and_levels(site: Site) -> None:
     missing = {"error": "no candles of 5m are kept of bybit XLMUSDT"}
     assert (await site.get("/api/candles/bybit/XLMUSDT?interval=5m"))[:2] == (404, missing)
     assert (await site.get("/api/candles/bybit/XLMUSDT?limit=0"))[0] == 400
-    assert (await site.get("/api/candles/bybit/XLMUSDT?before=1"))[0] == 400
+    _, body, _ = await site.get("/api/candles/bybit/XLMUSDT?limit=1&before=900000")
+    assert body["candles"] == [[0, 1.0, 2.0, 0.5, 1.5, 7.0]]
+    assert (await site.get("/api/candles/bybit/XLMUSDT?before=yesterday"))[0] == 400
+    assert (await site.get("/api/candles/bybit/XLMUSDT?since=1"))[0] == 400
     assert (await site.get("/api/levels/bybit/XLMUSDT"))[:2] == (200, {"phase": "leg", "retraced": None})
     assert (await site.get("/api/levels/bybit/NOUSDT"))[0] == 404
 

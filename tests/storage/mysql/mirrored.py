@@ -24,7 +24,7 @@ from tests.storage.builders import (
 )
 from tests.storage.mysql.mariadb import PASSWORD, USER, MariaDb
 
-_PRICES = {"entry", "take_profit", "stop", "fill", "reachable_entry"}
+_PRICES = {"entry", "take_profit", "stop", "fill", "reachable_entry", "price"}
 Rows = dict[str, list[tuple[Any, ...]]]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from scoring.signals import ExitReason, Fill
 from storage.following import outcome_to_row
 from storage.mysql.rows import COLUMNS, history_of_outcome, history_of_signal, upsert
 from storage.signals import signal_to_row
@@ -38,6 +39,25 @@ def test_an_exit_nobody_could_enter() -> None:
     """Without a reachable entry its columns are NULL."""
     row = the("exits", history_of_outcome(outcome_to_row(make_outcome(reachable=None))))
     assert [row[name] for name in COLUMNS["exits"] if name.startswith("reachable")] == [None] * 4
+
+
+def test_each_target_and_what_it_closed() -> None:
+    """A row a target with its share, and a row a share that was closed; the plan is among the features."""
+    levels = make_levels(take_profits=(0.0000122, 0.000012), shares=(0.6, 0.4))
+    rows = list(history_of_signal(signal_to_row(make_signal(levels=levels, plan={"entry1": 0.5}))))
+    targets = [values for table, values in rows if table == "signal_targets"]
+    assert targets == [(1, 1, "0.0000122", 0.6), (1, 2, "0.000012", 0.4)]
+    assert ("signal_features", (1, "plan", "entry1", 0.5)) in rows
+    fill = Fill(share=0.6, price=0.0000122, time_ms=1_500, reason=ExitReason.TAKE_PROFIT)
+    filled = the("exit_fills", history_of_outcome(outcome_to_row(make_outcome(fills=(fill,)))))
+    assert filled == {
+        "signal_id": 1,
+        "place": 1,
+        "share": 0.6,
+        "price": "0.0000122",
+        "filled_at": "1970-01-01 00:00:01.500",
+        "reason": "take_profit",
+    }
 
 
 def test_an_upsert_names_every_column() -> None:

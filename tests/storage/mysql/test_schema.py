@@ -103,6 +103,9 @@ async def test_an_older_history(
         older.setattr(schema, "MIGRATIONS", MIGRATIONS[:5])
         with server.connect(USER, PASSWORD, database) as connection:
             migrate(connection)
+            with connection.cursor() as cursor:
+                for statement in MIGRATIONS[6]:  # this code writes into its tables
+                    cursor.execute(statement)
         server.root("CREATE VIEW daily_performance AS SELECT count(*) AS n FROM exits", database=database)
         copy(path, server, database)
     before = server.root("SELECT * FROM exits", database=database)

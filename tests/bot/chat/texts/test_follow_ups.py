@@ -11,12 +11,20 @@ from bot.chat.texts.phrases import LONGEST_SENT
 from fetchers.health import Notice
 from fetchers.simulated.scenario import Planted
 from scoring.settings import ScoringSettings
-from scoring.signals import ExitReason
+from scoring.signals import ExitReason, Fill
 from storage.messages import FollowUp, Kind, NewMessage
 from tests.bot.builders import make_open_signal
 from tests.bot.conftest import GROUP, PERSON, World, quote
 from tests.bot.stage import staged
-from tests.storage.builders import DECIDED_MS, entry_message, exit_message, make_message, make_outcome, make_signal
+from tests.storage.builders import (
+    DECIDED_MS,
+    entry_message,
+    exit_message,
+    make_levels,
+    make_message,
+    make_outcome,
+    make_signal,
+)
 from tests.telegram_html import read_html
 from tests.telegram_stand_in import Fault, Received
 
@@ -32,6 +40,22 @@ def test_trailing_is_told_once() -> None:
         FollowUp(signal_id=1, html="23:14 Trailing: the stop is now 0.000012269 and follows the best price by 0.4 %")
     ]
     assert follow_ups.of_look(armed, armed, SETTINGS) == follow_ups.of_look(before, before, SETTINGS) == []
+
+
+def test_each_target_that_was_hit_is_told() -> None:
+    """Which share was closed where, and what stays open; not again at the next look."""
+    signal = make_signal(levels=make_levels(take_profits=(0.0000122, 0.0000121, 0.000012), shares=(0.34, 0.33, 0.33)))
+    before = make_open_signal(signal=signal)
+    fills = [
+        Fill(share=share, price=price, time_ms=DECIDED_MS + 60_000, reason=ExitReason.TAKE_PROFIT)
+        for share, price in ((0.34, 0.0000122), (0.33, 0.0000121))
+    ]
+    after = replace(before, fills=tuple(fills))
+    assert [one.html for one in follow_ups.of_look(before, after, SETTINGS)] == [
+        "23:14 Closed 34% at 0.000012200 (TP 1), 66% stay open",
+        "23:14 Closed 33% at 0.000012100 (TP 2), 33% stay open",
+    ]
+    assert follow_ups.of_look(after, after, SETTINGS) == []
 
 
 def test_a_venue_that_is_blind_and_back() -> None:

@@ -26,7 +26,7 @@ from bot.chat.texts.notices import (
 )
 from bot.core.funnels import FunnelMeans
 from fetchers.parsing.tallies import Change
-from scoring.signals import FOREVER_MS, DataTimes, ExitReason, Result, Side, Signal, Unreachable
+from scoring.signals import FOREVER_MS, DataTimes, ExitReason, Fill, Result, Side, Signal, Unreachable
 from storage.messages import Lost
 from tests.bot.builders import make_open_signal, make_status, make_venue
 from tests.storage.builders import DECIDED_MS, make_levels, make_near_miss, make_outcome, make_signal
@@ -162,6 +162,18 @@ def test_several_targets() -> None:
     """All take-profits are in the headline."""
     signal = make_signal(levels=make_levels(take_profits=(0.000012136, 0.000012), shares=(0.5, 0.5)))
     assert "TP 0.000012136 / 0.000012000\n" in read(alert(signal))
+
+
+def test_an_exit_of_several_targets() -> None:
+    """What each target closed, and what the rest was closed by."""
+    signal = make_signal(levels=make_levels(take_profits=(0.000012136, 0.000012), shares=(0.6, 0.4)))
+    fills = (
+        Fill(share=0.6, price=0.000012136, time_ms=DECIDED_MS, reason=ExitReason.TAKE_PROFIT),
+        Fill(share=0.4, price=0.000012444, time_ms=DECIDED_MS, reason=ExitReason.STOP_LOSS),
+    )
+    text = read(render_exit(signal, make_outcome(reason=ExitReason.STOP_LOSS, fills=fills), reach_s=15))
+    assert "\nClosed: 60% at 0.000012136 (TP 1), 40% at 0.000012444 (SL hit)\n" in text
+    assert copy_text(signal).splitlines()[3] == "Targets 0.000012136 0.000012000"
 
 
 def test_what_is_not_there_is_not_mentioned() -> None:
