@@ -284,14 +284,14 @@ def build_feed(
         window_s=config.features.history_s,
         draw=draw,
         quotes_interval_s=config.venues.quotes_interval_s,
+        streams=configured_streams(config, draw) if config.venues.has_streams else {},
         candle_interval_s=0 if config.kept_candles is None else config.kept_candles.candle_interval_s,
     )
 
 
 def configured_streams(config: Config, draw: Callable[[], float]) -> dict[str, VenueStream]:
     """Return the trade streams of the venues that the settings name, by venue, where they have one."""
-    venues = config.venues
-    return build_streams(venues.exchanges, venues.stream_urls, draw, venues.routes)
+    return build_streams(config.venues.exchanges, config.venues.stream_urls, draw, config.venues.routes)
 
 
 def configured_venues(config: Config, clock: Clock) -> list[ProbedVenue]:

@@ -21,6 +21,10 @@ class Venue(Protocol):
     budget: RateBudget
     #: what one candidate costs (book, and trades and live open interest where the venue has them), by pool
     candidate_cost: Mapping[str, float]
+    #: of that, what its prints cost, which a stream can bring; {} where it publishes none
+    trades_cost: Mapping[str, float]
+    #: of that, what its open interest costs; {} where it comes in bulk or not at all
+    open_interest_cost: Mapping[str, float]
     #: by pool, what polls leave free for the bulk calls: a whole round, or more where a minute can run out
     kept_for_quotes: Mapping[str, float]
     #: what the history of one instrument costs, by pool; {} where the venue publishes none
@@ -116,14 +120,23 @@ class MarketFeed(CandleSource, Protocol):
         """Make the bulk calls of all venues and return what has arrived since the last poll, of whatever kind."""
 
     def poll_candidates(
-        self, wanted: Callable[[], Sequence[Wanted]], *, held: Collection[str] = ()
+        self,
+        wanted: Callable[[], Sequence[Wanted]],
+        *,
+        held: Collection[str] = (),
+        urgent: Callable[[], Sequence[Key]] = list,
     ) -> AsyncIterator[list[Observation]]:
         """Poll single instruments, and yield what has arrived since the last poll, in portions.
 
-        `wanted` says which; a feed that asks nobody need not call it.
+        `wanted` says which; a feed that asks nobody need not call it. `urgent` names, after each portion, those for
+        which the decision cannot wait: they are polled at once, and the others' answers come later.
 
         Coins and instruments in `held`, by name, keep their name when the universe is reloaded.
         """
+
+    @property
+    def is_late(self) -> bool:
+        """Whether what comes between ticks is late, so that decisions are the ticks' alone."""
 
     @property
     def is_heard_between_ticks(self) -> bool:

@@ -1,13 +1,14 @@
 """The polls of one venue's single instruments: book, trades and live open interest, as its budget allows."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from loguru import logger
 
 from features.facts.market import Observation
+from fetchers.base import Venue
 from fetchers.errors import BadPayload, FetchError, UnknownSymbol
 from fetchers.health import Quarantine
 from fetchers.listed_ids import ListedIds
@@ -37,13 +38,20 @@ class CandidatePolls:
     """Polls the plan's instruments; those the venue does not know, or answers badly, are left out for a while."""
 
     def __init__(
-        self, calls: VenueCalls, listed: ListedIds, *, start: Spawn, deliver: Callable[[Observation], None]
+        self,
+        calls: VenueCalls,
+        listed: ListedIds,
+        *,
+        start: Spawn,
+        deliver: Callable[[Observation], None],
+        is_streamed: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self.quarantine = Quarantine()
         self._calls = calls
         self._listed = listed
         self._start = start
         self._deliver = deliver
+        self._is_streamed = is_streamed
         self._slots = asyncio.Semaphore(POLLS_IN_FLIGHT)
         self._ids: Sequence[str] = ()
         self._last_polled: dict[str, int] = {}
@@ -83,7 +91,7 @@ class CandidatePolls:
         started: list[asyncio.Task[None]] = []
         asked = [one for one in ids if not self.quarantine.holds(one, now_ms)][:LOOKED_AT]
         for count, instrument_id in enumerate(asked, start=1):
-            cost = {pool: count * amount for pool, amount in venue.candidate_cost.items()}
+            cost = {pool: count * amount for pool, amount in self.cost(instrument_id).items()}
             if venue.budget.wait_s(cost, now_ms, kept_free=venue.kept_for_quotes) > 0:
                 break
             self._last_polled[instrument_id] = now_ms
@@ -99,7 +107,7 @@ class CandidatePolls:
             for instrument_id in polls.ids:
                 if not left:
                     polls.is_out.set()
-                await self._calls.wait_for_room(venue.candidate_cost, before_waiting=polls.is_out.set)
+                await self._calls.wait_for_room(self.cost(instrument_id), before_waiting=polls.is_out.set)
                 await self._slots.acquire()
                 self._last_polled[instrument_id] = self._calls.now_ms()
                 poll = self._start(self._poll(instrument_id), f"poll {venue.name} {instrument_id}")
@@ -116,13 +124,17 @@ class CandidatePolls:
         finally:
             self._slots.release()
 
-    def _calls_of(self, _instrument_id: str) -> tuple[Call, ...]:
+    def cost(self, instrument_id: str) -> Mapping[str, float]:
+        """Return what a poll costs, by pool: without its prints where a stream brings them."""
         venue = self._calls.venue
-        return (
-            (BOOK, venue.fetch_order_book),
-            ("trades", venue.fetch_trades),
-            ("open interest", venue.fetch_open_interest),
-        )
+        return streamed_cost(venue) if self._is_streamed(instrument_id) else venue.candidate_cost
+
+    def _calls_of(self, instrument_id: str) -> list[Call]:
+        venue = self._calls.venue
+        calls: list[Call] = [(BOOK, venue.fetch_order_book)]
+        if not self._is_streamed(instrument_id):
+            calls.append(("trades", venue.fetch_trades))
+        return [*calls, ("open interest", venue.fetch_open_interest)]
 
     async def _fetch(self, instrument_id: str, calls: Sequence[Call]) -> None:
         try:
@@ -144,3 +156,9 @@ class CandidatePolls:
             logger.info("{} {}: left out for {:.0f} s: {}", self._calls.venue.name, instrument_id, out_s, error)
         if is_unknown:
             self._listed.note_unknown(instrument_id, is_polled=True)
+
+
+def streamed_cost(venue: Venue) -> dict[str, float]:
+    """Return what a poll costs, by pool, where a stream brings the prints."""
+    left = {pool: cost - venue.trades_cost.get(pool, 0.0) for pool, cost in venue.candidate_cost.items()}
+    return {pool: cost for pool, cost in left.items() if cost > 0}

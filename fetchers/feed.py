@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coro
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 from loguru import logger
@@ -18,6 +19,7 @@ from fetchers.health import Notice
 from fetchers.identity import Identities
 from fetchers.parsing.tallies import Change
 from fetchers.poll_plan import Key, Plan, Wanted, make_plan
+from fetchers.streamed_trades import TradeStream
 from fetchers.universe import Universe, UniverseSettings, build_universe
 from fetchers.venue_poller import VenuePoller
 from fetchers.venue_report import VenueReport
@@ -34,6 +36,7 @@ class Feed:
     `spawn` starts a named background task and reports the exception that ends it (bot/tasks.py). `window_s` is how far
     back the features look at prices and open interest, and so how much history is asked for. Closed candles come of
     `candle_interval_s`, 0: none. Prices are asked for every `quotes_interval_s` between two polls, 0: not at all.
+    `streams` bring the prints of the venues that have one.
     `draw` returns random
     numbers in [0, 1), by which venues that failed together are tried again apart.
 
@@ -55,6 +58,7 @@ class Feed:
         draw: Callable[[], float] = lambda: 0.0,
         candle_interval_s: int = 0,
         quotes_interval_s: float = 0.0,
+        streams: Mapping[str, TradeStream] = MappingProxyType({}),
     ) -> None:
         self._settings = settings
         self._utc_ms = now_ms
@@ -75,6 +79,7 @@ class Feed:
                 window_s=window_s,
                 deadline_s=refresh_interval_s,
                 candle_interval_s=candle_interval_s,
+                stream=streams.get(venue.name),
             )
             for venue in venues
         }
@@ -149,12 +154,15 @@ class Feed:
         deadline_s: float | None = None,
         *,
         held: Collection[str] = (),
+        urgent: Callable[[], Sequence[Key]] = list,
     ) -> AsyncIterator[list[Observation]]:
         """Poll what is wanted and a rotation of the rest, and yield what has arrived since the last poll, in portions.
 
         What is wanted and fits into the budgets at once is waited for, until the deadline; the rest of the plan is sent
         as the budgets allow, until the next plan replaces it, and comes with a later poll. What is `held`, coins and
         instruments by name, keeps its name over a reload.
+
+        Whoever is `urgent` after a portion is polled at once, and nobody else is waited for then.
         """
         self._held = held
         asked = wanted()
@@ -172,31 +180,43 @@ class Feed:
             _, answered = await asyncio.wait(answered, timeout=min(PORTION_S, left_s))
             left_s -= PORTION_S
             yield self._drain()
+            if keys := urgent():
+                await self._poll_at_once(keys)
+                break
         for late in answered:
             late.cancel()
-        yield self._drain()
+        yield [*self._drain(), *self._quiet()]
+
+    @property
+    def is_late(self) -> bool:
+        """Whether what a stream brings is late: decisions are the ticks' then."""
+        return any(poller.streamed is not None and poller.streamed.is_lagging for poller in self._pollers.values())
 
     @property
     def is_heard_between_ticks(self) -> bool:
         """Whether anything comes by `listen`."""
-        return self._quotes_ms > 0
+        return self._quotes_ms > 0 or any(poller.streamed is not None for poller in self._pollers.values())
 
     async def listen(self) -> list[list[Observation]]:
         """Return what has come since the last poll, and ask for prices where they are due."""
-        for poller in self._loaded():
-            poller.price_if_due(self._quotes_ms)
+        if self._quotes_ms:
+            for poller in self._loaded():
+                poller.price_if_due(self._quotes_ms)
         arrived = self._drain()
         return [arrived] if arrived else []
 
     async def poll_now(self, keys: Sequence[Key]) -> AsyncIterator[list[Observation]]:
         """Poll these instruments outside the plan, as far as the budgets have room now, and yield what has arrived."""
+        await self._poll_at_once(keys)
+        yield [*self._drain(), *self._quiet()]
+
+    async def _poll_at_once(self, keys: Sequence[Key]) -> None:
         started: list[asyncio.Task[None]] = []
         for name, poller in self._pollers.items():
             if poller.can_be_polled:
                 started += poller.polls.start_now([identity for venue, identity in keys if venue == name])
         if started:
             await asyncio.wait(started, timeout=self._deadline_s)
-        yield self._drain()
 
     async def fetch_candles(self, key: Key, since_ms: int) -> Candles | None:
         """Return 1-minute candles from the minute of `since_ms` on; None where there are none, or no answer."""
@@ -244,6 +264,10 @@ class Feed:
             await self._sleep(backoff(failures, first=FIRST_RETRY_S, longest=LAST_RETRY_S, draw=self._draw()))
         self._start_task(poller.loader.run(), f"history of {poller.venue.name}")
         self._start_task(poller.candle_loader.run(), f"candles of {poller.venue.name}")
+        if poller.streamed is not None:
+            self._start_task(poller.streamed.run(), f"streams of {poller.venue.name}")
+            if poller.venue.open_interest_cost:
+                self._start_task(poller.open_interest.run(), f"open interest of {poller.venue.name}")
         self._is_usable.set()
         has_tried.set()
         if self._universe.instruments:  # the others run already
@@ -295,13 +319,15 @@ class Feed:
             rotation={name: poller.polls.rotation() for name, poller in pollers.items()},
             eligible=self._universe.eligible_by_venue(),
             available={name: poller.available(self._tick_ms) for name, poller in pollers.items()},
-            costs={name: poller.venue.candidate_cost for name, poller in pollers.items()},
+            costs={name: poller.poll_cost for name, poller in pollers.items()},
         )
         for name, counts in plan.counts.items():
             self._pollers[name].counts = counts
         for name, poller in pollers.items():
             here = sorted((want for want in wanted if want.key[0] == name), key=lambda want: -want.bound)
             poller.backfill.prefer([want.key[1] for want in here])
+            if poller.streamed is not None:
+                poller.streamed.prefer([want.key[1] for want in here])
             poller.candles.prefer([want.key[1] for want in here])
         return plan
 
@@ -310,6 +336,15 @@ class Feed:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def _quiet(self) -> list[Observation]:
+        """Return that nothing else was printed until now where streams cover it."""
+        found = [
+            quiet
+            for name, poller in self._pollers.items()
+            if poller.streamed is not None and (quiet := poller.streamed.quiet(name)) is not None
+        ]
+        return [moved(one, self._ahead_ms) for one in found]
 
     def _drain(self) -> list[Observation]:
         arrived: list[Observation] = []

@@ -10,23 +10,27 @@ from contextlib import suppress
 from dataclasses import fields
 from itertools import chain
 
-from features.facts.market import Candles, Instrument, Observation, Quotes
+from features.facts.market import Candles, Instrument, Observation, Quotes, Trades
 from fetchers.backfill import Backfill
 from fetchers.backfill_loader import BackfillLoader
 from fetchers.base import Venue
-from fetchers.candidate_polls import CandidatePolls, Spawn
+from fetchers.candidate_polls import CandidatePolls, Spawn, streamed_cost
 from fetchers.candle_loader import CandleLoader, CandleSchedule
+from fetchers.early_prices import EarlyPrices
 from fetchers.errors import BadPayload, FetchError, UnknownSymbol
 from fetchers.health import QUOTES, Condition
 from fetchers.listed_ids import ListedIds
 from fetchers.listing import ClockOffset
+from fetchers.open_interest_rounds import OpenInterestRounds
 from fetchers.poll_plan import Counts
+from fetchers.streamed_trades import StreamedTrades, TradeStream
 from fetchers.venue_calls import VenueCalls
 from fetchers.venue_report import VenueReport
 
 GAP_MS = 60_000  #: without quotes: longer than what the windows may have missed
 CLOCK_EVERY_MS, CLOCK_DOUBT_MS = 300_000, 5_000  #: quotes that come this old may come of a clock that was set
 VOLUME = "volume_usdt_24h"
+MOSTLY = 0.95  #: of the instruments covered by the stream, from where on plans count on it
 
 
 class VenuePoller:
@@ -46,6 +50,7 @@ class VenuePoller:
         window_s: float,
         deadline_s: float = 5.0,
         candle_interval_s: int = 0,
+        stream: TradeStream | None = None,
     ) -> None:
         self.venue = venue
         self.quotes: dict[frozenset[str], Quotes] = {}  #: the last reply of each kind, by what is in it
@@ -54,7 +59,21 @@ class VenuePoller:
         self.listed = ListedIds()
         self.calls = VenueCalls(venue, now_ms, sleep)
         self.health = self.calls.health
-        self.polls = CandidatePolls(self.calls, self.listed, start=start, deliver=self._deliver)
+        self.streamed: StreamedTrades | None = None
+        if stream is not None:
+            self.streamed = StreamedTrades(stream, self.calls, start=start, sleep=sleep, deliver=self._take)
+        self.polls = CandidatePolls(
+            self.calls, self.listed, start=start, deliver=self._deliver, is_streamed=self.is_streamed
+        )
+        self.prices = EarlyPrices(self.calls, start=start, deliver=self._take_quotes)
+        self.open_interest = OpenInterestRounds(
+            self.calls,
+            ids=self.polls.rotation,
+            is_on=lambda: self.can_be_polled and self.poll_cost != venue.candidate_cost,
+            start=start,
+            sleep=sleep,
+            deliver=self._deliver,
+        )
         self.backfill = Backfill(venue.history_cost, is_whole=venue.has_whole_history, window_s=window_s)
         self.loader = BackfillLoader(
             self.calls,
@@ -83,8 +102,6 @@ class VenuePoller:
         self._clock_due_ms = 0
         self._born_ms = self._last_quotes_ms = now_ms()
         self._quoting: asyncio.Task[None] | None = None
-        self._pricing: asyncio.Task[None] | None = None
-        self._priced_ms = 0
         venue.set_deadline(deadline_s)
 
     @property
@@ -97,6 +114,16 @@ class VenuePoller:
         """Whether single instruments are worth a call."""
         condition = self.health.condition(self._now_ms())
         return bool(self._ids) and condition in (Condition.OK, Condition.DEGRADED)
+
+    def is_streamed(self, instrument_id: str) -> bool:
+        """Return whether a stream brings the prints of an instrument."""
+        return self.streamed is not None and self.streamed.covers(instrument_id)
+
+    @property
+    def poll_cost(self) -> Mapping[str, float]:
+        """What one poll usually costs, by pool: without prints where a stream brings nearly all."""
+        is_streamed = self.streamed is not None and self.streamed.covered_share(len(self._ids)) >= MOSTLY
+        return streamed_cost(self.venue) if is_streamed else self.venue.candidate_cost
 
     async def load(self) -> None:
         """Ask for the market list and the time."""
@@ -115,22 +142,10 @@ class VenuePoller:
         return None if self.health.fails(QUOTES) else self._quoting
 
     def price_if_due(self, every_ms: int) -> None:
-        """Ask for the prices between two rounds, where the last answer is old enough and the budget has room."""
-        now_ms, venue = self._now_ms(), self.venue
-        last_ms = max((reply.received_ms for reply in self.quotes.values() if reply.received_ms), default=now_ms)
-        is_busy = any(task is not None and not task.done() for task in (self._quoting, self._pricing))
-        if is_busy or not self.can_be_polled or now_ms - max(last_ms, self._priced_ms) < every_ms:
-            return
-        if venue.budget.wait_s(venue.candidate_cost, now_ms, kept_free=venue.kept_for_quotes) == 0:
-            self._priced_ms = now_ms
-            self._pricing = self._start(self._price(), f"prices of {venue.name}")
-
-    async def _price(self) -> None:
-        with suppress(FetchError):  # counted and logged
-            async with self.calls.counted(QUOTES):
-                replies = await self.venue.fetch_prices()
-            self.arrived += replies
-            self.quotes.update((_contents(reply), reply) for reply in replies)
+        """Ask for the prices between two rounds, where they are due."""
+        is_quoting = self._quoting is not None and not self._quoting.done()
+        if self.can_be_polled and not is_quoting:
+            self.prices.ask_if_due(every_ms, max((reply.received_ms for reply in self.quotes.values()), default=0))
 
     async def quote(self) -> None:
         """Make the bulk calls."""
@@ -142,9 +157,8 @@ class VenuePoller:
                 # one wrong word of the venue's clock puts all its rows into the future
                 await self._measure_clock()
                 raise
-            self.arrived += replies
+            self._take_quotes(replies)
             self._renew_after_gap()
-            self.quotes.update((_contents(reply), reply) for reply in replies)
             self.listed.note_quoted(chain.from_iterable(reply.ids for reply in replies))
             if self._now_ms() >= self._clock_due_ms or any(map(_is_old, replies)):
                 await self._measure_clock()
@@ -155,6 +169,8 @@ class VenuePoller:
         self.listed.watch(self._ids, chain.from_iterable(reply.ids for reply in self.quotes.values()))
         self.polls.watch(self._ids)
         self.venue.watch(set(self._ids))
+        if self.streamed is not None:
+            self.streamed.want({instrument.id: instrument.contract_size for instrument in instruments})
         self.backfill.watch(self._ids, self._now_ms())
         self.candles.watch(self._ids if self._keeps_candles else ())
 
@@ -208,13 +224,26 @@ class VenuePoller:
         )
 
     def _deliver(self, observation: Observation) -> None:
+        if self.streamed is not None and isinstance(observation, Trades):
+            observation = self.streamed.join(observation)
         self.arrived.append(observation)
+
+    def _take(self, observation: Observation) -> None:
+        self.arrived.append(observation)
+
+    def _take_quotes(self, replies: Sequence[Quotes]) -> None:
+        self.arrived += replies
+        self.quotes.update((_contents(reply), reply) for reply in replies)
+        if self.streamed is not None:
+            self.streamed.note_volumes(replies)
 
     async def _measure_clock(self) -> None:
         self._clock_due_ms = self._now_ms() + CLOCK_EVERY_MS
         async with self.calls.counted("clock"):
             self._clock = await self.venue.measure_clock()
         self.loader.clock_offset_ms = self._clock.offset_ms
+        if self.streamed is not None:
+            self.streamed.set_clock_offset(self._clock.offset_ms)
 
     def _renew_after_gap(self) -> None:
         """Fill the windows again where they have missed much."""

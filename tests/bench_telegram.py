@@ -89,7 +89,7 @@ class Market:
     def __init__(self, maker: Maker, now_ms: Callable[[], int]) -> None:
         self.universe = Universe(instruments=tuple(maker.instruments))
         self.replied_s = 0.0
-        self.is_heard_between_ticks = False
+        self.is_heard_between_ticks = self.is_late = False
         self._maker = maker
         self._now_ms = now_ms
         self._prices: deque[FloatArray] = deque(maxlen=180)  # of the open-interest window
@@ -100,10 +100,14 @@ class Market:
         return []
 
     async def poll_candidates(
-        self, wanted: Callable[[], Sequence[Wanted]], *, held: Collection[str] = ()
+        self,
+        wanted: Callable[[], Sequence[Wanted]],
+        *,
+        held: Collection[str] = (),
+        urgent: Callable[[], Sequence[Key]] = list,
     ) -> AsyncIterator[list[Observation]]:
         """Yield a tick of the whole market as it comes from the venues, and at its end a setup of one instrument."""
-        del wanted, held
+        del wanted, held, urgent
         now_ms = self._now_ms()
         found = self.tick(now_ms)
         for first in range(0, len(found), len(found) // PORTIONS):

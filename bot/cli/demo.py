@@ -49,7 +49,8 @@ OVERRIDES = {
     "HTTP_PORT": "0",
     "LOG_LEVEL": "WARNING",
 }
-TAKEN_OVER = ("STRATEGIES",)  #: from the environment; with levels among them legs are planted
+#: from the environment; with levels among the strategies legs are planted
+TAKEN_OVER = ("STRATEGIES", "STREAMS", "QUOTES_INTERVAL")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

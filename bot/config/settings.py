@@ -182,6 +182,12 @@ class VenueSettings:
         "your address use",
         unit="%",
     ).field(lambda percent: {venue: percent.get(venue, percent["default"]) / 100 for venue in VENUES})
+    has_streams: bool = VENUE.setting(
+        "STREAMS",
+        "off",
+        FLAG,
+        "on: trades of Binance, Bybit and MEXC come by stream, and a sweep is looked at at once. off: only by polls",
+    )
     quotes_interval_s: float = VENUE.setting(
         "QUOTES_INTERVAL",
         "0",

@@ -1,9 +1,13 @@
 """When a decision between two ticks is worth its cost: who has become hot, and whose selling goes on."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
+from bot.clock import Clock
+from bot.core.market import Market
+from bot.core.tick import View
 from features.facts.market import FloatArray, Observation, Prints, Trades
 from features.frame import FeatureFrame
 from fetchers.poll_plan import Key
@@ -85,3 +89,49 @@ def hot_keys(
     margin, keys = np.max(margins, axis=0), list(column)
     places = np.flatnonzero(margin >= 0)
     return [keys[place] for place in places[np.argsort(-margin[places], kind="stable")].tolist()]
+
+
+class Bound(Protocol):
+    """What earlier signals and the user's commands forbid, as the ledger knows it."""
+
+    limits: Limits
+
+    def open_names(self) -> Collection[str]:
+        """Return the coins and the instruments that have an open signal."""
+
+    def open_keys(self) -> Collection[Key]:
+        """Return (venue, id) of the instruments that are followed."""
+
+
+class Looks:
+    """Chooses whom to look at between two ticks."""
+
+    def __init__(
+        self, market: Market, ledger: Bound, strategies: Sequence[Strategy], settings: ScoringSettings, clock: Clock
+    ) -> None:
+        self._market = market
+        self._ledger = ledger
+        self._strategies = strategies
+        self._settings = settings
+        self._clock = clock
+        self._trigger = LookTrigger()
+
+    def choose(self, arrived: Sequence[Observation]) -> list[Key]:
+        """Return who is worth a look now that this has arrived."""
+        began_ms, sweeps_ms = self._clock.monotonic_ms(), self._market.state.newest_sweeps_ms()
+        if not self._trigger.is_worth_features(arrived, sweeps_ms, began_ms):
+            return []
+        view = self._market.view(self._clock.now_ms())
+        keys = self._trigger.choose(view.features, view.column, self._hot(view), self._ledger.open_keys(), sweeps_ms)
+        ended_ms = self._clock.monotonic_ms()
+        # a look computes the features once more
+        self._trigger.note(ended_ms, (ended_ms - began_ms) * (2 if keys else 1), is_look=bool(keys))
+        return keys
+
+    def saw(self, view: View) -> None:
+        """Take whoever had a book or prints in a tick as looked at."""
+        self._trigger.saw([key for key in self._hot(view) if key in view.seen], self._market.state.newest_sweeps_ms())
+
+    def _hot(self, view: View) -> list[Key]:
+        limits, names = self._ledger.limits, self._ledger.open_names()
+        return hot_keys(view.features, view.column, self._strategies, limits, self._settings, names)

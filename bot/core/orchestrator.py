@@ -12,7 +12,7 @@ from bot.core.activity import Activity
 from bot.core.announcer import Announcer, venue_key
 from bot.core.events import Event, Events, LookEnded, TickEnded, VenueChanged
 from bot.core.ledger import Ledger
-from bot.core.looks import LookTrigger, hot_keys
+from bot.core.looks import Looks
 from bot.core.market import Market
 from bot.core.tick import Tick, View
 from bot.core.wanted import HotList, wanted
@@ -67,7 +67,7 @@ class Orchestrator:
             events=self._events,
         )
         self._hot = HotList()
-        self._look_trigger = LookTrigger()
+        self._looks = Looks(self.market, self.ledger, self.strategies, config.scoring, clock)
         self.fault = ""  #: why ticks fail now, for /health
 
     async def restore(self) -> None:
@@ -121,8 +121,7 @@ class Orchestrator:
         started_ms = self._clock.now_ms()
         view = await self._poll(started_ms)
         if self._feed.is_heard_between_ticks:
-            looked_at = [key for key in self._hot_keys(view) if key in view.seen]
-            self._look_trigger.saw(looked_at, self.market.state.newest_sweeps_ms())
+            self._looks.saw(view)
         await self._act(view, started_ms, clock_step_ms=clock_step_ms)
 
     async def hear(self) -> None:
@@ -131,7 +130,7 @@ class Orchestrator:
         for portion in portions:
             await self.market.append(portion)
         arrived = [one for portion in portions for one in portion]
-        if arrived and (keys := self._worth_a_look(arrived)):
+        if arrived and not self._feed.is_late and (keys := self._looks.choose(arrived)):
             await self.look(keys)
 
     async def look(self, keys: Sequence[Key]) -> None:
@@ -175,22 +174,6 @@ class Orchestrator:
         self._events.add(LookEnded(tick) if is_look else TickEnded(tick))
         self._events.flush()
 
-    def _worth_a_look(self, arrived: Sequence[Observation]) -> list[Key]:
-        state, trigger, ledger = self.market.state, self._look_trigger, self.ledger
-        began_ms, sweeps_ms = self._clock.monotonic_ms(), state.newest_sweeps_ms()
-        if not trigger.is_worth_features(arrived, sweeps_ms, began_ms):
-            return []
-        view = self.market.view(self._clock.now_ms())
-        keys = trigger.choose(view.features, view.column, self._hot_keys(view), ledger.open_keys(), sweeps_ms)
-        ended_ms = self._clock.monotonic_ms()
-        # a look computes the features once more
-        trigger.note(ended_ms, (ended_ms - began_ms) * (2 if keys else 1), is_look=bool(keys))
-        return keys
-
-    def _hot_keys(self, view: View) -> list[Key]:
-        limits, names, scoring = self.ledger.limits, self.ledger.open_names(), self._config.scoring
-        return hot_keys(view.features, view.column, self.strategies, limits, scoring, names)
-
     async def save_windows(self, *, with_candles: bool = False) -> None:
         """Keep the market for a restart, and how far near misses have been followed; without them it is only colder."""
         self._saved_ms = self._clock.monotonic_ms()
@@ -204,9 +187,19 @@ class Orchestrator:
         market = self.market
         market.begin_tick(started_ms)
         await market.append(await self._feed.poll_quotes())
-        candidates = self._feed.poll_candidates(self._wanted, held=self.ledger.names_in_use())
-        async for portion in candidates:
+        arrived: list[Observation] = []
+
+        def urgent() -> list[Key]:
+            if not (self._feed.is_heard_between_ticks and arrived) or self._feed.is_late:
+                return []
+            keys = self._looks.choose(arrived)
+            arrived.clear()
+            return keys
+
+        held = self.ledger.names_in_use()
+        async for portion in self._feed.poll_candidates(self._wanted, held=held, urgent=urgent):
             await market.append(portion)
+            arrived += portion
         return market.last_view(self._clock.now_ms())
 
     def _wanted(self) -> list[Wanted]:

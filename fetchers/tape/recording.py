@@ -55,6 +55,11 @@ class RecordingFeed:
         return [*taken.quotes]
 
     @property
+    def is_late(self) -> bool:
+        """Whether what comes between ticks is late."""
+        return self._feed.is_late
+
+    @property
     def is_heard_between_ticks(self) -> bool:
         """Whether anything comes by `listen`."""
         return self._feed.is_heard_between_ticks
@@ -75,10 +80,14 @@ class RecordingFeed:
         taken.reports = self._feed.status()
 
     async def poll_candidates(
-        self, wanted: Callable[[], Sequence[Wanted]], *, held: Collection[str] = ()
+        self,
+        wanted: Callable[[], Sequence[Wanted]],
+        *,
+        held: Collection[str] = (),
+        urgent: Callable[[], Sequence[Key]] = list,
     ) -> AsyncIterator[list[Observation]]:
         """Poll single instruments."""
-        async for portion in self._feed.poll_candidates(wanted, held=held):
+        async for portion in self._feed.poll_candidates(wanted, held=held, urgent=urgent):
             if self._taken is not None and portion:
                 self._taken.portions.append(portion)
             yield portion

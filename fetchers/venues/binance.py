@@ -282,6 +282,8 @@ class Binance(RestVenue):
             route=route,
         )
         self.candidate_cost: Mapping[str, float] = {WEIGHT: 8}  # book 2, prints 5, open interest 1
+        self.trades_cost: Mapping[str, float] = {WEIGHT: 5}
+        self.open_interest_cost: Mapping[str, float] = {WEIGHT: 1}
         self.history_cost: Mapping[str, float] = {WEIGHT: 1, STATISTICS: 1}  # up to 99 candles, open interest
         self.candle_cost = {WEIGHT: 2}  # up to 499
         self.candle_pause_s = 0.25  # at most 480 of weight a minute

@@ -242,6 +242,8 @@ class Bybit(RestVenue):
             route=route,
         )
         self.candidate_cost: Mapping[str, float] = {HTTP: 2}  # book and prints
+        self.trades_cost: Mapping[str, float] = ONE
+        self.open_interest_cost: Mapping[str, float] = {}
         self.history_cost: Mapping[str, float] = {HTTP: 2}  # candles, open interest
         self.candle_cost = {HTTP: 1}
         self.candle_pause_s = 0.025  # half of what it may

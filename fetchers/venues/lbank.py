@@ -155,6 +155,8 @@ class Lbank(RestVenue):
             route=route,
         )
         self.candidate_cost: Mapping[str, float] = ONE  # the book is all there is
+        self.trades_cost: Mapping[str, float] = {}
+        self.open_interest_cost: Mapping[str, float] = {}
         self.history_cost: Mapping[str, float] = {}
         self.has_whole_history = False
         self._complaints = 0  # running, of going too fast

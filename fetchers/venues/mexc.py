@@ -279,6 +279,8 @@ class Mexc(RestVenue):
             route=route,
         )
         self.candidate_cost: Mapping[str, float] = {DEPTH: 1, DEALS: 1}
+        self.trades_cost: Mapping[str, float] = {DEALS: 1}
+        self.open_interest_cost: Mapping[str, float] = {}
         self.history_cost: Mapping[str, float] = {KLINE: 1}
         self.candle_cost = {KLINE: 1}
         self.candle_pause_s = 0.3  # half of what the pool allows: minutes for open signals come of it too

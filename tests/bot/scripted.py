@@ -31,6 +31,7 @@ class ScriptedFeed:
         self.candles: Candles | None = None
         self.renewed = 0
         self.held: Collection[str] = ()
+        self.is_heard_between_ticks = self.is_late = False
 
     async def poll_quotes(self) -> list[Observation]:
         """Return what is next."""
@@ -38,9 +39,14 @@ class ScriptedFeed:
         return found
 
     async def poll_candidates(
-        self, wanted: Callable[[], Sequence[Wanted]], *, held: Collection[str]
+        self,
+        wanted: Callable[[], Sequence[Wanted]],
+        *,
+        held: Collection[str],
+        urgent: Callable[[], Sequence[Key]],
     ) -> AsyncIterator[list[Observation]]:
         """Return nothing; keep what is held."""
+        del urgent
         wanted()
         self.held = held
         yield []

@@ -19,6 +19,8 @@ class MemoryVenue:
         self.name = name
         self.budget = RateBudget({"all": pool or Sliding(10_000, 5_000)})
         self.candidate_cost: Mapping[str, float] = {"all": 1.0}
+        self.trades_cost: Mapping[str, float] = {}
+        self.open_interest_cost: Mapping[str, float] = {}
         self.kept_for_quotes: Mapping[str, float] = {}
         self.history_cost: Mapping[str, float] = {"all": 0.0}
         self.candle_cost: Mapping[str, float] = {}

@@ -117,3 +117,22 @@ async def test_a_look_decides_like_a_tick(tmp_path: Path) -> None:
         done = await replay.play(files)
     assert (done.differs_ms, done.digest) == (None, done.recorded_digest)
     assert sorted((signal.coin, signal.decided_ms) for signal, _ in done.rows) == rows
+
+
+async def test_a_sweep_by_stream_is_looked_at_at_once(tmp_path: Path) -> None:
+    """Setups alert between ticks, each once, and a replay of streams, ticks and looks gives the same."""
+    names: dict[str, Any] = {"STREAMS": "on", "TAPE": "on", "DATA_DIR": str(tmp_path), "REFRESH_INTERVAL": "4"}
+    async with staged(tmp_path, *SETUPS, exchanges={"bybit"}, **names) as stage, stage.bot() as bot:
+        await bot.tick_for(56)
+        rows = sorted((signal.coin, signal.decided_ms) for signal, _ in await bot.store.signals.find())
+        assert stage.servers.requests["bybit"].refused == 0
+        assert stage.servers.streams_seen["bybit"].connects
+    files = sorted((tmp_path / "tape").iterdir())
+    ticks = [one for path in files for one in read_tape(path) if isinstance(one, TapeTick)]
+    looks = [one for one in ticks if one.is_look]
+    assert [coin for coin, _ in rows] == ["KORVA", "TAVRO"]
+    assert {decided_ms for _, decided_ms in rows} <= {one.decided_ms for one in looks}
+    async with Replay() as replay:
+        done = await replay.play(files)
+    assert (done.differs_ms, done.digest) == (None, done.recorded_digest)
+    assert sorted((signal.coin, signal.decided_ms) for signal, _ in done.rows) == rows
