@@ -207,6 +207,7 @@ TESTED_IN = {
     "scoring.strategies": "tests/scoring/strategies/test_base.py",
     "storage.messages": "tests/storage/test_outbox.py",
     "scoring.strategies.ups_short.gates": "tests/scoring/test_gates.py",
+    "bot.chat.candle_charts": "tests/bot/core/test_live_levels.py",
     "fetchers.simulated.legs": "tests/bot/core/test_planted_legs.py",
     "features.candle_readings": "tests/features/state/test_candle_store.py",
     "features.state.candle_ring": "tests/features/state/test_candle_store.py",

@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_GROUND, _INK, _GRID = "#17212b", "#e8eef4", "#2e3b48"
-_PRICE, _RED, _GREEN, _AMBER = "#6ab3f3", "#ff6b6b", "#5ddb8f", "#ffc857"
+_GROUND, INK, _GRID = "#17212b", "#e8eef4", "#2e3b48"
+PRICE, RED, GREEN, AMBER = "#6ab3f3", "#ff6b6b", "#5ddb8f", "#ffc857"
 _STYLE: dict[Any, Any] = {
     "figure.facecolor": _GROUND,
     "axes.facecolor": _GROUND,
     "axes.edgecolor": _GRID,
-    "axes.labelcolor": _INK,
+    "axes.labelcolor": INK,
     "axes.grid": True,
     "grid.color": _GRID,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "figure.dpi": 110,
     "font.size": 11,
     "date.autoformatter.minute": "%H:%M",
@@ -43,7 +43,7 @@ _STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a coin may be called $$
 }
 _WIDTH = 7.2  #: [inches], at the 110 pixels each of _STYLE
-_BEHIND_TEXT = {"facecolor": _GROUND, "edgecolor": "none", "alpha": 0.7, "pad": 1}  #: keeps it off the lines
+BEHIND_TEXT = {"facecolor": _GROUND, "edgecolor": "none", "alpha": 0.7, "pad": 1}  #: keeps it off the lines
 _DEPTH_PERCENT = 1.0  #: how far from the mid the book is shown
 
 
@@ -62,35 +62,35 @@ class PriceChart:
 
 def draw_price(chart: PriceChart) -> bytes:
     """Return price with its levels, open interest, and the order book's depth around the mid."""
-    with _figure(height=8.4) as figure:
+    with new_figure(height=8.4) as figure:
         price_axes, interest_axes, depth_axes = figure.subplots(3, 1, height_ratios=(5, 2, 3))
-        times = _times(chart.history.time_ms)
-        _draw_prices(price_axes, chart, times)
-        _draw_interest(interest_axes, chart, times)
+        when = times(chart.history.time_ms)
+        _draw_prices(price_axes, chart, when)
+        _draw_interest(interest_axes, chart, when)
         _draw_depth(depth_axes, chart.book)
         figure.suptitle(drawable(chart.title), fontsize=13)
-        return _png(figure)
+        return png(figure)
 
 
 def draw_equity(
     time_ms: IntArray, total_r: FloatArray, title: str, timezone: str, *, from_ms: int, to_ms: int
 ) -> bytes:
     """Return the curve of what signals made together, in R, over the time asked for."""
-    with _figure(height=4.6) as figure:
+    with new_figure(height=4.6) as figure:
         axes = figure.subplots()
-        times, made = _times(np.array([from_ms, *time_ms, to_ms])), np.array([0.0, *total_r, total_r[-1]])
-        axes.step(times, made, where="post", color=_GREEN if made[-1] >= 0 else _RED, linewidth=2)
-        axes.fill_between(times, made, 0, step="post", color=_PRICE, alpha=0.15)
-        axes.axhline(0, color=_INK, linewidth=0.8)
+        when, made = times(np.array([from_ms, *time_ms, to_ms])), np.array([0.0, *total_r, total_r[-1]])
+        axes.step(when, made, where="post", color=GREEN if made[-1] >= 0 else RED, linewidth=2)
+        axes.fill_between(when, made, 0, step="post", color=PRICE, alpha=0.15)
+        axes.axhline(0, color=INK, linewidth=0.8)
         axes.set_ylabel("R, net")
-        _show_times(axes, timezone)
+        show_times(axes, timezone)
         figure.suptitle(title, fontsize=13)
-        return _png(figure)
+        return png(figure)
 
 
 def drawable(text: str) -> str:
     """Return a text as the font can draw it; a name in another script is in the caption only."""
-    from matplotlib.font_manager import findfont, get_font  # noqa: PLC0415 - see _figure
+    from matplotlib.font_manager import findfont, get_font  # noqa: PLC0415 - see new_figure
 
     known = get_font(findfont("DejaVu Sans")).get_charmap()
     signs = (sign if ord(sign) in known else "\0" for sign in text)
@@ -98,7 +98,8 @@ def drawable(text: str) -> str:
 
 
 @contextmanager
-def _figure(height: float) -> Iterator["Figure"]:
+def new_figure(height: float) -> Iterator["Figure"]:
+    """Yield an empty picture of a phone's width, `height` in inches."""
     # Imported by the first drawing, on its thread: half a second, and 30 MiB that few bots ever need.
     import matplotlib as mpl  # noqa: PLC0415 - see above
     from matplotlib.figure import Figure  # noqa: PLC0415 - see above
@@ -107,11 +108,11 @@ def _figure(height: float) -> Iterator["Figure"]:
         yield Figure(figsize=(_WIDTH, height), layout="constrained")
 
 
-def _draw_prices(axes: "Axes", chart: PriceChart, times: NDArray[np.datetime64]) -> None:
-    axes.plot(times, chart.history.price, color=_PRICE, linewidth=1.8)
-    colours = {"TP": _GREEN, "SL": _RED}
+def _draw_prices(axes: "Axes", chart: PriceChart, when: NDArray[np.datetime64]) -> None:
+    axes.plot(when, chart.history.price, color=PRICE, linewidth=1.8)
+    colours = {"TP": GREEN, "SL": RED}
     for name, level in chart.levels.items():
-        colour = colours.get(name[:2], _INK)
+        colour = colours.get(name[:2], INK)
         axes.axhline(level, color=colour, linewidth=1.2, linestyle="--")
         axes.annotate(
             f"{name} {format_price(level, chart.tick_size)}",
@@ -121,25 +122,25 @@ def _draw_prices(axes: "Axes", chart: PriceChart, times: NDArray[np.datetime64])
             xytext=(0, 3),
             color=colour,
             fontsize=10,
-            bbox=_BEHIND_TEXT,
+            bbox=BEHIND_TEXT,
         )
     for name, (time_ms, price) in chart.marks.items():
-        (when,) = _times(np.array([time_ms]))
-        axes.plot([when], [price], marker="o", markersize=8, color=_AMBER)
-        axes.annotate(name, (when, price), textcoords="offset points", xytext=(8, 8), color=_AMBER, bbox=_BEHIND_TEXT)
+        (at,) = times(np.array([time_ms]))
+        axes.plot([at], [price], marker="o", markersize=8, color=AMBER)
+        axes.annotate(name, (at, price), textcoords="offset points", xytext=(8, 8), color=AMBER, bbox=BEHIND_TEXT)
     axes.yaxis.set_major_formatter(lambda price, _: format_price(price, chart.tick_size))
     axes.margins(y=0.12)
-    _show_times(axes, chart.timezone)
+    show_times(axes, chart.timezone)
 
 
-def _draw_interest(axes: "Axes", chart: PriceChart, times: NDArray[np.datetime64]) -> None:
+def _draw_interest(axes: "Axes", chart: PriceChart, when: NDArray[np.datetime64]) -> None:
     axes.set_title("Open interest, coins", loc="left", fontsize=10)
     if not np.isfinite(chart.history.open_interest).any():
         _say(axes, "no open interest")
         return
-    axes.plot(times, chart.history.open_interest, color=_AMBER, linewidth=1.6)
+    axes.plot(when, chart.history.open_interest, color=AMBER, linewidth=1.6)
     axes.yaxis.set_major_formatter("{x:,.15g}")
-    _show_times(axes, chart.timezone)
+    show_times(axes, chart.timezone)
 
 
 def _draw_depth(axes: "Axes", book: OrderBook | None) -> None:
@@ -149,13 +150,13 @@ def _draw_depth(axes: "Axes", book: OrderBook | None) -> None:
         return
     mid = (book.bid_price[0] + book.ask_price[0]) / 2
     for price, quantity, colour in (
-        (book.bid_price, book.bid_quantity, _GREEN),
-        (book.ask_price, book.ask_quantity, _RED),
+        (book.bid_price, book.bid_quantity, GREEN),
+        (book.ask_price, book.ask_quantity, RED),
     ):
         away = 100 * (price / mid - 1)
         near = np.abs(away) <= _DEPTH_PERCENT
         depth = np.cumsum(price * quantity)[near] / 1000
-        axes.fill_between(away[near], depth, step="post" if colour == _RED else "pre", color=colour, alpha=0.6)
+        axes.fill_between(away[near], depth, step="post" if colour == RED else "pre", color=colour, alpha=0.6)
     axes.set_xlim(-_DEPTH_PERCENT, _DEPTH_PERCENT)
     axes.set_xlabel("% from the mid")
 
@@ -166,8 +167,9 @@ def _say(axes: "Axes", words: str) -> None:
     axes.set_yticks([])
 
 
-def _show_times(axes: "Axes", timezone: str) -> None:
-    from matplotlib.dates import AutoDateFormatter, AutoDateLocator  # noqa: PLC0415 - as in _figure
+def show_times(axes: "Axes", timezone: str) -> None:
+    """Label the time axis."""
+    from matplotlib.dates import AutoDateFormatter, AutoDateLocator  # noqa: PLC0415 - as in new_figure
 
     zone = ZoneInfo(timezone)
     locator = AutoDateLocator(zone, minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
@@ -175,11 +177,13 @@ def _show_times(axes: "Axes", timezone: str) -> None:
     axes.xaxis.set_major_formatter(AutoDateFormatter(locator, zone))  # type: ignore[no-untyped-call]
 
 
-def _times(time_ms: IntArray) -> NDArray[np.datetime64]:
+def times(time_ms: IntArray) -> NDArray[np.datetime64]:
+    """Return times as matplotlib takes them."""
     return time_ms.astype("datetime64[ms]")
 
 
-def _png(figure: "Figure") -> bytes:
+def png(figure: "Figure") -> bytes:
+    """Return the picture's file."""
     picture = BytesIO()
     # at its usual level the encoder alone keeps every other thread, an alert too, waiting for a tenth of a second
     figure.savefig(picture, format="png", pil_kwargs={"compress_level": 1})

@@ -16,6 +16,11 @@ from scoring.strategies.levels.legs import Phase, find_legs
 NOT_KEPT = "no candles are kept: STRATEGIES has no strategy that reads them"
 
 
+def interval_name(interval_s: int) -> str:
+    """Return "15m" of 900."""
+    return next(name for name, seconds in CANDLE_INTERVALS.items() if seconds == interval_s)
+
+
 def candles_of(
     store: CandleStore, column: int, interval: str, limit: int, before_ms: int | None = None
 ) -> list[list[float]] | None:

@@ -1,5 +1,9 @@
-"""/chart: price, open interest and book of a coin, or of an alert with its levels."""
+"""/chart: a coin's candles with leg and zones, or price, open interest and book; of an alert, its levels."""
 
+from collections.abc import Sequence
+from functools import partial
+
+from bot.chat.candle_charts import CANDLES, draw_candles
 from bot.chat.charts import PriceChart, draw_price
 from bot.chat.commands.arguments import UsageError, is_id, split_coin
 from bot.chat.commands.base import Command, CommandContext, Said
@@ -9,8 +13,9 @@ from bot.chat.texts.phrases import (
     headline,
     net_text,
 )
+from bot.core.live_levels import interval_name
 from bot.core.market import PriceHistory
-from features.facts.market import OrderBook
+from features.facts.market import Instrument, OrderBook
 from features.facts.venues import venue_title
 from scoring.signals import Outcome, Signal
 
@@ -24,7 +29,10 @@ async def answer(context: CommandContext, argument: str) -> Said:
         signal, outcome = await context.find_signal(argument)
         return await _chart_of_signal(context, signal, outcome)
     coin, _ = split_coin(argument)
-    instrument = context.find_instruments(coin)[0]
+    instruments = context.find_instruments(coin)
+    if (candles := await _chart_of_candles(context, instruments)) is not None:
+        return candles
+    instrument = instruments[0]
     history = await context.orchestrator.market.price_history(instrument.key)
     if history is None:
         raise UsageError(f"No prices of {instrument.base} are kept yet")
@@ -39,6 +47,28 @@ async def answer(context: CommandContext, argument: str) -> Said:
         book=context.orchestrator.market.books.get(instrument.key),
     )
     return await context.picture(lambda: draw_price(chart), f"{name}, {instrument.pair}")
+
+
+async def _chart_of_candles(context: CommandContext, instruments: Sequence[Instrument]) -> Content | None:
+    """Return the closed candles of the first of these of which some are kept, None where none are."""
+    if (store := context.orchestrator.market.state.candles) is None:
+        return None
+    interval = interval_name(store.settings.candle_interval_s)
+    for one in instruments:
+        found = context.live_status.levels(*one.key)
+        candles = context.live_status.candles(*one.key, interval, CANDLES)
+        if found is None or not candles:
+            continue
+        name = f"{one.base} {venue_title(one.venue)}, candles of {interval}"
+        drawn = partial(draw_candles, name, candles, found, tick_size=one.tick_size, timezone=context.timezone)
+        side = found["side"]
+        leg = (
+            f"{found['phase']} of a leg for a {side.upper()}"
+            if side and found["phase"] != "none"
+            else "no leg that counts"
+        )
+        return await context.picture(drawn, f"{name}, {one.pair}: {leg}")
+    return None
 
 
 async def _chart_of_signal(context: CommandContext, signal: Signal, outcome: Outcome | None) -> Content:

@@ -1,10 +1,13 @@
 """The candles and the leg of one pair as figures, and the answer of /levels."""
 
+from typing import Any
+
 import orjson
 from jsonschema import Draft202012Validator
 
+from bot.chat.candle_charts import draw_candles
 from bot.chat.commands.levels import render_levels
-from bot.core.live_levels import candles_of, levels_of, swings_of
+from bot.core.live_levels import candles_of, interval_name, levels_of, swings_of
 from bot.web.openapi import document
 from bot.web.replies import to_json
 from features.state.snapshot import restore, take_snapshot, take_windows
@@ -71,3 +74,23 @@ def test_a_stop_keeps_the_candles_and_a_minute_does_not() -> None:
         again = restore(kept).candles
         assert again is not None
         assert again.readings.end[0] == market.state.candles.readings.end[0] if market.state.candles else False
+
+
+def test_candles_are_drawn_with_what_levels_makes_of_them() -> None:
+    """With a leg that counts, with one that is over, and with none: a picture for a phone each."""
+    market = planted(rows=59)
+    for price in (97.3, 96.9, 96.2):
+        frame = market.tick(price, 102.7)
+    store = market.state.candles
+    assert store is not None
+    found = levels_of(frame, 0, settings_of())
+    candles = candles_of(store, 0, interval_name(900), 140)
+    assert found is not None
+    assert candles is not None
+    found = {**found, "swing_points": swings_of(store, 0)}
+    over: dict[str, Any] = {"phase": "none"}
+    for changes in ({}, over, over | {"side": None, "swing_points": []}):
+        for rows in (candles, candles[-1:]):
+            drawn = draw_candles("$$PEPE", rows, {**found, **changes}, tick_size=0.01, timezone="Europe/Rome")
+            assert drawn.startswith(b"\x89PNG")
+            assert int.from_bytes(drawn[16:20]) < int.from_bytes(drawn[20:24]) * 1.2
