@@ -21,7 +21,9 @@ def read(frames: Frames, _: ContractSizes) -> Heard:
         if type(topic) is str and topic.startswith(TRADES) and type(data) is list:
             symbol = topic.removeprefix(TRADES)
             rows = [row for row in data if type(row) is dict and row.get("s") == symbol]
-            collected.unreadable += len(data) - len(rows)
+            if len(rows) < len(data):
+                collected.unreadable += len(data) - len(rows)
+                collected.spoilt.add(symbol)
             rows = [row for row in rows if row.get("BT") is not True]
             collected.rows += rows
             collected.symbols += [symbol] * len(rows)

@@ -26,6 +26,7 @@ FIRST_DATA_MS = 60_000  #: where it is not known yet how often data comes
 GAPS = 20  #: usual times between two readings with data that are a silence
 LONGEST_SILENCE_MS = 120_000
 LAG_MS = 1_000
+LATE_MS = 60_000  #: older data says nothing of the market as it is
 JUDGED_APART_MS = 500
 LAG_READINGS = 50  #: of the last 5 s at a reading each 100 ms
 LIFE_MS, LIFE_JITTER_MS = 82_800_000, 1_800_000  #: 23 h and up to half an hour more
@@ -60,7 +61,7 @@ class Channel:
         self._lags: deque[FloatArray] = deque(maxlen=LAG_READINGS)
         self._rates: deque[tuple[int, int]] = deque()
         self._judged_ms = 0
-        self._is_late = False
+        self._late_ms = 0.0
         self._gap_ms: float | None = None  # usual time between two readings with data
         self.losses = 0
         self.close_code: int | None = None  #: of the last loss
@@ -69,12 +70,17 @@ class Channel:
     @property
     def state(self) -> State:
         """Where it is in its life."""
-        return State.LAGGING if self._state is State.LIVE and self._is_late else self._state
+        return State.LAGGING if self._state is State.LIVE and self._late_ms > LAG_MS else self._state
 
     @property
     def is_open(self) -> bool:
         """Whether messages can be sent."""
         return self._state in (State.FILLING, State.LIVE)
+
+    @property
+    def brings_data(self) -> bool:
+        """Whether data comes that says something of the market."""
+        return self._state is State.LIVE and self._late_ms <= LATE_MS
 
     def is_due(self, now_ms: int) -> bool:
         """Return whether it is to be opened now."""
@@ -90,7 +96,7 @@ class Channel:
         self._connected_ms = self._ping_ms = now_ms
         self._first_data_ms, self._is_pong_due = None, False
         self._lags.clear()
-        self._is_late = False
+        self._late_ms = 0.0
         self._ends_ms = now_ms + LIFE_MS + round(LIFE_JITTER_MS * self._draw())
 
     def lost(self, now_ms: int, error: str, *, close_code: int | None = None, hold_ms: int = 0) -> None:
@@ -118,7 +124,7 @@ class Channel:
         self._lags.append(lag_ms)
         if now_ms - self._judged_ms >= JUDGED_APART_MS:
             self._judged_ms = now_ms
-            self._is_late = float(np.percentile(np.abs(np.concatenate(self._lags)), 95)) > LAG_MS
+            self._late_ms = float(np.percentile(np.abs(np.concatenate(self._lags)), 95))
         self._rates.append((now_ms, messages))
 
     def ping_is_due(self, now_ms: int) -> bool:

@@ -14,6 +14,7 @@ from fetchers.streams.topics import Stage, Topics
 from fetchers.streams.web_socket import WebSocket
 from fetchers.streams.wire import ContractSizes, Heard, StreamWire
 
+MOST_SOCKETS = 1_000_000  #: of one connection in the life of a bot
 POLICY_VIOLATION, POLICY_HOLD_MS = 1008, 120_000  #: said to who sent too much; coming back at once makes it worse
 
 
@@ -21,7 +22,7 @@ class Connection:
     """One connection, opened again and again; `draw` returns random numbers in [0, 1)."""
 
     def __init__(self, wire: StreamWire, number: int, name: str, now_ms: int, draw: Callable[[], float]) -> None:
-        self.number = number
+        self._number = number
         self.name = name
         self.topics = Topics(wire)
         self.channel = Channel(wire, now_ms, draw)
@@ -31,6 +32,11 @@ class Connection:
         self._socket: WebSocket | None = None
         self._opening: asyncio.Task[WebSocket] | None = None
         self._was_live = False  # a line in the log says when that changes
+
+    @property
+    def number(self) -> int:
+        """Another one for each socket of each connection."""
+        return self._number * MOST_SOCKETS + self.channel.losses
 
     @property
     def has_socket(self) -> bool:
@@ -82,9 +88,13 @@ class Connection:
             if answer.error:
                 logger.warning("{} {}: a message was refused: {}", self._wire.venue, self.name, answer.error)
             self.topics.answered(answer, now_ms)
-        self.topics.heard(heard.heard, now_ms)
+        self.topics.heard(heard.heard - heard.spoilt, now_ms)
+        for symbol in heard.spoilt:
+            self.topics.ask_again(symbol, now_ms)
         lag_ms = np.asarray(now_ms + clock_offset_ms - heard.sent_ms)
-        self.channel.received(now_ms, len(heard.sent_ms), lag_ms, has_pong=heard.has_pong)
+        if self.topics.symbols.isdisjoint(heard.heard):
+            lag_ms = lag_ms[:0]  # of nothing that is wanted, so it is no data
+        self.channel.received(now_ms, len(lag_ms), lag_ms, has_pong=heard.has_pong)
         if not self._was_live and self.channel.state is State.LIVE:
             self._was_live = True
             logger.info("{} {}: live", self._wire.venue, self.name)
@@ -129,7 +139,7 @@ class Connection:
 
     def covered(self, now_ms: int) -> set[str]:
         """Return the symbols whose prints surely come."""
-        return self.topics.covered(now_ms) if self.channel.state in (State.LIVE, State.LAGGING) else set()
+        return self.topics.covered(now_ms) if self.channel.brings_data else set()
 
     async def end(self) -> None:
         """End it for good."""

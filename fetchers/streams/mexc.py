@@ -21,7 +21,9 @@ def read(frames: Frames, contract_sizes: ContractSizes) -> Heard:
         if channel == "push.deal":
             symbol, deals = message.get("symbol"), data if type(data) is list else [data]  # an object until 2025-08
             rows = [row for row in deals if type(row) is dict]
-            collected.unreadable += len(deals) - len(rows)
+            if len(rows) < len(deals):
+                collected.unreadable += len(deals) - len(rows)
+                collected.spoilt.update([symbol] if type(symbol) is str else [])
             field, value = SELF_TRADE
             rows = [row for row in rows if row.get(field) != value]
             collected.rows += rows

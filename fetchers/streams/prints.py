@@ -6,17 +6,17 @@ often the same print came on each connection.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, KeysView, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from features.facts.market import FloatArray, IntArray, Prints, read_only
 from fetchers.parsing.build_records import FUTURE_MS
+from fetchers.streams.channel import LATE_MS
 from fetchers.streams.wire import Heard, StreamWire
 
 REMEMBERED_MS = 10_000  #: at least so long, at most twice
-LATE_MS = 60_000  #: older prints say nothing of the market as it is
 RESTART_MS = 5_000  #: a lower number so much later is a venue that counts anew
 
 #: what a connection brought
@@ -74,7 +74,7 @@ class PrintMerger:
         self.late = 0
 
     @property
-    def covered(self) -> Collection[str]:
+    def covered(self) -> KeysView[str]:
         """The symbols that are covered now."""
         return self._from_ms.keys()
 

@@ -4,14 +4,15 @@ A venue may accept what it never sends, so an answer alone proves little:
 
     WAITING    to be asked for
     ASKED      asked for, not answered
-    ACCEPTED   answered well; taken for heard for QUIET_MS, while others of the connection are heard
+    ACCEPTED   answered well; taken for heard for QUIET_MS, while others of the connection are heard, if it is the
+               first time: who was silent before is believed once it is heard
     HEARD      a frame came
     REFUSED    not to be asked for before a time
 
 A refused message is asked for again without the symbol it names, or in halves where it names none.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, KeysView, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -74,7 +75,7 @@ class Topics:
         return len(self._topics)
 
     @property
-    def symbols(self) -> Collection[str]:
+    def symbols(self) -> KeysView[str]:
         """All that are wanted here."""
         return self._topics.keys()
 
@@ -231,7 +232,8 @@ class Topics:
         return {
             symbol
             for symbol, topic in self._topics.items()
-            if topic.stage is Stage.HEARD or (topic.stage is Stage.ACCEPTED and now_ms - topic.since_ms < QUIET_MS)
+            if topic.stage is Stage.HEARD
+            or (topic.stage is Stage.ACCEPTED and not topic.tries and now_ms - topic.since_ms < QUIET_MS)
         }
 
     def count(self, *stages: Stage) -> int:

@@ -105,6 +105,7 @@ class VenueStream:
         self._pumped_ms = now_ms
         await self._open_due(now_ms)
         brought = await self._read(now_ms)
+        self._merger.set_covered(self._merger.covered - {one for _, heard in brought for one in heard.spoilt}, now_ms)
         for one in list(self._connections):
             if await one.end_faulty(now_ms):
                 self._leave_to_heir(one)

@@ -37,6 +37,7 @@ class Heard:
     is_taker_sell: BoolArray
     heard: frozenset[str]  #: symbols of which a frame came, even if without a print
     sent_ms: FloatArray  #: of each data frame, by the venue's clock
+    spoilt: frozenset[str] = frozenset()  #: symbols with a row that could not be read: a print of them is missing
     answers: tuple[Answer, ...] = ()
     has_pong: bool = False
     unreadable: int = 0  #: frames and rows that could not be read
@@ -74,6 +75,7 @@ class Collected:
     rows: list[dict[str, Any]] = field(default_factory=list)
     symbols: list[Any] = field(default_factory=list)  #: of each row, unchecked
     heard: set[str] = field(default_factory=set)
+    spoilt: set[str] = field(default_factory=set)
     sent_ms: list[dict[str, Any]] = field(default_factory=list)  #: what holds the time of each data frame
     answers: list[Answer] = field(default_factory=list)
     has_pong: bool = False
@@ -138,6 +140,7 @@ def heard(
     ]
     is_print &= np.array(sure, dtype=bool)
     chosen = is_print.tolist()
+    of_bad_rows = compress(collected.symbols, (~is_print).tolist())
     return Heard(
         symbols=tuple(compress(collected.symbols, chosen)),
         ids=np.fromiter(compress(ids, chosen), np.int64),
@@ -146,6 +149,7 @@ def heard(
         quantity=quantity[is_print],
         is_taker_sell=np.array([side == wire.taker_sells for side in compress(sides, chosen)], dtype=bool),
         heard=frozenset(collected.heard),
+        spoilt=frozenset(collected.spoilt).union(one for one in of_bad_rows if type(one) is str),
         sent_ms=(sent := times(collected.sent_ms, wire.sent))[np.isfinite(sent)],
         answers=tuple(collected.answers),
         has_pong=collected.has_pong,

@@ -71,6 +71,7 @@ class StreamServer:
         self._connects: list[int] = []
         self._most_connects = 0
         self._closed_for_pace = 0
+        self._closing = asyncio.Event()
 
     def seen(self) -> StreamsSeen:
         """Return what came so far."""
@@ -84,6 +85,7 @@ class StreamServer:
 
     async def close(self, code: int = GOING_AWAY) -> None:
         """End all connections."""
+        self._closing.set()
         if self._pushing is not None:
             self._pushing.cancel()
             await asyncio.gather(self._pushing, return_exceptions=True)
@@ -105,7 +107,9 @@ class StreamServer:
         if request.path not in self.stream.paths:
             return web.Response(status=404)
         if "hang" in self._faults:
-            await asyncio.sleep(60)
+            self._closing.clear()
+            await self._closing.wait()
+            return web.Response()
         if "forbidden" in self._faults:
             return web.Response(status=403, text="<html>403 Forbidden</html>", content_type="text/html")
         if "too_many" in self._faults or now_ms < self._penalty_until_ms:

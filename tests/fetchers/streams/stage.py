@@ -10,8 +10,10 @@ import numpy as np
 from features.facts.market import Prints
 from features.settings import FeatureSettings
 from fetchers.simulated.market import SimulatedMarket
+from fetchers.simulated.named_coins import ListingKind
 from fetchers.simulated.scenario import Scenario
 from fetchers.simulated.server import Servers, serve
+from fetchers.simulated.streams.stream_server import StreamsSeen
 from fetchers.simulated.streams.stream_wire import row_of
 from fetchers.streams.build import WIRES
 from fetchers.streams.venue_stream import PUMP_MS, VenueStream
@@ -98,7 +100,7 @@ async def staged(venue: str, *, coins: int = 8, start: bool = True, **changed: A
     )
     servers = await serve(market, clock.now_ms)
     random = np.random.default_rng(SEED)
-    rows = [row for row in market.rows[venue] if row_of(market, venue, row.id) is not None]
+    rows = [row for row in market.rows[venue] if row.kind is ListingKind.PERPETUAL]
     sizes = {row.id: row.contract_size for row in rows}
     stream = VenueStream(WIRES[venue], draw=random.random, base_url=servers.stream_urls[venue], **changed)
     stage = Stage(venue, servers, clock, stream, sizes)
@@ -110,3 +112,14 @@ async def staged(venue: str, *, coins: int = 8, start: bool = True, **changed: A
     finally:
         await stream.close()
         await servers.close()
+
+
+async def lose(venue: str, losses: int) -> StreamsSeen:
+    """End a venue's connections so often, each time once they are heard, and return what the venue saw."""
+    async with staged(venue, coins=6) as stage:
+        for i in range(losses):
+            await stage.until(0.3)
+            await stage.servers.streams[venue].end_all((1000, 1001, 1006, 1008, 1011, 1012)[i % 6])
+            await stage.run(0.5)
+        await stage.until(0.3)
+        return stage.servers.streams_seen[venue]

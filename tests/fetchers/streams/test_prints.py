@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from features.facts.market import Prints
 from fetchers.streams.build import WIRES
-from fetchers.streams.prints import LATE_MS, PrintMerger
+from fetchers.streams.channel import LATE_MS
+from fetchers.streams.prints import PrintMerger
 from fetchers.streams.wire import Heard
 from tests.builders import NOW_MS
 

@@ -17,7 +17,7 @@ from tests.virtual_time import virtually
 
 @asynccontextmanager
 async def checked(venue: str, fault: StreamFault | None = None) -> AsyncIterator[tuple[Stage, list[StreamFinding]]]:
-    """Listen to a venue for a minute."""
+    """Listen to a venue for a while."""
     async with staged(venue, coins=10, start=False) as stage:
         if fault is not None:
             stage.servers.stream_faults[venue][fault] = ""
@@ -25,7 +25,7 @@ async def checked(venue: str, fault: StreamFault | None = None) -> AsyncIterator
         settings = UniverseSettings(min_quote_volume=0, max_quote_volume=1e15)
         stream = build_streams([venue], stage.servers.stream_urls, lambda: 0.5, {})[venue]
         check = StreamCheck(rest, stream, settings, now_ms=stage.clock.now_ms, sleep=stage.clock.sleep)
-        yield stage, await check.run(60)
+        yield stage, await check.run(20)
 
 
 @pytest.mark.parametrize("venue", ["binance", "bybit", "mexc"])
