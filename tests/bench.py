@@ -3,6 +3,7 @@
 market    ticks, memory and limits on a market of full size, which has a process of its own, as the demo's has
 tape      how large a tape is, and how fast it is played
 candles   closed candles: storing and reading them, their memory, and how soon all are there after a start
+sockets   the trade streams alone, at the usual rate and at five times it
 frame     append, features, scores and gates beside the scalar reference
 telegram  from the tick's last reply to Telegram's door
 records   what a long history of signals and controls costs an alert
@@ -183,6 +184,12 @@ def _chart() -> str:
     return f"one picture: {median(spent_ms):.0f} ms (goal: under a second), {first_ms}"
 
 
+def _sockets() -> str:
+    from tests import bench_sockets
+
+    return bench_sockets.measure()
+
+
 def _tape() -> str:
     from tests import bench_tape
 
@@ -193,6 +200,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "market": _market,
     "frame": _frame,
     "candles": _candles,
+    "sockets": _sockets,
     "tape": _tape,
     "telegram": _telegram,
     "records": _records,
