@@ -144,6 +144,11 @@ class Signals:
         )
         return [(signal, outcome) for signal, outcome in found if outcome is not None]
 
+    async def ended(self) -> int:
+        """Return how many have ended."""
+        ((count,),) = await self._reader.read("SELECT count(*) FROM outcomes")
+        return int(count)
+
     async def closed_figures(self) -> AsyncIterator[Closed]:
         """Yield what the records need of every signal that has ended; the whole rows are never read."""
         sql = f"SELECT {CLOSED_COLUMNS} FROM outcomes JOIN signals ON signal_id = id ORDER BY id"  # noqa: S608 - SQL of ours

@@ -1,6 +1,8 @@
 """The JSON API: what the bot knows, for reading only."""
 
-from collections.abc import Callable, Collection
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -8,7 +10,7 @@ from aiohttp import web
 from bot.core.performance import Filters, as_plain, ended_since, make_report
 from bot.core.status import BotStatus
 from bot.web.access import Access, short
-from bot.web.replies import json_response
+from bot.web.replies import json_response, to_json
 from bot.web.source import StatusSource
 from scoring.records import equity_curve, thinned
 from scoring.signals import ExitReason, Outcome, Side, Signal
@@ -19,11 +21,19 @@ LARGEST = 2**53  #: what JSON's readers count up to
 MOST_CANDLES = 256
 CANDLE_COLUMNS = ("open_ms", "open", "high", "low", "close", "volume")
 LEADERS, MOST_LEADERS = 100, 5_000
+KEPT_MS = 60_000  #: what is counted of the history
 MOST_POINTS = 500  #: of a curve of equity
 OUTCOMES = (OPEN, *(reason.value for reason in ExitReason))
 _DIGITS = len(str(LARGEST))
 _DAY_MS, _MOST_DAYS = 86_400_000, 36_500
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counted:
+    at_ms: int
+    ended: int  #: signals
+    body: bytes
 
 
 class Api:
@@ -36,6 +46,8 @@ class Api:
         self._history = history
         self._access = access
         self._metrics = metrics
+        self._counted: dict[tuple[str, str], _Counted] = {}  # by path and days
+        self._counting = asyncio.Lock()
 
     def routes(self) -> list[web.RouteDef]:
         """Return the paths and what answers each; bot/web/openapi.py describes them."""
@@ -178,25 +190,44 @@ class Api:
         )
 
     async def stats(self, request: web.Request) -> web.Response:
-        """Return the results of signals, beside those of chance."""
-        return json_response(as_plain(await make_report(self._history, Filters(since_ms=self._since_ms(request)))))
+        """What signals have made, beside what chance made."""
+
+        async def count(since_ms: int) -> dict[str, Any]:
+            return as_plain(await make_report(self._history, Filters(since_ms=since_ms)))
+
+        return await self._of_history(request, count)
 
     async def equity(self, request: web.Request) -> web.Response:
-        """Return the sums of R of alerts and of controls over time."""
-        rows, controls, left_out = await ended_since(self._history, self._since_ms(request))
-        curves = {"alerts": equity_curve(rows), "controls": equity_curve(controls)}
-        return json_response(
-            {name: thinned(curve, MOST_POINTS) for name, curve in curves.items()}
-            | {"ended": {name: len(curve) for name, curve in curves.items()}, "left_out": left_out}
-        )
+        """What alerts and controls have made together over time, in R."""
+
+        async def count(since_ms: int) -> dict[str, Any]:
+            rows, controls, left_out = await ended_since(self._history, since_ms)
+            curves = {"alerts": equity_curve(rows), "controls": equity_curve(controls)}
+            return {name: thinned(curve, MOST_POINTS) for name, curve in curves.items()} | {
+                "ended": {name: len(curve) for name, curve in curves.items()},
+                "left_out": left_out,
+            }
+
+        return await self._of_history(request, count)
+
+    async def _of_history(
+        self, request: web.Request, count: Callable[[int], Awaitable[dict[str, Any]]]
+    ) -> web.Response:
+        """Answer with what takes long to count: once for all who ask within a while, anew when a signal has ended."""
+        _known(request, "days")
+        days = _whole(request, "days", 1, _MOST_DAYS)
+        key = request.path, str(days or "")
+        async with self._counting:
+            now_ms, ended = self._bot.now_ms(), await self._history.signals.ended()
+            kept = self._counted.get(key)
+            if kept is None or kept.ended != ended or not 0 <= now_ms - kept.at_ms < KEPT_MS:
+                found = await count(0 if days is None else max(0, now_ms - days * _DAY_MS))
+                self._counted = {old: one for old, one in self._counted.items() if now_ms - one.at_ms < KEPT_MS}
+                kept = self._counted[key] = _Counted(at_ms=now_ms, ended=ended, body=to_json(found))
+        return web.Response(body=kept.body, content_type="application/json")
 
     def _strategy(self, request: web.Request) -> str:
         return _one_of(request, "strategy", self._bot.strategies())
-
-    def _since_ms(self, request: web.Request) -> int:
-        _known(request, "days")
-        days = _whole(request, "days", 1, _MOST_DAYS)
-        return 0 if days is None else max(0, self._bot.now_ms() - days * _DAY_MS)
 
 
 def _signal(pair: tuple[Signal, Outcome | None]) -> dict[str, Any]:

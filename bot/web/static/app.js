@@ -202,5 +202,6 @@ document.querySelector('[data-panel="leaders"] .body').addEventListener("scroll"
 }, { passive: true });
 choices("history-outcome", OUTCOMES, (name) => words(name).toLowerCase());
 $("logout").hidden = !document.cookie.includes("sgnl_page=1");
+for (const panel of document.querySelectorAll("[data-panel]")) draw(panel.dataset.panel, () => nothing("Loading"));
 listen();
 loop();

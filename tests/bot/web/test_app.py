@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ import yarl
 from aiohttp import web
 
 from bot.config.settings import HttpSettings
+from bot.core import performance
 from bot.core.event_queue import EventQueue
 from bot.core.market import PriceHistory
 from bot.core.status import BotStatus, Incident
 from bot.publish.metrics import Metrics
+from bot.web import api
 from bot.web.access import Access
 from bot.web.app import WebError, build_app, serve
 from bot.web.live import Live
@@ -115,9 +117,10 @@ def app_of(bot: StillBot, store: Store, token: str = "", *hosts: str) -> web.App
 class Site:
     """A running app and a client of it."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession, bot: StillBot) -> None:
+    def __init__(self, url: str, session: aiohttp.ClientSession, bot: StillBot, store: Store) -> None:
         self.url = url
         self.bot = bot
+        self.store = store
         self._session = session
 
     async def get(self, path: str, *, method: str = "GET", token: str = "") -> tuple[int, Any, Mapping[str, str]]:
@@ -149,7 +152,7 @@ async def site(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[
             serve(app_of(bot, store, token, "x.org"), settings) as url,
             aiohttp.ClientSession() as session,
         ):
-            yield Site(url, session, bot)
+            yield Site(url, session, bot, store)
 
 
 with_token = pytest.mark.parametrize("site", [TOKEN], indirect=True)
@@ -248,6 +251,30 @@ async def test_days_are_counted_without_a_status(site: Site, monkeypatch: pytest
     monkeypatch.setattr(site.bot, "status", None)
     for path in ("/api/stats?days=90", "/api/equity?days=90"):
         assert (await site.get(path))[0] == 200
+
+
+async def test_the_history_is_counted_once_for_all(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty who ask at once are one count; another is made when a signal has ended, and after a minute."""
+    counts = 0
+    whole = performance.make_report
+
+    async def counted(*arguments: Any) -> Any:
+        nonlocal counts
+        counts += 1
+        return await whole(*arguments)
+
+    monkeypatch.setattr(api, "make_report", counted)
+    bodies = await asyncio.gather(*(site.get("/api/stats?days=90") for _ in range(20)))
+    assert all(body == bodies[0][1] for _, body, _ in bodies)
+    assert counts == 1
+    site.bot.now = replace(site.bot.now, now_ms=site.bot.now.now_ms + api.KEPT_MS)
+    assert (await site.get("/api/stats?days=90"))[1] == bodies[0][1]
+    assert counts == 2
+    assert (await site.get("/api/stats"))[1]["total"]["n"] == 1
+    assert counts == 3
+    await site.store.record_outcome(make_outcome(2), make_limits(), [])
+    assert (await site.get("/api/stats"))[1]["total"]["n"] == 2
+    assert counts == 4
 
 
 async def test_candles_and_levels(site: Site) -> None:
