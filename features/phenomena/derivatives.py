@@ -18,17 +18,14 @@ def funding_impulse(f8: FloatArray, history: Sequence[FloatArray]) -> FloatArray
 
     `history` is the window's rows in pieces, (rows, n) each, so that a ring need not be copied.
     """
-    total, known = np.zeros(len(f8)), np.zeros(len(f8), np.int64)
-    for part in history:
-        total += part.sum(axis=0)
-        known += len(part)
-    if (np.isnan(total) & np.isfinite(f8)).any():  # few windows have gaps, but the first of a run
-        total, known = np.zeros(len(f8)), np.zeros(len(f8), np.int64)
-        for part in history:
-            is_known = np.isfinite(part)
-            total += np.where(is_known, part, 0.0).sum(axis=0)
-            known += is_known.sum(axis=0, dtype=np.int32)
-    return np.asarray(f8 - total / np.maximum(known, 1))
+    total, rows = sum((part.sum(axis=0) for part in history), np.zeros(len(f8))), sum(map(len, history))
+    mean = total / max(rows, 1)
+    gappy = np.flatnonzero(np.isnan(mean) & np.isfinite(f8))
+    if len(gappy):
+        cells = np.concatenate([part[:, gappy] for part in history])
+        known = np.isfinite(cells)
+        mean[gappy] = np.where(known, cells, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return f8 - mean
 
 
 class Base(NamedTuple):

@@ -31,6 +31,8 @@ from fetchers.venues.mexc import Mexc
 from tests.bot.stage import staged
 from tests.virtual_time import VirtualClock, run_virtually
 
+pytestmark = pytest.mark.long
+
 FULL_LENGTH = {
     "REFRESH_INTERVAL": "5",
     "OI_WINDOW_SECONDS": "900",

@@ -17,6 +17,8 @@ from scoring.statistics import Record
 from tests.builders import NOW_MS, instrument
 from tests.scoring.frames import SETTINGS, UPS, check, passing, signal
 
+pytestmark = pytest.mark.long
+
 DAYS, COINS, PER_DAY = 24, 8, 8
 DAY_MS = 86_400_000
 LOOK_S, HOUR_S = 15, 3600  #: a look brings the prints of so many seconds, one a second

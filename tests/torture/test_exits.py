@@ -4,6 +4,8 @@ import pytest
 
 from tests.torture.exits import KINDS, try_tapes
 
+pytestmark = pytest.mark.long
+
 TAPES = 60
 
 

@@ -2,8 +2,12 @@
 
 import asyncio
 
+import pytest
+
 from tests.torture.kill import NO_CAP, RANDOM, UNANSWERED, campaign
 from tests.torture.killable import AT_THE_START
+
+pytestmark = pytest.mark.long
 
 # In an order that wastes no time: BURST_LIMIT holds back the signals that come after the first two of a database.
 LIVES = (

@@ -10,6 +10,8 @@ from tests.torture.faults import ENDPOINTS, faults_of
 from tests.torture.matrix import Cell, check_alerts, try_cell, try_delisting, try_refusal, watched
 from tests.virtual_time import run_virtually
 
+pytestmark = pytest.mark.long
+
 CELLS = {"binance": 2, "mexc": 2, "bybit": 1, "lbank": 1}  #: two have one more below
 
 

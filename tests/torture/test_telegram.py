@@ -10,6 +10,8 @@ from tests.telegram_stand_in import Fault
 from tests.torture.telegram import hour_away, torture
 from tests.virtual_time import run_virtually
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def in_silence(caplog: pytest.LogCaptureFixture) -> Iterator[None]:

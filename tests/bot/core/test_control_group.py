@@ -33,6 +33,8 @@ from tests.builders import NOW_MS, instrument, trades
 from tests.scoring.frames import SETTINGS, UPS, check, ideal, passing, signal
 from tests.storage.builders import make_control
 
+pytestmark = pytest.mark.long
+
 COINS = ("A", "B", "C")
 COLUMN = {("bybit", f"{coin}USDT"): place for place, coin in enumerate(COINS)}
 ALERT = signal(instrument_id="AUSDT", coin="A", version="1-a")

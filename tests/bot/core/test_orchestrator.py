@@ -24,6 +24,8 @@ from tests.bot.stage import staged
 from tests.hand_clock import HandClock
 from tests.scoring.frames import ideal
 
+pytestmark = pytest.mark.long
+
 FATES: dict[Fate, ExitReason] = {
     "take_profit": ExitReason.TAKE_PROFIT,
     "stop_loss": ExitReason.STOP_LOSS,

@@ -11,6 +11,8 @@ from scoring.signals import ExitReason, Side
 from tests.bot.stage import staged
 from tests.virtual_time import VirtualClock, run_virtually
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.alone
 def test_each_planted_leg_is_alerted_once_at_its_price_and_no_decoy_is(tmp_path: Path) -> None:

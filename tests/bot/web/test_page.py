@@ -31,7 +31,7 @@ PANELS = (
     *("strategies", "control"),
 )
 DESK, PHONE = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.long]
 
 
 class Site:
