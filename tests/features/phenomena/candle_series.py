@@ -1,6 +1,8 @@
 """Candle series for tests: the planted setup of a LONG, and random ones with holes, coarse ticks and plateaus."""
 
+import gzip
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -32,6 +34,7 @@ class Series:
         return Series(open=twice - self.open, high=twice - self.low, low=twice - self.high, close=twice - self.close)
 
 
+PRINTS = Path(__file__).parents[2] / "data" / "binance" / "raw_trades_ETHUSDT.csv.gz"
 #: row and close of its corners; between them the closes lie on straight lines
 LONG_CORNERS = ((0, 100.0), (6, 96.0), (12, 101.0), (18, 96.1), (24, 103.0), (30, 90.0), (44, 110.0), (60, 95.5))
 
@@ -57,4 +60,15 @@ def random_series(seed: int, rows: int, n: int, tick: float = 0.0, holes: float 
         prices = [np.round(one / tick) * tick for one in prices]
     is_hole = random.random((rows, n)) < holes
     opened, high, low, close = (np.where(is_hole, np.nan, one) for one in prices)
+    return Series(open=opened, high=high, low=low, close=close)
+
+
+def real_series() -> Series:
+    """Return candles of a second, made of 6,000 recorded prints of ETHUSDT; seconds without a print are missing."""
+    with gzip.open(PRINTS, "rt") as file:
+        prints = np.array([[float(one) for one in line.split(",")[:2]] for line in file.read().splitlines()[1:]])
+    second = (prints[:, 0] // 1000).astype(np.int64)
+    rows = [prints[second == one, 1] for one in range(second[0], second[-1] + 1)]
+    ends = [(row[0], row.max(), row.min(), row[-1]) if len(row) else (np.nan,) * 4 for row in rows]
+    opened, high, low, close = np.array(ends).T[:, :, np.newaxis]
     return Series(open=opened, high=high, low=low, close=close)

@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from features.candle_frame import PRICES
 from features.candle_readings import CandleReadings
 from features.candle_settings import CandleSettings
 from features.facts.market import Candles, read_only
+from features.phenomena.swings import find_swings
 from features.state.candle_store import CandleStore
-from tests.features.phenomena.candle_series import Series, long_setup, random_series
+from tests.features.phenomena.candle_series import Series, long_setup, random_series, real_series
 from tests.features.phenomena.scalar_readings import read
 
 SETTINGS = CandleSettings()
@@ -164,25 +166,86 @@ def test_a_scalar_reference_reads_the_same(series: Series, first: int) -> None:
         last = min(first, rows) if at == 0 else at + 1
         kept.append(range(3), [candles_of(series, column, at, last) for column in range(3)])
     for column in range(3):
-        count = int(kept.readings.whole_rows[column])
-        if not count:
-            continue
-        high, low, close = (one.tolist() for one in kept.base.window(np.array([column]), count, slice(1, 4))[:, :, 0])
-        newest_ms = int(kept.base.newest_ms[column])
-        first_ms = newest_ms - (count - 1) * QUARTER_MS
-        expected = read(high, low, close, first_ms, 0.01)
-        mine = {one.name: getattr(kept.readings, one.name)[..., column] for one in fields(CandleReadings)}
-        assert mine["direction"] == expected.direction
-        times = [0 if row < 0 else first_ms + row * QUARTER_MS for row in (expected.start_row, expected.end_row)]
-        assert [mine["start_ms"], mine["end_ms"]] == times
-        for name in ("start", "end", "back_before", "back_since", "beyond", "rsi", "atr", "tolerance"):
-            assert mine[name] == pytest.approx(getattr(expected, name), rel=1e-9, nan_ok=True), name
-        is_level = mine["touches"] > 0
-        found = list(zip(mine["level"][is_level], mine["touches"][is_level], strict=True))
-        assert found == [(pytest.approx(level), touches) for level, touches in expected.levels]
-        assert mine["swing"][~np.isnan(mine["swing"])].tolist() == expected.swings
-        blocks = np.array([mine["block_bottom"], mine["block_top"]]).T
-        assert [tuple(one) for one in blocks[~np.isnan(blocks[:, 0])].tolist()] == expected.blocks
+        if kept.readings.whole_rows[column]:
+            assert_read_as_by_the_reference(kept, column)
+
+
+def assert_read_as_by_the_reference(kept: CandleStore, column: int, tick: float = 0.01) -> None:
+    """Compare every reading of an instrument with the plain loops."""
+    count = int(kept.readings.whole_rows[column])
+    high, low, close = (one.tolist() for one in kept.base.window(np.array([column]), count, slice(1, 4))[:, :, 0])
+    first_ms = int(kept.base.newest_ms[column]) - (count - 1) * QUARTER_MS
+    expected = read(high, low, close, first_ms, tick)
+    mine = {one.name: getattr(kept.readings, one.name)[..., column] for one in fields(CandleReadings)}
+    assert mine["direction"] == expected.direction
+    times = [0 if row < 0 else first_ms + row * QUARTER_MS for row in (expected.start_row, expected.end_row)]
+    assert [mine["start_ms"], mine["end_ms"]] == times
+    for name in ("start", "end", "back_before", "back_since", "beyond", "rsi", "atr", "tolerance"):
+        assert mine[name] == pytest.approx(getattr(expected, name), rel=1e-9, nan_ok=True), name
+    is_level = mine["touches"] > 0
+    found = list(zip(mine["level"][is_level], mine["touches"][is_level], strict=True))
+    assert found == [(pytest.approx(level), touches) for level, touches in expected.levels]
+    assert mine["swing"][~np.isnan(mine["swing"])].tolist() == expected.swings
+    blocks = np.array([mine["block_bottom"], mine["block_top"]]).T
+    assert [tuple(one) for one in blocks[~np.isnan(blocks[:, 0])].tolist()] == expected.blocks
+
+
+def test_no_reading_of_real_candles_is_ever_rewritten() -> None:
+    """Whatever comes later: no swing of any prefix moves, appears late or goes, and the reference reads the same."""
+    # 200 times the moves: legs of a second's candles become large enough to count
+    real = real_series()
+    base = np.nanmean(real.close)
+    series = Series(**{one.name: base + 200 * (getattr(real, one.name) - base) for one in fields(Series)})
+    kept, rows = store(), len(series.close)
+    known_at: dict[tuple[int, int], tuple[float, int]] = {}  # by side and time: the price, and when it became known
+    for row in range(rows):
+        kept.append([0], [candles_of(series, 0, row, row + 1)])
+        swings, times = kept.track.swing[:, :, 0], kept.track.swing_ms[:, :, 0]
+        for side in (0, 1):
+            for price, open_ms in zip(swings[side].tolist(), times[side].tolist(), strict=True):
+                if open_ms:
+                    price_then, _ = known_at.setdefault((side, open_ms), (price, row))
+                    assert price == price_then
+        if row % 7 == 0 and kept.readings.whole_rows[0]:
+            assert_read_as_by_the_reference(kept, 0)
+    assert len(known_at) > 15
+    lags = {(START_MS + row * QUARTER_MS - open_ms) // QUARTER_MS for (_, open_ms), (_, row) in known_at.items()}
+    assert lags == {SETTINGS.swing_strength}, "each became known with its fifth later candle, never before or after"
+
+
+@settings(max_examples=25, deadline=None)
+@given(SERIES, st.data())
+def test_what_is_missing_harms_nobody_else_and_scale_and_mirror_change_nothing(
+    series: Series, data: st.DataObject
+) -> None:
+    """NaN anywhere costs its own instrument a hole; other units and the mirror image give the same readings."""
+    column, row = data.draw(st.integers(0, 2)), data.draw(st.integers(0, len(series.close) - 1))
+    exact = Series(**{one.name: np.round(getattr(series, one.name) * 1024) / 1024 for one in fields(Series)})
+    kept = store(3)
+    kept.append(range(3), [candles_of(exact, one) for one in range(3)])
+    holed = Series(**{one.name: getattr(exact, one.name).copy() for one in fields(Series)})
+    for one in fields(Series):
+        getattr(holed, one.name)[row : row + 4, column] = np.nan
+    other = store(3)
+    other.append(range(3), [candles_of(holed, one) for one in range(3)])
+    for name, values in known(kept).items():
+        rest = [one for one in range(3) if one != column]
+        assert np.array_equal(values[..., rest], known(other)[name][..., rest], equal_nan=True), name
+    scaled = store(3, 0.01 * 2.0**-20)
+    scaled.append(range(3), [candles_of(exact.times(2.0**-20), one) for one in range(3)])
+    for one in fields(CandleReadings):
+        mine, theirs = getattr(kept.readings, one.name), getattr(scaled.readings, one.name)
+        factor = 2.0**-20 if one.name in PRICES else 1
+        assert np.array_equal(mine * factor, theirs, equal_nan=True), one.name
+    mirrored = store(3)
+    mirrored.append(range(3), [candles_of(exact.mirrored(100.0), one) for one in range(3)])
+    _, high, low, *_ = kept.base.window(np.arange(3), 240)  # short gaps filled
+    marks = find_swings(high, low, SETTINGS.swing_strength)
+    plain = ~(marks.is_high & marks.is_low).any(axis=0)  # a candle that is both is a high first, on either side
+    assert kept.readings.direction[plain].tolist() == (-mirrored.readings.direction[plain]).tolist()
+    for name in ("start", "end", "back_before", "back_since", "beyond"):
+        mine, theirs = getattr(kept.readings, name)[plain], 200 - getattr(mirrored.readings, name)[plain]
+        assert np.array_equal(mine, theirs, equal_nan=True), name
 
 
 def test_an_older_version_s_candles_are_read_anew() -> None:

@@ -1,6 +1,6 @@
 """Levels from planted legs to signals: phases and scores by hand, each leg once, decoys never, why to the bit."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,28 @@ def approach(market: Planted, *paths: tuple[float, ...], settings: ScoringSettin
         limits = replace(decision.limits, last_signal_ms={}, last_of_instrument_ms={})
         signals += decision.signals
     return signals
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "side", "expected"),
+    [
+        # the rows that the strategy's first description printed, to the unit and to the cent
+        (100_734, 104_014, 1, {0.70: 101_718, 0.90: 101_062, 0.5: 102_374, 0.382: 102_761, 0.236: 103_240}),
+        (151.02, 160.97, -1, {0.618: 157.17, 0.789: 158.87, 0.382: 154.82, 0.236: 153.37, 0.0: 151.02}),
+    ],
+)
+def test_prices_are_shares_of_the_leg(low: float, high: float, side: int, expected: dict[float, float]) -> None:
+    """The entries, stops and targets of BTC and SOL follow from the ends of their legs."""
+    setup = long_setup() if side > 0 else long_setup().mirrored(100.0)
+    scale = (high - low) / (110.2 - 89.8)
+    names = [one.name for one in fields(Series)]
+    series = Series(**{name: low + scale * (getattr(setup, name) - 89.8) for name in names})
+    market = Planted([with_history(series, 59)])
+    legs = find_legs(market.tick((low + high) / 2), settings_of())
+    assert legs.direction[0] == side
+    unit = 0 if low > 1000 else 2
+    for ratio, price in expected.items():
+        assert round(float(legs.price(np.full(2, ratio))[0]), unit) == price
 
 
 def test_the_planted_long_is_alerted_once_at_its_price() -> None:
