@@ -16,6 +16,8 @@ from aiohttp import web
 
 from tests.test_layers import MAY_IMPORT
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 LINES = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text(encoding="utf-8")).splitlines()
 STEPS = [(word, rest) for word, _, rest in (line.partition(" ") for line in LINES) if word and word != "#"]

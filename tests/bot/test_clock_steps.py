@@ -26,6 +26,8 @@ from tests.scoring.frames import outcome, signal
 from tests.storage.builders import make_control
 from tests.virtual_time import VirtualClock, run_virtually
 
+pytestmark = pytest.mark.long
+
 STEPS_S = [-3600.0, -600.0, -2.0, 2.0, 600.0, 3600.0, 50 * 365 * 86_400.0]
 each_step = pytest.mark.parametrize("step_s", STEPS_S)
 

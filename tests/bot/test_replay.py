@@ -22,7 +22,7 @@ from scoring.signals import Outcome, Signal
 from tests.bot.stage import RunningBot, staged
 from tests.fetchers.tape.builders import same
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.long]
 
 SETUPS = (
     Planted(coin="KORVA", venue="bybit", start_s=22, hold_s=10, fate="take_profit"),

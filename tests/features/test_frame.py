@@ -22,6 +22,8 @@ from tests.features.markets import SHORT, Market, random_market
 from tests.reference import Reference
 from tests.scoring.frames import UPS
 
+pytestmark = pytest.mark.long
+
 #: A seed neither shrinks nor explains anything.
 bounded = settings(max_examples=8, deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate))
 

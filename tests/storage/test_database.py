@@ -24,6 +24,8 @@ from tests.storage.builders import (
 )
 from tests.storage.conftest import Query
 
+pytestmark = pytest.mark.long
+
 USED_UP = make_limits(next_id=2, last_signal_ms={"XLM": 7})
 
 

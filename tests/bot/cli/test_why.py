@@ -22,6 +22,8 @@ from tests.bot.stage import staged
 from tests.scoring.test_capture import decided
 from tests.storage.builders import make_limits, make_signal
 
+pytestmark = pytest.mark.long
+
 BORROWER = Planted(coin="TAVRO", venue="lbank", flow_venue="bybit", start_s=22, hold_s=10, fate="take_profit")
 OWN = Planted(coin="KORVA", venue="binance", start_s=22, hold_s=14, fate="stop_loss")
 

@@ -27,6 +27,8 @@ from tests.builders import NOW_MS, feature_frame, instrument, trades
 from tests.scoring.frames import ideal, levels
 from tests.scoring.frames import signal as make_signal
 
+pytestmark = pytest.mark.long
+
 SETTINGS = ScoringSettings()
 COINS = ("A", "B", "C")
 COLUMN = {("bybit", f"{coin}USDT"): place for place, coin in enumerate(COINS)}

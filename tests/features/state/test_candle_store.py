@@ -18,6 +18,8 @@ from features.state.candle_store import CandleStore
 from tests.features.phenomena.candle_series import Series, long_setup, random_series, real_series
 from tests.features.phenomena.scalar_readings import read
 
+pytestmark = pytest.mark.long
+
 SETTINGS = CandleSettings()
 QUARTER_MS = 900_000
 START_MS = 1_700_000_100_000 // 3_600_000 * 3_600_000

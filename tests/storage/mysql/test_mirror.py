@@ -26,6 +26,8 @@ from tests.storage.mysql.mariadb import PASSWORD, USER, MariaDb
 from tests.storage.mysql.mirrored import count, fill, of_mysql, of_sqlite
 from tests.storage.mysql.troubles import TROUBLES
 
+pytestmark = pytest.mark.long
+
 
 @asynccontextmanager
 async def mirroring(path: Path, server: MariaDb, database: str) -> AsyncIterator[Mirror]:

@@ -17,6 +17,8 @@ from tests.bot.conftest import GROUP, OTHER_PERSON, PERSON, World, eventually
 from tests.bot.test_main import finish, run, start
 from tests.telegram_stand_in import TOKEN, Fault, TelegramStandIn
 
+pytestmark = pytest.mark.long
+
 CONFIG = load_config({"TELEGRAM_BOT_TOKEN": TOKEN})
 SETTINGS = CONFIG.telegram
 

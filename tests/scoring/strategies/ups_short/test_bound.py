@@ -19,6 +19,8 @@ from tests.builders import NOW_MS, instrument
 from tests.features.markets import INSTRUMENTS, SHORT, random_market
 from tests.scoring.frames import NAN, SETTINGS, UPS, check, limits, make_settings, passing
 
+pytestmark = pytest.mark.long
+
 #: what a poll may bring, by feature
 POLLED = {
     "wall_ratio": st.floats(0, 50) | st.just(NAN),
