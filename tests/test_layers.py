@@ -208,6 +208,8 @@ TESTED_IN = {
     "storage.messages": "tests/storage/test_outbox.py",
     "scoring.strategies.ups_short.gates": "tests/scoring/test_gates.py",
     "bot.chat.candle_charts": "tests/bot/core/test_live_levels.py",
+    "scoring.strategies.levels.watch": "tests/scoring/strategies/test_levels_strategy.py",
+    "bot.core.leg_watch": "tests/scoring/strategies/test_levels_strategy.py",
     "fetchers.simulated.legs": "tests/bot/core/test_planted_legs.py",
     "features.candle_readings": "tests/features/state/test_candle_store.py",
     "features.state.candle_ring": "tests/features/state/test_candle_store.py",

@@ -12,6 +12,7 @@ from bot.chat.texts.notices import (
     render_clock_set,
     render_disk,
     render_guard,
+    render_legs,
     render_start,
     render_stop,
     render_storm,
@@ -27,6 +28,7 @@ from fetchers.parsing.tallies import Change
 from scoring.settings import ScoringSettings
 from scoring.signals import Limits, NearMiss, OpenSignal, Outcome, Signal
 from scoring.statistics import Record
+from scoring.strategies.levels.watch import Approach
 from storage.messages import FollowUp, Kind, NewMessage
 from storage.store import Store
 
@@ -93,6 +95,10 @@ class ChatAnnouncer:
         """Return the list of those that the burst limit refused; a later one of the same key replaces it."""
         html = render_storm(refused, self._settings.burst_limit, self._settings.burst_window_s)
         return self._notices(html, Kind.STORM, edit_key=key)
+
+    def legs(self, approaches: Sequence[Approach], key: str) -> list[NewMessage]:
+        """Return the quiet list of legs near their entry; a later one of the same key replaces it."""
+        return self._notices(render_legs(approaches), Kind.STORM, edit_key=key)
 
     def started(self, kept: Mapping[str, int], open_signals: Sequence[OpenSignal]) -> list[NewMessage]:
         """Return that the watch begins; `kept`: instruments by venue."""

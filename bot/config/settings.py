@@ -102,7 +102,11 @@ class TelegramSettings:
                 (Kind.ENTRY, "on", "Alerts: on, silent or off"),
                 (Kind.EXIT, "on", "How alerts ended"),
                 (Kind.NOTICE, "silent", "Start and stop, a venue blind or back, stop-loss guard and daily cap"),
-                (Kind.STORM, "silent", "The list of coins that passed every gate but BURST_LIMIT"),
+                (
+                    Kind.STORM,
+                    "silent",
+                    "Lists, no alerts: coins that only BURST_LIMIT refused, legs of LEVELS_WATCH",
+                ),
                 (Kind.REPORT, "silent", "The daily report"),
             )
         }

@@ -7,6 +7,7 @@ from fetchers.health import Notice
 from fetchers.parsing.tallies import Change
 from scoring.signals import Limits, NearMiss, OpenSignal, Outcome, Signal
 from scoring.statistics import Record
+from scoring.strategies.levels.watch import Approach
 from storage.messages import FollowUp, NewMessage
 
 
@@ -33,6 +34,9 @@ class Announcer(Protocol):
 
     def storm(self, refused: Sequence[NearMiss], key: str) -> list[NewMessage]:
         """Return the list of those that the burst limit refused; a later one of the same key replaces it."""
+
+    def legs(self, approaches: Sequence[Approach], key: str) -> list[NewMessage]:
+        """Return the quiet list of legs near their entry; a later one of the same key replaces it."""
 
     def started(self, kept: Mapping[str, int], open_signals: Sequence[OpenSignal]) -> list[NewMessage]:
         """Return that the watch begins; `kept`: instruments by venue."""

@@ -9,6 +9,7 @@ from bot.clock import Clock
 from bot.core.announcer import Announcer
 from bot.core.control_group import ControlGroup
 from bot.core.events import Events, SignalEnded, SignalGiven
+from bot.core.leg_watch import LegWatch
 from bot.core.market import Market
 from bot.core.near_misses import NearMisses
 from bot.core.open_signals import OpenSignals
@@ -73,6 +74,7 @@ class Ledger:
         self._events = events
         self._episodes = Episodes()
         self._storm = Storm(settings.burst_window_s)
+        self._legs = LegWatch()
         self._following, controls, judged_by_quotes = (
             OpenSignals(feed, settings, max_data_age_s=max_data_age_s, started_ms=clock.now_ms(), asks=asks)
             for asks in (True, True, False)
@@ -141,6 +143,8 @@ class Ledger:
         now_ms = view.features.now_ms
         news = self._episodes.note(decision.near_misses, now_ms)
         notices = self._limits_met(decision)
+        if legs := self._legs.add(view.features, self._settings):
+            notices += self._announcer.legs(legs, self._legs.key)
         if not (decision.signals or news.begun or news.peaks or notices):
             await self._store.save_open(followed.still_open, followed.lines)
             return []

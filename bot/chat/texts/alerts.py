@@ -69,7 +69,7 @@ def render_entry(signal: Signal, *, track_record: str, decided_after_ms: int) ->
         signal.caution or None,
         f"Missing: {_missing(signal.missing)}" if signal.missing else None,
         f"Alerts like it, {track_record}",
-        html("{}, decided +{} ms{}", _book_age(signal), decided_after_ms, SENT_MARK),
+        html("{}, decided +{} ms{}", _ages(signal), decided_after_ms, SENT_MARK),
         html("#{} · {}", signal.id, _link(signal)),
     )
 
@@ -188,10 +188,12 @@ def _missing(missing: Mapping[str, str]) -> str:
     return ", ".join(f"{words(part).lower()} ({why})" for part, why in missing.items())
 
 
-def _book_age(signal: Signal) -> str:
-    if signal.data_times.book_ms is None:
-        return "no book"
-    return f"book {age_text(signal.decided_ms - signal.data_times.book_ms)} old"
+def _ages(signal: Signal) -> str:
+    book_ms, closed_ms = signal.data_times.book_ms, signal.plan.get("closed_ms")
+    book = "no book" if book_ms is None else f"book {age_text(signal.decided_ms - book_ms)} old"
+    if closed_ms is None:
+        return book
+    return f"candle closed {duration_text((signal.decided_ms - closed_ms) / 1000)} ago, {book}"
 
 
 def _reachable(signal: Signal, outcome: Outcome, reach_s: float) -> str:

@@ -13,7 +13,9 @@ from bot.chat.texts.phrases import (
     venue_name,
 )
 from fetchers.parsing.tallies import CHANGE, Change
+from scoring.prices import format_price
 from scoring.signals import NearMiss, OpenSignal
+from scoring.strategies.levels.watch import Approach
 from storage.messages import Lost
 
 #: where the signals of today cannot be counted
@@ -129,6 +131,16 @@ def render_storm(refused: Sequence[NearMiss], limit: int, window_s: float) -> Ma
         "These passed every other gate. They are no alerts, and no record counts them:",
         *rows,
     )
+
+
+def render_legs(approaches: Sequence[Approach]) -> Markup:
+    """Return the list of legs whose price comes near the entry."""
+    rows = (
+        f"{one.side.upper()} {one.instrument.base} {venue_name(one.instrument.venue)}: {one.retraced:.0%} back, entry"
+        f" {format_price(one.entry, one.instrument.tick_size)}"
+        for one in approaches
+    )
+    return fit(bold("Legs near their entry"), "They are no alerts, and no record counts them:", *rows)
 
 
 def render_clock_set(step_ms: int) -> Markup:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from features.candle_settings import CANDLES, CandleSettings
-from features.declare import COUNT, POINTS, SECONDS, Kind, number
+from features.declare import COUNT, FLAG, POINTS, SECONDS, Kind, number
 from scoring.settings import StrategySettings
 
 
@@ -80,6 +80,9 @@ class LevelsSettings(StrategySettings, CandleSettings):
     )
     timeout_s: float = CANDLES.setting(
         "LEVELS_TIMEOUT_SECONDS", "21600", SECONDS, "A signal of levels still open then is closed", unit="s"
+    )
+    watch: bool = CANDLES.setting(
+        "LEVELS_WATCH", "off", FLAG, "A quiet list of legs that come near their entry; they are no signals"
     )
     shares: tuple[float, ...] = CANDLES.setting(
         "TARGET_SHARES", "34,33,33", SHARES, "What each take-profit closes of the position", unit="%"

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bot.chat.texts.notices import render_legs
+from bot.core.leg_watch import LegWatch
 from features.candle_frame import candle_frame
 from features.frame import FeatureFrame
 from scoring.capture import capture, recompute
@@ -226,3 +228,18 @@ def test_without_candles_nothing_is_decided() -> None:
     frame = replace(planted(rows=59).tick(96.0, 100.0), candles=None)
     assert decided(frame).signals == ()
     assert np.isneginf(LEVELS.bound(frame, settings_of(), Limits.fresh(), ())).all()
+
+
+def test_a_leg_that_comes_near_is_listed_once() -> None:
+    """Between approach and entry, where LEVELS_WATCH is on; not again, and not once the entry was reached."""
+    market, watch, wanted = planted(rows=57), LegWatch(), settings_of(watch=True)
+    assert watch.add(market.tick(99.0, 99.5), wanted) == (), "further away than its approach"
+    (long, short) = sorted(watch.add(market.tick(97.3, 101.0), wanted), key=lambda one: one.side)
+    assert (long.side, short.side) == (Side.LONG, Side.SHORT)
+    assert long.entry == pytest.approx(95.92)
+    assert "LONG L0 Bybit: 63% back, entry 95.920" in render_legs([long])
+    assert watch.add(market.tick(97.0, 101.2), wanted) == ()
+    assert LegWatch().add(market.tick(97.0, 101.2), settings_of()) == (), "LEVELS_WATCH is off"
+    reached = planted(rows=57)
+    reached.tick(95.9, 102.7)
+    assert LegWatch().add(reached.tick(97.3, 101.0), wanted) == ()

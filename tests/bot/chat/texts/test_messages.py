@@ -164,6 +164,12 @@ def test_several_targets() -> None:
     assert "TP 0.000012136 / 0.000012000\n" in read(alert(signal))
 
 
+def test_the_newest_candle_that_was_read() -> None:
+    """An alert that stands on closed candles says when the newest closed."""
+    text = read(alert(make_signal(plan={"closed_ms": DECIDED_MS - 11_000.0})))
+    assert "candle closed 12 s ago, book" in text
+
+
 def test_an_exit_of_several_targets() -> None:
     """What each target closed, and what the rest was closed by."""
     signal = make_signal(levels=make_levels(take_profits=(0.000012136, 0.000012), shares=(0.6, 0.4)))
