@@ -65,8 +65,16 @@ const drawOpen = () => draw("open", () => panels.open(page.positions, page.statu
 async function askPair() {
   if (!page.chosen) { draw("pair", () => nothing("Nothing has been scored yet")); return; }
   const path = `/api/markets/${encodeURIComponent(page.chosen.venue)}/${encodeURIComponent(page.chosen.id)}`;
-  const [one, kept] = await Promise.all([ask(`${path}?${byStrategy()}`), ask(`${path}/history`).catch(() => null)]);
-  draw("pair", () => panels.pair(one, kept));
+  const [one, kept, closed] = await Promise.all([ask(`${path}?${byStrategy()}`), ask(`${path}/history`).catch(() => null), askCandles(page.chosen)]);
+  draw("pair", () => panels.pair(one, kept, closed));
+}
+
+// candles are kept where the strategy levels runs, and of this pair where its venue gives any
+async function askCandles({ venue, id }) {
+  if (!page.status?.funnels?.levels) return null;
+  const key = `${encodeURIComponent(venue)}/${encodeURIComponent(id)}`;
+  const found = await Promise.all([ask(`/api/candles/${key}?limit=140`), ask(`/api/levels/${key}`)]).catch(() => null);
+  return found && { candles: found[0].candles, levels: found[1] };
 }
 
 // a day of this machine's calendar, or the one `later` days after it, as it begins

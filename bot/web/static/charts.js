@@ -49,6 +49,24 @@ export function lines(series, { height = 180, label, show, marks = [], step = fa
     ...drawn);
 }
 
+// closed candles, [open_ms, open, high, low, close, volume] each, with the swings and the leg, and prices to mark
+export function candles(rows, { swing_points: swings, start_ms, end_ms, start, end, side }, { label, show, marks, showX, height = 260 }) {
+  const [y0, y1] = scale([...rows.flatMap(([, , high, low]) => [high, low]), ...marks.map((mark) => mark.y)]);
+  const left = widest([show(y0), show(y1)]) + GAP, [x0, x1] = [rows[0][0], rows.at(-1)[0]];
+  const wide = Math.max(1, (0.7 * (across - left - 12)) / rows.length);
+  const toX = (x) => left + wide + ((across - left - 2 * wide - 6) * (x - x0)) / Math.max(1, x1 - x0);
+  const toY = (y) => 8 + ((height - 30) * (y1 - y)) / (y1 - y0);
+  const bar = (x, top, bottom, width, className) => svg("rect", { x: (toX(x) - width / 2).toFixed(1), y: toY(top).toFixed(1), width: width.toFixed(1), height: Math.max(1, toY(bottom) - toY(top)).toFixed(1), class: className });
+  return frame(height, label,
+    svg("line", { x1: left, x2: across, y1: height - 20, y2: height - 20, class: "axis" }),
+    text(left - GAP / 2, 16, show(y1), "end"), text(left - GAP / 2, height - 24, show(y0), "end"),
+    text(left, height - 5, showX(x0, x1 - x0)), text(across, height - 5, showX(x1, x1 - x0), "end"),
+    ...rows.flatMap(([x, open, high, low, close]) => [bar(x, high, low, 1, close < open ? "ask" : "bid"), bar(x, Math.max(open, close), Math.min(open, close), wide, close < open ? "ask" : "bid")]),
+    ...swings.filter((one) => one.open_ms >= x0).map((one) => svg("circle", { cx: toX(one.open_ms).toFixed(1), cy: toY(one.price).toFixed(1), r: 3, class: "point" })),
+    side && start_ms >= x0 ? svg("path", { d: `M${toX(start_ms).toFixed(1)} ${toY(start).toFixed(1)}L${toX(end_ms).toFixed(1)} ${toY(end).toFixed(1)}`, class: "line two" }) : null,
+    ...marks.flatMap((mark) => [svg("line", { x1: left, x2: across, y1: toY(mark.y), y2: toY(mark.y), class: "mark" }), text(across, toY(mark.y) - 3, mark.label, "end")]));
+}
+
 export function histogram(edges, counts, { threshold, label, height = 190 }) {
   const left = GAP, most = Math.max(1, ...counts), wide = (across - 2 * left) / counts.length;
   const toHeight = (n) => (n ? Math.max(2, ((height - 34) * Math.sqrt(n)) / Math.sqrt(most)) : 0);

@@ -1,5 +1,5 @@
 // One function a panel: what the API said goes in, elements come out.
-import { bars, book, histogram, intervals, lines } from "./charts.js";
+import { bars, book, candles, histogram, intervals, lines } from "./charts.js";
 import { el, nothing, table, toned } from "./dom.js";
 import { count, duration, figure, number, percent, price, signed, time, venue, words } from "./format.js";
 
@@ -59,7 +59,7 @@ export function scores(found) {
     el("p", { class: "soft" }, `${count(total)} pairs, ${above(found)} in bands from the threshold on; heights are square roots`));
 }
 
-export function pair(one, kept) {
+export function pair(one, kept, closed) {
   const at = (value) => price(value, one.tick_size);
   const refused = one.verdicts.filter((verdict) => !verdict.passed).length;
   const missing = Object.entries(one.missing).map(([part, why]) => `${words(part).toLowerCase()} (${why})`).join(", ");
@@ -67,12 +67,22 @@ export function pair(one, kept) {
   const interest = kept && lines([{ points: kept.time_ms.map((t, i) => [t, kept.open_interest[i]]), className: "two" }], { height: 110, label: `Open interest of ${one.pair}`, show: (value) => Intl.NumberFormat("en", { notation: "compact" }).format(value), showX: time });
   return el("div", {},
     el("p", {}, el("strong", {}, `${one.pair} on ${venue(one.venue)}: ${number(one.score)}`), ` at ${at(one.price)}, ${refused ? `refused by ${refused} of ${one.verdicts.length} gates` : "every gate passes"}`),
-    chart || nothing("No price is kept yet"), interest || nothing("No open interest is kept"),
+    chart || nothing("No price is kept yet"), closed && leg(one, closed), interest || nothing("No open interest is kept"),
     one.book ? book(one.book, { label: `Order book of ${one.pair}`, show: at }) : nothing("No book was polled of late"),
     missing ? el("p", { class: "warn" }, `Missing: ${missing}`) : null,
     table([["Part", ([name]) => words(name)], ["Points", ([, points]) => number(points)], ["Full", ([name]) => `${number(one.sub_scores[name], 0)} %`]], Object.entries(one.contributions), { caption: "Parts of the score" }),
     el("h3", {}, "Gates"), el("ul", { class: "gates" }, ...one.verdicts.map((verdict) => el("li", { class: verdict.passed ? "" : "down" }, `${verdict.passed ? "✓" : "✗"} ${words(verdict.name)}: ${verdict.reason}`))),
     el("details", {}, el("summary", {}, "Features"), table([["Feature", ([name]) => words(name)], ["Value", ([, value]) => figure(value)]], Object.entries(one.features), { caption: "Features" })));
+}
+
+// the closed candles of a pair and what the strategy levels makes of them
+export function leg(one, { candles: rows, levels: found }) {
+  if (!rows.length) return null;
+  const at = (value) => price(value, one.tick_size);
+  const plan = found.phase === "none" ? [] : [["entry", found.entry1], ["SL", found.stop], ...found.take_profits.map((target, i) => [`TP ${i + 1}`, target])];
+  const marks = plan.map(([name, y]) => ({ y, label: `${name} ${at(y)}` }));
+  const where = found.phase === "none" ? "no leg that counts" : `${found.phase} of a leg for a ${found.side.toUpperCase()}, ${number(100 * found.retraced)} % back, score ${number(found.score)}`;
+  return el("figure", {}, candles(rows, found, { label: `Candles of ${one.pair}`, show: at, showX: time, marks }), el("figcaption", { class: "soft" }, `Closed candles: ${where}`));
 }
 
 export function open(positions, now_ms) {

@@ -105,6 +105,38 @@ async def test_every_panel_is_filled_as_the_api_says(site: Site) -> None:
     await expect(site.panel("pair").locator(".gates li")).to_have_count(len(gates))
 
 
+async def test_closed_candles_are_drawn_with_their_leg(site: Site) -> None:
+    """Two shapes a candle, a point a swing, the leg, and a line at each price of the plan; without a leg none."""
+    found = {
+        "side": "long",
+        "phase": "approaching",
+        "start": 1.0,
+        "end": 2.0,
+        "start_ms": 0,
+        "end_ms": 1_800_000,
+        "entry1": 1.3,
+        "stop": 1.1,
+        "take_profits": [1.5, 1.6],
+        "retraced": 0.65,
+        "score": 40.0,
+        "swing_points": [
+            {"kind": "low", "price": 1.0, "open_ms": 0},
+            {"kind": "high", "price": 2.0, "open_ms": 1_800_000},
+        ],
+    }
+    candles = [[900_000 * row, 1.0 + row / 4, 1.2 + row / 4, 1.0, 1.1 + row / 4, 5.0] for row in range(4)]
+    drawn = "async ([one, closed]) => (await import('/static/panels.js')).leg(one, closed).outerHTML"
+    pair = {"pair": "PEPE/USDT", "tick_size": 0.01}
+    html = await site.page.evaluate(drawn, [pair, {"candles": candles, "levels": found}])
+    assert (html.count("<rect"), html.count("<circle"), html.count('class="mark"')) == (8, 2, 4)
+    assert 'class="line two"' in html
+    assert "approaching of a leg for a LONG, 65.0 % back, score 40.0" in html
+    bare = {**found, "phase": "none", "side": None}
+    html = await site.page.evaluate(drawn, [pair, {"candles": candles, "levels": bare}])
+    assert (html.count('class="mark"'), html.count('class="line two"')) == (0, 0)
+    assert "no leg that counts" in html
+
+
 async def test_filter_sort_and_choose(site: Site) -> None:
     """The leaderboard finds a coin, sorts, and shows the pair that is chosen, by the keyboard too."""
     page, leaders = site.page, site.panel("leaders")
