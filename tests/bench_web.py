@@ -130,6 +130,8 @@ async def _clients(url: str, kind: str) -> AsyncIterator[list[str]]:
     try:
         yield said
     finally:
+        assert process.stdin is not None
+        process.stdin.close()  # communicate() does so from Python 3.12 on only
         out, _ = await process.communicate()
         said.append(out.decode().strip())
 
