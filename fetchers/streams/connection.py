@@ -141,16 +141,16 @@ class Connection:
         """Return the symbols whose prints surely come."""
         return self.topics.covered(now_ms) if self.channel.brings_data else set()
 
-    async def end(self) -> None:
-        """End it for good."""
+    async def end(self, *, is_polite: bool = True) -> None:
+        """End it for good; who reads the others meanwhile does not wait for the venue's farewell."""
         if self._opening is not None:
             self._opening.cancel()
             (result,) = await asyncio.gather(self._opening, return_exceptions=True)
             if isinstance(result, WebSocket):
-                await result.close()
+                await result.close(is_polite=is_polite)
         if self._socket is not None:
             socket, self._socket = self._socket, None
-            await socket.close()
+            await socket.close(is_polite=is_polite)
 
     def report(self, now_ms: int, covered: Collection[str]) -> ChannelReport:
         """Return how it is doing."""

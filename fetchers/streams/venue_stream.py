@@ -127,7 +127,7 @@ class VenueStream:
             if not one.topics.symbols:
                 if not self._leave_to_heir(one):
                     self._connections.remove(one)
-                await one.end()
+                await one.end(is_polite=False)
             elif one.channel.is_due(now_ms) and self._may_open(now_ms):
                 self._opened_ms = now_ms
                 one.open(self._session, self._url, now_ms)
@@ -173,7 +173,7 @@ class VenueStream:
                 if one.topics.is_complete() and one.channel.live_ms(now_ms) >= OVERLAP_MS:
                     one.replaces = None
                     self._connections.remove(old)
-                    await old.end()
+                    await old.end(is_polite=False)
             elif one.channel.is_old(now_ms) and not any(heir.replaces is one for heir in self._connections):
                 heir = self._add(one.name, now_ms)
                 heir.topics.add(one.topics.symbols)
