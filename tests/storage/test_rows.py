@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.signals import NearMiss, OpenSignal, Outcome, Signal
+from scoring.signals import Levels, NearMiss, OpenSignal, Outcome, Signal
 from storage.following import outcome_from_row, outcome_to_row, tracking_to_row
 from storage.messages import Kind, Priority
 from storage.migrations import MIGRATIONS
@@ -41,7 +41,18 @@ def anything(hint: Any) -> st.SearchStrategy[Any]:
 def records(kind: Any) -> st.SearchStrategy[Any]:
     """Any record of this kind."""
     hints = get_type_hints(kind)
-    return st.builds(kind, **{field.name: anything(hints[field.name]) for field in fields(kind)})
+    values = {field.name: anything(hints[field.name]) for field in fields(kind)}
+    if kind is not Levels:
+        return st.builds(kind, **values)
+    del values["take_profits"], values["shares"]
+    return st.integers(1, 3).flatmap(
+        lambda count: st.builds(
+            kind,
+            take_profits=st.tuples(*[st.floats()] * count),
+            shares=st.just((1 / count,) * count),  # each target has one
+            **values,
+        )
+    )
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_overrides_are_all_there_is() -> None:
     """The demo's bot differs from a user's in what it prints, the market's addresses and its folder only."""
     changed = {line.partition("=")[0] for line in demo_config(MARKET, Path("x")).changed()}
     overridden = {name for name, value in OVERRIDES.items() if SETTINGS[name].default != value}
-    assert changed == overridden | {"MEXC_URL", "DATA_DIR"}
+    assert changed == overridden | {"MEXC_URL", "MEXC_STREAM_URL", "DATA_DIR"}
 
 
 def test_scenario_fits_the_time() -> None:

@@ -65,7 +65,7 @@ def test_arguments(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     ("file", "told", "code"),
-    [("missing.zst", "No such file", 1), ("other.zst", "no frame of a tape begins here", 1)],
+    [("missing.zst", "No such file", 1), ("other.zst", "it does not begin like a tape of SGNL", 1)],
 )
 def test_refusals(tmp_path: Path, file: str, told: str, code: int) -> None:
     """A file that is none is one line."""

@@ -39,8 +39,9 @@ from fetchers.health import Condition, Notice
 from fetchers.parsing.tallies import Change
 from scoring.records import compare, summarise
 from scoring.settings import ScoringSettings
-from scoring.signals import FOREVER_MS, OpenSignal, Verdict
+from scoring.signals import FOREVER_MS, OpenSignal, Side, Verdict
 from scoring.statistics import Record
+from scoring.strategies.levels.watch import Approach
 from storage.messages import Lost
 from tests.bot.builders import make_funnel, make_open_signal, make_status, make_venue
 from tests.builders import instrument
@@ -69,6 +70,9 @@ SIGNAL = make_signal(
 LISTED = make_signal(8, instrument_id=ODD, pair=f"{ODD}/USDT")  # of a venue with a page for each pair
 OUTCOME = make_outcome(7, note=ODD)
 NEAR_MISS = make_near_miss(coin=ODD, venue=ODD, failed=(ODD,), levels=SIGNAL.levels)
+LEG = Approach(
+    instrument=replace(instrument(id="PEPEUSDT"), base=ODD), side=Side.LONG, retraced=0.5, entry=1.0, key=("", "", 0)
+)
 MARKET: dict[str, Any] = {
     "venue": ODD,
     "pair": f"{ODD}/USDT",
@@ -155,6 +159,7 @@ TEXTS: dict[Callable[..., object], tuple[Callable[[], str], int]] = {
     notices.render_topic_gone: (lambda: notices.render_topic_gone(ODD), 1),
     notices.render_lost: (lambda: notices.render_lost({ODD: Lost(expired=1)}), 1),
     notices.render_storm: (lambda: notices.render_storm([NEAR_MISS], 2, 300), 2),
+    notices.render_legs: (lambda: notices.render_legs([LEG]), 1),
     notices.render_clock_set: (lambda: notices.render_clock_set(5_000) + escape(ODD), 1),
     notices.render_disk: (lambda: notices.render_disk(ODD), 1),
     chat_line: (of_chat, 4),
