@@ -212,6 +212,7 @@ class VenuePoller:
             errors=self.health.errors,
             used_share=self.venue.budget.used_share(),
             kept=len(self._ids),
+            streams=None if self.streamed is None else self.streamed.report(),
             dropped=dropped,
             quarantined=self.polls.quarantine.count(now_ms),
             warming=self.backfill.warming,

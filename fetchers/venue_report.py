@@ -7,6 +7,7 @@ from fetchers.health import Condition
 from fetchers.listing import ClockOffset
 from fetchers.parsing.tallies import Tally
 from fetchers.poll_plan import Counts
+from fetchers.streams.stream_report import StreamReport
 from fetchers.transport.budget import Spent
 
 
@@ -31,6 +32,7 @@ class VenueReport:
     polls: Counts  #: of the last plan
     clock: ClockOffset | None  #: None before it was measured
     tallies: Mapping[str, Tally]  #: by endpoint
+    streams: StreamReport | None = None  #: None: it has none, or they are off
 
     @property
     def requests(self) -> int:

@@ -5,6 +5,7 @@ tape      how large a tape is, and how fast it is played
 candles   closed candles: storing and reading them, their memory, and how soon all are there after a start
 sockets   the trade streams alone, at the usual rate and at five times it
 frame     append, features, scores and gates beside the scalar reference
+streams   how soon a sweep is an alert, with streams and by polls, side by side
 telegram  from the tick's last reply to Telegram's door
 records   what a long history of signals and controls costs an alert
 mysql     how fast a long history is copied; only where MariaDB is installed
@@ -145,6 +146,12 @@ def _candles() -> str:
     return bench_candles.measure()
 
 
+def _streams() -> str:
+    from tests import bench_streams
+
+    return bench_streams.report()
+
+
 def _telegram() -> str:
     from tests import bench_telegram
 
@@ -202,6 +209,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "candles": _candles,
     "sockets": _sockets,
     "tape": _tape,
+    "streams": _streams,
     "telegram": _telegram,
     "records": _records,
     "mysql": _mysql,

@@ -242,6 +242,7 @@ class LiveStatus:
             report.last_error if report.condition != "ok" else "",
             f"{report.polls.pruned} of {report.polls.eligible} pruned, {report.polls.polled} polled a tick",
             f"{report.polls.starved} wanted beyond the budget" if report.polls.starved else "",
+            "" if report.streams is None else report.streams.summary(),
         ]
         warming = self._warming(name)
         return VenueStatus(
@@ -253,6 +254,7 @@ class LiveStatus:
             instruments=report.kept,
             last_reply_ms=report.last_quotes_ms,
             budget_used_percent=100 * max(report.used_share.values(), default=0.0),
+            streams=() if report.streams is None else report.streams.channels,
             replies={
                 endpoint: Replies(
                     rows=tally.rows,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bot.core.funnels import FunnelMeans
 from fetchers.health import Condition
+from fetchers.streams.stream_report import ChannelReport
 from scoring.signals import OpenSignal
 from scoring.thresholds import ThresholdRates
 
@@ -33,6 +34,7 @@ class VenueStatus:
     last_reply_ms: int | None  #: None before the first
     budget_used_percent: float  #: [%] of the published limit, the fullest pool
     replies: Mapping[str, Replies] = field(default_factory=dict)  #: by endpoint
+    streams: tuple[ChannelReport, ...] = ()  #: its connections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

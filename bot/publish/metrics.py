@@ -1,7 +1,7 @@
 """The bot's figures for Prometheus: signals, outcomes and ticks counted from the events, the rest read on request."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from bot.core.events import Event, SignalEnded, SignalGiven, TickEnded
 from bot.core.status import BotStatus, VenueStatus
+from fetchers.streams.stream_report import ChannelReport
 
 PHASES = ("poll", "decide", "after")
 TICK_BUCKETS_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20)
@@ -149,6 +150,7 @@ class _StatusCollector(Collector):
         if status.mysql_behind is not None:
             yield _gauge("sgnl_mysql_behind_rows", "Changes still to be copied", (), [((), status.mysql_behind)])
         yield from _of_venues(status.venues, status.now_ms)
+        yield from _of_streams([(one.venue, channel) for one in status.venues for channel in one.streams])
 
 
 def _of_venues(venues: tuple[VenueStatus, ...], now_ms: int) -> Iterator[Metric]:
@@ -187,6 +189,50 @@ def _of_venues(venues: tuple[VenueStatus, ...], now_ms: int) -> Iterator[Metric]
         ("venue", "endpoint"),
         [(labels, len(reply.new_fields)) for labels, reply in replies],
     )
+
+
+def _of_streams(channels: Sequence[tuple[str, ChannelReport]]) -> Iterator[Metric]:
+    both = ("venue", "channel")
+    yield _gauge(
+        "sgnl_stream_state",
+        "1 at the state that the connection is in",
+        (*both, "state"),
+        [((venue, one.name, one.state.value), 1) for venue, one in channels],
+    )
+    yield _gauge(
+        "sgnl_stream_symbols",
+        "Instruments that the connection is for, that were heard, and whose prints surely come",
+        (*both, "what"),
+        [
+            ((venue, one.name, what), getattr(one, what))
+            for venue, one in channels
+            for what in ("wanted", "heard", "covered")
+        ],
+    )
+    yield _gauge(
+        "sgnl_stream_messages_per_second",
+        "Of late",
+        both,
+        [((venue, one.name), one.messages_per_s) for venue, one in channels],
+    )
+    yield _gauge(
+        "sgnl_stream_lag_seconds",
+        "From the venue's time of a message to its reading",
+        (*both, "quantile"),
+        [
+            ((venue, one.name, quantile), lag_ms / 1000)
+            for venue, one in channels
+            for quantile, lag_ms in (("0.5", one.lag_p50_ms), ("0.95", one.lag_p95_ms))
+        ],
+    )
+    for name, help_text, field in (
+        ("sgnl_stream_losses", "Connections that ended, or failed to open", "losses"),
+        ("sgnl_stream_resyncs", "Instruments asked for again since they were silent", "resyncs"),
+    ):
+        family = CounterMetricFamily(name, help_text, labels=both)
+        for venue, one in channels:
+            family.add_metric((venue, one.name), getattr(one, field))
+        yield family
 
 
 def _gauge(

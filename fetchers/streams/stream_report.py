@@ -1,5 +1,6 @@
 """How a venue's streams are doing, for /status, the figures and `check --streams`."""
 
+import math
 from dataclasses import dataclass
 
 from fetchers.streams.channel import State
@@ -40,3 +41,12 @@ class StreamReport:
     refused_messages: int
     held_until_ms: int  #: the venue wants no connection before then, 0 where it said nothing
     is_paused_between_readings: bool  #: whether sockets wake the loop only when they are read
+
+    def summary(self) -> str:
+        """Return how the connections are doing, for people."""
+        covered, wanted = (sum(getattr(one, name) for one in self.channels) for name in ("covered", "wanted"))
+        messages_per_s = sum(one.messages_per_s for one in self.channels)
+        lags_ms = [one.lag_p95_ms for one in self.channels if math.isfinite(one.lag_p95_ms)]
+        lag = f", lag p95 {max(lags_ms):.0f} ms" if lags_ms else ""
+        down = [f"{one.name} is down: {one.error}" for one in self.channels if one.error and one.state is State.DOWN]
+        return "; ".join([f"streams cover {covered} of {wanted}, {messages_per_s:.0f} messages a second{lag}", *down])

@@ -9,7 +9,14 @@ export function status({ status: bot, problems }) {
   const cards = bot.venues.map((one) => el("div", {},
     el("strong", {}, venue(one.venue)), " ", el("span", { class: TONES[one.state] ?? "warn" }, one.state.replace("_", " ")), el("br"),
     el("span", { class: "soft" }, `${count(one.instruments)} pairs, ${number(one.budget_used_percent, 0)} % of its limit used, last reply ${one.last_reply_ms === null ? "never" : `${duration((bot.now_ms - one.last_reply_ms) / 1000)} ago`}`),
-    one.note ? el("div", { class: one.state === "ok" ? "soft wide" : "soft" }, one.note) : null));
+    one.note ? el("div", { class: one.state === "ok" ? "soft wide" : "soft" }, one.note) : null,
+    one.streams.length ? table([
+      ["stream", (channel) => channel.name],
+      ["state", (channel) => channel.state],
+      ["covered", (channel) => `${count(channel.covered)} of ${count(channel.wanted)}`],
+      ["per s", (channel) => number(channel.messages_per_s, 0)],
+      ["lag p95", (channel) => channel.lag_p95_ms === null ? "–" : `${number(channel.lag_p95_ms, 0)} ms`],
+    ], one.streams) : null));
   const waiting = Object.entries(bot.outbox).filter(([state, n]) => state !== "sent" && n).map(([state, n]) => `${n} ${state}`).join(", ");
   cards.push(el("div", {},
     el("strong", {}, `${bot.signals_today ?? "?"} of ${bot.max_daily_signals} alerts today`), el("br"),

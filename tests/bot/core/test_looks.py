@@ -18,7 +18,7 @@ from fetchers.tape.files import read_tape
 from fetchers.tape.records import TapeTick
 from scoring.signals import Limits
 from scoring.strategies.ups_short.bound import hot_bound, upper_bound
-from tests.bot.stage import staged
+from tests.bot.stage import RunningBot, staged
 from tests.builders import NOW_MS, prints_of, quotes, trades
 from tests.scoring.frames import UPS, column, make_settings, passing
 
@@ -119,6 +119,11 @@ async def test_a_look_decides_like_a_tick(tmp_path: Path) -> None:
     assert sorted((signal.coin, signal.decided_ms) for signal, _ in done.rows) == rows
 
 
+def exposition(bot: RunningBot) -> bytes:
+    """Return the bot's figures."""
+    return bot.parts.metrics.exposition(bot.live_status.status())
+
+
 async def test_a_sweep_by_stream_is_looked_at_at_once(tmp_path: Path) -> None:
     """Setups alert between ticks, each once, and a replay of streams, ticks and looks gives the same."""
     names: dict[str, Any] = {"STREAMS": "on", "TAPE": "on", "DATA_DIR": str(tmp_path), "REFRESH_INTERVAL": "4"}
@@ -127,11 +132,17 @@ async def test_a_sweep_by_stream_is_looked_at_at_once(tmp_path: Path) -> None:
         rows = sorted((signal.coin, signal.decided_ms) for signal, _ in await bot.store.signals.find())
         assert stage.servers.requests["bybit"].refused == 0
         assert stage.servers.streams_seen["bybit"].connects
+        (venue,) = bot.live_status.status().venues
+        assert "streams cover 12 of 12" in venue.note
+        assert b'sgnl_stream_symbols{channel="trades 1",venue="bybit",what="covered"} 12.0' in exposition(bot)
     files = sorted((tmp_path / "tape").iterdir())
     ticks = [one for path in files for one in read_tape(path) if isinstance(one, TapeTick)]
     looks = [one for one in ticks if one.is_look]
     assert [coin for coin, _ in rows] == ["KORVA", "TAVRO"]
     assert {decided_ms for _, decided_ms in rows} <= {one.decided_ms for one in looks}
+    # its first sweep ends 0.7 s after a whole second; replies take some of the hand clock's time here
+    ended_ms = [NOW_MS + 1000 * one.start_s + 700 for one in SETUPS]
+    assert all(at_ms - end_ms < 2000 for (_, at_ms), end_ms in zip(rows, ended_ms, strict=True))
     async with Replay() as replay:
         done = await replay.play(files)
     assert (done.differs_ms, done.digest) == (None, done.recorded_digest)
