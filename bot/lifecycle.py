@@ -1,6 +1,7 @@
 """How the bot begins, lives and ends: one contract for every part that lives, and one place that keeps it."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -61,6 +62,14 @@ async def run_beside(services: Sequence[Service], work: Coroutine[Any, Any, None
                 task.cancel()
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from errors
+
+
+async def until_input_ends() -> None:
+    """Return when standard input is closed, as by the end of the process that started this one."""
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
+    await reader.read()
 
 
 class Interrupt:

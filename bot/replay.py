@@ -267,8 +267,9 @@ class Replay:
         return replace(config, scoring=scoring)
 
     def _note(self, event: Event) -> None:
-        if isinstance(event, TickEnded | LookEnded):
-            self._last = event.tick if isinstance(event, TickEnded) else event.look
+        match event:
+            case TickEnded(tick) | LookEnded(tick):
+                self._last = tick
 
 
 def _seen(tick: TapeTick) -> Arrived:

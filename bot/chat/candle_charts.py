@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bot.chat.charts import AMBER, BEHIND_TEXT, GREEN, INK, PRICE, RED, drawable, new_figure, png, show_times, times
+from bot.chat.charts import AMBER, GREEN, INK, PRICE, RED, draw_level, drawable, new_figure, png, show_times, times
 from scoring.prices import format_price
 
 if TYPE_CHECKING:
@@ -69,14 +69,4 @@ def _draw_plan(axes: "Axes", found: Mapping[str, Any], tick_size: float) -> None
     named = {"entry": (found["entry1"], PRICE), "SL": (found["stop"], RED)}
     named |= {f"TP {place}": (price, GREEN) for place, price in enumerate(found["take_profits"], start=1)}
     for name, (price, colour) in named.items():
-        axes.axhline(price, color=colour, linewidth=1.2, linestyle="--")
-        axes.annotate(
-            f"{name} {format_price(price, tick_size)}",
-            (0.01, price),
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            xytext=(0, 3),
-            color=colour,
-            fontsize=10,
-            bbox=BEHIND_TEXT,
-        )
+        draw_level(axes, name, price, tick_size=tick_size, colour=colour)

@@ -43,7 +43,7 @@ _STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a coin may be called $$
 }
 _WIDTH = 7.2  #: [inches], at the 110 pixels each of _STYLE
-BEHIND_TEXT = {"facecolor": _GROUND, "edgecolor": "none", "alpha": 0.7, "pad": 1}  #: keeps it off the lines
+_BEHIND_TEXT = {"facecolor": _GROUND, "edgecolor": "none", "alpha": 0.7, "pad": 1}  #: keeps it off the lines
 _DEPTH_PERCENT = 1.0  #: how far from the mid the book is shown
 
 
@@ -112,25 +112,29 @@ def _draw_prices(axes: "Axes", chart: PriceChart, when: NDArray[np.datetime64]) 
     axes.plot(when, chart.history.price, color=PRICE, linewidth=1.8)
     colours = {"TP": GREEN, "SL": RED}
     for name, level in chart.levels.items():
-        colour = colours.get(name[:2], INK)
-        axes.axhline(level, color=colour, linewidth=1.2, linestyle="--")
-        axes.annotate(
-            f"{name} {format_price(level, chart.tick_size)}",
-            (0.01, level),
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            xytext=(0, 3),
-            color=colour,
-            fontsize=10,
-            bbox=BEHIND_TEXT,
-        )
+        draw_level(axes, name, level, tick_size=chart.tick_size, colour=colours.get(name[:2], INK))
     for name, (time_ms, price) in chart.marks.items():
         (at,) = times(np.array([time_ms]))
         axes.plot([at], [price], marker="o", markersize=8, color=AMBER)
-        axes.annotate(name, (at, price), textcoords="offset points", xytext=(8, 8), color=AMBER, bbox=BEHIND_TEXT)
+        axes.annotate(name, (at, price), textcoords="offset points", xytext=(8, 8), color=AMBER, bbox=_BEHIND_TEXT)
     axes.yaxis.set_major_formatter(lambda price, _: format_price(price, chart.tick_size))
     axes.margins(y=0.12)
     show_times(axes, chart.timezone)
+
+
+def draw_level(axes: "Axes", name: str, price: float, *, tick_size: float, colour: str) -> None:
+    """Draw a line at a price, with its name."""
+    axes.axhline(price, color=colour, linewidth=1.2, linestyle="--")
+    axes.annotate(
+        f"{name} {format_price(price, tick_size)}",
+        (0.01, price),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        xytext=(0, 3),
+        color=colour,
+        fontsize=10,
+        bbox=_BEHIND_TEXT,
+    )
 
 
 def _draw_interest(axes: "Axes", chart: PriceChart, when: NDArray[np.datetime64]) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import sys
 from dataclasses import asdict
 
 import orjson
@@ -10,7 +9,7 @@ import orjson
 from bot.cli import demo
 from bot.cli.shared import DONE, Subparsers, say
 from bot.clock import SystemClock
-from bot.lifecycle import Interrupt
+from bot.lifecycle import Interrupt, until_input_ends
 from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.server import serve
 
@@ -40,10 +39,7 @@ async def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
         }
         say(orjson.dumps(told).decode())
         if options.until_eof:
-            reader = asyncio.StreamReader()
-            protocol = asyncio.StreamReaderProtocol(reader)
-            await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
-            await reader.read()
+            await until_input_ends()
         else:
             await asyncio.Event().wait()
     finally:

@@ -92,10 +92,9 @@ class Taping:
 
     def note(self, event: Event) -> None:
         """Record a tick or a look that has ended."""
-        if isinstance(event, TickEnded):
-            self._note_tick(event.tick)
-        elif isinstance(event, LookEnded):
-            self._note_tick(event.look)
+        match event:
+            case TickEnded(tick) | LookEnded(tick):
+                self._note_tick(tick)
 
     def _note_tick(self, tick: Tick) -> None:
         taken = self._feed.take()

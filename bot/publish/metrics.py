@@ -19,6 +19,7 @@ TICK_BUCKETS_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3,
 LAG_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 
 Values: TypeAlias = Mapping[tuple[str, ...], float]  #: by the values of the labels
+Rows: TypeAlias = Iterable[tuple[tuple[str, ...], float]]  #: the same as pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +101,8 @@ class _Readings(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the figures now."""
         for one in self._readings:
-            family, found = _family(one), one.read()
-            for labels, value in found.items() if isinstance(found, Mapping) else [((), found)]:
-                family.add_metric(labels, value)
-            yield family
+            found = one.read()
+            yield _filled(_family(one), found.items() if isinstance(found, Mapping) else [((), found)])
 
 
 def _family(one: Reading) -> CounterMetricFamily | GaugeMetricFamily:
@@ -179,10 +178,9 @@ def _of_venues(venues: tuple[VenueStatus, ...], now_ms: int) -> Iterator[Metric]
         ("sgnl_venue_unreadable_rows", "Rows left out, or without the value they are for", "unreadable"),
         ("sgnl_venue_impossible_values", "Values that came and cannot be", "impossible"),
     ):
-        family = CounterMetricFamily(name, help_text, labels=("venue", "endpoint"))
-        for labels, reply in replies:
-            family.add_metric(labels, getattr(reply, field))
-        yield family
+        yield _counter(
+            name, help_text, ("venue", "endpoint"), [(labels, getattr(reply, field)) for labels, reply in replies]
+        )
     yield _gauge(
         "sgnl_venue_new_fields",
         "Fields that an endpoint's first reply did not have",
@@ -229,16 +227,18 @@ def _of_streams(channels: Sequence[tuple[str, ChannelReport]]) -> Iterator[Metri
         ("sgnl_stream_losses", "Connections that ended, or failed to open", "losses"),
         ("sgnl_stream_resyncs", "Instruments asked for again since they were silent", "resyncs"),
     ):
-        family = CounterMetricFamily(name, help_text, labels=both)
-        for venue, one in channels:
-            family.add_metric((venue, one.name), getattr(one, field))
-        yield family
+        yield _counter(name, help_text, both, [((venue, one.name), getattr(one, field)) for venue, one in channels])
 
 
-def _gauge(
-    name: str, help_text: str, labels: tuple[str, ...], values: list[tuple[tuple[str, ...], float]]
-) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, help_text, labels=labels)
-    for of, value in values:
-        family.add_metric(of, value)
+def _gauge(name: str, help_text: str, labels: tuple[str, ...], values: Rows) -> Metric:
+    return _filled(GaugeMetricFamily(name, help_text, labels=labels), values)
+
+
+def _counter(name: str, help_text: str, labels: tuple[str, ...], values: Rows) -> Metric:
+    return _filled(CounterMetricFamily(name, help_text, labels=labels), values)
+
+
+def _filled(family: CounterMetricFamily | GaugeMetricFamily, values: Rows) -> Metric:
+    for labels, value in values:
+        family.add_metric(labels, value)
     return family

@@ -37,7 +37,7 @@ class Smoother:
         rows = np.arange(1, len(values) + 1)[:, np.newaxis]
         count += np.where(count == rows, self.count, 0)
         # behind a hole the mean begins at 0, so that the first value becomes the mean exactly
-        weight = np.where(count > self.period, self.alpha, 1 / np.maximum(count, 1))
+        weight = smoothing_weight(count, self.period, self.alpha)
         known = np.where(count > 0, values, 0.0)
         means = np.empty_like(known)
         for row in range(len(means)):
@@ -47,6 +47,11 @@ class Smoother:
             self.value = step
         self.value, self.count = self.value.copy(), count[-1]
         return np.where(count >= self.period, means, np.nan)
+
+
+def smoothing_weight(count: IntArray, period: int, alpha: float) -> FloatArray:
+    """Return with which weight the last of `count` values moves the mean, (...,): a plain mean first, then `alpha`."""
+    return np.where(count > period, alpha, 1 / np.maximum(count, 1))
 
 
 class Macd(NamedTuple):
@@ -74,7 +79,11 @@ def rsi(close: FloatArray, period: int = RSI_PERIOD) -> FloatArray:
     change = _change(close)
     moves = np.concatenate([np.maximum(change, 0), np.maximum(-change, 0)], axis=1)
     means = Smoother(2 * n, period, 1 / period).run(moves)
-    gain, loss = means[:, :n], means[:, n:]
+    return strength_index(means[:, :n], means[:, n:])
+
+
+def strength_index(gain: FloatArray, loss: FloatArray) -> FloatArray:
+    """Return the share of the mean rise in rise and fall, (...,) [0…100]; 50 where both are 0."""
     total = gain + loss
     return np.where(total == 0, 50.0, 100 * gain / np.where(total == 0, 1.0, total))
 
@@ -88,6 +97,11 @@ def true_range(high: FloatArray, low: FloatArray, close: FloatArray) -> FloatArr
     """Return the true range, (rows, n) [USDT], NaN in the first row and behind a hole."""
     before = np.full_like(close, np.nan)
     before[1:] = close[:-1]
+    return range_since(before, high, low)
+
+
+def range_since(before: FloatArray, high: FloatArray, low: FloatArray) -> FloatArray:
+    """Return the true range of candles whose last close was `before`, (...,) [USDT]."""
     return np.maximum(high - low, np.maximum(np.abs(high - before), np.abs(low - before)))
 
 

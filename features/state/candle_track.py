@@ -14,7 +14,7 @@ import numpy as np
 
 from features.candle_settings import CandleSettings
 from features.facts.market import BoolArray, FloatArray, IntArray
-from features.phenomena.indicators import ATR_PERIOD, RSI_PERIOD
+from features.phenomena.indicators import ATR_PERIOD, RSI_PERIOD, range_since, smoothing_weight, strength_index
 from features.state.candle_ring import CandleRing
 
 KEPT_SWINGS = 16  #: highs, and as many lows
@@ -55,9 +55,7 @@ class CandleTrack:
 
     def rsi(self, columns: IntArray) -> FloatArray:
         """Return Wilder's relative strength index, NaN while it warms up: (m,) [0…100]."""
-        gain, loss = self.smoothed[0, columns], self.smoothed[1, columns]
-        total = gain + loss
-        index = np.where(total == 0, 50.0, 100 * gain / np.where(total == 0, 1.0, total))
+        index = strength_index(self.smoothed[0, columns], self.smoothed[1, columns])
         return np.where(self.whole_rows[columns] > RSI_PERIOD, index, np.nan)
 
     def copy_columns(self, source: "CandleTrack", there: IntArray, here: IntArray) -> None:
@@ -98,12 +96,10 @@ def step(track: CandleTrack, ring: CandleRing, columns: IntArray, open_ms: int, 
     before = track.close[columns]
     whole_rows = track.whole_rows[columns] + 1
     change = close - before
-    ranges = np.maximum(high - low, np.maximum(np.abs(high - before), np.abs(low - before)))
-    moves = np.array([np.maximum(change, 0), np.maximum(-change, 0), ranges])
+    moves = np.array([np.maximum(change, 0), np.maximum(-change, 0), range_since(before, high, low)])
     smoothed = track.smoothed[:, columns]
-    count = whole_rows - 1
     moves -= smoothed
-    moves *= np.where(count > RSI_PERIOD, 1 / RSI_PERIOD, 1 / np.maximum(count, 1))
+    moves *= smoothing_weight(whole_rows - 1, RSI_PERIOD, 1 / RSI_PERIOD)
     smoothed += moves
     track.smoothed[:, columns] = smoothed
     track.whole_rows[columns] = whole_rows

@@ -163,10 +163,11 @@ class Channel:
         """Return for how long data has come."""
         return 0 if self._first_data_ms is None else now_ms - self._first_data_ms
 
-    def lag_ms(self, percent: float) -> float:
-        """Return a percentile of the lag over the last readings, 0 where there is none."""
+    def lags_ms(self) -> tuple[float, float]:
+        """Return median and 95th percentile of the lag over the last readings, 0 where there is none."""
         lags = np.concatenate(self._lags) if self._lags else np.empty(0)
-        return float(np.percentile(lags, percent)) if len(lags) else 0.0
+        p50, p95 = np.percentile(lags, (50, 95)).tolist() if len(lags) else (0.0, 0.0)
+        return p50, p95
 
     def messages_per_s(self, now_ms: int) -> float:
         """Return the rate of data frames of the last seconds."""

@@ -5,7 +5,6 @@ is closed.
 """
 
 import asyncio
-import json
 import sys
 from collections.abc import Callable
 
@@ -14,6 +13,7 @@ from bot.clock import SystemClock
 from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.scenario import Fate, Planted, Scenario
 from fetchers.simulated.server import Servers, serve
+from tests.torture.market import keep_serving
 
 SEED = 19
 MOST_SETUPS = 60  #: each is a coin of its own, listed all the while
@@ -46,16 +46,7 @@ async def serve_market(seconds: float, coins: int, now_ms: Callable[[], int]) ->
 
 async def main(seconds: float, coins: int) -> None:
     """Serve until standard input ends."""
-    servers = await serve_market(seconds, coins, SystemClock().now_ms)
-    try:
-        sys.stdout.write(json.dumps(servers.urls) + "\n")
-        sys.stdout.flush()
-        reader = asyncio.StreamReader()
-        protocol = asyncio.StreamReaderProtocol(reader)
-        await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
-        await reader.read()
-    finally:
-        await servers.close()
+    await keep_serving(await serve_market(seconds, coins, SystemClock().now_ms))
 
 
 if __name__ == "__main__":

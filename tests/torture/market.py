@@ -9,9 +9,10 @@ import sys
 
 from bot.clock import SystemClock
 from bot.config.load import load_config
+from bot.lifecycle import until_input_ends
 from fetchers.simulated.market import SimulatedMarket
 from fetchers.simulated.scenario import Fate, Planted, Scenario
-from fetchers.simulated.server import serve
+from fetchers.simulated.server import Servers, serve
 
 #: everything short, so that a life of seconds sees signals and exits; but a restart takes less than a third of the
 #: open interest's window, so that some row of the last life is always old enough
@@ -52,13 +53,15 @@ async def main(seed: int, seconds: float) -> None:
     scenario = Scenario(settings=load_config(SETTINGS).features, planted=planted)
     market = SimulatedMarket(seed=seed, coins_per_venue=12, scenario=scenario, start_ms=clock.now_ms())
     servers = await serve(market, clock.now_ms)
+    await keep_serving(servers)
+
+
+async def keep_serving(servers: Servers) -> None:
+    """Print the addresses, and close the servers when standard input ends."""
     try:
         sys.stdout.write(json.dumps(servers.urls) + "\n")
         sys.stdout.flush()
-        reader = asyncio.StreamReader()
-        protocol = asyncio.StreamReaderProtocol(reader)
-        await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
-        await reader.read()
+        await until_input_ends()
     finally:
         await servers.close()
 
